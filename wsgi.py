@@ -1,0 +1,5 @@
+"""What gunicorn runs: `gunicorn wsgi:app`."""
+
+from app import app
+
+__all__ = ["app"]
