@@ -1,8 +1,8 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
-from lazu import config
+from lazu.config import load
 
-settings = config.load()
+settings = load()
 
 bind = settings.bind
 workers = settings.workers
