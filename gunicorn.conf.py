@@ -1,13 +1,23 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
+import resource
+
 from lazu.config import load
 
 settings = load()
 
 bind = settings.bind
 workers = settings.workers
+# Requests a process works on at once; those that wait for their client do not count (lazu/worker.py).
 threads = settings.threads
 worker_class = "lazu.worker.Worker"
+
+# A worker without free file descriptors would lose all its uploads, so connections run out first. Each may need its
+# socket, SQLite's two files, an upload or a blob, its shard and one to spare.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = max(_soft, 65536 if _hard == resource.RLIM_INFINITY else min(_hard, 65536))
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
+worker_connections = max(threads, min(1000, (_files - 64) // 6))
 
 # Kept-alive connections wait in the poller and cost no thread; nginx keeps its own for 60 s.
 keepalive = 75
