@@ -34,7 +34,7 @@ def request(server, method, path, key=None, body=None, headers=None):
         headers["Authorization"] = f"Bearer {key}"
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
-        chunked = body is not None and not isinstance(body, bytes)
+        chunked = body is not None and not isinstance(body, bytes) and "Content-Length" not in headers
         connection.request(method, path, body, headers, encode_chunked=chunked)
         response = connection.getresponse()
         answer = Answer(response.status, response.headers, response.read())
