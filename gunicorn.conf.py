@@ -19,6 +19,9 @@ _files = max(_soft, 65536 if _hard == resource.RLIM_INFINITY else min(_hard, 655
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 worker_connections = max(threads, min(1000, (_files - 64) // 6))
 
+# Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
+limit_request_line = 8190
+
 # Kept-alive connections wait in the poller and cost no thread; nginx keeps its own for 60 s.
 keepalive = 75
 # On TERM and HUP, how long requests in flight may take to end.
