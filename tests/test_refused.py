@@ -21,7 +21,7 @@ from wire import BOUNDARY, PURPOSE, form, part, request
 NODE = Path(__file__).parent / "node"
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 MB = 2**20
-SIZES = {"64 KB": 64 * 1024, "20 MB": 20 * MB + 1, "512 MB": 512 * MB + 1}
+SIZES = {"64 KB": 64 * 1024, "20 MB": 20 * MB, "512 MB": 512 * MB}
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,15 @@ def full(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
-    """Files by the name of their size; sparse, so that they cost no disk."""
-    made = {}
-    for name, size in SIZES.items():
-        made[name] = tmp_path_factory.mktemp("big") / "a.dat"
-        with made[name].open("wb") as f:
+    """Makes a file of so many bytes; sparse, so that it costs no disk."""
+
+    def make(size):
+        path = tmp_path_factory.mktemp("big") / "a.dat"
+        with path.open("wb") as f:
             f.truncate(size)
-    return made
+        return path
+
+    return make
 
 
 def by_http_client(server, key, path, purpose):
@@ -141,9 +143,10 @@ def test_a_refused_upload_sees_its_error_and_is_sent_once(edge, full, big, error
     purpose, expected = ERRORS[error]
     if error == "413":
         purpose = "vision" if size == "20 MB" else "user_data"
+    path = big(SIZES[size] + (error == "413"))
     key = "sk-lazu-wrong" if error == "401" else server.new_key()
     before = attempts(front)
-    assert CLIENTS[client](server, key, big[size], purpose) == expected
+    assert CLIENTS[client](server, key, path, purpose) == expected
     deadline = time.monotonic() + 10
     while attempts(front) == before and time.monotonic() < deadline:
         time.sleep(0.01)
