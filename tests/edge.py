@@ -93,3 +93,4 @@ class Edge:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+            assert self.server.leaks(*self.prefix.glob("*.log")) == []
