@@ -1,0 +1,115 @@
+"""The reader process as the server sees it: started, listened to, and ended whatever it does."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lazu.documents import reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lazu.documents import Source
+
+WALL = 30  # seconds a reader may live, and seconds to wait for a slot
+SLOTS = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))  # readers at once, of this server process
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# `lazu` and `lazu.documents` are made by hand: the real ones would import Flask, and the database with it.
+BOOT = """
+import sys, types
+for name, place in ("lazu", None), ("lazu.documents", sys.argv[1]):
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [place] if place else []
+sys.path[:] = sys.argv[3:]
+from lazu.documents import reader
+reader.main(sys.argv[2])
+"""
+
+
+class Busy(Exception):
+    """Every slot was taken for `WALL` seconds."""
+
+
+def read(source: Source, kind: str, limit: int) -> bytes:
+    """Return what the reader wrote about `source`, at most `limit` bytes. Raises `reasons.Refused` and `Busy`."""
+    with slot(), open(source, "rb", closefd=not isinstance(source, int)) as file, started(file.fileno(), kind) as reader:
+        output = listen(reader, limit)
+        status = ended(reader)
+    if status:
+        raise reasons.Refused(meaning(status))
+    return output
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """Hold one of the slots."""
+    if not SLOTS.acquire(timeout=WALL):
+        raise Busy
+    try:
+        yield
+    finally:
+        SLOTS.release()
+
+
+@contextmanager
+def started(file: int, kind: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the reader with the file as standard input. It is dead and reaped when the block is left, however it is left.
+
+    It gets an empty environment (the server's holds keys), and of the server's files only this one.
+    """
+    path = [os.path.abspath(entry) for entry in sys.path if entry]
+    command = [sys.executable, "-I", "-S", "-c", BOOT, HERE, kind, *path]
+    reader = subprocess.Popen(  # noqa: S603 - every word of the command is ours
+        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
+    )
+    try:
+        yield reader
+    finally:
+        reader.kill()
+        reader.wait()
+        if reader.stdout:
+            reader.stdout.close()
+
+
+def listen(reader: subprocess.Popen[bytes], limit: int) -> bytes:
+    """Return all that the reader writes. Raises `reasons.Refused` when it writes or takes too much."""
+    assert reader.stdout
+    pipe = reader.stdout.fileno()
+    poll, end, output = select.poll(), time.monotonic() + WALL, bytearray()
+    poll.register(pipe, select.POLLIN)
+    while poll.poll(max(0, end - time.monotonic()) * 1000):
+        piece = os.read(pipe, 1 << 16)
+        if not piece:
+            return bytes(output)
+        output += piece
+        if len(output) > limit:
+            raise reasons.Refused(reasons.LONG)
+    raise reasons.Refused(reasons.SLOW)
+
+
+def ended(reader: subprocess.Popen[bytes]) -> int:
+    """Return the exit status of a reader that closed its output, and so has a second to leave."""
+    try:
+        return reader.wait(1)
+    except subprocess.TimeoutExpired:
+        return reasons.BROKEN
+
+
+def meaning(status: int) -> int:
+    """Return the reason that an exit status stands for. Any signal but the CPU limit's is a crash: a damaged file.
+
+    Raises `RuntimeError` if the reader met a fault of its own, as when PDFium or Pillow is not installed.
+    """
+    if status == 1:
+        raise RuntimeError("The reader of documents failed; see docs/decisions/0010-documents.md.")
+    if -status in (24, 9):  # SIGXCPU, and the SIGKILL that follows it
+        return reasons.SLOW
+    return status if status in reasons.WORDS else reasons.BROKEN
