@@ -6,14 +6,9 @@ Every file is read in a child process of its own, under limits (`cell`), so a ho
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from lazu.documents import child, reasons
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    Source = int | str | Path  # an open file, whose offset is neither used nor moved, or its path
 
 __all__ = ["Busy", "Pages", "Unreadable", "pictures", "text"]
 
@@ -32,9 +27,10 @@ class Pages(NamedTuple):
     pictures: list[bytes]
 
 
-def text(source: Source, media_type: str) -> str:
+def text(source: child.Source, media_type: str) -> str:
     """Return the text of a file whose sniffed type is `media_type`: a PDF page by page, anything else decoded.
 
+    `source` is an open file, whose offset is neither used nor moved, or its path.
     A PDF's pages are each headed by `[Page 3 of 12]`. The result is at most `TEXT_LIMIT` bytes of UTF-8 (never cut:
     a longer one is refused), without NULs, other control characters but tab and line ends, or lone surrogates.
 
@@ -50,7 +46,7 @@ def text(source: Source, media_type: str) -> str:
     return child.read(source, "plain", TEXT_LIMIT).decode(errors="replace")
 
 
-def pictures(source: Source) -> Pages:
+def pictures(source: child.Source) -> Pages:
     """Return the first 20 pages of a PDF as JPEG pictures of at most 1536 pixels a side. Raises as `text` does."""
     output = child.read(source, "pictures", PICTURES_LIMIT)
     total, *pieces = split(output)

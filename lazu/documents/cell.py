@@ -60,7 +60,7 @@ def seal() -> bool:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     if os.uname().machine not in CALLS or prctl(PR_SET_NO_NEW_PRIVS, 1):
         return False
-    steps = list(rules(*CALLS[os.uname().machine]))
+    steps = [Step(*rule) for rule in rules(*CALLS[os.uname().machine])]
     program = Program(len(steps), (Step * len(steps))(*steps))
     return prctl(PR_SET_SECCOMP, 2, ctypes.addressof(program)) == 0
 
@@ -73,6 +73,6 @@ def rules(machine: int, calls: tuple[int, ...]) -> list[tuple[int, int, int, int
 
 
 def prctl(option: int, *values: int) -> int:
-    """Call prctl(2); return 0 if it did as asked."""
+    """Ask the kernel to change this process; return 0 if it did."""
     arguments = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0)[:4]]
     return int(ctypes.CDLL(None).prctl(option, *arguments))

@@ -16,7 +16,7 @@ from lazu.documents import reasons
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lazu.documents import Source
+Source = int | str | os.PathLike[str]  # an open file, whose offset is neither used nor moved, or its path
 
 WALL = 30  # seconds a reader may live, and seconds to wait for a slot
 SLOTS = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))  # readers at once, of this server process
@@ -35,13 +35,29 @@ reader.main(sys.argv[2])
 
 
 class Busy(Exception):
-    """Every slot was taken for `WALL` seconds."""
+    """Every slot was taken for all the time there was."""
 
 
 def read(source: Source, kind: str, limit: int) -> bytes:
-    """Return what the reader wrote about `source`, at most `limit` bytes. Raises `reasons.Refused` and `Busy`."""
-    with slot(), open(source, "rb", closefd=not isinstance(source, int)) as file, started(file.fileno(), kind) as reader:
-        output = listen(reader, limit)
+    """Return what the reader says about `source`: its `kind` is plain, pdf or pictures. Raises as `run` does."""
+    return run(command(kind), source, limit)
+
+
+def command(kind: str) -> list[str]:
+    """Return the command that starts a reader. It finds modules where this process does, wherever that runs."""
+    path = [os.path.abspath(entry) for entry in sys.path if entry]
+    return [sys.executable, "-I", "-S", "-c", BOOT, HERE, kind, *path]
+
+
+def run(words: list[str], source: Source, limit: int, wall: float = WALL) -> bytes:
+    """Return what a command says about `source`, in at most `limit` bytes and `wall` seconds.
+
+    Raises `reasons.Refused` if it says that the file can't be read, says too much, takes too long or crashes; `Busy` if
+    there was no slot for it in `wall` seconds; `RuntimeError` if it met a fault of its own.
+    """
+    mine = not isinstance(source, int)
+    with slot(wall), open(source, "rb", closefd=mine) as file, started(words, file.fileno()) as reader:
+        output = listen(reader, limit, wall)
         status = ended(reader)
     if status:
         raise reasons.Refused(meaning(status))
@@ -49,9 +65,9 @@ def read(source: Source, kind: str, limit: int) -> bytes:
 
 
 @contextmanager
-def slot() -> Iterator[None]:
+def slot(wall: float) -> Iterator[None]:
     """Hold one of the slots."""
-    if not SLOTS.acquire(timeout=WALL):
+    if not SLOTS.acquire(timeout=wall):
         raise Busy
     try:
         yield
@@ -60,15 +76,13 @@ def slot() -> Iterator[None]:
 
 
 @contextmanager
-def started(file: int, kind: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the reader with the file as standard input. It is dead and reaped when the block is left, however it is left.
+def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command with `file` as standard input. It is dead and reaped when the block is left, however it is left.
 
     It gets an empty environment (the server's holds keys), and of the server's files only this one.
     """
-    path = [os.path.abspath(entry) for entry in sys.path if entry]
-    command = [sys.executable, "-I", "-S", "-c", BOOT, HERE, kind, *path]
     reader = subprocess.Popen(  # noqa: S603 - every word of the command is ours
-        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
+        words, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
     )
     try:
         yield reader
@@ -79,11 +93,11 @@ def started(file: int, kind: str) -> Iterator[subprocess.Popen[bytes]]:
             reader.stdout.close()
 
 
-def listen(reader: subprocess.Popen[bytes], limit: int) -> bytes:
+def listen(reader: subprocess.Popen[bytes], limit: int, wall: float) -> bytes:
     """Return all that the reader writes. Raises `reasons.Refused` when it writes or takes too much."""
     assert reader.stdout
     pipe = reader.stdout.fileno()
-    poll, end, output = select.poll(), time.monotonic() + WALL, bytearray()
+    poll, end, output = select.poll(), time.monotonic() + wall, bytearray()
     poll.register(pipe, select.POLLIN)
     while poll.poll(max(0, end - time.monotonic()) * 1000):
         piece = os.read(pipe, 1 << 16)

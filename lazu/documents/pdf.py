@@ -69,7 +69,7 @@ def words(document: Any, number: int) -> str:
 
 
 def glyphs(content: Any, box: Any) -> str:
-    """Return the characters inside `box`. (FPDFText_GetText would leave out all beyond the 16-bit ones.)"""
+    """Return the characters inside `box`; FPDFText_GetText would leave out all beyond the 16-bit ones."""
     place = (content, box.left, box.top, box.right, box.bottom)
     count = pdfium.FPDFText_GetBoundedText(*place, None, 0)
     units = (ctypes.c_ushort * max(0, count))()
@@ -79,7 +79,7 @@ def glyphs(content: Any, box: Any) -> str:
 
 def picturer() -> Callable[[Any], Iterator[bytes]]:
     """Return `pictures`, with Pillow imported and ready: afterwards no file can be opened."""
-    from PIL import Image, JpegImagePlugin  # noqa: PLC0415 - 15 ms that the text of a PDF need not wait
+    from PIL import Image, JpegImagePlugin  # 15 ms that the text of a PDF need not wait
 
     assert JpegImagePlugin
 

@@ -18,15 +18,17 @@ MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 # The encodings of the WHATWG Encoding Standard that are still met; of equally likely ones the first. Left to all it
 # knows and to its own order, the detector takes French for Hungarian and English for Baltic.
-LEGACY = (
-    "cp1252 gb18030 shift_jis cp1251 big5 cp949 euc_jp iso2022_jp cp1250 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 "
-    "koi8_r koi8_u cp874 cp866 mac_roman iso8859_2 iso8859_5 iso8859_6 iso8859_7 iso8859_8 iso8859_15"
-).split()
+LEGACY = [
+    "cp1252", "gb18030", "shift_jis", "cp1251", "big5", "cp949", "euc_jp", "iso2022_jp", "cp1250", "cp1253",
+    "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "koi8_r", "koi8_u", "cp874", "cp866", "mac_roman", "iso8859_2",
+    "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_15", "split",
+]  # fmt: skip
 CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
 # Controls, byte order marks and noncharacters go; lone surrogates, which UTF-8 can't hold, are replaced.
 CLEAN: dict[int, str | None] = {
-    **dict.fromkeys(CONTROLS), 0xFEFF: None, 0xFFFE: None, 0xFFFF: None, **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
-}  # fmt: skip
+    **dict.fromkeys((*CONTROLS, 0xFEFF, 0xFFFE, 0xFFFF)),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
 
 
 def decode(data: bytes) -> str:
@@ -73,7 +75,7 @@ def utf16(data: bytes) -> str | None:
 
 def detected(data: bytes) -> str | None:
     """Return `data` in the encoding that charset-normalizer finds most likely, if any."""
-    import charset_normalizer  # noqa: PLC0415 - 25 ms that UTF-8 need not wait
+    import charset_normalizer  # 25 ms that UTF-8 need not wait
 
     if len(data.translate(None, CONTROLS)) < len(data) * 99 // 100:
         return None

@@ -23,12 +23,12 @@ def work(kind: str) -> None:
     """Import what `kind` needs, and only that, before the limits hold: then no file can be opened any more."""
     size = os.fstat(0).st_size
     if kind == "plain":
-        from lazu.documents import plain  # noqa: PLC0415 - a PDF doesn't wait for what text needs
+        from lazu.documents import plain  # a PDF doesn't wait for what text needs
 
         cell.limit(size)
         write(plain.decode(read(size)).encode())
     else:
-        from lazu.documents import pdf  # noqa: PLC0415 - text doesn't wait for PDFium
+        from lazu.documents import pdf  # text doesn't wait for PDFium
 
         make = pdf.text if kind == "pdf" else pdf.picturer()
         memory = pdf.mapped(size)
