@@ -227,6 +227,31 @@ def test_pages_become_pictures(stored):
     assert (red > 250, green < 5, blue < 5) == (True, True, True)
 
 
+def filled():
+    """Return a PDF of 600 by 800 points whose form field says Ada, over a red box."""
+    look = stream(
+        b"1 0 0 rg 0 0 300 50 re f 0 g BT /F 24 Tf 9 9 Td (Ada) Tj ET",
+        b"/Type /XObject /Subtype /Form /BBox [0 0 300 50] /Resources << /Font << /F 3 0 R >> >>",
+    )
+    return pdf(
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] >> >>",
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R /Annots [6 0 R] /Resources << /Font << /F 3 0 R >> >> >>",
+        stream(words("Name:")),
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (n) /V (Ada) /F 4 /Rect [100 100 400 150] /AP << /N 7 0 R >> >>",
+        look,
+    )
+
+
+def test_what_is_filled_into_a_form_is_read_and_shown(stored):
+    path = stored(filled())
+    assert pdf_text(path).split() == ["[Page", "1", "of", "1]", "Name:", "Ada"]
+    image = Image.open(io.BytesIO(documents.pictures(path).pictures[0]))
+    assert image.size == (1152, 1536)
+    assert image.getpixel((600, 1300))[1] < 9
+
+
 def test_only_the_first_twenty_pages_become_pictures(stored):
     shown = documents.pictures(stored(pages(*[words("x")] * 25)))
     assert (shown.total, len(shown.pictures)) == (25, 20)
