@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from lazu import clock, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
+from lazu.disk import Ballast
 from lazu.files import Files
 from lazu.keys import Keys
+
+#: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
+BALLAST = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -30,4 +34,6 @@ def open_store(settings: Settings) -> Store:
     keys = Keys(settings.api_key)
     with models.database:
         keys.prepare()
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY))
+    ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
+    ballast.fill()
+    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY, ballast))
