@@ -4,12 +4,10 @@ This room knows nothing of rows. Its part of the one invariant (docs/architectur
 they are durable, and the name is durable before the caller goes on.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from lazu import clock, disk
-from lazu.errors import FileTooLarge, InsufficientStorage, StorageFailed
+from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
 _SMALL = 2**20
@@ -30,10 +28,6 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 NEW = ".new"
 
 log = logging.getLogger(__name__)
-
-
-class Unfit(Exception):
-    """The file system can't hold a store; the message says what it lacks."""
 
 
 class Staged:
@@ -110,7 +104,7 @@ class Blobs:
         self._unmarked = False
 
     def prepare(self) -> None:
-        """Make the shards that are not there yet, durably; raises `Unfit` or OSError."""
+        """Make the shards that are not there yet, durably; raises `CannotStart` or OSError."""
         self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
         for shard in SHARDS:
             (self.root / shard).mkdir(mode=0o750, exist_ok=True)
@@ -119,7 +113,7 @@ class Blobs:
         try:
             self.stage(0).__exit__()
         except OSError as e:
-            raise Unfit("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS and Btrfs have it") from e
+            raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
 
     @property
     def failed(self) -> bool:
@@ -184,15 +178,10 @@ class Blobs:
     def lock(self, sha256: str) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. It excludes other threads and other processes alike, because each
-        call opens the directory anew (flock(2) locks the open file, not the process).
+        Gives the shard's directory descriptor.
         """
-        fd = os.open(self.root / sha256[:2], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with disk.lock(self.root / sha256[:2]) as fd:
             yield fd
-        finally:
-            os.close(fd)
 
     def publish(self, staged: Staged, shard: int) -> None:
         """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
@@ -244,7 +233,7 @@ class Blobs:
         """
         place = self.root.parent / "quarantine"
         place.mkdir(mode=0o700, exist_ok=True)
-        shutil.move(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
+        os.rename(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
         disk.sync(place)
         disk.sync((self.root / path).parent)
 
@@ -261,15 +250,11 @@ class Blobs:
 
         Never waits, unless asked to.
         """
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+            with disk.lock(self.root, wait):
+                yield True
+        except disk.Taken:
             yield False
-        else:
-            yield True
-        finally:
-            os.close(fd)
 
 
 def is_blob(shard: str, name: str) -> bool:

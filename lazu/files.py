@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import peewee
-
 from lazu import clock, ids, models
 from lazu.blobs import Blobs
 from lazu.disk import Ballast
@@ -113,11 +111,11 @@ class Files:
             self.reap(sha256)
         return len(gone)
 
-    def drop(self, which: peewee.Expression) -> list[str]:
+    def drop(self, which: models.Expression) -> list[str]:
         """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk."""
         try:
             return _drop(which)
-        except peewee.OperationalError as e:
+        except models.DatabaseError as e:
             if not models.full(e):
                 raise
         self.ballast.spend()
@@ -145,8 +143,8 @@ class Files:
         except models.Doubt as e:
             self.blobs.fail(f"a commit is in doubt: {e}")
             raise
-        except (peewee.PeeweeException, OSError):
-            with suppress(peewee.PeeweeException, OSError):
+        except (models.DatabaseError, OSError):
+            with suppress(models.DatabaseError, OSError):
                 self._reap(sha256, shard)
             raise
 
@@ -162,7 +160,7 @@ class Files:
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
 
 
-def _drop(which: peewee.Expression) -> list[str]:
+def _drop(which: models.Expression) -> list[str]:
     with models.transaction():
         return [row.sha256 for row in File.delete().where(which).returning(File.sha256).execute()]
 

@@ -6,6 +6,7 @@ from lazu import clock, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
 from lazu.disk import Ballast
+from lazu.errors import CannotStart
 from lazu.files import Files
 from lazu.keys import Keys
 
@@ -25,15 +26,31 @@ class Store:
 def open_store(settings: Settings) -> Store:
     """Open the store in `settings.storage_dir`, making or upgrading what is needed.
 
-    One store a process: SQLite is opened once (`models.database`). Raises `blobs.Unfit`, `models.Unfit` or OSError
-    when this host can't hold a store.
+    One store a process: SQLite is opened once (`models.database`). Raises `CannotStart` when this host can't hold it.
     """
-    blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
-    blobs.prepare()
-    models.prepare(settings.storage_dir / "lazu.sqlite3")
-    keys = Keys(settings.api_key)
-    with models.database:
-        keys.prepare()
     ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
-    ballast.fill()
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY, ballast))
+    blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
+    store = Store(settings, Keys(settings.api_key), Files(blobs, settings.retention_days * clock.DAY, ballast))
+    try:
+        _prepare(store)
+    except (OSError, models.DatabaseError) as e:
+        raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
+    return store
+
+
+def _prepare(store: Store) -> None:
+    try:
+        _open(store)
+    except (OSError, models.DatabaseError):
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
+        if not store.files.ballast.spend():
+            raise
+        _open(store)
+    store.files.ballast.fill()
+
+
+def _open(store: Store) -> None:
+    store.files.blobs.prepare()
+    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+    with models.database:
+        store.keys.prepare()
