@@ -85,5 +85,5 @@ class Worker(ThreadWorker):
         except OSError as e:
             if e.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
-            self.log.error("no file descriptor left for a new client; raise the limit (ulimit -n)")
+            self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
             time.sleep(FULL_PAUSE)
