@@ -6,13 +6,15 @@ naming the blob to committing its row, and from looking for its rows to removing
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lazu import clock, ids
+from lazu import clock, ids, models
 from lazu.blobs import Blobs
+from lazu.disk import Ballast
 from lazu.errors import FileNotFound, InvalidRequest
-from lazu.models import File, Key, database
+from lazu.models import File, Key
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
@@ -41,14 +43,16 @@ class Page:
 class Files:
     """The files of all keys. `retention` is the longest lifetime of a file, in seconds."""
 
-    def __init__(self, blobs: Blobs, retention: int) -> None:
+    def __init__(self, blobs: Blobs, retention: int, ballast: Ballast) -> None:
         self.blobs = blobs
         self.retention = retention
+        self.ballast = ballast
 
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises OSError or a Peewee error with nothing but bytes left that the next purge sweeps.
+        Raises `StorageFailed`, OSError or a Peewee error with nothing left but, when the disk fails, bytes that the
+        next purge sweeps.
         """
         now = clock.milliseconds()
         created_at = now // 1000
@@ -63,9 +67,9 @@ class Files:
             created_at=created_at,
             expires_at=created_at + min(self.retention, upload.lifetime or self.retention),
         )
-        with self.blobs.lock(file.sha256) as shard:
+        with self.blobs.lock(file.sha256) as shard, self._undone(file.sha256, shard):
             self.blobs.publish(upload.staged, shard)
-            with database.atomic():
+            with models.transaction():
                 file.save(force_insert=True)
         return file
 
@@ -90,23 +94,32 @@ class Files:
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""
         mine = (File.id == file_id) & (File.key == key.id) & (File.expires_at > clock.now())
-        with database.atomic():
-            gone = list(File.delete().where(mine).returning(File.sha256).execute())
+        gone = self.drop(mine)
         if not gone:
             raise FileNotFound(file_id)
         try:
-            self.reap(gone[0].sha256)
+            self.reap(gone[0])
+            self.ballast.fill()
         except OSError:
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
-        with database.atomic():
-            gone = [row.sha256 for row in File.delete().where(File.key == key.id).returning(File.sha256).execute()]
+        gone = self.drop(File.key == key.id)
         for sha256 in set(gone):
             self.reap(sha256)
         return len(gone)
+
+    def drop(self, which: models.Expression) -> list[str]:
+        """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk."""
+        try:
+            return _drop(which)
+        except models.DatabaseError as e:
+            if not models.full(e):
+                raise
+        self.ballast.spend()
+        return _drop(which)
 
     def reap(self, sha256: str) -> int:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
@@ -114,9 +127,26 @@ class Files:
         Call it when the deletion of the row is committed, never within a transaction.
         """
         with self.blobs.lock(sha256) as shard:
-            if File.select().where(File.sha256 == sha256).exists():
-                return 0
-            return self.blobs.unlink(sha256, shard)
+            return self._reap(sha256, shard)
+
+    def _reap(self, sha256: str, shard: int) -> int:
+        # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+        if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
+            return 0
+        return self.blobs.unlink(sha256, shard)
+
+    @contextmanager
+    def _undone(self, sha256: str, shard: int) -> Iterator[None]:
+        """Take the blob's name back when its row does not come: a full disk must not fill with what it refused."""
+        try:
+            yield
+        except models.Doubt as e:
+            self.blobs.fail(f"a commit is in doubt: {e}")
+            raise
+        except (models.DatabaseError, OSError):
+            with suppress(models.DatabaseError, OSError):
+                self._reap(sha256, shard)
+            raise
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:
         """Those of `names`, all of one shard, that no row refers to which expires after `since`.
@@ -128,6 +158,11 @@ class Files:
             return names
         near = File.sha256.between(min(names), max(names)) & (File.expires_at > since)
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
+
+
+def _drop(which: models.Expression) -> list[str]:
+    with models.transaction():
+        return [row.sha256 for row in File.delete().where(which).returning(File.sha256).execute()]
 
 
 def paging(query: dict[str, str]) -> Paging:

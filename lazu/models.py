@@ -5,6 +5,8 @@ used. Nothing here or elsewhere may `open()` the database's files: closing such 
 (https://www.sqlite.org/howtocorrupt.html §2.2).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +55,18 @@ STEPS: tuple[tuple[str, ...], ...] = (
 BUSY_SECONDS = 10
 
 DatabaseError = peewee.DatabaseError
+Expression = peewee.Expression
+Database = peewee.SqliteDatabase
 
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
 database = peewee.SqliteDatabase(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
+
+
+class Doubt(peewee.OperationalError):
+    """A commit failed, and nobody knows whether it comes back after a crash."""
 
 
 class _Row(peewee.Model):
@@ -147,6 +155,40 @@ def prepare(path: Path) -> None:
 def connect() -> None:
     """Have this thread's connection open; cheap when it is."""
     database.connect(reuse_if_open=True)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """A transaction that is committed or certainly not.
+
+    After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back. A small
+    write takes their place there. Raises `Doubt` when that fails too, otherwise what Peewee raises.
+    """
+    try:
+        with database.atomic():
+            yield
+    except peewee.OperationalError as e:
+        if "I/O" in str(e):
+            _settle(e)
+        raise
+
+
+def full(error: DatabaseError) -> bool:
+    """Whether `error` says that the database's disk is full."""
+    return "is full" in str(error)
+
+
+def settle() -> None:
+    """A small write, durable when this returns: it takes the place of any commit in doubt."""
+    with database.atomic():
+        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _settle(error: peewee.OperationalError) -> None:
+    try:
+        settle()
+    except peewee.OperationalError as e:
+        raise Doubt(str(e)) from error
 
 
 def _migrate() -> None:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from lazu import clock, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
+from lazu.disk import Ballast
 from lazu.errors import CannotStart
 from lazu.files import Files
 from lazu.keys import Keys
+
+#: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
+BALLAST = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,29 @@ def open_store(settings: Settings) -> Store:
 
     One store a process: SQLite is opened once (`models.database`). Raises `CannotStart` when this host can't hold it.
     """
+    ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
     blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
-    keys = Keys(settings.api_key)
+    store = Store(settings, Keys(settings.api_key), Files(blobs, settings.retention_days * clock.DAY, ballast))
     try:
-        blobs.prepare()
-        models.prepare(settings.storage_dir / "lazu.sqlite3")
-        with models.database:
-            keys.prepare()
+        _prepare(store)
     except (OSError, models.DatabaseError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY))
+    return store
+
+
+def _prepare(store: Store) -> None:
+    try:
+        _open(store)
+    except (OSError, models.DatabaseError):
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
+        if not store.files.ballast.spend():
+            raise
+        _open(store)
+    store.files.ballast.fill()
+
+
+def _open(store: Store) -> None:
+    store.files.blobs.prepare()
+    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+    with models.database:
+        store.keys.prepare()
