@@ -14,6 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
+from lazu import metrics
 from lazu.errors import FileTooLarge, InsufficientStorage
 
 #: How often, in bytes received, an upload of unknown length looks at the free space again.
@@ -71,7 +72,7 @@ class Staged:
 
     def seal(self) -> None:
         """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
-        os.fsync(self.fd)
+        _sync(self.fd)
         self.sha256 = self._hash.hexdigest()
 
 
@@ -131,7 +132,7 @@ class Blobs:
         with suppress(FileExistsError):
             # /proc/self/fd is how linkat(2) names an O_TMPFILE without CAP_DAC_READ_SEARCH (open(2)).
             os.link(f"/proc/self/fd/{staged.fd}", staged.sha256, dst_dir_fd=shard, follow_symlinks=True)
-        os.fsync(shard)
+        _sync(shard)
 
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.
@@ -178,6 +179,15 @@ class Blobs:
 def _fsync_dir(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        _sync(fd)
     finally:
         os.close(fd)
+
+
+def _sync(fd: int) -> None:
+    """fsync(2); a failure is counted: from then on the disk can't be believed (docs/operations.md)."""
+    try:
+        os.fsync(fd)
+    except OSError:
+        metrics.fsync_failed()
+        raise

@@ -44,6 +44,15 @@ def _location(text: str) -> str:
     return text
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
 def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"parse": parse, "meaning": meaning})
 
@@ -69,6 +78,12 @@ class Settings:
     body_min_rate: int = _setting(
         _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )
+    log_format: str = _setting(_one_of("text", "json"), "text", "how log lines look: `text` or `json`")
+    log_timezone: str = _setting(_one_of("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
+    audit_log: Path | None = _setting(
+        _folder, None, "file for a line about each upload, delete, expiry and change of a key; "
+        "by default `audit.log` in `LAZU_STORAGE_DIR`"
+    )  # fmt: skip
 
 
 def variable(name: str) -> str:

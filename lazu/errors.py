@@ -135,6 +135,12 @@ class Overloaded(ApiError):
         super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
 
 
+class NotReady(ApiError):
+    """Uploads can't be stored now: what `/readyz` answers."""
+
+    status, code = 503, "overloaded"
+
+
 class InsufficientStorage(Final):
     """The disk's free-space floor or the key's quota would be crossed."""
 

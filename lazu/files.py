@@ -9,10 +9,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lazu import clock, ids
+from lazu import clock, ids, logs
 from lazu.blobs import Blobs
-from lazu.errors import FileNotFound, InvalidRequest
-from lazu.models import File, Key, database
+from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
+from lazu.models import File, Key, database, held
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
@@ -39,17 +39,24 @@ class Page:
 
 
 class Files:
-    """The files of all keys. `retention` is the longest lifetime of a file, in seconds."""
+    """The files of all keys.
 
-    def __init__(self, blobs: Blobs, retention: int) -> None:
+    `retention` is the longest lifetime of a file, in seconds; `quota` the bytes a key without its own may hold, 0 for
+    no limit.
+    """
+
+    def __init__(self, blobs: Blobs, retention: int, quota: int = 0) -> None:
         self.blobs = blobs
         self.retention = retention
+        self.quota = quota
 
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises OSError or a Peewee error with nothing but bytes left that the next purge sweeps.
+        Raises `InsufficientStorage` when the key's quota would be crossed. Raises that, OSError or a Peewee error with
+        nothing but bytes left that the next purge sweeps.
         """
+        self.require(key, upload.staged.size)
         now = clock.milliseconds()
         created_at = now // 1000
         file = File(
@@ -63,11 +70,33 @@ class Files:
             created_at=created_at,
             expires_at=created_at + min(self.retention, upload.lifetime or self.retention),
         )
+        try:
+            self._keep(file, key, upload)
+        except InsufficientStorage:
+            self.reap(file.sha256)
+            raise
+        logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
+        return file
+
+    def _keep(self, file: File, key: Key, upload: Upload) -> None:
         with self.blobs.lock(file.sha256) as shard:
             self.blobs.publish(upload.staged, shard)
             with database.atomic():
+                self.require(key, file.bytes)  # again, where no other upload of the key can come between
                 file.save(force_insert=True)
-        return file
+
+    def limit(self, key: Key) -> int:
+        """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
+        return self.quota if key.quota_bytes is None else int(key.quota_bytes)
+
+    def require(self, key: Key, size: int) -> None:
+        """Raise `InsufficientStorage` if `size` more bytes would cross the quota of `key`.
+
+        What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes.
+        """
+        limit = self.limit(key)
+        if limit and held(key, clock.now()) + size > limit:
+            raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id."""
@@ -94,6 +123,7 @@ class Files:
             gone = list(File.delete().where(mine).returning(File.sha256).execute())
         if not gone:
             raise FileNotFound(file_id)
+        logs.audit("delete", key=key.name, file=file_id)
         try:
             self.reap(gone[0].sha256)
         except OSError:
@@ -103,8 +133,10 @@ class Files:
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
         with database.atomic():
-            gone = [row.sha256 for row in File.delete().where(File.key == key.id).returning(File.sha256).execute()]
-        for sha256 in set(gone):
+            gone = list(File.delete().where(File.key == key.id).returning(File.id, File.sha256).execute())
+        for file in gone:
+            logs.audit("delete", key=key.name, file=file.id)
+        for sha256 in {file.sha256 for file in gone}:
             self.reap(sha256)
         return len(gone)
 

@@ -46,9 +46,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
             bytes INTEGER NOT NULL
         ) STRICT""",
     ),
+    # What a key holds is summed at every upload with a quota, within the transaction: from this index alone.
+    ("CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",),
 )
 
 BUSY_SECONDS = 10
+
+#: SQL's functions, for rooms that add things up.
+fn = peewee.fn
+
+DatabaseError = peewee.DatabaseError
 
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
@@ -115,6 +122,17 @@ class Purge(_Row):
     files = peewee.IntegerField()
     blobs = peewee.IntegerField()
     bytes = peewee.IntegerField()
+
+
+def rows(query: Any) -> list[tuple[Any, ...]]:
+    """The result of a `select` as plain tuples."""
+    return list(query.tuples())
+
+
+def held(key: Key, now: int) -> int:
+    """Bytes of the files of `key` that have not expired at `now`."""
+    total = File.select(fn.SUM(File.bytes)).where(File.key == key.id, File.expires_at > now).scalar()
+    return int(total or 0)
 
 
 def sound(version: tuple[int, ...]) -> bool:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from lazu import clock
+from lazu import clock, logs
 from lazu.files import Files
-from lazu.models import File, Purge, database
+from lazu.models import File, Key, Purge, database
 
 #: Rows a transaction: holds the write lock for some 10 ms, so that uploads hardly wait.
 BATCH = 500
@@ -40,7 +40,7 @@ def purge(files: Files) -> Removed | None:
         removed = Removed()
         for batch in _expired(started):
             removed.files += len(batch)
-            for sha256 in set(batch):
+            for sha256 in {file.sha256 for file in batch}:
                 removed.add_blob(files.reap(sha256))
         _sweep(files, removed)
         with database.atomic():
@@ -58,14 +58,17 @@ def preview(files: Files) -> Removed:
     return removed
 
 
-def _expired(now: int) -> Iterator[list[str]]:
-    """Delete expired rows, batch by batch; gives the hashes they referred to."""
+def _expired(now: int) -> Iterator[list[File]]:
+    """Delete expired rows, batch by batch; gives what they were."""
+    names = {key.id: key.name for key in Key.select()}
     batch = File.select(File.id).where(File.expires_at <= now).order_by(File.expires_at).limit(BATCH)
     while True:
         with database.atomic():
-            gone = [row.sha256 for row in File.delete().where(File.id.in_(batch)).returning(File.sha256).execute()]
+            gone = list(File.delete().where(File.id.in_(batch)).returning(File.id, File.key, File.sha256).execute())
         if not gone:
             return
+        for file in gone:
+            logs.audit("expiry", key=names.get(file.key_id), file=file.id)
         yield gone
         time.sleep(PAUSE)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lazu import clock, models
+from lazu import clock, logs, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
 from lazu.files import Files
@@ -30,4 +30,10 @@ def open_store(settings: Settings) -> Store:
     keys = Keys(settings.api_key)
     with models.database:
         keys.prepare()
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY))
+    logs.keep_audit(settings.audit_log or settings.storage_dir / "audit.log", style(settings))
+    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY, settings.key_quota_bytes))
+
+
+def style(settings: Settings) -> logs.Style:
+    """How log lines look."""
+    return logs.Style(settings.log_format == "json", settings.log_timezone)

@@ -17,6 +17,7 @@ def upload_file() -> dict[str, Any]:
     """Upload."""
     key = caller()
     store().files.blobs.require(request.content_length or 0)
+    store().files.require(key, multipart.at_least(request.content_length))
     parts = multipart.parts(Body().read, request.headers.get("Content-Type", ""))
     with uploads.receive(parts, store().files.blobs) as upload:
         return store().files.create(key, upload).as_json()
