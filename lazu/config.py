@@ -42,10 +42,10 @@ def _location(text: str) -> str:
     return text
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
+def _choice(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"one of {', '.join(words)}")
+        if text not in names:
+            raise ValueError(f"one of {', '.join(names)}")
         return text
 
     return parse
@@ -76,8 +76,8 @@ class Settings:
     body_min_rate: int = _setting(
         _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )
-    log_format: str = _setting(_one_of("text", "json"), "text", "how log lines look: `text` or `json`")
-    log_timezone: str = _setting(_one_of("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
+    log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
+    log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
     audit_log: Path | None = _setting(
         _folder, None, "file for a line about each upload, delete, expiry and change of a key; "
         "by default `audit.log` in `LAZU_STORAGE_DIR`"
