@@ -8,9 +8,10 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
-from lazu import clock, models
+from lazu import cli_store, clock, models
+from lazu.errors import StorageFailed
 from lazu.keys import KeyProblem
-from lazu.purge import Removed, preview, purge
+from lazu.purge import ClockJump, Removed, preview, purge
 from lazu.store import Store
 
 keys_group = AppGroup("keys", help="API keys: the owners of files.")
@@ -20,6 +21,7 @@ def init_app(app: Flask) -> None:
     """Join the commands to `app`."""
     app.cli.add_command(purge_command)
     app.cli.add_command(keys_group)
+    cli_store.init_app(app)
 
 
 def _store() -> Store:
@@ -34,14 +36,18 @@ def _fail(problem: object) -> NoReturn:
 
 @click.command("purge")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
+@click.option("--force", is_flag=True, help="Believe the clock, even if it seems to have jumped ahead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
-def purge_command(dry_run: bool, as_json: bool) -> None:
+def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
     """Remove expired files, then bytes that nothing refers to. Safe while serving.
 
     Example: flask purge --dry-run
     """
-    removed = preview(_store().files) if dry_run else purge(_store().files)
+    try:
+        removed = preview(_store().files) if dry_run else purge(_store().files, force)
+    except (ClockJump, StorageFailed) as e:
+        _fail(e)
     if removed is None:
         click.echo(json.dumps({"running": True}) if as_json else "another purge is running; nothing to do")
     elif as_json:

@@ -152,6 +152,13 @@ class NotReady(ApiError):
     status, code = 503, "overloaded"
 
 
+class StorageFailed(Final):
+    """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
+
+    def __init__(self) -> None:
+        super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
+
+
 class InsufficientStorage(Final):
     """The disk's free-space floor or the key's quota would be crossed."""
 

@@ -6,13 +6,17 @@ naming the blob to committing its row, and from looking for its rows to removing
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lazu import clock, ids, logs
+import peewee
+
+from lazu import clock, ids, logs, models
 from lazu.blobs import Blobs
+from lazu.disk import Ballast
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
-from lazu.models import File, Key, database, held
+from lazu.models import File, Key
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
@@ -41,22 +45,22 @@ class Page:
 class Files:
     """The files of all keys.
 
-    `retention` is the longest lifetime of a file, in seconds; `quota` the bytes a key without its own may hold, 0 for
-    no limit.
+    `retention` is the longest lifetime of a file, in seconds; `quota` the bytes that a key without its own may hold, 0
+    for no limit.
     """
 
-    def __init__(self, blobs: Blobs, retention: int, quota: int = 0) -> None:
+    def __init__(self, blobs: Blobs, retention: int, ballast: Ballast, quota: int = 0) -> None:
         self.blobs = blobs
         self.retention = retention
+        self.ballast = ballast
         self.quota = quota
 
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises `InsufficientStorage` when the key's quota would be crossed. Raises that, OSError or a Peewee error with
-        nothing but bytes left that the next purge sweeps.
+        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error with nothing left but, when the disk fails, bytes that the
+        next purge sweeps.
         """
-        self.require(key, upload.staged.size)
         now = clock.milliseconds()
         created_at = now // 1000
         file = File(
@@ -70,20 +74,13 @@ class Files:
             created_at=created_at,
             expires_at=created_at + min(self.retention, upload.lifetime or self.retention),
         )
-        try:
-            self._keep(file, key, upload)
-        except InsufficientStorage:
-            self.reap(file.sha256)
-            raise
+        with self.blobs.lock(file.sha256) as shard, self._undone(file.sha256, shard):
+            self.blobs.publish(upload.staged, shard)
+            with models.transaction():
+                self.require(key, file.bytes)  # where no other upload of the key can come between
+                file.save(force_insert=True)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
-
-    def _keep(self, file: File, key: Key, upload: Upload) -> None:
-        with self.blobs.lock(file.sha256) as shard:
-            self.blobs.publish(upload.staged, shard)
-            with database.atomic():
-                self.require(key, file.bytes)  # again, where no other upload of the key can come between
-                file.save(force_insert=True)
 
     def limit(self, key: Key) -> int:
         """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
@@ -95,7 +92,7 @@ class Files:
         What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes.
         """
         limit = self.limit(key)
-        if limit and held(key, clock.now()) + size > limit:
+        if limit and models.held(key, clock.now()) + size > limit:
             raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:
@@ -119,26 +116,38 @@ class Files:
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""
         mine = (File.id == file_id) & (File.key == key.id) & (File.expires_at > clock.now())
-        with database.atomic():
-            gone = list(File.delete().where(mine).returning(File.sha256).execute())
+        gone = self.drop(mine, "delete")
         if not gone:
             raise FileNotFound(file_id)
-        logs.audit("delete", key=key.name, file=file_id)
         try:
-            self.reap(gone[0].sha256)
+            self.reap(gone[0])
+            self.ballast.fill()
         except OSError:
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
-        with database.atomic():
-            gone = list(File.delete().where(File.key == key.id).returning(File.id, File.sha256).execute())
-        for file in gone:
-            logs.audit("delete", key=key.name, file=file.id)
-        for sha256 in {file.sha256 for file in gone}:
+        gone = self.drop(File.key == key.id, "delete")
+        for sha256 in set(gone):
             self.reap(sha256)
         return len(gone)
+
+    def drop(self, which: peewee.Expression, event: str) -> list[str]:
+        """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk.
+
+        Each is an `event` of the audit log: `delete` or `expiry`.
+        """
+        try:
+            gone = _drop(which)
+        except peewee.OperationalError as e:
+            if not models.full(e):
+                raise
+            self.ballast.spend()
+            gone = _drop(which)
+        for file in gone:
+            logs.audit(event, key=file.owner, file=file.id)
+        return [file.sha256 for file in gone]
 
     def reap(self, sha256: str) -> int:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
@@ -146,9 +155,26 @@ class Files:
         Call it when the deletion of the row is committed, never within a transaction.
         """
         with self.blobs.lock(sha256) as shard:
-            if File.select().where(File.sha256 == sha256).exists():
-                return 0
-            return self.blobs.unlink(sha256, shard)
+            return self._reap(sha256, shard)
+
+    def _reap(self, sha256: str, shard: int) -> int:
+        # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+        if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
+            return 0
+        return self.blobs.unlink(sha256, shard)
+
+    @contextmanager
+    def _undone(self, sha256: str, shard: int) -> Iterator[None]:
+        """Take the blob's name back when its row does not come: a full disk must not fill with what it refused."""
+        try:
+            yield
+        except models.Doubt as e:
+            self.blobs.fail(f"a commit is in doubt: {e}")
+            raise
+        except (peewee.PeeweeException, OSError, InsufficientStorage):
+            with suppress(peewee.PeeweeException, OSError):
+                self._reap(sha256, shard)
+            raise
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:
         """Those of `names`, all of one shard, that no row refers to which expires after `since`.
@@ -160,6 +186,11 @@ class Files:
             return names
         near = File.sha256.between(min(names), max(names)) & (File.expires_at > since)
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
+
+
+def _drop(which: peewee.Expression) -> list[models.Gone]:
+    with models.transaction():
+        return models.delete(which)
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -5,8 +5,10 @@ used. Nothing here or elsewhere may `open()` the database's files: closing such 
 (https://www.sqlite.org/howtocorrupt.html §2.2).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -64,6 +66,10 @@ DatabaseError = peewee.DatabaseError
 database = peewee.SqliteDatabase(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
+
+
+class Doubt(peewee.OperationalError):
+    """A commit failed, and nobody knows whether it comes back after a crash."""
 
 
 class _Row(peewee.Model):
@@ -127,6 +133,21 @@ def rows(query: Any) -> list[tuple[Any, ...]]:
     return list(query.tuples())
 
 
+class Gone(NamedTuple):
+    """A file whose row was deleted; `owner` is the name of its key."""
+
+    id: str
+    sha256: str
+    owner: str
+
+
+def delete(which: peewee.Expression) -> list[Gone]:
+    """Delete the files of which `which` is true; the caller is in a transaction."""
+    owner = Key.select(Key.name).where(Key.id == File.key)
+    query = File.delete().where(which).returning(File.id, File.sha256, owner)
+    return [Gone(*row) for row in rows(query)]
+
+
 def held(key: Key, now: int) -> int:
     """Bytes of the files of `key` that have not expired at `now`."""
     total = File.select(fn.SUM(File.bytes)).where(File.key == key.id, File.expires_at > now).scalar()
@@ -163,6 +184,40 @@ def prepare(path: Path) -> None:
 def connect() -> None:
     """Have this thread's connection open; cheap when it is."""
     database.connect(reuse_if_open=True)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """A transaction that is committed or certainly not.
+
+    After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back. A small
+    write takes their place there. Raises `Doubt` when that fails too, otherwise what Peewee raises.
+    """
+    try:
+        with database.atomic():
+            yield
+    except peewee.OperationalError as e:
+        if "I/O" in str(e):
+            _settle(e)
+        raise
+
+
+def full(error: peewee.PeeweeException) -> bool:
+    """Whether `error` says that the database's disk is full."""
+    return "is full" in str(error)
+
+
+def settle() -> None:
+    """A small write, durable when this returns: it takes the place of any commit in doubt."""
+    with database.atomic():
+        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _settle(error: peewee.OperationalError) -> None:
+    try:
+        settle()
+    except peewee.OperationalError as e:
+        raise Doubt(str(e)) from error
 
 
 def _migrate() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lazu import clock
+from lazu import clock, disk
 from lazu.metrics import Figure
 from lazu.models import File, Key, Purge, fn, rows
 from lazu.store import Store
@@ -112,7 +112,7 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_overdue_files", "Expired files that the last purge should have removed.", now.overdue),
         Figure("lazu_overdue_seconds", "How long ago the oldest of the expired files expired.", late),
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
-        Figure("lazu_free_bytes", "Free space of the store's disk.", store.files.blobs.free()),
+        Figure("lazu_free_bytes", "Free space of the store's disk.", disk.free(store.files.blobs.root)),
         Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.files.blobs.min_free),
     ]
 

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from lazu import clock, logs, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
+from lazu.disk import Ballast
 from lazu.errors import CannotStart
 from lazu.files import Files
 from lazu.keys import Keys
+
+#: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
+BALLAST = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,18 @@ def open_store(settings: Settings) -> Store:
     """
     blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
     keys = Keys(settings.api_key)
+    ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
     try:
         blobs.prepare()
         models.prepare(settings.storage_dir / "lazu.sqlite3")
         with models.database:
             keys.prepare()
+        ballast.fill()
     except (OSError, models.DatabaseError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
     logs.keep_audit(settings.audit_log or settings.storage_dir / "audit.log", style(settings))
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY, settings.key_quota_bytes))
+    files = Files(blobs, settings.retention_days * clock.DAY, ballast, settings.key_quota_bytes)
+    return Store(settings, keys, files)
 
 
 def style(settings: Settings) -> logs.Style:
