@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from lazu import cli, config, routes
+from lazu import cli, cli_store, config, routes
 from lazu.store import open_store
 
 
@@ -15,4 +15,5 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["lazu"] = open_store(settings or config.load())
     routes.init_app(app)
     cli.init_app(app)
+    cli_store.init_app(app)
     return app

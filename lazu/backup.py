@@ -6,12 +6,10 @@ after the deletion. So every row of a backup has its blob. The directory has the
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -38,23 +36,18 @@ def backup(files: Files, target: Path, tick: Callable[[], object] = lambda: None
     Until the last step the earlier backup stays whole. Raises `BackupProblem`, also when a blob of the store turns out
     damaged or lost: the copy is then whole but for the files named. Calls `tick` 256 times.
     """
-    _prepare(target)
-    with _alone(target):
-        rows = target / (NAME + NEW)
-        snapshot.take(rows)
-        copied, lost = _copy_all(files.blobs.root, target / "blobs", snapshot.wanted(rows), tick)
-        # What was deleted and came back meanwhile is there now.
-        again, lost = _copy_all(files.blobs.root, target / "blobs", lost)
-        damaged = [sha256 for sha256, _ in lost if File.select().where(File.sha256 == sha256).exists()]
-        snapshot.forget(rows, [sha256 for sha256, _ in lost])
-        os.replace(rows, target / NAME)
-        disk.sync(target)
-        _prune(target)
+    _prepare(target, files.blobs.root.parent)
+    try:
+        with disk.lock(target, wait=False):
+            copied, lost = _take(files, target, tick)
+    except disk.Taken as e:
+        raise BackupProblem("another backup into that directory is running") from e
+    damaged = [sha256 for sha256 in lost if File.select().where(File.sha256 == sha256).exists()]
     if damaged:
         raise BackupProblem(
             f"{len(damaged)} blobs are missing or damaged and so not in the backup; 'flask fsck --rehash' names them"
         )
-    return copied + again + Counter(gone=len(lost))
+    return copied + Counter(gone=len(lost))
 
 
 def restore(files: Files, source: Path, tick: Callable[[], object] = lambda: None) -> Copied:
@@ -78,27 +71,32 @@ def restore(files: Files, source: Path, tick: Callable[[], object] = lambda: Non
     return copied
 
 
-def _prepare(target: Path) -> None:
-    """Have the directory; refuse one that holds something else."""
+def _take(files: Files, target: Path, tick: Callable[[], object]) -> tuple[Copied, list[str]]:
+    """Rows, bytes, then the new rows in the place of the old; gives what was done and the hashes left out."""
+    rows = target / (NAME + NEW)
+    snapshot.take(rows)
+    copied, lost = _copy_all(files.blobs.root, target / "blobs", snapshot.wanted(rows), tick)
+    # What was deleted and came back meanwhile is there now.
+    again, lost = _copy_all(files.blobs.root, target / "blobs", lost)
+    gone = [sha256 for sha256, _ in lost]
+    snapshot.forget(rows, gone)
+    os.replace(rows, target / NAME)
+    disk.sync(target)
+    _prune(target)
+    return copied + again, gone
+
+
+def _prepare(target: Path, store: Path) -> None:
+    """Have the directory; refuse the store itself, and one that holds something else."""
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if target.samefile(store):
+        raise BackupProblem("that is the store itself; name another directory")
     if not {entry.name for entry in target.iterdir()} <= {NAME, NAME + NEW, "blobs"}:
         raise BackupProblem("the directory holds something else than a backup; name an empty one")
     (target / "blobs").mkdir(mode=0o700, exist_ok=True)
     for shard in SHARDS:
         (target / "blobs" / shard).mkdir(mode=0o700, exist_ok=True)
     disk.sync(target / "blobs")
-
-
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as e:
-        raise BackupProblem("another backup into that directory is running") from e
-    finally:
-        os.close(fd)
 
 
 def _copy_all(

@@ -4,12 +4,10 @@ This room knows nothing of rows. Its part of the one invariant (docs/architectur
 they are durable, and the name is durable before the caller goes on.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -181,15 +179,10 @@ class Blobs:
     def lock(self, sha256: str) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. It excludes other threads and other processes alike, because each
-        call opens the directory anew (flock(2) locks the open file, not the process).
+        Gives the shard's directory descriptor.
         """
-        fd = os.open(self.root / sha256[:2], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with disk.lock(self.root / sha256[:2]) as fd:
             yield fd
-        finally:
-            os.close(fd)
 
     def publish(self, staged: Staged, shard: int) -> None:
         """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
@@ -241,7 +234,7 @@ class Blobs:
         """
         place = self.root.parent / "quarantine"
         place.mkdir(mode=0o700, exist_ok=True)
-        shutil.move(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
+        os.rename(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
         disk.sync(place)
         disk.sync((self.root / path).parent)
 
@@ -258,15 +251,11 @@ class Blobs:
 
         Never waits, unless asked to.
         """
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+            with disk.lock(self.root, wait):
+                yield True
+        except disk.Taken:
             yield False
-        else:
-            yield True
-        finally:
-            os.close(fd)
 
 
 def is_blob(shard: str, name: str) -> bool:

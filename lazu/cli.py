@@ -8,7 +8,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
-from lazu import cli_store, clock, models
+from lazu import clock, models
 from lazu.errors import StorageFailed
 from lazu.keys import KeyProblem
 from lazu.purge import ClockJump, Removed, preview, purge
@@ -21,7 +21,6 @@ def init_app(app: Flask) -> None:
     """Join the commands to `app`."""
     app.cli.add_command(purge_command)
     app.cli.add_command(keys_group)
-    cli_store.init_app(app)
 
 
 def _store() -> Store:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-import peewee
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from lazu import fsck, models
 from lazu.backup import BackupProblem, Copied, backup, restore
 from lazu.blobs import SHARDS
+from lazu.errors import CannotStart
 from lazu.files import Files
-from lazu.models import File, Unfit
+from lazu.models import File
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
@@ -71,7 +71,7 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
         sound = all(finding.repaired for finding in findings)
         if sound:
             fsck.recover(files)
-    except (OSError, peewee.PeeweeException) as e:
+    except (OSError, models.DatabaseError) as e:
         _fail(e)
     _report(findings, as_json)
     sys.exit(0 if sound else 1)
@@ -139,7 +139,7 @@ def _whole() -> Iterator[None]:
     """Every way in which a copy fails, as one line."""
     try:
         yield
-    except (BackupProblem, Unfit, OSError, peewee.PeeweeException) as e:
+    except (BackupProblem, CannotStart, OSError, models.DatabaseError) as e:
         _fail(e)
 
 

@@ -4,6 +4,8 @@ import ctypes
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: What a full disk, or a full quota of the file system, answers.
@@ -50,6 +52,32 @@ def free(path: Path) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
+class Taken(Exception):
+    """Somebody else holds a lock that the caller does not wait for."""
+
+
+@contextmanager
+def lock(directory: Path, wait: bool = True) -> Iterator[int]:
+    """Hold the lock of a directory; gives its descriptor. Raises `Taken` if it is held and `wait` is false.
+
+    It excludes other threads and other processes alike, because each call opens the directory anew (flock(2) locks
+    the open file, not the process), and it goes with the process that holds it.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _flock(fd, wait)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, wait: bool) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as e:
+        raise Taken from e
+
+
 def sync(path: Path) -> None:
     """Make a file's bytes, or a directory's names, durable. Raises OSError; an fsync that failed is never repeated."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -79,6 +107,10 @@ class Ballast:
         finally:
             os.close(fd)
 
-    def spend(self) -> None:
-        """Give the room to whoever needs it now."""
-        self.path.unlink(missing_ok=True)
+    def spend(self) -> bool:
+        """Give the room to whoever needs it now; false if there is none left."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import peewee
-
 from lazu import clock, ids, logs, models
 from lazu.blobs import Blobs
 from lazu.disk import Ballast
@@ -58,8 +56,8 @@ class Files:
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error with nothing left but, when the disk fails, bytes that the
-        next purge sweeps.
+        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error, with nothing left but,
+        when the disk fails, bytes that the next purge sweeps.
         """
         now = clock.milliseconds()
         created_at = now // 1000
@@ -133,14 +131,14 @@ class Files:
             self.reap(sha256)
         return len(gone)
 
-    def drop(self, which: peewee.Expression, event: str) -> list[str]:
+    def drop(self, which: models.Expression, event: str) -> list[str]:
         """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk.
 
-        Each is an `event` of the audit log: `delete` or `expiry`.
+        Each is an `event` of the audit log: `delete`, `expiry`, or `lost` when its bytes were.
         """
         try:
             gone = _drop(which)
-        except peewee.OperationalError as e:
+        except models.DatabaseError as e:
             if not models.full(e):
                 raise
             self.ballast.spend()
@@ -171,8 +169,8 @@ class Files:
         except models.Doubt as e:
             self.blobs.fail(f"a commit is in doubt: {e}")
             raise
-        except (peewee.PeeweeException, OSError, InsufficientStorage):
-            with suppress(peewee.PeeweeException, OSError):
+        except (models.DatabaseError, OSError, InsufficientStorage):
+            with suppress(models.DatabaseError, OSError):
                 self._reap(sha256, shard)
             raise
 
@@ -188,7 +186,7 @@ class Files:
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
 
 
-def _drop(which: peewee.Expression) -> list[models.Gone]:
+def _drop(which: models.Expression) -> list[models.Gone]:
     with models.transaction():
         return models.delete(which)
 

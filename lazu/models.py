@@ -60,6 +60,8 @@ BUSY_SECONDS = 10
 fn = peewee.fn
 
 DatabaseError = peewee.DatabaseError
+Expression = peewee.Expression
+Database = peewee.SqliteDatabase
 
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
@@ -202,7 +204,7 @@ def transaction() -> Iterator[None]:
         raise
 
 
-def full(error: peewee.PeeweeException) -> bool:
+def full(error: DatabaseError) -> bool:
     """Whether `error` says that the database's disk is full."""
     return "is full" in str(error)
 

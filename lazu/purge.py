@@ -7,9 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-import peewee
-from peewee import fn
-
 from lazu import clock, models
 from lazu.errors import StorageFailed
 from lazu.files import Files
@@ -74,7 +71,7 @@ def preview(files: Files) -> Removed:
 
 def _doubt(now: int) -> None:
     """Raise `ClockJump` if most files would go and the store's own history has a hole: what the clock says is new."""
-    last = Purge.select(fn.MAX(Purge.finished_at)).scalar()
+    last = Purge.select(Purge.finished_at).order_by(Purge.id.desc()).limit(1).scalar()
     total, expired = File.select().count(), File.select().where(File.expires_at <= now).count()
     if last is None or expired < MANY or expired * 2 <= total or _hole(last, now) < GAP:
         return
@@ -118,7 +115,7 @@ def _record(files: Files, run: Purge) -> None:
     try:
         with models.transaction():
             run.save(force_insert=True)
-    except peewee.OperationalError as e:
+    except models.DatabaseError as e:
         if not models.full(e):
             raise
         files.ballast.spend()

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import peewee
-
 from lazu import disk, models
+from lazu.errors import CannotStart
 from lazu.models import File, Key, database
 
 
@@ -45,11 +44,11 @@ def empty() -> bool:
 def absorb(path: Path) -> None:
     """Take all rows of the snapshot at `path` into the open, empty store, in one transaction.
 
-    The snapshot may be of an older Lazu. Raises `models.Unfit` when it is of a newer one or no snapshot at all.
+    The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
     """
     with _opened(path) as copy:
         if not 0 < copy.user_version <= len(models.STEPS):
-            raise models.Unfit("the backup was made by a newer Lazu, or is none; update Lazu first")
+            raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
     database.execute_sql("ATTACH ? AS copy", (str(path),))
     try:
         with database.atomic():
@@ -71,7 +70,7 @@ def _absorb_table(table: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[peewee.SqliteDatabase]:
-    copy = peewee.SqliteDatabase(str(path), pragmas={"synchronous": "full"})
+def _opened(path: Path) -> Iterator[models.Database]:
+    copy = models.Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
     with copy.connection_context():
         yield copy

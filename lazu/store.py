@@ -28,22 +28,36 @@ def open_store(settings: Settings) -> Store:
 
     One store a process: SQLite is opened once (`models.database`). Raises `CannotStart` when this host can't hold it.
     """
-    blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
-    keys = Keys(settings.api_key)
     ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
+    blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
+    files = Files(blobs, settings.retention_days * clock.DAY, ballast, settings.key_quota_bytes)
+    store = Store(settings, Keys(settings.api_key), files)
     try:
-        blobs.prepare()
-        models.prepare(settings.storage_dir / "lazu.sqlite3")
-        with models.database:
-            keys.prepare()
-        ballast.fill()
+        _prepare(store)
     except (OSError, models.DatabaseError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
     logs.keep_audit(settings.audit_log or settings.storage_dir / "audit.log", style(settings))
-    files = Files(blobs, settings.retention_days * clock.DAY, ballast, settings.key_quota_bytes)
-    return Store(settings, keys, files)
+    return store
 
 
 def style(settings: Settings) -> logs.Style:
     """How log lines look."""
     return logs.Style(settings.log_format == "json", settings.log_timezone)
+
+
+def _prepare(store: Store) -> None:
+    try:
+        _open(store)
+    except (OSError, models.DatabaseError):
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
+        if not store.files.ballast.spend():
+            raise
+        _open(store)
+    store.files.ballast.fill()
+
+
+def _open(store: Store) -> None:
+    store.files.blobs.prepare()
+    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+    with models.database:
+        store.keys.prepare()

@@ -4,13 +4,18 @@ gunicorn's own has no limit on how slowly a client may send: a header or a body 
 (its `timeout` watches the worker, not the request; docs/decisions/0006-worker.md).
 """
 
+import errno
 import socket
+import time
 from typing import Any, Self
 
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lazu import clock
+
+#: Seconds before a worker without a free file descriptor tries again to take a client.
+FULL_PAUSE = 0.1
 
 
 class Connection(socket.socket):
@@ -81,3 +86,13 @@ class Worker(ThreadWorker):
             # gunicorn waits up to 2 s for the client's end, in the thread that accepts everybody else; wait here.
             close_graceful(conn.sock)
         return kept
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new client; without a free file descriptor it waits in the kernel's queue, and nobody is lost."""
+        try:
+            super().accept(listener)
+        except OSError as e:
+            if e.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
+            time.sleep(FULL_PAUSE)

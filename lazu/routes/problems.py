@@ -20,6 +20,7 @@ from lazu.errors import (
 
 log = logging.getLogger(__name__)
 
+_SCARCE = {errno.EMFILE, errno.ENFILE}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -63,6 +64,9 @@ def _database(error: peewee.OperationalError) -> Response:
 
 
 def _disk(error: OSError) -> Response:
+    if error.errno in _SCARCE:
+        log.error("no file descriptor left; raise the limit (ulimit -n)")
+        return render(Overloaded())
     return _full() if error.errno in _FULL else _bug(error)
 
 
