@@ -56,8 +56,8 @@ class Files:
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error, with nothing left but,
-        when the disk fails, bytes that the next purge sweeps.
+        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error, with nothing left
+        but, when the disk fails, bytes that the next purge sweeps.
         """
         now = clock.milliseconds()
         created_at = now // 1000

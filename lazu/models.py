@@ -156,6 +156,12 @@ def held(key: Key, now: int) -> int:
     return int(total or 0)
 
 
+def version() -> tuple[int, ...]:
+    """Of the SQLite in use."""
+    found: tuple[int, ...] = peewee.SqliteDatabase.server_version
+    return found
+
+
 def sound(version: tuple[int, ...]) -> bool:
     """Whether an SQLite of this version keeps what it committed in WAL mode with several writers.
 
@@ -169,10 +175,10 @@ def prepare(path: Path) -> None:
 
     Raises `CannotStart` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
     """
-    if not sound(peewee.SqliteDatabase.server_version):
-        version = ".".join(map(str, peewee.SqliteDatabase.server_version))
+    if not sound(version()):
+        name = ".".join(map(str, version()))
         raise CannotStart(
-            f"SQLite {version} can lose commits (the WAL-reset bug); "
+            f"SQLite {name} can lose commits (the WAL-reset bug); "
             "install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer"
         )
     if not database.is_closed():

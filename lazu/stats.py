@@ -82,6 +82,12 @@ def last_purge() -> Purge | None:
     return found
 
 
+def newest() -> int | None:
+    """When the latest file was made."""
+    found: int | None = File.select(fn.MAX(File.created_at)).scalar()
+    return found
+
+
 def by_day(days: int) -> list[tuple[str, int, int]]:
     """The last `days` days in Shanghai, oldest first: day, files uploaded then that are still there, their bytes."""
     today = clock.midnight(clock.now())
