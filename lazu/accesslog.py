@@ -5,7 +5,6 @@ A request is counted for Prometheus here too: this is the one place that sees ev
 
 import logging
 import re
-from datetime import timedelta
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
@@ -28,7 +27,7 @@ class Logger(GunicornLogger):
         ours.handlers, ours.propagate = list(self.error_log.handlers), False
         ours.setLevel(self.loglevel)
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
         """Write the line of a request, and count it; called when its answer was sent, or broke off."""
         del req
         answer = _answered(resp, environ, request_time)
@@ -50,7 +49,7 @@ class Logger(GunicornLogger):
         super().exception(msg, *args, **kwargs)
 
 
-def _answered(resp: Any, environ: dict[str, Any], request_time: timedelta) -> metrics.Answered:
+def _answered(resp: Any, environ: dict[str, Any], request_time: Any) -> metrics.Answered:
     return metrics.Answered(
         method=environ["REQUEST_METHOD"],
         route=environ.get("lazu.route", "-"),

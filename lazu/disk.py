@@ -87,11 +87,12 @@ def file_system(path: Path) -> str:
     """
     found, depth = "unknown", -1
     real = path.resolve()
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        place = Path(_unescaped(left.split()[4]))
-        if real.is_relative_to(place) and len(place.parts) >= depth:
-            found, depth = right.split()[0], len(place.parts)
+    with open("/proc/self/mountinfo") as mounts:
+        for line in mounts:
+            left, _, right = line.partition(" - ")
+            place = Path(_unescaped(left.split()[4]))
+            if real.is_relative_to(place) and len(place.parts) >= depth:
+                found, depth = right.split()[0], len(place.parts)
     return found
 
 

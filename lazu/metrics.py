@@ -83,11 +83,6 @@ def upstream_called(outcome: str) -> None:
     _upstream.labels(outcome).inc()
 
 
-def failed_fsyncs() -> int:
-    """How many calls of fsync failed in all workers since the start."""
-    return int(_counted().get_sample_value("lazu_fsync_failures_total") or 0)
-
-
 def render(figures: list[Figure]) -> bytes:
     """Everything counted, and `figures`, in Prometheus' text format (`CONTENT_TYPE`)."""
     registry = CollectorRegistry()

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from lazu import clock, disk
+from lazu.blobs import Blobs
 from lazu.metrics import Figure
 from lazu.models import File, Key, Purge, fn, rows
-from lazu.store import Store
 
 #: Files that expired longer ago than this should be gone: the purge runs once a day.
 LATE_SECONDS = 26 * 3600
@@ -102,7 +102,7 @@ def by_day(days: int) -> list[tuple[str, int, int]]:
     return [(clock.day(today - age * clock.DAY), *found.get(age, (0, 0))) for age in range(days - 1, -1, -1)]
 
 
-def figures(store: Store) -> list[Figure]:
+def figures(blobs: Blobs) -> list[Figure]:
     """The store for Prometheus."""
     now = totals()
     purge = last_purge()
@@ -118,8 +118,8 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_overdue_files", "Expired files that the last purge should have removed.", now.overdue),
         Figure("lazu_overdue_seconds", "How long ago the oldest of the expired files expired.", late),
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
-        Figure("lazu_free_bytes", "Free space of the store's disk.", disk.free(store.files.blobs.root)),
-        Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.files.blobs.min_free),
+        Figure("lazu_free_bytes", "Free space of the store's disk.", disk.free(blobs.root)),
+        Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", blobs.min_free),
     ]
 
 

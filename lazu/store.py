@@ -6,7 +6,7 @@ from lazu import clock, logs, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
 from lazu.disk import Ballast
-from lazu.errors import CannotStart
+from lazu.errors import CannotStart, InsufficientStorage, NotReady, StorageFailed
 from lazu.files import Files
 from lazu.keys import Keys
 
@@ -38,6 +38,20 @@ def open_store(settings: Settings) -> Store:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
     logs.keep_audit(settings.audit_log or settings.storage_dir / "audit.log", style(settings))
     return store
+
+
+def require_ready(store: Store) -> None:
+    """Raise `NotReady` when an upload would be refused or fail; a Peewee error when the database can't be read."""
+    models.File.select(models.File.id).limit(1).scalar()
+    try:
+        store.files.blobs.require(0)
+        store.files.blobs.stage(0).__exit__()
+    except StorageFailed as e:
+        raise NotReady("The disk had an error; 'flask fsck' says whether the store can go on.") from e
+    except InsufficientStorage as e:
+        raise NotReady("The disk is too full for uploads.") from e
+    except OSError as e:
+        raise NotReady("The disk can't be written.") from e
 
 
 def style(settings: Settings) -> logs.Style:

@@ -5,6 +5,8 @@ wrongly. Standard output is the answer, aligned for people or `--json` for machi
 and only on a terminal.
 """
 
+from collections.abc import Iterator
+
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
@@ -26,9 +28,21 @@ Settings: LAZU_... variables, or .env in the project's root (docs/settings.md).
 """
 
 
+COMMANDS = (keys.group, *store.COMMANDS, *whole.COMMANDS, *host.COMMANDS)
+
+
+def named() -> Iterator[tuple[str, click.Command]]:
+    """Every command with what is typed to run it, as `flask keys list`."""
+    for command in COMMANDS:
+        if isinstance(command, click.Group):
+            yield from ((f"flask {command.name} {name}", each) for name, each in command.commands.items())
+        else:
+            yield f"flask {command.name}", command
+
+
 def init_app(app: Flask) -> None:
     """Join the commands to `app`."""
-    for command in (*store.COMMANDS, *whole.COMMANDS, *host.COMMANDS, keys.group):
+    for command in COMMANDS:
         app.cli.add_command(command)
     if running():
         click.get_current_context().command.epilog = EPILOG  # of `flask --help`

@@ -2,8 +2,9 @@
 
 from flask import Blueprint, Response
 
-from lazu import metrics, readiness, stats
+from lazu import metrics, stats
 from lazu.routes.context import store
+from lazu.store import require_ready
 
 bp = Blueprint("health", __name__)
 
@@ -17,11 +18,11 @@ def alive() -> dict[str, str]:
 @bp.get("/readyz")
 def ready() -> dict[str, str]:
     """Whether uploads can be stored now."""
-    readiness.require(store())
+    require_ready(store())
     return {"status": "ready"}
 
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
     """Prometheus' text format, all workers summed."""
-    return Response(metrics.render(stats.figures(store())), content_type=metrics.CONTENT_TYPE)
+    return Response(metrics.render(stats.figures(store().files.blobs)), content_type=metrics.CONTENT_TYPE)
