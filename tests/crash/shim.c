@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { COUNT, BEFORE, AFTER, TORN };
+enum { COUNT, BEFORE, AFTER, TORN, PAUSE };
 enum { TRACE = 65536 };
 
 static char root[PATH_MAX];
@@ -34,7 +34,8 @@ static int armed;
 static const char *trace[TRACE];
 static char tails[TRACE][32];
 
-/* Begin to count; in any mode but COUNT die at call number `at` (the first is 1). `directory` is an absolute path. */
+/* Begin to count; in any mode but COUNT die at call number `at` (the first is 1), or stop there and go on at SIGCONT if
+   the mode is PAUSE. `directory` is an absolute path without links. */
 void crash_arm(const char *directory, long at, int how) {
     root_length = strlen(directory);
     memcpy(root, directory, root_length + 1);
@@ -84,9 +85,11 @@ static int boundary(const char *call, const char *path) {
     }
     if (mode == COUNT || number != target)
         return 0;
+    if (mode == PAUSE)
+        raise(SIGSTOP);
     if (mode == BEFORE)
         die();
-    return 1;
+    return mode != PAUSE;
 }
 
 static int on_fd(const char *call, int fd) {

@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("shim.c")
-COUNT, BEFORE, AFTER, TORN = range(4)
-MODES = {"before": BEFORE, "after": AFTER, "torn": TORN}
+COUNT, BEFORE, AFTER, TORN, PAUSE = range(5)
 #: Calls that can be torn in the middle; the others happen or do not.
 WRITES = ("write", "pwrite", "writev", "pwritev", "sendfile", "copy_file_range")
 
@@ -31,7 +30,7 @@ class Shim:
             getattr(self.library, name).restype = ctypes.c_char_p
 
     def arm(self, folder: str, at: int, mode: int) -> None:
-        """Count the calls that change something inside `folder`; unless `mode` is COUNT die at number `at`, from 1."""
+        """Count the calls that change something inside `folder`; unless `mode` is COUNT die (or pause) at number `at`, from 1."""
         self.library.crash_arm(os.path.realpath(folder).encode(), at, mode)
 
     def disarm(self) -> list[tuple[str, str]]:

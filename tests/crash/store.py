@@ -1,0 +1,87 @@
+"""The real Lazu, opened in a process of its own: uploads, deletions and purges through its front doors."""
+
+import hashlib
+import io
+import logging
+import os
+from pathlib import Path
+
+from lazu import clock, config, create_app
+from peewee import sqlite3
+
+KEY = "sk-lazu-crash"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+LATER = 31 * clock.DAY
+
+#: What is uploaded: a few bytes, more than a page, and more than one piece of a request's body.
+CONTENTS = {
+    "a": b"a small file\n",
+    "b": b"a file of two pages\n" * 300,
+    "c": b"a file that comes in several pieces\n" * 5000,
+}
+DIGESTS = {letter: hashlib.sha256(data).hexdigest() for letter, data in CONTENTS.items()}
+
+
+class Store:
+    """A Lazu on `folder`, in this process and thread only; `later` opens it 31 days ahead."""
+
+    def __init__(self, folder: Path, later: bool = False) -> None:
+        logging.disable()
+        self.app = create_app(config.Settings(storage_dir=folder, api_key=KEY, min_free_bytes=0))
+        self.client = self.app.test_client()
+        if later:
+            self.later()
+
+    @staticmethod
+    def later() -> None:
+        """Go on 31 days later."""
+        true = clock.milliseconds
+        clock.milliseconds = lambda: true() + LATER * 1000
+
+    def upload(self, letter: str) -> str:
+        """Upload a content; gives the file's id when the answer was 200."""
+        form = {"purpose": "user_data", "file": (io.BytesIO(CONTENTS[letter]), f"{letter}.txt")}
+        answer = self.client.post("/v1/files", headers=HEADERS, data=form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["id"])
+
+    def delete(self, file_id: str) -> bool:
+        """Delete a file; False when it was gone."""
+        answer = self.client.delete(f"/v1/files/{file_id}", headers=HEADERS)
+        assert answer.status_code in (200, 404), answer.text
+        return answer.status_code == 200
+
+    def newest(self, letter: str) -> str | None:
+        """The id of the newest file with this content."""
+        files = self.client.get("/v1/files", headers=HEADERS).json["data"]
+        return next((file["id"] for file in files if file["filename"] == f"{letter}.txt"), None)
+
+    def purge(self) -> None:
+        """What `flask purge` does."""
+        self.command("purge")
+
+    def command(self, *words: str) -> None:
+        result = self.app.test_cli_runner().invoke(args=list(words))
+        assert result.exit_code == 0, result.output
+
+
+def rows(folder: Path) -> dict[str, str]:
+    """Every file row, asked of SQLite and not of Lazu: id to sha256."""
+    base = sqlite3.connect(folder / "lazu.sqlite3")
+    try:
+        if base.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+            return {"integrity_check": ""}
+        if not base.execute("SELECT 1 FROM sqlite_schema WHERE name = 'file'").fetchall():
+            return {}
+        return dict(base.execute("SELECT id, sha256 FROM file").fetchall())
+    finally:
+        base.close()
+
+
+def blobs(folder: Path) -> dict[str, str]:
+    """Every file under `blobs/`: name to the sha256 of what is in it."""
+    found = {}
+    for shard in os.scandir(folder / "blobs") if (folder / "blobs").is_dir() else ():
+        for name in os.listdir(shard.path):
+            found[name] = hashlib.sha256(Path(shard.path, name).read_bytes()).hexdigest()
+    return found

@@ -1,0 +1,276 @@
+"""Runs scripts with a crash at each boundary, a fork a point: `python worker.py JOB`, JSON in and out (see `Job`).
+
+Started by kills.py and cuts.py with the shim in LD_PRELOAD. This process imports Lazu once and never opens SQLite: no
+connection crosses a fork.
+"""
+
+import dataclasses
+import gc
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mutants
+import power
+import script
+import store
+from shim import AFTER, BEFORE, COUNT, PAUSE, TORN, WRITES, Shim
+
+PATIENCE = 0.05  # seconds after which a peer that has not ended is taken to wait for the paused victim
+
+Tell = Callable[..., None]
+
+
+@dataclasses.dataclass
+class Job:
+    """What to run: points of the scripts `stories` in turn, at most `points` of them, each `step`th.
+
+    `how` is kill, pause or cut. `folder` is an empty directory (for cut: see power.py), `mutant` a name in mutants.py.
+    """
+
+    folder: str
+    how: str
+    points: int
+    stories: list[int]
+    step: int = 1
+    mutant: str = ""
+    apart: bool = False
+
+
+class Process:
+    """A child that does `action(tell, wait)` and dies; what it tells arrives as `events`."""
+
+    def __init__(self, action: Callable[[Tell, Callable[[], None]], None]) -> None:
+        self.events: list[list[str]] = []
+        self.ended = False
+        self._rest = b""
+        self._out, out = os.pipe()
+        go, self._go = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._go)
+            self.be(action, out, go)
+        os.close(out)
+        os.close(go)
+
+    @staticmethod
+    def be(action: Callable[[Tell, Callable[[], None]], None], out: int, go: int) -> None:
+        try:
+            action(lambda *event: os.write(out, json.dumps(event).encode() + b"\n"), lambda: os.read(go, 1))
+            os._exit(0)
+        except BaseException:  # noqa: BLE001  whatever it was, this process ends here and the parent is told
+            os.write(out, json.dumps(["failed", traceback.format_exc()[-1500:]]).encode() + b"\n")
+            os._exit(1)
+
+    def go(self) -> None:
+        """Let it past `wait`."""
+        os.write(self._go, b"g")
+
+    def read(self, until: str = "", seconds: float = 30) -> bool:
+        """Take in events until it has told `until` or is dead; False when that took too long."""
+        limit = time.monotonic() + seconds
+        while not self.ended and [until] not in self.events:
+            if not select.select([self._out], [], [], max(0, limit - time.monotonic()))[0]:
+                return False
+            chunk = os.read(self._out, 65536)
+            self.ended = not chunk
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            self.events += [json.loads(line) for line in lines]
+        return True
+
+    def end(self) -> int:
+        """Wait for its death; gives its exit code, below zero for a signal."""
+        assert self.read(seconds=60), "a process hangs"
+        os.close(self._out)
+        os.close(self._go)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class Runner:
+    """Runs the points of a job and gathers what went wrong."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.shim = Shim()
+        self.folder = Path(job.folder, "store")
+        self.kept = Path(job.folder, "kept")
+        self.power = power.Power(Path(job.folder), self.folder, job.apart) if job.how == "cut" else None
+        self.faults: list[str] = []
+        self.points = 0
+        self.boundaries = 0
+        self.killed = 0
+
+    def run(self) -> None:
+        if self.power:
+            self.power.begin()
+        try:
+            for number in self.job.stories:
+                if self.points < self.job.points:
+                    self.tell_story(script.story(number))
+        finally:
+            if self.power:
+                self.power.end()
+
+    def tell_story(self, story: script.Script) -> None:
+        """Count the boundaries of a story, then have a crash at each."""
+        ledger = self.prepare(story.base)
+        self.restore()
+        calls = self.count(story, ledger)
+        self.boundaries += len(calls)
+        for at, mode in list(self.plan(calls))[:: self.job.step]:
+            if self.points < self.job.points:
+                self.points += 1
+                self.point(story, ledger, (at, mode))
+
+    def plan(self, calls: list[list[str]]) -> Iterator[tuple[int, int]]:
+        for at, (call, _) in enumerate(calls, 1):
+            if self.job.how == "pause":
+                yield at, PAUSE
+            else:
+                yield from ((at, mode) for mode in (BEFORE, TORN, AFTER) if mode != TORN or call in WRITES)
+        if self.job.how == "cut":
+            yield 0, COUNT  # the power fails when all is answered
+
+    def prepare(self, base: str) -> script.Ledger:
+        """Make the store that a story begins with, in `kept`."""
+        shutil.rmtree(self.kept, ignore_errors=True)
+        self.kept.mkdir()
+
+        def make(tell: Tell, _: Callable[[], None]) -> None:
+            script.perform(store.Store(self.kept), base, tell)
+
+        ledger = script.Ledger()
+        if base:
+            note(ledger, self.whole(Process(make)))
+        return ledger
+
+    def whole(self, process: Process) -> Process:
+        assert process.end() == 0, process.events[-1:]
+        return process
+
+    def count(self, story: script.Script, ledger: script.Ledger) -> list[list[str]]:
+        """The boundaries of the story's victim: the call, and the end of the path it was made on."""
+        def act(tell: Tell, _: Callable[[], None]) -> None:
+            self.shim.arm(str(self.folder), 0, COUNT)
+            self.victim(story, ledger, tell)
+            tell("calls", self.shim.disarm())
+
+        return self.whole(Process(act)).events[-1][1]
+
+    def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell) -> None:
+        script.perform(store.Store(self.folder, bool(ledger.expired)), story.victim, tell)
+
+    def restore(self) -> None:
+        """Make `store` what `kept` is."""
+        if self.power:
+            self.power.mount()
+        refill(self.kept, self.folder)
+        if self.power:
+            self.power.sync()
+
+    def point(self, story: script.Script, base: script.Ledger, place: tuple[int, int]) -> None:
+        """One crash: at boundary `place[0]`, in mode `place[1]`."""
+        self.restore()
+        ledger = script.Ledger()
+        ledger.__dict__ = {name: type(value)(value) for name, value in vars(base).items()}
+        peer = self.begin_peer(story, ledger) if story.peer else None
+
+        def act(tell: Tell, _: Callable[[], None]) -> None:
+            self.shim.arm(str(self.folder), *place)
+            self.victim(story, base, tell)
+
+        self.meet(Process(act), peer, ledger)
+        if self.power:
+            self.power.cut()
+        self.judge(f"{story} {place}", ledger)
+
+    def begin_peer(self, story: script.Script, ledger: script.Ledger) -> Process:
+        """The other process: it has the store open, and used, before the victim begins."""
+        def act(tell: Tell, wait: Callable[[], None]) -> None:
+            lazu = store.Store(self.folder, bool(ledger.expired))
+            lazu.newest("a")
+            tell("ready")
+            wait()
+            script.perform(lazu, story.peer, tell)
+            tell("end")
+            wait()
+
+        peer = Process(act)
+        assert peer.read("ready") and not peer.ended
+        return peer
+
+    def meet(self, victim: Process, peer: Process | None, ledger: script.Ledger) -> None:
+        """See both to their ends: the peer goes on when the victim is dead or paused."""
+        if self.job.how == "pause" and stopped(victim):
+            peer.go()
+            peer.read("end", PATIENCE)
+            os.kill(victim.pid, signal.SIGCONT)
+        elif self.job.how != "pause":
+            self.killed += self.fell(victim)
+            note(ledger, victim)
+        if peer:
+            if self.job.how != "pause":
+                peer.go()
+            assert peer.read("end") and not peer.ended, "the peer failed"
+            note(ledger, peer)
+        if self.job.how == "pause":
+            note(ledger, self.whole(victim))
+        if peer:
+            os.kill(peer.pid, signal.SIGKILL)
+            peer.end()
+
+    def fell(self, victim: Process) -> bool:
+        code = victim.end()
+        assert code in (0, -signal.SIGKILL), f"the victim ended with {code}"
+        return code != 0
+
+    def judge(self, place: str, ledger: script.Ledger) -> None:
+        """Examine what is left, in a process of its own."""
+        def act(tell: Tell, _: Callable[[], None]) -> None:
+            tell(*script.examine(self.folder, ledger))
+
+        process = Process(act)
+        code = process.end()
+        found = process.events[-1] if code == 0 else [f"exit {code}", *process.events[-1:]]
+        self.faults += [f"{place}: {fault}" for fault in found]
+
+
+def stopped(process: Process) -> bool:
+    """Wait until it stops at its boundary; False if it ended without."""
+    return os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+
+
+def note(ledger: script.Ledger, process: Process) -> None:
+    for event in process.events:
+        ledger.note(event)
+
+
+def refill(source: Path, target: Path) -> None:
+    """Make `target` a copy of `source`; both are a store, or empty. The shards stay: making them is what takes time."""
+    for folder, _, names in os.walk(target):
+        for name in names:
+            os.unlink(os.path.join(folder, name))
+    shutil.copytree(source, target, dirs_exist_ok=True)
+
+
+def main() -> None:
+    job = Job(**json.loads(sys.argv[1]))
+    if job.mutant:
+        mutants.MUTANTS[job.mutant]()
+    gc.freeze()
+    runner = Runner(job)
+    began = time.monotonic()
+    runner.run()
+    result = {name: getattr(runner, name) for name in ("points", "boundaries", "killed", "faults")}
+    print(json.dumps({**result, "seconds": round(time.monotonic() - began, 1)}))
+
+
+if __name__ == "__main__":
+    main()
