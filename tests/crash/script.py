@@ -95,29 +95,37 @@ def delete(lazu: store.Store, letter: str, tell) -> None:
             tell("deleted", file_id)
 
 
-def faults(folder: Path, ledger: Ledger) -> list[str]:
-    """What is wrong with the rows and the blobs in `folder`, by what was acknowledged; empty if nothing is."""
-    rows, blobs = store.rows(folder), store.blobs(folder)
-    found = [f"{file_id} lost" for file_id in ledger.stored.keys() - ledger.doomed - rows.keys()]
-    found += [f"{file_id} deleted and back" for file_id in ledger.gone & rows.keys()]
-    found += [f"{file_id} dangling" for file_id, sha256 in rows.items() if blobs.get(sha256) != sha256]
-    known = ledger.stored.items()
-    return found + [f"{i} altered" for i, letter in known if i in rows and rows[i] != store.DIGESTS[letter]]
+class Look(NamedTuple):
+    """What is in a store: file rows (id to sha256), and blobs (name to the sha256 of what is in them)."""
+
+    rows: dict[str, str]
+    blobs: dict[str, str]
+
+    def faults(self, ledger: Ledger) -> list[str]:
+        """What contradicts what was acknowledged, and rows without their bytes; empty if nothing does."""
+        rows, stored = self.rows, ledger.stored
+        found = [f"{file_id} lost" for file_id in stored.keys() - ledger.doomed - rows.keys()]
+        found += [f"{file_id} deleted and back" for file_id in ledger.gone & rows.keys()]
+        found += [f"{file_id} dangling" for file_id, sha256 in rows.items() if self.blobs.get(sha256) != sha256]
+        return found + [f"{i} altered" for i in stored.keys() & rows.keys() if rows[i] != store.DIGESTS[stored[i]]]
+
+    def leaks(self, ledger: Ledger) -> list[str]:
+        """What a purge ought to have removed."""
+        found = [f"{name} left on disk" for name in self.blobs.keys() - set(self.rows.values())]
+        return found + [f"{file_id} expired and there" for file_id in self.rows.keys() & ledger.expired]
 
 
-def leaks(folder: Path, ledger: Ledger) -> list[str]:
-    """What a purge ought to have removed."""
-    rows, blobs = store.rows(folder), store.blobs(folder)
-    found = [f"{name} left on disk" for name in blobs.keys() - set(rows.values())]
-    return found + [f"{file_id} expired and there" for file_id in rows.keys() & ledger.expired]
+def look(folder: Path) -> Look:
+    return Look(store.rows(folder), store.blobs(folder))
 
 
 def examine(folder: Path, ledger: Ledger) -> list[str]:
     """Look at the store, open it, purge once, look again, and use it once; gives what is wrong."""
-    found = faults(folder, ledger)
+    found = look(folder).faults(ledger)
     lazu = store.Store(folder, bool(ledger.expired))
     lazu.purge()
-    found += [f"{fault} after a purge" for fault in faults(folder, ledger)] + leaks(folder, ledger)
+    then = look(folder)
+    found += [f"{fault} after a purge" for fault in then.faults(ledger)] + then.leaks(ledger)
     if not found:
         lazu.delete(lazu.upload("a"))
     return found

@@ -1,12 +1,13 @@
 """The real Lazu, opened in a process of its own: uploads, deletions and purges through its front doors."""
 
 import hashlib
-import io
 import logging
 import os
 from pathlib import Path
 
-from lazu import clock, config, create_app
+from flask import Flask
+from lazu import clock, config, create_app, models
+from lazu.store import open_store
 from peewee import sqlite3
 
 KEY = "sk-lazu-crash"
@@ -20,17 +21,43 @@ CONTENTS = {
     "c": b"a file that comes in several pieces\n" * 5000,
 }
 DIGESTS = {letter: hashlib.sha256(data).hexdigest() for letter, data in CONTENTS.items()}
+FORM = "multipart/form-data; boundary=crash"
+FORMS = {
+    letter: (
+        b'--crash\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--crash\r\n'
+        b'Content-Disposition: form-data; name="file"; filename="%s.txt"\r\n\r\n' % letter.encode()
+    ) + data + b"\r\n--crash--\r\n"
+    for letter, data in CONTENTS.items()
+}
+
+
+def settings(folder: Path) -> config.Settings:
+    return config.Settings(storage_dir=folder, api_key=KEY, min_free_bytes=0)
 
 
 class Store:
     """A Lazu on `folder`, in this process and thread only; `later` opens it 31 days ahead."""
 
+    app: Flask | None = None
+
     def __init__(self, folder: Path, later: bool = False) -> None:
-        logging.disable()
-        self.app = create_app(config.Settings(storage_dir=folder, api_key=KEY, min_free_bytes=0))
+        self.app.extensions["lazu"] = open_store(settings(folder))
         self.client = self.app.test_client()
         if later:
             self.later()
+
+    @classmethod
+    def warm(cls, folder: Path) -> None:
+        """Make the application, once for all forks, and do in `folder` what takes long the first time.
+
+        SQLite is closed again: no connection crosses a fork.
+        """
+        logging.disable()
+        cls.app = create_app(settings(folder))
+        lazu = cls(folder)
+        lazu.delete(lazu.upload("a"))
+        lazu.purge()
+        models.database.close()
 
     @staticmethod
     def later() -> None:
@@ -40,8 +67,7 @@ class Store:
 
     def upload(self, letter: str) -> str:
         """Upload a content; gives the file's id when the answer was 200."""
-        form = {"purpose": "user_data", "file": (io.BytesIO(CONTENTS[letter]), f"{letter}.txt")}
-        answer = self.client.post("/v1/files", headers=HEADERS, data=form)
+        answer = self.client.post("/v1/files", headers=HEADERS, data=FORMS[letter], content_type=FORM)
         assert answer.status_code == 200, answer.text
         return str(answer.json["id"])
 

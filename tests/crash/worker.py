@@ -186,10 +186,10 @@ class Runner:
             self.shim.arm(str(self.folder), *place)
             self.victim(story, base, tell)
 
-        self.meet(Process(act), peer, ledger)
+        found = self.meet(Process(act), peer, ledger)
         if self.power:
             self.power.cut()
-        self.judge(f"{story} {place}", ledger)
+        self.faults += [f"{story} {place}: {fault}" for fault in found + self.judge(ledger)]
 
     def begin_peer(self, story: script.Script, ledger: script.Ledger) -> Process:
         """The other process: it has the store open, and used, before the victim begins."""
@@ -206,40 +206,39 @@ class Runner:
         assert peer.read("ready") and not peer.ended
         return peer
 
-    def meet(self, victim: Process, peer: Process | None, ledger: script.Ledger) -> None:
-        """See both to their ends: the peer goes on when the victim is dead or paused."""
-        if self.job.how == "pause" and stopped(victim):
+    def meet(self, victim: Process, peer: Process | None, ledger: script.Ledger) -> list[str]:
+        """See both to their ends: the peer goes on when the victim is dead or paused. Gives what failed."""
+        failed = []
+        if self.job.how == "pause":
+            self.pass_by(victim, peer)
+        code = victim.end()
+        self.killed += code == -signal.SIGKILL
+        if code not in (0, -signal.SIGKILL):
+            failed.append(f"the victim failed: {victim.events[-1:]}")
+        note(ledger, victim)
+        if peer:
+            peer.go()
+            if not peer.read("end", 30) or peer.ended:
+                failed.append(f"the peer failed: {peer.events[-1:]}")
+            os.kill(peer.pid, signal.SIGKILL)
+            peer.end()
+            note(ledger, peer)
+        return failed
+
+    def pass_by(self, victim: Process, peer: Process) -> None:
+        """While the victim is stopped at its boundary have the peer do all it can without it."""
+        if stopped(victim):
             peer.go()
             peer.read("end", PATIENCE)
             os.kill(victim.pid, signal.SIGCONT)
-        elif self.job.how != "pause":
-            self.killed += self.fell(victim)
-            note(ledger, victim)
-        if peer:
-            if self.job.how != "pause":
-                peer.go()
-            assert peer.read("end") and not peer.ended, "the peer failed"
-            note(ledger, peer)
-        if self.job.how == "pause":
-            note(ledger, self.whole(victim))
-        if peer:
-            os.kill(peer.pid, signal.SIGKILL)
-            peer.end()
 
-    def fell(self, victim: Process) -> bool:
-        code = victim.end()
-        assert code in (0, -signal.SIGKILL), f"the victim ended with {code}"
-        return code != 0
-
-    def judge(self, place: str, ledger: script.Ledger) -> None:
-        """Examine what is left, in a process of its own."""
+    def judge(self, ledger: script.Ledger) -> list[str]:
+        """Examine what is left, in a process of its own; gives what is wrong."""
         def act(tell: Tell, _: Callable[[], None]) -> None:
             tell(*script.examine(self.folder, ledger))
 
         process = Process(act)
-        code = process.end()
-        found = process.events[-1] if code == 0 else [f"exit {code}", *process.events[-1:]]
-        self.faults += [f"{place}: {fault}" for fault in found]
+        return process.events[-1] if process.end() == 0 else [f"the store can't be used: {process.events[-1:]}"]
 
 
 def stopped(process: Process) -> bool:
@@ -253,17 +252,30 @@ def note(ledger: script.Ledger, process: Process) -> None:
 
 
 def refill(source: Path, target: Path) -> None:
-    """Make `target` a copy of `source`; both are a store, or empty. The shards stay: making them is what takes time."""
-    for folder, _, names in os.walk(target):
-        for name in names:
-            os.unlink(os.path.join(folder, name))
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    """Give `target` the files of `source`; each is a store, or empty. Shards stay: making them is what takes time."""
+    for folder in folders(target):
+        for entry in os.scandir(folder):
+            if entry.is_file():
+                os.unlink(entry.path)
+    for folder in folders(source):
+        there = target / folder.relative_to(source)
+        there.mkdir(parents=True, exist_ok=True)
+        for entry in os.scandir(folder):
+            if entry.is_file():
+                shutil.copy(entry.path, there)
+
+
+def folders(root: Path) -> list[Path]:
+    """Where files can be: the store's own folder and the shards of what is uploaded."""
+    shards = [root / "blobs" / sha256[:2] for sha256 in store.DIGESTS.values()]
+    return [folder for folder in [root, *shards] if folder.is_dir()]
 
 
 def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     if job.mutant:
         mutants.MUTANTS[job.mutant]()
+    store.Store.warm(Path(job.folder, "warm"))
     gc.freeze()
     runner = Runner(job)
     began = time.monotonic()
