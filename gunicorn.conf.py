@@ -1,8 +1,8 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
-from lazu import config
+from lazu.config import load
 
-settings = config.load()
+settings = load()
 
 bind = settings.bind
 workers = settings.workers
@@ -14,5 +14,8 @@ keepalive = 75
 # On TERM and HUP, how long requests in flight may take to end.
 graceful_timeout = 90
 
+# Nobody steers Lazu through a socket in somebody's home directory; signals do.
+control_socket_disable = True
+
 accesslog = "-"
-access_log_format = '%(t)s %({lazu.request_id}e)s %({lazu.key}e)s %(m)s %(U)s %(s)s %(L)s'
+access_log_format = '%(t)s %({lazu.request_id}e)s %({lazu.key}e)s %(m)s %({lazu.route}e)s %(s)s %(L)s'
