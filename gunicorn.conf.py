@@ -9,6 +9,9 @@ workers = settings.workers
 threads = settings.threads
 worker_class = "lazu.worker.Worker"
 
+# Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
+limit_request_line = 8190
+
 # Kept-alive connections wait in the poller and cost no thread; nginx keeps its own for 60 s.
 keepalive = 75
 # On TERM and HUP, how long requests in flight may take to end.

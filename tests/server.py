@@ -78,7 +78,8 @@ class Server:
         return subprocess.run(argv, cwd=PROJECT, env=self.environ, capture_output=True, text=True, check=check)
 
     def new_key(self, name: str | None = None) -> str:
-        return self.flask("keys", "create", name or f"key-{secrets.token_hex(4)}").stdout.strip()
+        with opened(self.storage) as store:
+            return store.keys.create(name or f"key-{secrets.token_hex(4)}")
 
     def client(self, key: str | None = None, **options) -> openai.OpenAI:
         """The OpenAI SDK with a key of its own, unless one is given; it does not repeat unless asked to."""
