@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -31,6 +32,8 @@ static atomic_long counter;
 static long target;
 static int mode;
 static int armed;
+static int locks;
+static char only_call[32], only_tail[32];
 static const char *trace[TRACE];
 static char tails[TRACE][32];
 
@@ -43,6 +46,15 @@ void crash_arm(const char *directory, long at, int how) {
     mode = how;
     atomic_store(&counter, 0);
     armed = 1;
+}
+
+/* Count flock() too, which changes nothing but is where two processes meet. */
+void crash_locks(int yes) { locks = yes; }
+
+/* Count nothing but this call on paths that end so. */
+void crash_only(const char *call, const char *tail) {
+    strcpy(only_call, call);
+    strcpy(only_tail, tail);
 }
 
 /* Stop; gives the number of boundaries met. */
@@ -65,6 +77,11 @@ static int inside(const char *path) {
     return !strncmp(path, root, root_length) && (path[root_length] == '/' || path[root_length] == 0);
 }
 
+static int wanted(const char *call, const char *path) {
+    size_t length = strlen(path), tail = strlen(only_tail);
+    return (!*only_call || !strcmp(call, only_call)) && length >= tail && !strcmp(path + length - tail, only_tail);
+}
+
 static int link_of(int fd, char *path) {
     char proc[64];
     snprintf(proc, sizeof proc, fd == AT_FDCWD ? "/proc/self/cwd" : "/proc/self/fd/%d", fd);
@@ -75,7 +92,7 @@ static int link_of(int fd, char *path) {
 
 /* Count one boundary on `path`; whether this is the one to die at. */
 static int boundary(const char *call, const char *path) {
-    if (!inside(path))
+    if (!inside(path) || !wanted(call, path))
         return 0;
     long number = atomic_fetch_add(&counter, 1) + 1;
     if (number < TRACE) {
@@ -185,6 +202,12 @@ ssize_t copy_file_range(int from, off64_t *here, int to, off64_t *there, size_t 
     }
 ON_FD(fsync)
 ON_FD(fdatasync)
+
+int flock(int fd, int how) {
+    REAL(int, flock, int, int)
+    int hit = locks && !(how & LOCK_UN) && on_fd("flock", fd);
+    DOING(int, hit, real(fd, how))
+}
 
 #define TRUNCATE(name, off)                                                                                            \
     int name(int fd, off size) {                                                                                       \

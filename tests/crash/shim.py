@@ -25,6 +25,7 @@ class Shim:
         self.library = ctypes.CDLL(os.environ["LD_PRELOAD"])
         self.library.crash_arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
         self.library.crash_disarm.restype = ctypes.c_long
+        self.library.crash_only.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         for name in ("crash_call", "crash_tail"):
             getattr(self.library, name).argtypes = [ctypes.c_long]
             getattr(self.library, name).restype = ctypes.c_char_p
@@ -32,6 +33,14 @@ class Shim:
     def arm(self, folder: str, at: int, mode: int) -> None:
         """Count the calls that change something inside `folder`; unless `mode` is COUNT die (or pause) at number `at`, from 1."""
         self.library.crash_arm(os.path.realpath(folder).encode(), at, mode)
+
+    def only(self, call: str, tail: str) -> None:
+        """Count nothing but `call` on paths that end with `tail`."""
+        self.library.crash_only(call.encode(), tail.encode())
+
+    def locks(self) -> None:
+        """Count flock too: it changes nothing, but is where two processes meet."""
+        self.library.crash_locks(1)
 
     def disarm(self) -> list[tuple[str, str]]:
         """Stop counting; gives the boundaries met: the call, and the end of the path it was made on."""

@@ -87,8 +87,10 @@ class Store:
         self.command("purge")
 
     def command(self, *words: str) -> None:
-        result = self.app.test_cli_runner().invoke(args=list(words))
-        assert result.exit_code == 0, result.output
+        """`flask WORDS`; AssertionError unless it leaves with 0."""
+        with self.app.app_context():
+            result = self.app.test_cli_runner().invoke(args=list(words))
+        assert result.exit_code == 0, f"{result.output} {result.exception!r}"
 
 
 def rows(folder: Path) -> dict[str, str]:

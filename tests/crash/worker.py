@@ -50,6 +50,7 @@ class Process:
     def __init__(self, action: Callable[[Tell, Callable[[], None]], None]) -> None:
         self.events: list[list[str]] = []
         self.ended = False
+        self._gone = False
         self._rest = b""
         self._out, out = os.pipe()
         go, self._go = os.pipe()
@@ -70,8 +71,10 @@ class Process:
             os._exit(1)
 
     def go(self) -> None:
-        """Let it past `wait`."""
-        os.write(self._go, b"g")
+        """Let it past `wait`, once."""
+        if not self._gone:
+            self._gone = True
+            os.write(self._go, b"g")
 
     def read(self, until: str = "", seconds: float = 30) -> bool:
         """Take in events until it has told `until` or is dead; False when that took too long."""
@@ -84,6 +87,17 @@ class Process:
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             self.events += [json.loads(line) for line in lines]
         return True
+
+    def finish(self) -> list[str]:
+        """Wait until it has told its end, and kill it; gives what failed. It may have been killed before."""
+        self.read("end", 30)
+        done = ["end"] in self.events
+        code = self.kill()
+        return [] if done or (self.ended and code == -signal.SIGKILL) else [f"the peer failed: {self.events[-1:]}"]
+
+    def kill(self) -> int:
+        os.kill(self.pid, signal.SIGKILL)
+        return self.end()
 
     def end(self) -> int:
         """Wait for its death; gives its exit code, below zero for a signal."""
@@ -99,6 +113,8 @@ class Runner:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.shim = Shim()
+        if job.how == "pause":
+            self.shim.locks()
         self.folder = Path(job.folder, "store")
         self.kept = Path(job.folder, "kept")
         self.power = power.Power(Path(job.folder), self.folder, job.apart) if job.how == "cut" else None
@@ -121,7 +137,6 @@ class Runner:
     def tell_story(self, story: script.Script) -> None:
         """Count the boundaries of a story, then have a crash at each."""
         ledger = self.prepare(story.base)
-        self.restore()
         calls = self.count(story, ledger)
         self.boundaries += len(calls)
         for at, mode in list(self.plan(calls))[:: self.job.step]:
@@ -162,7 +177,12 @@ class Runner:
             self.victim(story, ledger, tell)
             tell("calls", self.shim.disarm())
 
-        return self.whole(Process(act)).events[-1][1]
+        self.restore()
+        peer = self.begin_peer(story, ledger) if story.peer else None
+        calls = self.whole(Process(act)).events[-1][1]
+        if peer:
+            peer.kill()
+        return calls
 
     def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell) -> None:
         script.perform(store.Store(self.folder, bool(ledger.expired)), story.victim, tell)
@@ -193,12 +213,17 @@ class Runner:
 
     def begin_peer(self, story: script.Script, ledger: script.Ledger) -> Process:
         """The other process: it has the store open, and used, before the victim begins."""
+        death = script.DEATHS.get(story.peer[-1])
+
         def act(tell: Tell, wait: Callable[[], None]) -> None:
             lazu = store.Store(self.folder, bool(ledger.expired))
             lazu.newest("a")
             tell("ready")
             wait()
-            script.perform(lazu, story.peer, tell)
+            if death:
+                self.shim.only(*death)
+                self.shim.arm(str(self.folder), 1, AFTER)
+            script.perform(lazu, story.peer.rstrip("!?"), tell)
             tell("end")
             wait()
 
@@ -218,10 +243,7 @@ class Runner:
         note(ledger, victim)
         if peer:
             peer.go()
-            if not peer.read("end", 30) or peer.ended:
-                failed.append(f"the peer failed: {peer.events[-1:]}")
-            os.kill(peer.pid, signal.SIGKILL)
-            peer.end()
+            failed += peer.finish()
             note(ledger, peer)
         return failed
 
@@ -243,7 +265,8 @@ class Runner:
 
 def stopped(process: Process) -> bool:
     """Wait until it stops at its boundary; False if it ended without."""
-    return os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return state.si_code == os.CLD_STOPPED
 
 
 def note(ledger: script.Ledger, process: Process) -> None:
