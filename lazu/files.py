@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lazu import clock, ids
 from lazu.blobs import Blobs
 from lazu.errors import FileNotFound, InvalidRequest
-from lazu.models import File, Key, database
+from lazu.models import DatabaseError, File, Key, database, touch
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
@@ -96,7 +96,7 @@ class Files:
             raise FileNotFound(file_id)
         try:
             self.reap(gone[0].sha256)
-        except OSError:
+        except (OSError, DatabaseError):
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
@@ -111,11 +111,14 @@ class Files:
     def reap(self, sha256: str) -> int:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
 
-        Call it when the deletion of the row is committed, never within a transaction.
+        Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
+        goes: see `models.touch`.
         """
         with self.blobs.lock(sha256) as shard:
-            if File.select().where(File.sha256 == sha256).exists():
-                return 0
+            with database.atomic():
+                if File.select().where(File.sha256 == sha256).exists():
+                    return 0
+                touch()
             return self.blobs.unlink(sha256, shard)
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:

@@ -149,6 +149,16 @@ def connect() -> None:
     database.connect(reuse_if_open=True)
 
 
+def touch() -> None:
+    """Write, within the transaction that is open, a page that changes nothing.
+
+    A process that dies in its COMMIT may leave its frames whole in the write-ahead log. Nobody sees them, yet recovery
+    brings them back when all processes are gone, unless a later commit was written over them. Whoever acts for good
+    on what it read there must therefore commit something first (docs/durability.md).
+    """
+    database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+
 def _migrate() -> None:
     with database.atomic():
         version = database.user_version
