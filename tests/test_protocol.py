@@ -1,6 +1,7 @@
 """Promises 1 to 4 on paper: every order of the steps of publish and reap, with a crash at each, in the model."""
 
 import pytest
+
 from model_protocol import DESIGNS, MUTANTS, Design, try_design
 
 # Answering changes nothing, a purge may look at a name that is gone, and SQLite begins by itself.

@@ -4,7 +4,8 @@ A script is three lists of words. `base` is done first and is whole; `victim` is
 meets; `peer`, if there is any, by another process that has the store open all along and goes on when the first is dead
 (or paused). The words: `+a` uploads the content a, `-a` deletes the newest file of the content a, `later` (only
 in the base) goes 31 days ahead, and the others are commands of Lazu. The last word of a peer may end with a sign: with
-`!` it is killed when it has removed its first blob, with `?` when its commit is in the log and not yet announced.
+`!` it is killed when it has removed its first blob, with `?` when its commit is in the log and not yet announced, with
+`^` when it has named its first blob.
 """
 
 import random
@@ -40,6 +41,7 @@ STORIES = [
     Script("+a +b later", "+a", "purge"),
     Script("", "+a", "purge!"),
     Script("+a", "-a", "+a?"),
+    Script("", "+a", "+a^"),
 ]
 WORDS = ("+a", "+b", "+c", "+a", "-a", "-b", "-c", "-a", "purge")
 
@@ -77,7 +79,7 @@ class Ledger:
 
 
 #: Where a peer dies whose words end so: the call after which, and the end of the path it is made on.
-DEATHS = {"!": ("unlink", ""), "?": ("fsync", "-wal")}
+DEATHS = {"!": ("unlink", ""), "?": ("fsync", "-wal"), "^": ("link", "")}
 
 
 def perform(lazu: store.Store, words: str, tell) -> None:

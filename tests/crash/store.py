@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from flask import Flask
+from peewee import sqlite3
+
 from lazu import clock, config, create_app, models
 from lazu.store import open_store
-from peewee import sqlite3
 
 KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}

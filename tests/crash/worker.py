@@ -1,12 +1,13 @@
 """Runs scripts with a crash at each boundary, a fork a point: `python worker.py JOB`, JSON in and out (see `Job`).
 
-Started by kills.py and cuts.py with the shim in LD_PRELOAD. This process imports Lazu once and never opens SQLite: no
+Started by run.py with the shim in LD_PRELOAD. This process imports Lazu once and never opens SQLite: no
 connection crosses a fork.
 """
 
 import dataclasses
 import gc
 import json
+import math
 import os
 import select
 import shutil
@@ -23,25 +24,31 @@ import script
 import store
 from shim import AFTER, BEFORE, COUNT, PAUSE, TORN, WRITES, Shim
 
-PATIENCE = 0.05  # seconds after which a peer that has not ended is taken to wait for the paused victim
+PATIENCE = 0.03  # seconds after which a peer that has not ended is taken to wait for the paused victim
+
+#: What is printed: points run and boundaries they stand on, processes killed at one, files whose upload and whose
+#: deletion was acknowledged, and what was wrong.
+RESULT = ("points", "boundaries", "killed", "stored", "deleted", "faults")
 
 Tell = Callable[..., None]
 
 
 @dataclasses.dataclass
 class Job:
-    """What to run: points of the scripts `stories` in turn, at most `points` of them, each `step`th.
+    """What to run: every point of the scripts `stories` in turn, `points` in all; with `spread` some of each script.
 
-    `how` is kill, pause or cut. `folder` is an empty directory (for cut: see power.py), `mutant` a name in mutants.py.
+    `how` is kill or pause; `power` is empty, or the power is cut when all of that is done, with blobs and database on
+    the same file system or apart. `folder` is an empty directory, `mutant` a name in mutants.py.
     """
 
     folder: str
     how: str
     points: int
     stories: list[int]
-    step: int = 1
+    spread: bool = False
     mutant: str = ""
-    apart: bool = False
+    power: str = ""
+    first: bool = False  # stop at the first fault
 
 
 class Process:
@@ -117,32 +124,36 @@ class Runner:
             self.shim.locks()
         self.folder = Path(job.folder, "store")
         self.kept = Path(job.folder, "kept")
-        self.power = power.Power(Path(job.folder), self.folder, job.apart) if job.how == "cut" else None
+        self.power = power.Power(Path(job.folder), job.power == "apart") if job.power else None
         self.faults: list[str] = []
         self.points = 0
         self.boundaries = 0
         self.killed = 0
+        self.stored = 0
+        self.deleted = 0
 
     def run(self) -> None:
-        if self.power:
-            self.power.begin()
-        try:
-            for number in self.job.stories:
-                if self.points < self.job.points:
-                    self.tell_story(script.story(number))
-        finally:
-            if self.power:
-                self.power.end()
+        left = len(self.job.stories)
+        for number in self.job.stories:
+            share = (self.job.points - self.points) / left if self.job.spread else self.job.points
+            self.tell_story(script.story(number), math.ceil(share))
+            left -= 1
 
-    def tell_story(self, story: script.Script) -> None:
-        """Count the boundaries of a story, then have a crash at each."""
+    def done(self) -> bool:
+        return self.points >= self.job.points or (self.job.first and bool(self.faults))
+
+    def tell_story(self, story: script.Script, share: int) -> None:
+        """Count the boundaries of a story, then have a crash at each of them, or at `share` of them."""
+        if self.done():
+            return
         ledger = self.prepare(story.base)
         calls = self.count(story, ledger)
         self.boundaries += len(calls)
-        for at, mode in list(self.plan(calls))[:: self.job.step]:
-            if self.points < self.job.points:
+        places = list(self.plan(calls))
+        for place in places[:: -max(1, len(places) // share)]:
+            if not self.done():
                 self.points += 1
-                self.point(story, ledger, (at, mode))
+                self.point(story, ledger, place)
 
     def plan(self, calls: list[list[str]]) -> Iterator[tuple[int, int]]:
         for at, (call, _) in enumerate(calls, 1):
@@ -150,7 +161,7 @@ class Runner:
                 yield at, PAUSE
             else:
                 yield from ((at, mode) for mode in (BEFORE, TORN, AFTER) if mode != TORN or call in WRITES)
-        if self.job.how == "cut":
+        if self.power:
             yield 0, COUNT  # the power fails when all is answered
 
     def prepare(self, base: str) -> script.Ledger:
@@ -189,8 +200,6 @@ class Runner:
 
     def restore(self) -> None:
         """Make `store` what `kept` is."""
-        if self.power:
-            self.power.mount()
         refill(self.kept, self.folder)
         if self.power:
             self.power.sync()
@@ -210,6 +219,8 @@ class Runner:
         if self.power:
             self.power.cut()
         self.faults += [f"{story} {place}: {fault}" for fault in found + self.judge(ledger)]
+        self.stored += len(ledger.stored)
+        self.deleted += len(ledger.gone)
 
     def begin_peer(self, story: script.Script, ledger: script.Ledger) -> Process:
         """The other process: it has the store open, and used, before the victim begins."""
@@ -223,12 +234,13 @@ class Runner:
             if death:
                 self.shim.only(*death)
                 self.shim.arm(str(self.folder), 1, AFTER)
-            script.perform(lazu, story.peer.rstrip("!?"), tell)
+            script.perform(lazu, story.peer.rstrip("!?^"), tell)
             tell("end")
             wait()
 
         peer = Process(act)
-        assert peer.read("ready") and not peer.ended
+        assert peer.read("ready"), peer.events
+        assert not peer.ended, peer.events
         return peer
 
     def meet(self, victim: Process, peer: Process | None, ledger: script.Ledger) -> list[str]:
@@ -301,10 +313,9 @@ def main() -> None:
     store.Store.warm(Path(job.folder, "warm"))
     gc.freeze()
     runner = Runner(job)
-    began = time.monotonic()
     runner.run()
-    result = {name: getattr(runner, name) for name in ("points", "boundaries", "killed", "faults")}
-    print(json.dumps({**result, "seconds": round(time.monotonic() - began, 1)}))
+    result = {name: getattr(runner, name) for name in RESULT}
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":
