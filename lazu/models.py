@@ -210,7 +210,7 @@ def transaction() -> Iterator[None]:
         raise
 
 
-def full(error: DatabaseError) -> bool:
+def full(error: Exception) -> bool:
     """Whether `error` says that the database's disk is full."""
     return "is full" in str(error)
 
@@ -218,7 +218,7 @@ def full(error: DatabaseError) -> bool:
 def settle() -> None:
     """A small write, durable when this returns: it takes the place of any commit in doubt."""
     with database.atomic():
-        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+        write_over()
 
 
 def _settle(error: peewee.OperationalError) -> None:
@@ -226,6 +226,16 @@ def _settle(error: peewee.OperationalError) -> None:
         settle()
     except peewee.OperationalError as e:
         raise Doubt(str(e)) from error
+
+
+def write_over() -> None:
+    """Write, within the transaction that is open, a page that changes nothing.
+
+    A process that dies in its COMMIT may leave its frames whole in the write-ahead log. Nobody sees them, yet recovery
+    brings them back when all processes are gone, unless a later commit was written over them. Whoever acts for good
+    on what it read there must therefore commit something first (docs/durability.md).
+    """
+    database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
 
 
 def _migrate() -> None:
