@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from lazu import files, models, purge
+from lazu import models, purge
 from lazu.blobs import Blobs
 from lazu.files import Files
 from lazu.models import File, database
