@@ -23,7 +23,7 @@ SYSTEMCTL = """#!/bin/bash
 set -eu
 cd {root}/opt/lazu
 case $1 in
-stop) pid=$(cat {root}/pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done ;;
+stop) pid=$(cat {root}/pid); kill $pid; while [ -e {root}/pid ]; do sleep 0.05; done ;;
 start)
   setsid gunicorn wsgi:app --pid {root}/pid >>{root}/log 2>&1 </dev/null &
   for _ in $(seq 200); do curl -fso /dev/null http://127.0.0.1:{port}/healthz && exit; sleep 0.05; done; exit 1 ;;
