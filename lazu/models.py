@@ -63,9 +63,19 @@ DatabaseError = peewee.DatabaseError
 Expression = peewee.Expression
 Database = peewee.SqliteDatabase
 
+
+class _Sqlite(peewee.SqliteDatabase):
+    """Peewee's, with errors that stay what they were."""
+
+    def rollback(self) -> None:
+        """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
+        if super().connection().in_transaction:  # type: ignore[no-untyped-call]  # Peewee is typed in part
+            super().rollback()
+
+
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
-database = peewee.SqliteDatabase(
+database: peewee.SqliteDatabase = _Sqlite(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
 
