@@ -120,7 +120,7 @@ class Files:
         try:
             self.reap(gone[0])
             self.ballast.fill()
-        except OSError:
+        except (OSError, models.DatabaseError):
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
@@ -150,15 +150,18 @@ class Files:
     def reap(self, sha256: str) -> int:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
 
-        Call it when the deletion of the row is committed, never within a transaction.
+        Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
+        goes: see `models.write_over`.
         """
         with self.blobs.lock(sha256) as shard:
             return self._reap(sha256, shard)
 
     def _reap(self, sha256: str, shard: int) -> int:
-        # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
-        if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
-            return 0
+        with models.transaction():
+            # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+            if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
+                return 0
+            models.write_over()
         return self.blobs.unlink(sha256, shard)
 
     @contextmanager
@@ -169,8 +172,10 @@ class Files:
         except models.Doubt as e:
             self.blobs.fail(f"a commit is in doubt: {e}")
             raise
-        except (models.DatabaseError, OSError, InsufficientStorage):
+        except (models.DatabaseError, OSError, InsufficientStorage) as e:
             with suppress(models.DatabaseError, OSError):
+                if models.full(e):
+                    self.ballast.spend()
                 self._reap(sha256, shard)
             raise
 

@@ -68,9 +68,19 @@ DatabaseError = peewee.DatabaseError
 Expression = peewee.Expression
 Database = peewee.SqliteDatabase
 
+
+class _Sqlite(peewee.SqliteDatabase):
+    """Peewee's, with errors that stay what they were."""
+
+    def rollback(self) -> None:
+        """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
+        if super().connection().in_transaction:  # type: ignore[no-untyped-call]  # Peewee is typed in part
+            super().rollback()
+
+
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
-database = peewee.SqliteDatabase(
+database: peewee.SqliteDatabase = _Sqlite(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
 
@@ -215,7 +225,7 @@ def transaction() -> Iterator[None]:
         raise
 
 
-def full(error: DatabaseError) -> bool:
+def full(error: Exception) -> bool:
     """Whether `error` says that the database's disk is full."""
     return "is full" in str(error)
 
@@ -223,7 +233,7 @@ def full(error: DatabaseError) -> bool:
 def settle() -> None:
     """A small write, durable when this returns: it takes the place of any commit in doubt."""
     with database.atomic():
-        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+        write_over()
 
 
 def _settle(error: peewee.OperationalError) -> None:
@@ -231,6 +241,16 @@ def _settle(error: peewee.OperationalError) -> None:
         settle()
     except peewee.OperationalError as e:
         raise Doubt(str(e)) from error
+
+
+def write_over() -> None:
+    """Write, within the transaction that is open, a page that changes nothing.
+
+    A process that dies in its COMMIT may leave its frames whole in the write-ahead log. Nobody sees them, yet recovery
+    brings them back when all processes are gone, unless a later commit was written over them. Whoever acts for good
+    on what it read there must therefore commit something first (docs/durability.md).
+    """
+    database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
 
 
 def _migrate() -> None:
