@@ -11,11 +11,9 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from lazu.errors import CannotStart
+
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-class BadSetting(Exception):
-    """A setting that can't be used; the message names the variable and says what would be right."""
 
 
 def _whole(minimum: int, unit: str = "") -> Callable[[str], int]:
@@ -44,6 +42,15 @@ def _location(text: str) -> str:
     return text
 
 
+def _choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
 def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"parse": parse, "meaning": meaning})
 
@@ -69,6 +76,12 @@ class Settings:
     body_min_rate: int = _setting(
         _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )
+    log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
+    log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
+    audit_log: Path | None = _setting(
+        _folder, None, "file for a line about each upload, delete, expiry and change of a key; "
+        "by default `audit.log` in `LAZU_STORAGE_DIR`"
+    )  # fmt: skip
 
 
 def variable(name: str) -> str:
@@ -79,7 +92,7 @@ def variable(name: str) -> str:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in `environ` and `.env`.
 
-    Raises `BadSetting` for the first value that can't be used.
+    Raises `CannotStart` for the first value that can't be used.
     """
     values = {**dotenv_values(PROJECT / ".env"), **environ}
     given = {}
@@ -95,4 +108,4 @@ def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:
         return parse(text)
     except ValueError as e:
         # A value may be a secret pasted into the wrong line, so it is not repeated.
-        raise BadSetting(f"{name} must be {e}") from e
+        raise CannotStart(f"{name} must be {e}") from e

@@ -5,6 +5,17 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 """
 
 
+class CannotStart(SystemExit):
+    """A setting, a disk or a library that Lazu can't run with.
+
+    Uncaught, it ends the process with its one line on standard error and exit code 1: gunicorn, its configuration file
+    and every `flask` command alike. The message names what is wrong and says what would be right.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Lazu can't start: {message}.")
+
+
 class ApiError(Exception):
     """An answer other than 200: `status` and `code` by class; message, `param` and further headers by instance."""
 
@@ -133,6 +144,19 @@ class Overloaded(ApiError):
 
     def __init__(self) -> None:
         super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
+
+
+class NotReady(ApiError):
+    """Uploads can't be stored now: what `/readyz` answers."""
+
+    status, code = 503, "overloaded"
+
+
+class StorageFailed(Final):
+    """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
+
+    def __init__(self) -> None:
+        super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
 
 
 class InsufficientStorage(Final):

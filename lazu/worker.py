@@ -12,6 +12,7 @@ import select
 import socket
 import termios
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,9 @@ from lazu.config import Settings
 
 #: Seconds between two looks at how much a reader has taken.
 TICK = 1.0
+
+#: Seconds before a worker without a free file descriptor tries again to take a client.
+FULL_PAUSE = 0.1
 
 #: Bytes handed to the kernel at a time.
 _STEP = 2**20
@@ -61,8 +65,9 @@ class Connection(socket.socket):
         self._restart()
 
     def _restart(self) -> None:
-        self._began, self._received = clock.monotonic(), 0
-        self._sent, self._blocked = 0, 0.0
+        self._began, self._sent, self._blocked = clock.monotonic(), 0, 0.0
+        #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
+        self.received = self.sent = 0
 
     def setblocking(self, flag: bool) -> None:
         """What gunicorn calls with True before each request; the descriptor itself never blocks."""
@@ -105,7 +110,7 @@ class Connection(socket.socket):
             raise TooSlow
         chunk = self._receive(size, flags)
         waited = clock.monotonic() - self._began
-        if chunk is None or (waited > self._timeout and self._received < waited * self._min_rate):
+        if chunk is None or (waited > self._timeout and self.received < waited * self._min_rate):
             self._given_up = True
             raise TooSlow
         return chunk
@@ -118,7 +123,7 @@ class Connection(socket.socket):
                 if not self._ready(select.POLLIN, self._timeout):
                     return None
             else:
-                self._received += len(chunk)
+                self.received += len(chunk)
                 return chunk
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -133,7 +138,11 @@ class Connection(socket.socket):
         def push(done: int) -> int:
             return os.sendfile(self.fileno(), file.fileno(), offset + done, min(_STEP, size - done))
 
-        self._push(push, size)
+        before = self._sent
+        try:
+            self._push(push, size)
+        finally:
+            self.sent = self._sent - before
         return size
 
     def _push(self, push: Callable[[int], int], size: int) -> None:
@@ -197,6 +206,16 @@ class Worker(ThreadWorker):
             # gunicorn does this in the thread that accepts everybody else, for up to 2 s a client.
             conn.sock.linger()
         return kept
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new client; without a free file descriptor it waits in the kernel's queue, and nobody is lost."""
+        try:
+            super().accept(listener)
+        except OSError as e:
+            if e.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
+            time.sleep(FULL_PAUSE)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has arrived."""
