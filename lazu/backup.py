@@ -44,7 +44,7 @@ def backup(files: Files, target: Path, tick: Callable[[], object] = lambda: None
         raise BackupProblem("another backup into that directory is running") from e
     if copied["damaged"]:
         raise BackupProblem(
-            f"{copied['damaged']} blobs are missing or damaged and so not in the backup; 'flask fsck --rehash' names them"
+            f"{copied['damaged']} blobs are missing or damaged, so not in the backup; 'flask fsck --rehash' names them"
         )
     return copied
 

@@ -31,6 +31,7 @@ def expired(server):
 
 def test_requests_hardly_wait_while_many_files_are_purged(serve):
     server = serve(LAZU_API_KEY="k")
+    stored(server, "k")  # the server has made its key
     expired(server)
     done, waits = threading.Event(), {"read": [], "upload": [], "delete": []}
 
