@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu import clock, disk
+from lazu import clock, disk, metrics
 from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
@@ -140,6 +140,7 @@ class Blobs:
         try:
             os.fsync(fd)
         except OSError as e:
+            metrics.fsync_failed()
             if e.errno not in harmless:
                 self.fail(f"fsync: {e.strerror}")
             raise

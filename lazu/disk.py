@@ -4,6 +4,8 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +78,32 @@ def _flock(fd: int, wait: bool) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as e:
         raise Taken from e
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds `path`, as mount(8) names it: `ext4`, `nfs4` …; `unknown` if not told.
+
+    By the deepest mount point above it in /proc/self/mountinfo (proc(5)): Btrfs shows other devices there than stat(2).
+    """
+    found, depth = "unknown", -1
+    real = path.resolve()
+    with open("/proc/self/mountinfo") as mounts:
+        for line in mounts:
+            left, _, right = line.partition(" - ")
+            place = Path(_unescaped(left.split()[4]))
+            if real.is_relative_to(place) and len(place.parts) >= depth:
+                found, depth = right.split()[0], len(place.parts)
+    return found
+
+
+def _unescaped(text: str) -> str:
+    r"""A path of mountinfo, where `\040` stands for a space."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def open_files() -> int:
+    """How many files a process of this user may have open, if it asks for all it can get."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def sync(path: Path) -> None:

@@ -146,6 +146,12 @@ class Overloaded(ApiError):
         super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
 
 
+class NotReady(ApiError):
+    """Uploads can't be stored now: what `/readyz` answers."""
+
+    status, code = 503, "overloaded"
+
+
 class StorageFailed(Final):
     """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
 

@@ -173,7 +173,7 @@ def _bury(files: Files, problem: Problem) -> str:
     with files.blobs.lock(problem.sha256):
         if not _same(files, problem):
             return "healed meanwhile, or deleted with another file of the same bytes"
-        files.drop(File.sha256 == problem.sha256)
+        files.drop(File.sha256 == problem.sha256, "lost")
         if problem.blob:
             files.blobs.quarantine(f"{problem.sha256[:2]}/{problem.sha256}")
     return "file deleted" + (", its bytes moved to quarantine" if problem.blob else ", its bytes are lost")

@@ -58,6 +58,11 @@ def parts(read: Read, content_type: str) -> Iterator[Part]:
                 pass  # what the caller did not want
 
 
+def at_least(length: int | None) -> int:
+    """Bytes that the file in a body of `length` bytes has at least, if the body is to be accepted."""
+    return max(1, (length or 0) - MAX_OTHER_BYTES)
+
+
 def _parser(content_type: str) -> PushMultipartParser:
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data":

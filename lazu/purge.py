@@ -4,10 +4,11 @@ Safe while serving: rows go in short transactions, bytes only through `Files.rea
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from lazu import clock, models
+from lazu.blobs import SHARDS
 from lazu.errors import StorageFailed
 from lazu.files import Files
 from lazu.models import File, Purge
@@ -40,7 +41,13 @@ class Removed:
         self.bytes += size
 
 
-def purge(files: Files, force: bool = False) -> Removed | None:
+def steps() -> int:
+    """How often a purge that began now would call its `tick`, about."""
+    expired = File.select().where(File.expires_at <= clock.now()).count()
+    return len(SHARDS) + (expired + BATCH - 1) // BATCH
+
+
+def purge(files: Files, force: bool = False, tick: Callable[[], object] = lambda: None) -> Removed | None:
     """Remove what has expired and what nothing refers to; None if another purge is at it.
 
     Raises `StorageFailed`, and `ClockJump` unless `force` is set, with nothing removed.
@@ -53,7 +60,7 @@ def purge(files: Files, force: bool = False) -> Removed | None:
         started = clock.now()
         if not force:
             _doubt(started)
-        removed = _remove(files, started)
+        removed = _remove(files, started, tick)
         _record(files, Purge(started_at=started, finished_at=clock.now(), **asdict(removed)))
         files.ballast.fill()
         return removed
@@ -90,15 +97,17 @@ def _hole(last: int, now: int) -> int:
     return max(longest, now - last)
 
 
-def _remove(files: Files, now: int) -> Removed:
+def _remove(files: Files, now: int, tick: Callable[[], object]) -> Removed:
     removed = Removed()
     for batch in _expired(files, now):
         removed.files += len(batch)
         for sha256 in set(batch):
             removed.add_blob(files.reap(sha256))
+        tick()
     for names in files.blobs.names():
         for sha256 in files.unreferred(names):
             removed.add_blob(files.reap(sha256))
+        tick()
     files.blobs.tidy()
     return removed
 
@@ -106,7 +115,7 @@ def _remove(files: Files, now: int) -> Removed:
 def _expired(files: Files, now: int) -> Iterator[list[str]]:
     """Delete expired rows, batch by batch; gives the hashes they referred to."""
     batch = File.select(File.id).where(File.expires_at <= now).order_by(File.expires_at).limit(BATCH)
-    while gone := files.drop(File.id.in_(batch)):
+    while gone := files.drop(File.id.in_(batch), "expiry"):
         yield gone
         time.sleep(PAUSE)
 

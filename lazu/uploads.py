@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from lazu import filetypes
+from lazu import filetypes, metrics
 from lazu.blobs import Blobs, Staged
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.filetypes import Purpose
@@ -87,6 +87,8 @@ def receive(parts: Iterator[Part], blobs: Blobs, expected: int = 0) -> Iterator[
     """
     form = _Form(blobs, expected)
     with ExitStack() as stack:
+        metrics.uploading(1)
+        stack.callback(metrics.uploading, -1)
         for part in parts:
             if part.name == FILE:
                 form.take_file(part, stack)

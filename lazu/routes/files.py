@@ -18,6 +18,7 @@ def upload_file() -> dict[str, Any]:
     key = caller()
     blobs, expected = store().files.blobs, min(request.content_length or 0, filetypes.MAX_BYTES)
     blobs.require(expected)
+    store().files.require(key, multipart.at_least(request.content_length))
     parts = multipart.parts(Body().read, request.headers.get("Content-Type", ""))
     with uploads.receive(parts, blobs, expected) as upload:
         return store().files.create(key, upload).as_json()

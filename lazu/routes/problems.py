@@ -7,6 +7,7 @@ import peewee
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
+from lazu import metrics
 from lazu.errors import (
     ApiError,
     InsufficientStorage,
@@ -57,6 +58,8 @@ def _database(error: peewee.OperationalError) -> Response:
         return render(Overloaded())
     if "full" in text:
         return _full()
+    if "disk I/O" in text:
+        metrics.fsync_failed()
     return _bug(error)
 
 
