@@ -35,7 +35,7 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "keys"},
     "random": set(),
-    "fcntl": {"disk"},
+    "fcntl": {"disk", "worker"},
     "ctypes": {"disk", "documents"},
     "tempfile": set(),
     "shutil": set(),
@@ -46,7 +46,7 @@ DOORS = {
     "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
     "resource": {"disk", "documents"},
-    "threading": {"keys", "documents"},
+    "threading": {"keys", "documents", "worker"},
 }
 
 
