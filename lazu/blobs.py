@@ -20,7 +20,11 @@ from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage
 _CHECK_BYTES = 16 * 2**20
 
 HEX = "0123456789abcdef"
-_BLOB = re.compile(r"[0-9a-f]{64}")
+
+#: What is kept of a blob beside it, `ab12….text`, as long as it is there: its text, the pictures of its pages.
+TEXT, PAGES = "text", "pages"
+KEPT = (TEXT, PAGES)
+_NAME = re.compile(rf"([0-9a-f]{{64}})(\.({'|'.join(KEPT)}))?")
 
 
 class Staged:
@@ -132,8 +136,12 @@ class Blobs:
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.
 
+        What is kept of it goes first: whatever happens in between, nothing is kept of bytes that are gone.
         Not synced: a name that comes back after a power cut is what the next purge sweeps.
         """
+        for kind in KEPT:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{sha256}.{kind}", dir_fd=shard)
         try:
             size = os.stat(sha256, dir_fd=shard).st_size
             os.unlink(sha256, dir_fd=shard)
@@ -145,11 +153,28 @@ class Blobs:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
         return FileIO(self.root / sha256[:2] / sha256)
 
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """Keep sealed bytes that were made from a blob beside it; False if the blob is gone.
+
+        Under the lock under which blobs go, so that it goes with the blob. The first that is kept stays.
+        """
+        with self.lock(sha256) as shard:
+            if not self.size(sha256):
+                return False
+            with suppress(FileExistsError):
+                os.link(f"/proc/self/fd/{staged.fd}", f"{sha256}.{kind}", dst_dir_fd=shard, follow_symlinks=True)
+            return True
+
+    def open_kept(self, sha256: str, kind: str) -> FileIO:
+        """What `keep` kept, open for reading; raises FileNotFoundError."""
+        return self.open(f"{sha256}.{kind}")
+
     def names(self) -> Iterator[list[str]]:
-        """The blobs' names, a list a shard."""
+        """The names of the blobs, and of those of which something is still kept, a list a shard."""
         for first in HEX:
             for second in HEX:
-                yield [name for name in os.listdir(self.root / (first + second)) if _BLOB.fullmatch(name)]
+                found = map(_NAME.fullmatch, os.listdir(self.root / (first + second)))
+                yield sorted({match[1] for match in found if match})
 
     def size(self, sha256: str) -> int:
         """Bytes of a blob, 0 if it is gone."""
