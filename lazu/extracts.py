@@ -9,6 +9,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
@@ -68,3 +69,32 @@ class Extracts:
         except (InsufficientStorage, OSError) as e:
             log.warning("what was read out of a file is not kept: %s", type(e).__name__)
         return Slice(partial(io.BytesIO, data), len(data), base64=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Why a file can't be read, as an answer."""
+    try:
+        yield
+    except documents.Unreadable as e:
+        raise UnsupportedFileType(str(e)) from e
+    except documents.Busy as e:
+        raise Overloaded from e
+
+
+def _pictures(whole: Slice, file: BinaryIO) -> Iterator[Slice]:
+    """The pictures in what `pages` keeps; `file` is it, after the first number."""
+    at = _NUMBER
+    while at < whole.size:
+        size = _read_number(file)
+        at += _NUMBER
+        yield Slice(whole.open, size, at)
+        at = file.seek(size, io.SEEK_CUR)
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(_NUMBER, "big")
+
+
+def _read_number(file: BinaryIO) -> int:
+    return int.from_bytes(file.read(_NUMBER), "big")

@@ -103,7 +103,7 @@ class Body:
 class Plain:
     """A body that goes on as it came, under the same protocol as `Body`."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self._data = memoryview(data)
 
     def __len__(self) -> int:

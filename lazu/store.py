@@ -8,15 +8,17 @@ from lazu.config import Settings
 from lazu.errors import CannotStart
 from lazu.files import Files
 from lazu.keys import Keys
+from lazu.upstream import Upstream
 
 
 @dataclass(frozen=True)
 class Store:
-    """One data directory: its settings, its keys, its files."""
+    """One data directory: its settings, its keys, its files; and the model server that they are for."""
 
     settings: Settings
     keys: Keys
     files: Files
+    upstream: Upstream
 
 
 def open_store(settings: Settings) -> Store:
@@ -33,4 +35,4 @@ def open_store(settings: Settings) -> Store:
             keys.prepare()
     except (OSError, models.DatabaseError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY))
+    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY), Upstream(settings))
