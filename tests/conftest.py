@@ -86,7 +86,7 @@ def _behind(_double, tmp_path_factory):
 def double(_double):
     """The model server that the tests pretend to have: what it received, and what it is to answer."""
     _double.received.clear()
-    _double.script, _double.keeps_bodies = completed, True
+    _double.script, _double.keeps_bodies, _double.eager = completed, True, False
     return _double
 
 

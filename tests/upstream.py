@@ -38,14 +38,18 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
         double = self.server.double
-        if double.keeps_bodies or len(body) < 10_000_000:
-            double.received.append(Received(self.command, self.path, headers, body))
-        else:
-            double.received.append(Received(self.command, self.path, headers, b""))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = b"" if double.eager else self.body(double.keeps_bodies)
+        double.received.append(Received(self.command, self.path, headers, body))
         double.script(self)
+
+    def body(self, kept):
+        left, pieces = int(self.headers.get("Content-Length", 0)), []
+        while left and (piece := self.rfile.read(min(left, 2**20))):
+            left -= len(piece)
+            pieces += [piece] if kept else []
+        return b"".join(pieces)
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815
 
@@ -96,11 +100,12 @@ def completed(handler):
 
 @dataclass
 class Double:
-    """The server; `script` answers each request."""
+    """The server; `script` answers each request, when the body was read, or before if it is `eager`."""
 
     script: object = completed
     received: list[Received] = field(default_factory=list)
     keeps_bodies: bool = True
+    eager: bool = False
     url: str = ""
 
     @property
