@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 from contextlib import closing
@@ -71,7 +72,9 @@ def test_the_headers_come_before_the_first_event(native, double):
     double.script = script
     with closing(opened(native)) as sock:
         head = sock.recv(4096)
-        assert head.startswith(b"HTTP/1.1 200") and b"text/event-stream" in head and b"X-Accel-Buffering: no" in head
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"text/event-stream" in head
+        assert b"X-Accel-Buffering: no" in head
         heard.set()
 
 
@@ -157,6 +160,17 @@ def test_an_answer_that_breaks_off_does_not_look_complete(native, double, script
         connection.request("POST", "/v1/responses", json.dumps(ASK), native.headers)
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             connection.getresponse().read()
+
+
+@pytest.mark.parametrize("script", [break_off, reset])
+def test_nor_does_it_to_a_client_of_http_1_0(native, double, script):
+    """nginx is one unless told otherwise; there the end of the connection is the end of the answer."""
+    double.script = script
+    with closing(socket.create_connection(("127.0.0.1", native.server.port), 30)) as sock:
+        head = f"POST /v1/responses HTTP/1.0\r\nAuthorization: Bearer {native.key}\r\nContent-Length: 2\r\n\r\n"
+        sock.sendall(head.encode() + b"{}")
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: sock.recv(4096), b""))
 
 
 def test_the_sdk_hears_of_a_stream_that_broke(native, double):
@@ -336,13 +350,25 @@ def test_nothing_else_passes(native, double, method, path):
     assert double.received == []
 
 
-def test_the_upstream_may_speak_tls_and_must_prove_itself(serve, double):
-    with running() as plain:
-        server = serve(LAZU_UPSTREAM_URL=plain.url.replace("http:", "https:"), LAZU_API_KEY="k")
-        with server.client("k") as client, pytest.raises(openai.APIStatusError) as refused:
-            client.responses.create(**ASK)
-        assert (refused.value.status_code, refused.value.code) == (502, "upstream_error")
-        assert plain.received == []
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_upstream_with_tls_must_prove_who_it_is(serve, tmp_path, trusted):
+    certificate = tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+               "-keyout", certificate, "-out", tmp_path / "public.pem", "-subj", "/CN=localhost",
+               "-addext", "subjectAltName=DNS:localhost"]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    certificate.write_text(certificate.read_text() + (tmp_path / "public.pem").read_text())
+    with running(certificate) as secure:
+        trust = {"SSL_CERT_FILE": str(tmp_path / "public.pem")} if trusted else {}
+        server = serve(**secure.env, LAZU_API_KEY="k", **trust)
+        with server.client("k") as client:
+            if trusted:
+                assert client.responses.create(**ASK).output_text == "A paper."
+            else:
+                with pytest.raises(openai.APIStatusError) as refused:
+                    client.responses.create(**ASK)
+                assert (refused.value.status_code, refused.value.code) == (502, "upstream_error")
+                assert secure.received == []
 
 
 # Memory

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import struct
 import threading
 from contextlib import contextmanager
@@ -127,9 +128,15 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def running():
+def running(certificate=None):
+    """The double, at work; with `certificate`, a file that also holds its key, under TLS as `localhost`."""
     server = _Quiet(("127.0.0.1", 0), Handler)
     server.double = Double(url=f"http://127.0.0.1:{server.server_port}/v1")
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.double.url = f"https://localhost:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

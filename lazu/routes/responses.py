@@ -1,6 +1,9 @@
 """What the upstream answers, one view for each route that passes to it; nothing else does."""
 
+import socket
+import struct
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -116,7 +119,7 @@ def _pass(path: str, prepared: Prepared | None) -> Response:
             client=request.environ.get("gunicorn.socket"),
         )
     )
-    response = Passed(_flushed(answer), answer.status, answer.headers)
+    response = Passed(_flushed(answer, request.environ), answer.status, answer.headers)
     response.call_on_close(answer.close)
     if response.mimetype == "text/event-stream":
         response.headers["X-Accel-Buffering"] = "no"  # each event goes through nginx as it comes
@@ -125,10 +128,21 @@ def _pass(path: str, prepared: Prepared | None) -> Response:
     return response
 
 
-def _flushed(answer: Answer) -> Iterator[bytes]:
+def _flushed(answer: Answer, environ: dict[str, Any]) -> Iterator[bytes]:
     """The body of `answer`, after nothing: that makes gunicorn send the headers before the first event is there."""
     yield b""
-    yield from answer
+    try:
+        yield from answer
+    except ConnectionResetError:
+        if environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+            _reset(environ["gunicorn.socket"])
+        raise
+
+
+def _reset(client: socket.socket) -> None:
+    """Break the connection off: in HTTP/1.0 its plain end would be the end of the answer."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
 
 
 def _told(done: list[tuple[str, str]]) -> str:
