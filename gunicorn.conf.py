@@ -1,6 +1,27 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
-from lazu.config import load
+import atexit
+import os
+import shutil
+import tempfile
+
+
+def _keep_counters():
+    """Make the directory in which the workers count for /metrics; it leaves with this process.
+
+    Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
+    """
+    made = tempfile.mkdtemp(prefix="lazu-counters-", dir=os.environ.get("RUNTIME_DIRECTORY"))
+    master = os.getpid()
+    atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
+
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _keep_counters()
+
+from lazu import metrics  # noqa: E402  only now
+from lazu.config import load  # noqa: E402
 
 settings = load()
 
@@ -21,4 +42,14 @@ graceful_timeout = 90
 control_socket_disable = True
 
 accesslog = "-"
-access_log_format = '%(t)s %({lazu.request_id}e)s %({lazu.key}e)s %(m)s %({lazu.route}e)s %(s)s %(L)s'
+logger_class = "lazu.accesslog.Logger"
+
+
+def pre_fork(_server, _worker):
+    """A worker is about to start; what cleans /tmp may have taken the directory of an idle server."""
+    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
+
+
+def child_exit(_server, worker):
+    """A worker has ended, however."""
+    metrics.forget(worker.pid)

@@ -1,6 +1,6 @@
 """What was read out of stored files: their text, and pictures of their pages, read once a blob and kept beside it.
 
-The invariant: what is kept lives as long as its blob and no longer (`Blobs.keep`, `Blobs.unlink`). It is found by
+The invariant: what is kept lives as long as its blob and no longer (`lazu.kept`). It is found by
 the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
 bytes leave the disk piece by piece.
 """
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
-from lazu import documents
-from lazu.blobs import PAGES, TEXT, Blobs
+from lazu import documents, kept
+from lazu.blobs import Blobs
 from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
 from lazu.splice import Slice
 
@@ -33,29 +33,30 @@ class Extracts:
     def text(self, sha256: str, content_type: str) -> Slice:
         """The text of a blob of this type, JSON-escaped; raises `UnsupportedFileType`, `Overloaded`."""
         try:
-            return self._whole(sha256, TEXT)
+            return self._whole(sha256, kept.TEXT)
         except FileNotFoundError:
             with _told(), self._blobs.open(sha256) as blob:
                 text = documents.text(blob.fileno(), content_type)
             # Lone surrogates, which UTF-8 can't hold, are not in it (`documents.text`).
-            return self._keep(sha256, TEXT, json.dumps(text, ensure_ascii=False)[1:-1].encode())
+            return self._keep(sha256, kept.TEXT, json.dumps(text, ensure_ascii=False)[1:-1].encode())
 
     def pages(self, sha256: str) -> tuple[int, list[Slice]]:
         """How many pages a PDF has, and JPEG pictures of the first ones; raises as `text` does."""
         try:
-            whole = self._whole(sha256, PAGES)
+            whole = self._whole(sha256, kept.PAGES)
         except FileNotFoundError:
             with _told(), self._blobs.open(sha256) as blob:
                 total, pictures = documents.pictures(blob.fileno())
             packed = b"".join(_number(len(picture)) + picture for picture in pictures)
-            whole = self._keep(sha256, PAGES, _number(total) + packed)
+            whole = self._keep(sha256, kept.PAGES, _number(total) + packed)
         with whole.open() as file:
             return _read_number(file), list(_pictures(whole, file))
 
     def _whole(self, sha256: str, kind: str) -> Slice:
-        with self._blobs.open_kept(sha256, kind) as file:
+        name = kept.name(sha256, kind)
+        with self._blobs.open(name) as file:
             size = file.seek(0, io.SEEK_END)
-        return Slice(partial(self._blobs.open_kept, sha256, kind), size, base64=False)
+        return Slice(partial(self._blobs.open, name), size, base64=False)
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
         """`data` as a slice of what is kept, or of memory where it can't be kept: the disk is full, the blob gone."""

@@ -27,6 +27,7 @@ def ask(url, key, path, body):
 
 
 def wait(url):
+    """Until the server answers."""
     for _ in range(600):
         try:
             return urllib.request.urlopen(url + "/health", timeout=5).close()
@@ -36,6 +37,7 @@ def wait(url):
 
 
 def said(status, body):
+    """The beginning of the answer, or of the refusal."""
     if status != 200:
         return body["error"]["message"][:90]
     if "choices" in body:
@@ -56,6 +58,7 @@ def requests(file_id):
 
 
 def compare(upstream, server):
+    """Print what each request gets, itself and through Lazu."""
     with server.client("k") as client:
         for name, data in (("note.txt", b"Blue whales sing.\n"), ("paper.pdf", pages(words("Blue whales sing.")))):
             file_id = client.files.create(file=(name, data), purpose="user_data").id
@@ -64,7 +67,7 @@ def compare(upstream, server):
                 body |= {"model": "m", limit: 24, "temperature": 0}
                 for whom, url in (("itself", upstream), ("through Lazu", server.url)):
                     status, answer, done = ask(url, "k", path, body)
-                    print(f"{name:9}  {title:31}  {whom:12}  {status}  {said(status, answer)!r}  {done[-8:]}", flush=True)
+                    print(f"{name:9}  {title:31}  {whom:12}  {status}  {said(status, answer)!r}  {done[-8:]}")
         stream = client.responses.create(
             model="m", input=[{"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}],
             stream=True, max_output_tokens=24,
@@ -75,12 +78,13 @@ def compare(upstream, server):
 
 
 def main(binary, model):
+    """Start both servers, compare, and stop them."""
     port = free_port()
     upstream = f"http://127.0.0.1:{port}"
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
     print((version.stdout + version.stderr).strip().splitlines()[-2:])
     command = [binary, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "2"]
-    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/llama.log", "w") as log:  # noqa: PTH123
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/llama.log", "w") as log:
         llama = subprocess.Popen(command, stdout=log, stderr=log)
         env = {"LAZU_UPSTREAM_URL": f"{upstream}/v1", "LAZU_UPSTREAM_FILES": "text", "LAZU_API_KEY": "k"}
         server = Server(Path(folder) / "storage", env)

@@ -61,11 +61,16 @@ def words(document: Any, number: int) -> str:
         content = pdfium.FPDFText_LoadPage(leaf) if leaf else None
         if not content:
             return ""
-        box = pdfium.FS_RECTF()
-        pdfium.FPDF_GetPageBoundingBox(leaf, box)
-        found = glyphs(content, box)
+        found = glyphs(content, bounds(leaf))
         pdfium.FPDFText_ClosePage(content)
     return plain.clean(found.replace("\r", "").replace(HYPHEN, "-\n")).strip()
+
+
+def bounds(leaf: Any) -> Any:
+    """Return the visible part of a page."""
+    box = pdfium.FS_RECTF()
+    pdfium.FPDF_GetPageBoundingBox(leaf, box)
+    return box
 
 
 def glyphs(content: Any, box: Any) -> str:
@@ -128,8 +133,19 @@ def extent(leaf: Any) -> tuple[int, int]:
 def page(document: Any, number: int) -> Iterator[Any]:
     """Open a page while the block runs; what comes is false if it can't be read."""
     leaf = pdfium.FPDF_LoadPage(document, number)
+    if leaf and pdfium.FPDFPage_GetAnnotCount(leaf):
+        leaf = flattened(document, leaf, number)
     try:
         yield leaf
     finally:
         if leaf:
             pdfium.FPDF_ClosePage(leaf)
+
+
+def flattened(document: Any, leaf: Any, number: int) -> Any:
+    """Return the page anew with its notes and form fields as part of it: else what is filled in would be missing."""
+    box = bounds(leaf)  # flattening takes a page whose size is its parent's for a Letter page
+    pdfium.FPDFPage_SetMediaBox(leaf, box.left, box.bottom, box.right, box.top)
+    pdfium.FPDFPage_Flatten(leaf, pdfium.FLAT_NORMALDISPLAY)
+    pdfium.FPDF_ClosePage(leaf)
+    return pdfium.FPDF_LoadPage(document, number)

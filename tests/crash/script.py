@@ -1,0 +1,140 @@
+"""What is done to a store before, at and after a crash, what was acknowledged of it, and what must be found then.
+
+A script is three lists of words. `base` is done first and is whole; `victim` is done by the process that the crash
+meets; `peer`, if there is any, by another process that has the store open all along and goes on when the first is dead
+(or paused). The words: `+a` uploads the content a, `-a` deletes the newest file of the content a, `later` (only
+in the base) goes 31 days ahead, and the others are commands of Lazu. The last word of a peer may end with a sign: with
+`!` it is killed when it has removed its first blob, with `?` when its commit is in the log and not yet announced, with
+`^` when it has named its first blob.
+"""
+
+import random
+from pathlib import Path
+from typing import NamedTuple
+
+import store
+
+
+class Script(NamedTuple):
+    """See above; each is a string of words."""
+
+    base: str
+    victim: str
+    peer: str = ""
+
+
+#: The stories that have a name: each verb alone, then with another process that goes on.
+STORIES = [
+    Script("", "+a"),
+    Script("+b", "+c"),
+    Script("+a", "+a"),
+    Script("+a", "-a"),
+    Script("+a +a", "-a"),
+    Script("+a +b +b later +c", "purge"),
+    Script("+a", "+b -a +a -b -a"),
+    Script("", "+a", "+a"),
+    Script("", "+a", "purge"),
+    Script("+a", "+a", "-a"),
+    Script("+a", "-a", "+a"),
+    Script("+a", "-a", "purge"),
+    Script("+a +b later", "purge", "+a"),
+    Script("+a +b later", "+a", "purge"),
+    Script("", "+a", "purge!"),
+    Script("+a", "-a", "+a?"),
+    Script("", "+a", "+a^"),
+]
+WORDS = ("+a", "+b", "+c", "+a", "-a", "-b", "-c", "-a", "purge")
+
+
+def story(number: int) -> Script:
+    """Script number `number`: those with a name, then as many as are asked for, each always the same."""
+    if number < len(STORIES):
+        return STORIES[number]
+    draw = random.Random(number)
+    base = " ".join(draw.choices((*WORDS, "later"), k=4))
+    return Script(base, " ".join(draw.choices(WORDS, k=4)), " ".join(draw.choices(WORDS, k=draw.choice((0, 2)))))
+
+
+class Ledger:
+    """What was tried and what was acknowledged: the events of all processes, in order."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, str] = {}  # id to content, acknowledged
+        self.expired: set[str] = set()  # must be gone after a purge
+        self.doomed: set[str] = set()  # deletion tried, or expired: may be gone
+        self.gone: set[str] = set()  # deletion acknowledged: must be gone
+
+    def note(self, event: list[str]) -> None:
+        """Take in one event of `perform`."""
+        kind, what = event[0], event[-1]
+        if kind == "stored":
+            self.stored[what] = event[1]
+        elif kind == "deleting":
+            self.doomed.add(what)
+        elif kind == "deleted":
+            self.gone.add(what)
+        elif kind == "later":
+            self.expired = set(self.stored)
+            self.doomed |= self.expired
+
+
+#: Where a peer dies whose words end so: the call after which, and the end of the path it is made on.
+DEATHS = {"!": ("unlink", ""), "?": ("fsync", "-wal"), "^": ("link", "")}
+
+
+def perform(lazu: store.Store, words: str, tell) -> None:
+    """Do the words, telling of each what is tried and what was acknowledged."""
+    for word in words.split():
+        if word == "later":
+            lazu.later()
+            tell("later")
+        elif word[0] == "+":
+            tell("stored", word[1], lazu.upload(word[1]))
+        elif word[0] == "-":
+            delete(lazu, word[1], tell)
+        else:
+            lazu.command(*word.split("_"))
+
+
+def delete(lazu: store.Store, letter: str, tell) -> None:
+    file_id = lazu.newest(letter)
+    if file_id:
+        tell("deleting", file_id)
+        if lazu.delete(file_id):
+            tell("deleted", file_id)
+
+
+class Look(NamedTuple):
+    """What is in a store: file rows (id to sha256), and blobs (name to the sha256 of what is in them)."""
+
+    rows: dict[str, str]
+    blobs: dict[str, str]
+
+    def faults(self, ledger: Ledger) -> list[str]:
+        """What contradicts what was acknowledged, and rows without their bytes; empty if nothing does."""
+        rows, stored = self.rows, ledger.stored
+        found = [f"{file_id} lost" for file_id in stored.keys() - ledger.doomed - rows.keys()]
+        found += [f"{file_id} deleted and back" for file_id in ledger.gone & rows.keys()]
+        found += [f"{file_id} dangling" for file_id, sha256 in rows.items() if self.blobs.get(sha256) != sha256]
+        return found + [f"{i} altered" for i in stored.keys() & rows.keys() if rows[i] != store.DIGESTS[stored[i]]]
+
+    def leaks(self, ledger: Ledger) -> list[str]:
+        """What a purge ought to have removed."""
+        found = [f"{name} left on disk" for name in self.blobs.keys() - set(self.rows.values())]
+        return found + [f"{file_id} expired and there" for file_id in self.rows.keys() & ledger.expired]
+
+
+def look(folder: Path) -> Look:
+    return Look(store.rows(folder), store.blobs(folder))
+
+
+def examine(folder: Path, ledger: Ledger) -> list[str]:
+    """Look at the store, open it, purge once, look again, and use it once; gives what is wrong."""
+    found = look(folder).faults(ledger)
+    lazu = store.Store(folder, bool(ledger.expired))
+    lazu.purge()
+    then = look(folder)
+    found += [f"{fault} after a purge" for fault in then.faults(ledger)] + then.leaks(ledger)
+    if not found:
+        lazu.delete(lazu.upload("a"))
+    return found

@@ -1,0 +1,400 @@
+"""The publish and reap protocol as a model small enough to be tried in full.
+
+One content, one shard, two uploads of it, and a delete or a purge. Every order of their steps is walked; at each step
+one process may be killed, all of them may be killed, or the power may fail. After that an upload and a purge run, again
+in every order, and the power may fail once more. `python tests/model_protocol.py` prints the table.
+
+What the model takes from the world:
+
+* a name made or removed in a directory is certain only after an fsync of that directory; until then a power cut leaves
+  any of the values it has had since;
+* bytes of a file that was not fsynced are lost with the power;
+* a commit in WAL mode is three steps: frames written, the log fsynced, the commit shown to others. A process that dies
+  between the first and the last leaves a commit in doubt: nobody sees it, yet recovery brings it back when all
+  processes are gone, unless another commit was written over it. A power cut keeps any state since the last fsync;
+* a lock goes when its holder dies; a file staged with O_TMPFILE goes too;
+* nothing orders the file system of the blobs and that of the database: the worst pair of the two is tried.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OLD = -1  # the row, and the staged file, of an upload of long ago
+COUNT = -2  # the row of a reference count, in the design that has one
+NOBODY = -3
+DEAD = -1
+COMMIT = "sync_log show"
+
+# The design. One word is one step that nothing can split.
+UPLOAD = f"sync_blob lock link sync_dir begin insert {COMMIT} unlock answer"
+REAP = f"lock begin touch look {COMMIT} unlink unlock"
+DELETE = f"begin remove {COMMIT} {REAP} answer"
+SWEEP = f"list {REAP} answer"
+# The same with one commit less: the row goes under the shard's lock, in the transaction that looks.
+DELETE_AT_ONCE = f"lock begin remove look {COMMIT} unlink unlock answer"
+
+
+class Design(NamedTuple):
+    """The three programs that are run against each other."""
+
+    upload: str = UPLOAD
+    delete: str = DELETE
+    sweep: str = SWEEP
+
+
+class Actor(NamedTuple):
+    """One process: its steps, the row it makes or removes, and whether it runs before (0) or after (1) the crash."""
+
+    steps: tuple[str, ...]
+    row: int
+    life: int
+
+
+class State(NamedTuple):
+    """Everything that decides what can happen next."""
+
+    name: int | None  # the staged file that the blob's name leads to
+    names: frozenset[int | None]  # what it may lead to after a power cut
+    solid: frozenset[int]  # staged files whose bytes are on the disk
+    rows: frozenset[int]  # what everyone reads
+    log: frozenset[int]  # what recovery makes of the log as it is written
+    logs: frozenset[frozenset[int]]  # what it may make of it after a power cut
+    shard: int  # who holds the shard's lock
+    writer: int  # who holds SQLite's write lock
+    at: tuple[int, ...]  # how far each actor is
+    mind: tuple[str, ...]  # what each actor remembers
+    kills: int  # single processes that may still be killed
+    life: int
+
+
+class Report(NamedTuple):
+    """What a walk found: the number of states, the first bad state's fault (None for none) and the way to it."""
+
+    states: int
+    fault: str | None
+    way: list[str]
+
+
+# ---- the steps: each takes the state, who acts, and the actor; None means it has to wait
+
+
+def changed(s: State, me: int, mind: str) -> tuple[str, ...]:
+    return (*s.mind[:me], mind, *s.mind[me + 1 :])
+
+
+def write(s: State, rows: frozenset[int]) -> State:
+    return s._replace(log=rows, logs=s.logs | {rows})
+
+
+def sync_blob(s: State, me: int, _: Actor) -> State:
+    return s._replace(solid=s.solid | {me})
+
+
+def lock(s: State, me: int, _: Actor) -> State | None:
+    return s._replace(shard=me) if s.shard == NOBODY else None
+
+
+def unlock(s: State, *_: object) -> State:
+    return s._replace(shard=NOBODY)
+
+
+def link(s: State, me: int, _: Actor) -> State:
+    if s.name is not None:
+        return s._replace(mind=changed(s, me, "hit"))
+    return s._replace(name=me, names=s.names | {me})
+
+
+def rename(s: State, me: int, _: Actor) -> State:
+    return s._replace(name=me, names=s.names | {me})
+
+
+def sync_dir(s: State, *_: object) -> State:
+    return s._replace(names=frozenset({s.name}))
+
+
+def sync_dir_if_new(s: State, me: int, _: Actor) -> State:
+    return s if s.mind[me] == "hit" else sync_dir(s)
+
+
+def begin(s: State, me: int, _: Actor) -> State | None:
+    return s._replace(writer=me) if s.writer == NOBODY else None
+
+
+def insert(s: State, _: int, actor: Actor) -> State:
+    return write(s, s.rows | {actor.row})
+
+
+def insert_and_count(s: State, _: int, actor: Actor) -> State:
+    return write(s, s.rows | {actor.row, COUNT})
+
+
+def remove(s: State, _: int, actor: Actor) -> State:
+    return write(s, s.rows - {actor.row})
+
+
+def touch(s: State, *_: object) -> State:
+    return write(s, s.rows)
+
+
+def sync_log(s: State, *_: object) -> State:
+    return s._replace(logs=frozenset({s.log}))
+
+
+def show(s: State, *_: object) -> State:
+    return s._replace(rows=s.log, writer=NOBODY)
+
+
+def listed(s: State, me: int, _: Actor) -> State:
+    return s._replace(mind=changed(s, me, "none" if s.name is None else ""))
+
+
+def look(s: State, me: int, actor: Actor) -> State:
+    if s.mind[me] == "none" or files(s.rows - {actor.row}):
+        return s
+    return s._replace(mind=changed(s, me, "free"))
+
+
+def look_at_count(s: State, me: int, actor: Actor) -> State:
+    return look(s, me, actor) if COUNT in s.rows else s
+
+
+def unlink(s: State, me: int, _: Actor) -> State:
+    if s.mind[me] != "free" or s.name is None:
+        return s
+    return s._replace(name=None, names=s.names | {None})
+
+
+def answer(s: State, *_: object) -> State:
+    return s
+
+
+STEPS = {f.__name__: f for f in (sync_blob, lock, unlock, link, rename, sync_dir, sync_dir_if_new, begin, insert,
+                                 insert_and_count, remove, touch, sync_log, show, look, look_at_count, unlink, answer)}
+STEPS["list"] = listed
+
+
+def files(rows: frozenset[int]) -> frozenset[int]:
+    return rows - {COUNT}
+
+
+# ---- the walk
+
+
+class World:
+    """A design in one scenario: its actors, its first state and every way on."""
+
+    def __init__(self, design: Design, third: str, stored: bool, kills: int = 3) -> None:
+        """`third` is a word of SCENARIOS; `stored` says whether the content is there from the start."""
+        second = design.sweep if third == "delete_and_purge" else design.upload
+        self.actors = (
+            Actor(tuple(design.upload.split()), 0, 0),
+            Actor(tuple(second.split()), NOBODY if second == design.sweep else 1, 0),
+            self.third(design, third),
+            Actor(tuple(design.upload.split()), 3, 1),
+            Actor(tuple(design.sweep.split()), NOBODY, 1),
+        )
+        self.uploads = [who for who, actor in enumerate(self.actors) if actor.row == who]
+        self.after = {2: 0} if third == "delete_new" else {}
+        self.start = self.first(design, third, stored, kills)
+
+    @staticmethod
+    def third(design: Design, third: str) -> Actor:
+        if third == "purge":
+            return Actor(tuple(design.sweep.split()), NOBODY, 0)
+        return Actor(tuple(design.delete.split()), 0 if third == "delete_new" else OLD, 0)
+
+    @staticmethod
+    def first(design: Design, third: str, stored: bool, kills: int) -> State:
+        """`stored` with a purge is a blob that a crash left behind: bytes without a row."""
+        rows = frozenset({OLD}) if stored and third != "purge" else frozenset()
+        rows |= {COUNT} if rows and "insert_and_count" in design.upload else frozenset()
+        name = OLD if stored else None
+        return State(name, frozenset({name}), frozenset({OLD}), rows, rows, frozenset({rows}), NOBODY, NOBODY,
+                     (0,) * 5, ("",) * 5, kills, 0)
+
+    def ended(self, s: State, who: int) -> bool:
+        return s.at[who] == len(self.actors[who].steps)
+
+    def over(self, s: State, who: int) -> bool:
+        return s.at[who] == DEAD or self.ended(s, who)
+
+    def acts(self, s: State, who: int) -> bool:
+        """Whether it is this actor's life, it has not ended, and what it waits for (`after`) has been answered."""
+        waits = self.after.get(who)
+        return self.actors[who].life == s.life and not self.over(s, who) and (waits is None or self.ended(s, waits))
+
+    def moves(self, s: State) -> Iterator[tuple[str, State]]:
+        for who in range(5):
+            if self.acts(s, who):
+                yield from self.act(s, who)
+        if s.life == 0:
+            yield from self.crashes(s)
+
+    def act(self, s: State, who: int) -> Iterator[tuple[str, State]]:
+        actor = self.actors[who]
+        word = actor.steps[s.at[who]]
+        on = STEPS[word](s, who, actor)
+        if on is not None:
+            yield f"{who} {word}", on._replace(at=self.moved(s.at, who, s.at[who] + 1))
+        if s.kills and s.life == 0 and s.at[who] > 0:
+            yield f"{who} killed", self.kill(s, who)
+
+    @staticmethod
+    def moved(at: tuple[int, ...], who: int, to: int) -> tuple[int, ...]:
+        return (*at[:who], to, *at[who + 1 :])
+
+    def kill(self, s: State, who: int) -> State:
+        return s._replace(
+            at=self.moved(s.at, who, DEAD), mind=changed(s, who, ""), kills=s.kills - 1,
+            shard=NOBODY if s.shard == who else s.shard, writer=NOBODY if s.writer == who else s.writer,
+        )
+
+    def crashes(self, s: State) -> Iterator[tuple[str, State]]:
+        """All killed: caches stay as they are, unsynced. Power cut: one of what may be left is all there is."""
+        yield "all killed", self.restart(s)._replace(rows=s.log)
+        for name in s.names:
+            for rows in s.logs:
+                left = self.restart(s)._replace(name=name, rows=rows, log=rows)
+                yield "power cut", left._replace(names=frozenset({name}), logs=frozenset({rows}))
+
+    def restart(self, s: State) -> State:
+        at = tuple(n if a.life or n == len(a.steps) else DEAD for n, a in zip(s.at, self.actors, strict=True))
+        return s._replace(at=at, mind=("",) * 5, shard=NOBODY, writer=NOBODY, kills=0, life=1)
+
+    def resting(self, s: State, who: int) -> bool:
+        """Whether nothing more need come of this actor: an upload that has not begun may never come."""
+        return self.actors[who].life != s.life or self.over(s, who) or (who in self.uploads and s.at[who] == 0)
+
+    # ---- what must hold
+
+    def fault(self, s: State) -> str | None:
+        """The first promise that this state breaks, now or by a crash in it; None if none."""
+        seen = [(s.name, s.rows, False), (s.name, s.log, False)]
+        seen += [(name, rows, True) for name in s.names for rows in s.logs]
+        return next(filter(None, (self.broken(s, *view) for view in seen)), None) or self.unclean(s) or self.stuck(s)
+
+    def broken(self, s: State, name: int | None, rows: frozenset[int], cut: bool) -> str | None:
+        if files(rows) and (name is None or (cut and name not in s.solid)):
+            return "dangling row"
+        if any(self.ended(s, who) and who not in rows and not self.removed(s, who) for who in self.uploads):
+            return "upload lost"
+        third = self.actors[2].row
+        return "delete undone" if self.ended(s, 2) and third != NOBODY and third in rows else None
+
+    def removed(self, s: State, who: int) -> bool:
+        return self.actors[2].row == who and s.at[2] != 0
+
+    def unclean(self, s: State) -> str | None:
+        """After the purge of the second life, or when nothing crashed: a blob without a row."""
+        if not all(self.resting(s, who) for who in range(5)):
+            return None
+        if s.life == 0 and DEAD in s.at[:3]:
+            return None
+        return "leak" if s.name is not None and not files(s.rows) else None
+
+    def stuck(self, s: State) -> str | None:
+        """Somebody still has work and nobody can go on."""
+        waiting = [who for who in range(5) if self.acts(s, who)]
+        going = any(next(self.act(s._replace(kills=0), who), None) for who in waiting)
+        return "stuck" if waiting and not going else None
+
+
+def walk(world: World) -> Report:
+    """Every reachable state, nearest first, until one is bad."""
+    came: dict[State, tuple[State, str] | None] = {world.start: None}
+    todo = deque([world.start])
+    while todo:
+        s = todo.popleft()
+        fault = world.fault(s)
+        if fault:
+            return Report(len(came), fault, way(came, s))
+        for word, on in world.moves(s):
+            if on not in came:
+                came[on] = (s, word)
+                todo.append(on)
+    return Report(len(came), None, [])
+
+
+def way(came: dict[State, tuple[State, str] | None], s: State) -> list[str]:
+    words = []
+    while came[s]:
+        s, word = came[s]
+        words.append(word)
+    return words[::-1]
+
+
+SCENARIOS = [
+    ("delete_old", True),  # of the row that was there; two uploads beside it
+    ("delete_new", True),  # of the row that the first upload made
+    ("delete_new", False),
+    ("purge", True),  # with a blob that nothing refers to; two uploads beside it
+    ("purge", False),
+    ("delete_and_purge", True),  # and one upload
+]
+
+
+def try_design(design: Design, kills: int = 3) -> Report:
+    """The design in each scenario: the states of all together, and the first fault."""
+    states = 0
+    for third, stored in SCENARIOS:
+        found = walk(World(design, third, stored, kills))
+        states += found.states
+        if found.fault:
+            return found._replace(states=states, way=[f"[{third}, {'stored' if stored else 'empty'}]", *found.way])
+    return Report(states, None, [])
+
+
+def without(word: str, design: Design) -> Design:
+    return Design(*(" ".join(w for w in steps.split() if w != word) for steps in design))
+
+
+def instead(word: str, other: str, design: Design) -> Design:
+    return Design(*(" ".join(other if w == word else w for w in steps.split()) for steps in design))
+
+
+DESIGN = Design()
+DESIGNS = {
+    "rows first, then reap": DESIGN,
+    "row and look in one commit": Design(delete=DELETE_AT_ONCE),
+}
+MUTANTS = {
+    "no fsync of the blob": without("sync_blob", DESIGN),
+    "no fsync of the directory": without("sync_dir", DESIGN),
+    "no fsync of the directory on a dedup hit": instead("sync_dir", "sync_dir_if_new", DESIGN),
+    "synchronous=NORMAL": without("sync_log", DESIGN),
+    "row before bytes": Design(upload=f"sync_blob lock begin insert {COMMIT} link sync_dir unlock answer"),
+    "shard lock dropped before the commit": Design(
+        upload=f"sync_blob lock link sync_dir unlock begin insert {COMMIT} answer"
+    ),
+    "no lock, always rename": Design(upload=f"sync_blob rename sync_dir begin insert {COMMIT} answer"),
+    "unlink inside the transaction": Design(delete=f"lock begin look unlink remove {COMMIT} unlock answer"),
+    "unlink without the shard lock": Design(delete=f"begin remove {COMMIT} begin touch look {COMMIT} unlink answer"),
+    "unlink after the commit without looking again": Design(
+        delete=f"begin look remove {COMMIT} lock unlink unlock answer"
+    ),
+    "sweep without the lock": Design(sweep=f"list begin touch look {COMMIT} unlink answer"),
+    "reference count": Design(
+        upload=UPLOAD.replace("insert", "insert_and_count"), delete=DELETE_AT_ONCE,
+        sweep=SWEEP.replace("look", "look_at_count"),
+    ),
+    "reap that only reads, after a delete": Design(delete=f"begin remove {COMMIT} lock look unlink unlock answer"),
+    "reap that only reads, in a sweep": Design(sweep="list lock look unlink unlock answer"),
+}
+
+
+def main() -> None:
+    for name, design in {**DESIGNS, **MUTANTS}.items():
+        found = try_design(design)
+        sys.stdout.write(f"{name}: {found.states:,} states, {found.fault or 'no bad state'}\n")
+        if found.fault:
+            sys.stdout.write(f"    {', '.join(found.way)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Promises 1 to 4 on the real code: killed, paused and cut off from power at every boundary (tests/crash/).
+
+By hand, for longer: `python tests/crash/run.py kill 10000`, `pause 2000`, `cut 1000`, or LAZU_CRASH_POINTS, _PAUSES
+and _CUTS for this file.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).with_name("crash")))
+
+import power
+import run
+from script import STORIES
+
+POINTS = int(os.environ.get("LAZU_CRASH_POINTS", "2000"))
+PAUSES = int(os.environ.get("LAZU_CRASH_PAUSES", "250"))
+CUTS = int(os.environ.get("LAZU_CRASH_CUTS", "200"))
+
+MISSING = power.missing()
+
+
+@pytest.fixture(autouse=True)
+def _compiler():
+    if not shutil.which("gcc"):
+        pytest.skip(f"no gcc: {POINTS} kills, {PAUSES} pauses and {CUTS} power cuts not run")
+
+
+def power_or_skip(number):
+    if MISSING:
+        pytest.skip(f"{MISSING}: {number} power cuts not run")
+
+
+def test_a_kill_at_any_boundary_loses_nothing_and_leaks_nothing():
+    found = run.run("kill", POINTS)
+    assert found.faults == []
+    assert found.killed == found.points >= min(POINTS, 2000)
+
+
+def test_another_process_at_any_boundary_finds_rows_and_blobs_in_step():
+    found = run.run("pause", PAUSES)
+    assert found.faults == []
+    assert found.points > PAUSES // 2
+
+
+def test_a_power_cut_at_any_boundary_loses_nothing():
+    power_or_skip(CUTS)
+    found = run.cuts(CUTS)
+    assert [fault for result in found.values() for fault in result.faults] == []
+    assert sum(result.points for result in found.values()) == CUTS
+
+
+def story(victim, peer="", base=""):
+    return STORIES.index((base, victim, peer))
+
+
+# What is wrong, how it is to be found, and the story in which: a mutant that is missed fails its test.
+KILLS = {
+    "row_before_bytes": story("+a"),
+    "no_sweep": story("+a"),
+    "unlink_inside_the_transaction": story("-a", base="+a"),
+    "write_in_place": story("+a", "+a"),
+    "reap_that_only_reads": story("+a", "purge!"),
+}
+PAUSED = {
+    "unlink_without_the_lock": story("+a", "-a", base="+a"),
+    "sweep_without_the_lock": story("+a", "purge"),
+    "unlink_without_looking_again": story("+a", "-a", base="+a"),
+    "reap_that_only_reads": story("-a", "+a?", base="+a"),
+}
+CUT_OFF = {
+    "no_fsync_of_the_blob": "same",
+    "no_fsync_of_the_directory": "apart",
+    "no_fsync_of_the_directory_on_a_dedup_hit": "apart",
+    "synchronous_normal": "same",
+}
+
+
+@pytest.mark.parametrize("mutant", KILLS)
+def test_a_kill_finds(mutant):
+    assert run.run("kill", 1000, [KILLS[mutant]], mutant=mutant, first=True).faults
+
+
+@pytest.mark.parametrize("mutant", PAUSED)
+def test_a_pause_finds(mutant):
+    assert run.run("pause", 1000, [PAUSED[mutant]], mutant=mutant, first=True).faults
+
+
+@pytest.mark.parametrize("mutant", CUT_OFF)
+def test_a_power_cut_finds(mutant):
+    power_or_skip("those")
+    found = run.run("pause", 100, [story("+a", "+a^")], power=CUT_OFF[mutant], mutant=mutant, first=True)
+    assert found.faults
