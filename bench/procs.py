@@ -1,0 +1,88 @@
+"""Processes of a run: each in a folder of its own, stopped by its own pid, its output kept in a log."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import measure
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / ".bench"
+HOST = "127.0.0.1"
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Server:
+    """A server that answers: where, in which folder it keeps its things, and which process is its first."""
+
+    port: int
+    folder: Path
+    pid: int
+
+    def cpu(self) -> float:
+        return measure.cpu(self.pid)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def folder(name: str) -> Path:
+    """An empty folder for this run, on the disk that holds the project (or where BENCH_DIR says)."""
+    path = Path(os.environ.get("BENCH_DIR", WORK)) / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+@contextmanager
+def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator[Server]:
+    """Run a server until the block ends; it counts as started when its port takes a connection."""
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            cwd=env.pop("cwd", str(home)),
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_for(process, port, home / "log")
+            yield Server(port, home, process.pid)
+        finally:
+            stop(process)
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()[-3000:]}")
+        time.sleep(0.02)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        members = measure.family(process.pid)
+        for member in members:
+            os.kill(member, 9)
+        process.wait()
