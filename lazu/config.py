@@ -1,0 +1,98 @@
+"""The door to the environment: every setting, in one table, read once at start and frozen.
+
+The real environment wins over `.env` in the project's root. A variable that is set but empty counts as not set.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class BadSetting(Exception):
+    """A setting that can't be used; the message names the variable and says what would be right."""
+
+
+def _whole(minimum: int, unit: str = "") -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= minimum):
+            raise ValueError(f"a whole number{unit} of {minimum} or more")
+        return int(text)
+
+    return parse
+
+
+def _folder(text: str) -> Path:
+    return (PROJECT / text).absolute()
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not text.startswith("unix:") and not (host and port.isdigit() and int(port) < 65536):
+        raise ValueError("HOST:PORT, or unix:PATH")
+    return text
+
+
+def _location(text: str) -> str:
+    if not (text.startswith("/") and text.endswith("/")):
+        raise ValueError("the prefix of an nginx location, with a slash at both ends, as /_blobs/")
+    return text
+
+
+def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says; the variable of `storage_dir` is `LAZU_STORAGE_DIR`, and so on."""
+
+    storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
+    api_key: str | None = _setting(str, None, "a key that exists from the start (owner `default`); any string")
+    bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
+    workers: int = _setting(_whole(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
+    threads: int = _setting(_whole(2), 16, "threads a process: requests it handles at once")
+    retention_days: int = _setting(_whole(1, " of days"), 30, "lifetime of a file")
+    min_free_bytes: int = _setting(_whole(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
+    key_quota_bytes: int = _setting(
+        _whole(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
+    )
+    accel_location: str | None = _setting(
+        _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
+    )
+    body_timeout: int = _setting(_whole(1, " of seconds"), 30, "an upload is let go after that long without a byte")
+    body_min_rate: int = _setting(
+        _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
+    )
+
+
+def variable(name: str) -> str:
+    """The environment variable of the field `name`."""
+    return f"LAZU_{name.upper()}"
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environ` and `.env`.
+
+    Raises `BadSetting` for the first value that can't be used.
+    """
+    values = {**dotenv_values(PROJECT / ".env"), **environ}
+    given = {}
+    for entry in fields(Settings):
+        text = values.get(variable(entry.name))
+        if text:
+            given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), text)
+    return Settings(**given)
+
+
+def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as e:
+        # A value may be a secret pasted into the wrong line, so it is not repeated.
+        raise BadSetting(f"{name} must be {e}") from e

@@ -1,0 +1,141 @@
+"""What Lazu answers when it can't do what was asked: one class per code of the error table.
+
+Raised anywhere, rendered in one place (`lazu.routes.problems`). A message is written for the person who sent the
+request: what was wrong and what would be right, never a path, a trace, a hash or a key.
+"""
+
+
+class ApiError(Exception):
+    """An answer other than 200: `status` and `code` by class; message, `param` and further headers by instance."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, param: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers = headers or {}
+
+    def as_json(self) -> dict[str, dict[str, str | None]]:
+        """The body of the answer, in the shape of the OpenAI API."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+
+class Final(ApiError):
+    """A server error that a repeat can't cure: the OpenAI SDKs repeat every 5xx unless told not to."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message, param, {"x-should-retry": "false"})
+
+
+class InvalidRequest(ApiError):
+    """The request is malformed."""
+
+    status, code = 400, "invalid_request"
+
+
+class MissingParameter(ApiError):
+    """A required form field is absent."""
+
+    status, code = 400, "missing_required_parameter"
+
+    def __init__(self, param: str) -> None:
+        super().__init__(f"Missing required parameter: '{param}'.", param)
+
+
+class PurposeNotSupported(ApiError):
+    """A purpose that Lazu does not know."""
+
+    status, code = 400, "purpose_not_supported"
+
+
+class UnsupportedFileType(ApiError):
+    """An executable, a vision file that is no picture, a file the upstream can't be given."""
+
+    status, code = 400, "unsupported_file_type"
+
+
+class FilesTooLarge(ApiError):
+    """The files of one Responses call are too large together."""
+
+    status, code = 400, "file_too_large"
+
+
+class InvalidApiKey(ApiError):
+    """No key, a malformed, unknown or revoked one: one answer for all."""
+
+    status, code = 401, "invalid_api_key"
+
+    def __init__(self) -> None:
+        message = "Missing or invalid API key. Send it as 'Authorization: Bearer YOUR_LAZU_KEY'."
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+
+
+class FileNotFound(ApiError):
+    """Unknown, another key's, expired, deleted or malformed id: one answer for all, alike but for the id."""
+
+    status, code = 404, "file_not_found"
+
+    def __init__(self, file_id: str, param: str = "file_id") -> None:
+        super().__init__(f"No such File object: {file_id}", param)
+
+
+class NotFound(ApiError):
+    """No such route."""
+
+    status, code = 404, "not_found"
+
+
+class MethodNotAllowed(ApiError):
+    """The route exists, the method does not."""
+
+    status, code = 405, "method_not_allowed"
+
+
+class RequestTimeout(ApiError):
+    """The client stopped sending, or sends too slowly."""
+
+    status, code = 408, "request_timeout"
+
+
+class FileTooLarge(ApiError):
+    """One file exceeds its purpose's limit."""
+
+    status, code = 413, "file_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The file is larger than {limit // 2**20} MB, the limit of its purpose.", "file")
+
+
+class RangeNotSatisfiable(ApiError):
+    """A byte range outside the file."""
+
+    status, code = 416, "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        message = f"The range lies outside the file, which has {size} bytes."
+        super().__init__(message, headers={"Content-Range": f"bytes */{size}"})
+
+
+class InternalError(ApiError):
+    """A bug or a failing disk; nothing was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("Lazu failed; nothing was stored. The server's log has more under this request's id.")
+
+
+class Overloaded(ApiError):
+    """The database stayed locked; a repeat may succeed."""
+
+    status, code = 503, "overloaded"
+
+    def __init__(self) -> None:
+        super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
+
+
+class InsufficientStorage(Final):
+    """The disk's free-space floor or the key's quota would be crossed."""
+
+    status, code = 507, "insufficient_storage"

@@ -1,0 +1,39 @@
+"""Names that Lazu makes: file ids (ULIDs) and request ids.
+
+A ULID is 48 bits of milliseconds and 80 random bits in 26 characters of Crockford base32
+(https://github.com/ulid/spec): ids of one store sort by the time of their creation.
+"""
+
+import re
+import secrets
+
+PREFIX = "file-lazu-"
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+# The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
+_FILE_ID = re.compile(rf"{PREFIX}[0-7][{_ALPHABET}]{{25}}")
+
+
+def new_file_id(milliseconds: int) -> str:
+    """A new id for a file made at `milliseconds` since 1970; 80 bits of it come from the system's generator."""
+    number = milliseconds << 80 | secrets.randbits(80)
+    return PREFIX + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_file_id(text: str) -> bool:
+    """Whether `text` is a well-formed file id, of an existing file or not."""
+    return _FILE_ID.fullmatch(text) is not None
+
+
+def created_at(file_id: str) -> int:
+    """The second, since 1970, in which a well-formed file id was made."""
+    number = 0
+    for character in file_id.removeprefix(PREFIX)[:10]:
+        number = number << 5 | _VALUES[character]
+    return number // 1000
+
+
+def new_request_id() -> str:
+    """A new `x-request-id`."""
+    return f"req_{secrets.token_hex(16)}"

@@ -1,0 +1,96 @@
+"""A `multipart/form-data` body (RFC 7578) as its parts, as they arrive, in constant memory.
+
+The parser is the `multipart` package's; this room adds the limits and says in `InvalidRequest` what is wrong. A part's
+bytes are yielded before it is known whether the body is whole: keep nothing until `parts` has ended.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+
+from lazu.errors import InvalidRequest
+
+#: The part that carries the file; the bytes of every other part are bounded.
+FILE = "file"
+
+MAX_PARTS = 8
+MAX_OTHER_BYTES = 64 * 1024
+
+#: RFC 2046 §5.1.1: 1 to 70 characters of this set, the last one no space.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+
+#: Bytes asked of the body at a time: below a MiB, Python's share of the work per byte grows (docs/performance.md).
+READ_BYTES = 2**20
+
+Read = Callable[[int], bytes]
+
+
+@dataclass
+class Part:
+    """One part, its `filename` None if absent or empty. Its bytes can be read once, before the next part."""
+
+    name: str
+    filename: str | None
+    chunks: Iterator[bytes]
+
+    def text(self) -> str:
+        """The whole part as UTF-8 text; its length is bounded by `MAX_OTHER_BYTES`."""
+        try:
+            return b"".join(self.chunks).decode()
+        except UnicodeDecodeError as e:
+            raise InvalidRequest(f"The form field '{self.name}' is not UTF-8 text.", self.name) from e
+
+
+def parts(read: Read, content_type: str) -> Iterator[Part]:
+    """The parts of the body that `read(size)` gives (empty at its end).
+
+    Ends only when the closing boundary was seen and the body was read to its end. Raises `InvalidRequest`.
+    """
+    events = _events(read, _parser(content_type))
+    for event in events:
+        if isinstance(event, MultipartSegment):
+            chunks = iter(events.__next__, None)
+            yield Part(_name(event), event.filename or None, chunks)
+            for _ in chunks:
+                pass  # what the caller did not want
+
+
+def _parser(content_type: str) -> PushMultipartParser:
+    kind, options = parse_options_header(content_type)
+    if kind != "multipart/form-data":
+        raise InvalidRequest("Send the file as multipart/form-data, as curl does with -F file=@./paper.pdf.")
+    boundary = options.get("boundary", "")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise InvalidRequest("The Content-Type header needs a boundary of 1 to 70 characters.")
+    return PushMultipartParser(boundary, max_segment_count=MAX_PARTS)
+
+
+def _name(segment: MultipartSegment) -> str:
+    if sum(name == "Content-Disposition" for name, _ in segment.headerlist) != 1:
+        raise InvalidRequest("A part of the form has more than one Content-Disposition header.")
+    return str(segment.name)
+
+
+def _events(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
+    """The parser's events (a segment, its bytes, None at its end) until the body's end."""
+    received = file_bytes = 0
+    in_file = False
+    try:
+        while chunk := read(READ_BYTES):
+            received += len(chunk)
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    in_file = event.name == FILE and bool(event.filename)
+                elif event is not None and in_file:
+                    file_bytes += len(event)
+                yield event
+            if received - file_bytes > MAX_OTHER_BYTES:
+                raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")
+        parser.close()
+    except ParserLimitReached as e:
+        raise InvalidRequest(f"The form has too many parts (over {MAX_PARTS}) or too long part headers.") from e
+    except MultipartError as e:
+        raise InvalidRequest("The multipart body is malformed, or ended before its closing boundary.") from e

@@ -1,0 +1,34 @@
+"""The HTTP edge, one module a noun. With `cli` the only room that knows Flask.
+
+Invariant: views take from the request, call one thing and return; every error of every route is rendered in
+`problems`; every response passes `_finish`.
+"""
+
+from flask import Flask, Response, request
+
+from lazu import ids, models
+from lazu.routes import files, problems
+from lazu.routes.body import drain
+
+
+def init_app(app: Flask) -> None:
+    """Join the routes, the error answers and what surrounds each request to `app`."""
+    # A redirect to a cleaned path, or Flask's own answer to OPTIONS, would be neither JSON nor documented.
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider: fields in the API's order
+    app.before_request(_begin)
+    app.after_request(_finish)
+    problems.init_app(app)
+    app.register_blueprint(files.bp)
+
+
+def _begin() -> None:
+    request.environ["lazu.request_id"] = ids.new_request_id()
+    models.connect()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["x-request-id"] = request.environ["lazu.request_id"]
+    drain(response)
+    return response

@@ -1,0 +1,50 @@
+"""`/v1/files`: one view for each row of the API's table."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from lazu import files, multipart, uploads
+from lazu.routes import content
+from lazu.routes.body import Body
+from lazu.routes.context import caller, store
+
+bp = Blueprint("files", __name__, url_prefix="/v1/files")
+
+
+@bp.post("")
+def upload_file() -> dict[str, Any]:
+    """Upload."""
+    key = caller()
+    store().files.blobs.require(request.content_length or 0)
+    parts = multipart.parts(Body().read, request.headers.get("Content-Type", ""))
+    with uploads.receive(parts, store().files.blobs) as upload:
+        return store().files.create(key, upload).as_json()
+
+
+@bp.get("")
+def list_files() -> dict[str, Any]:
+    """List."""
+    page = store().files.page(caller(), files.paging(request.args.to_dict()))
+    data = [file.as_json() for file in page.files]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+    return {"object": "list", "data": data, **ends, "has_more": page.has_more}
+
+
+@bp.get("/<file_id>")
+def get_file(file_id: str) -> dict[str, Any]:
+    """Metadata."""
+    return store().files.get(caller(), file_id).as_json()
+
+
+@bp.get("/<file_id>/content")
+def download_file(file_id: str) -> Response:
+    """Download."""
+    return content.send(store().files.get(caller(), file_id))
+
+
+@bp.delete("/<file_id>")
+def delete_file(file_id: str) -> dict[str, Any]:
+    """Delete."""
+    store().files.delete(caller(), file_id)
+    return {"id": file_id, "object": "file", "deleted": True}

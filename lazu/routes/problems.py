@@ -1,0 +1,72 @@
+"""Every error that leaves Lazu is rendered here, as the one JSON shape of the error table."""
+
+import errno
+import logging
+
+import peewee
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from lazu.errors import (
+    ApiError,
+    InsufficientStorage,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+)
+
+log = logging.getLogger(__name__)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def init_app(app: Flask) -> None:
+    """Let every error end here, also those of routing and bugs."""
+    app.register_error_handler(ApiError, render)
+    app.register_error_handler(HTTPException, _routing)
+    app.register_error_handler(peewee.OperationalError, _database)
+    app.register_error_handler(OSError, _disk)
+    app.register_error_handler(Exception, _bug)
+
+
+def render(error: ApiError) -> Response:
+    """The answer for `error`."""
+    response = jsonify(error.as_json())
+    response.status_code = error.status
+    response.headers.update(error.headers)
+    return response
+
+
+def _routing(error: HTTPException) -> Response:
+    if error.code == 404:
+        return render(NotFound("Unknown URL. The Files API is at /v1/files."))
+    if error.code == 405:
+        allow = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return render(MethodNotAllowed(f"This URL takes {allow} only.", headers={"Allow": allow}))
+    if error.code is not None and error.code < 500:
+        return render(InvalidRequest("The request is malformed."))
+    return _bug(error)
+
+
+def _database(error: peewee.OperationalError) -> Response:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return render(Overloaded())
+    if "full" in text:
+        return _full()
+    return _bug(error)
+
+
+def _disk(error: OSError) -> Response:
+    return _full() if error.errno in _FULL else _bug(error)
+
+
+def _full() -> Response:
+    return render(InsufficientStorage("The server's disk is full."))
+
+
+def _bug(error: Exception) -> Response:
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return render(InternalError())

@@ -1,0 +1,104 @@
+"""An upload on its way in: a form becomes staged bytes and what the client says of them, checked as it arrives.
+
+Fields come in any order (the OpenAI SDK for Node sends the file before the purpose), so each rule is applied as soon
+as what it needs is there, and all of them before anything is kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from lazu import filetypes
+from lazu.blobs import Blobs, Staged
+from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
+from lazu.filetypes import Purpose
+from lazu.multipart import FILE, Part
+
+#: `expires_after[seconds]`: an hour to 30 days, as in the OpenAI API.
+SHORTEST, LONGEST = 3600, 2592000
+
+_ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A complete upload: bytes sealed, type and name settled; `lifetime` in seconds, if one was asked for."""
+
+    staged: Staged
+    filename: str
+    content_type: str
+    purpose: str
+    lifetime: int | None
+
+
+@dataclass
+class _Form:
+    blobs: Blobs
+    fields: dict[str, str] = field(default_factory=dict)
+    staged: Staged | None = None
+    filename: str = ""
+
+    def purpose(self) -> Purpose:
+        if "purpose" not in self.fields:
+            raise MissingParameter("purpose")
+        return filetypes.purpose(self.fields["purpose"])
+
+    def take_field(self, part: Part) -> None:
+        if part.name in self.fields:
+            raise InvalidRequest(f"The form field '{part.name}' may be given once only.", part.name)
+        self.fields[part.name] = part.text()
+        if part.name == "purpose":
+            self.purpose()
+
+    def take_file(self, part: Part, stack: ExitStack) -> None:
+        if part.filename is None:
+            raise InvalidRequest("The 'file' part has no filename; with curl write -F file=@./paper.pdf.", FILE)
+        if self.staged is not None:
+            raise InvalidRequest("The form has two 'file' parts; upload one file a request.", FILE)
+        limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
+        self.filename = filetypes.clean_name(part.filename)
+        self.staged = stack.enter_context(self.blobs.stage(limit))
+        for chunk in part.chunks:
+            self.staged.write(chunk)
+
+    def upload(self) -> Upload:
+        """The whole form, checked; its bytes sealed."""
+        purpose = self.purpose()
+        lifetime = _lifetime(self.fields)
+        if self.staged is None:
+            raise MissingParameter(FILE)
+        if self.staged.size == 0:
+            raise InvalidRequest("The file is empty.", FILE)
+        if self.staged.size > purpose.max_bytes:
+            raise FileTooLarge(purpose.max_bytes)
+        content_type = filetypes.identify(self.staged.head(filetypes.HEAD_BYTES), self.filename, purpose)
+        self.staged.seal()
+        return Upload(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
+
+
+@contextmanager
+def receive(parts: Iterator[Part], blobs: Blobs) -> Iterator[Upload]:
+    """The upload that `parts` make; its bytes are gone at the end of the `with` unless they were published.
+
+    Raises every error of the upload's row in the error table, as early as it is known.
+    """
+    form = _Form(blobs)
+    with ExitStack() as stack:
+        for part in parts:
+            if part.name == FILE:
+                form.take_file(part, stack)
+            elif part.name in ("purpose", _ANCHOR, _SECONDS):
+                form.take_field(part)
+        yield form.upload()
+
+
+def _lifetime(fields: dict[str, str]) -> int | None:
+    """Seconds from `expires_after`, None if it was not sent."""
+    if _ANCHOR not in fields and _SECONDS not in fields:
+        return None
+    if fields.get(_ANCHOR) != "created_at":
+        raise InvalidRequest("expires_after[anchor] must be 'created_at'.", _ANCHOR)
+    text = fields.get(_SECONDS, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and SHORTEST <= int(text) <= LONGEST):
+        raise InvalidRequest(f"expires_after[seconds] must be a whole number from {SHORTEST} to {LONGEST}.", _SECONDS)
+    return int(text)
