@@ -30,7 +30,7 @@ def form_file(path: Path, content: Path) -> Path:
 
 
 def tail_file(path: Path, size: int) -> Path:
-    """All of a form's body after the file's first 16 bytes: `post` puts 16 new ones before it, so no two files are alike."""
+    """A form's body after the file's first 16 bytes; `post` puts 16 new ones before it, so no two files are alike."""
     path.write_bytes(os.urandom(size - 16) + END)
     return path
 
@@ -57,5 +57,5 @@ def put(tail: Path) -> Iterator[Request]:
 def whole(head: bytes, tail: Path, length: int) -> Request:
     """Small requests as one piece of bytes, large ones with their tail sent from the file."""
     if length > 1 << 16:
-        return Request(head + os.urandom(16), tail)
-    return Request(head + os.urandom(16) + tail.read_bytes())
+        return Request(head + os.urandom(8).hex().encode(), tail)
+    return Request(head + os.urandom(8).hex().encode() + tail.read_bytes())

@@ -47,7 +47,7 @@ def folder(name: str) -> Path:
 
 @contextmanager
 def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator[Server]:
-    """Run a server until the block ends; it counts as started when its port takes a connection."""
+    """Run a server until the block ends; it counts as started when a request gets an answer."""
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in argv],
@@ -73,8 +73,15 @@ def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def answers(port: int) -> bool:
+    """Whether a request gets an answer, any answer: gunicorn listens long before its workers have the application."""
     with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
+        probe.settimeout(10)
+        try:
+            probe.connect((HOST, port))
+            probe.sendall(b"GET /ready HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return bool(probe.recv(1))
+        except OSError:
+            return False
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,6 @@
 """What a Flask tutorial does with an upload: `request.files`, save, hash what was saved. Not durable.
 
-With BENCH_ROW=1 it also keeps a row in SQLite, one connection a request, WAL and synchronous=NORMAL as advised for speed.
+With BENCH_ROW=1 it also keeps a row in SQLite: one connection a request, WAL and synchronous=NORMAL.
 """
 
 import hashlib
