@@ -59,6 +59,9 @@ def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator
         try:
             wait_for(process, port, home / "log")
             yield Server(port, home, process.pid)
+        except (RuntimeError, OSError) as error:
+            error.add_note(f"{process.args!r}, ended: {process.poll()}, log:\n{(home / 'log').read_text()[-2000:]}")
+            raise
         finally:
             stop(process)
             shutil.rmtree(home, ignore_errors=True)

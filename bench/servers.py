@@ -43,7 +43,7 @@ def nginx(server: str) -> Iterator[Server]:
 
 def dav() -> AbstractContextManager[Server]:
     """nginx taking PUT into its folder `files`: no hash, no fsync, no multipart; as Debian ships it otherwise."""
-    return nginx("location / { root {home}/files; dav_methods PUT DELETE; }")
+    return nginx("location / { root {home}/files; dav_methods PUT; create_full_put_path on; }")
 
 
 def gunicorn(app: str, **env: str) -> AbstractContextManager[Server]:
