@@ -23,9 +23,10 @@ def main() -> None:
     sections = [report.section(result, name) for name, result in results.items()]
     minutes = (time.monotonic() - started) / 60
     how = f"{'A quick run' if asked.quick else 'A full run'} of {minutes:.0f} minutes on {time.strftime('%Y-%m-%d')}."
+    drawn = {name: each for name, each in results.items() if isinstance(each, Result)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.md").write_text(report.page(sections, how))
-    (out / "results.svg").write_text(picture.draw([each for each in results.values() if isinstance(each, Result)]))
+    (out / "results.svg").write_text(picture.draw(drawn))
     print(f"\n{how} Written: {out}/results.md and {out}/results.svg")
 
 

@@ -39,6 +39,7 @@ class Unit:
     figure: Callable[[Sample], float]
     cost_name: str
     cost: Callable[[Sample], float]
+    less: bool = False
 
 
 def megabytes(sample: Sample) -> float:
@@ -59,7 +60,7 @@ def cpu_milliseconds(sample: Sample) -> float:
 
 MBS = Unit("MB/s", megabytes, "CPU s/GB", per_gigabyte)
 REQUESTS = Unit("requests/s", lambda sample: sample.rate, "CPU ms/request", cpu_milliseconds)
-MS = Unit("ms", milliseconds, "CPU ms", lambda sample: sample.cpu * 1e3)
+MS = Unit("ms", milliseconds, "CPU ms", lambda sample: sample.cpu * 1e3, less=True)
 
 
 @dataclass(frozen=True)
