@@ -21,11 +21,12 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class Server:
-    """A server that answers: where, in which folder it keeps its things, and which process is its first."""
+    """A server that answers: where, in which folder, its first process, and the seconds until its first answer."""
 
     port: int
     folder: Path
     pid: int
+    ready: float
 
     def cpu(self) -> float:
         return measure.cpu(self.pid)
@@ -48,6 +49,7 @@ def folder(name: str) -> Path:
 @contextmanager
 def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator[Server]:
     """Run a server until the block ends; it counts as started when a request gets an answer."""
+    start = time.monotonic()
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in argv],
@@ -58,7 +60,7 @@ def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator
         )
         try:
             wait_for(process, port, home / "log")
-            yield Server(port, home, process.pid)
+            yield Server(port, home, process.pid, time.monotonic() - start)
         except (RuntimeError, OSError) as error:
             error.add_note(f"{process.args!r}, ended: {process.poll()}, log:\n{(home / 'log').read_text()[-2000:]}")
             raise

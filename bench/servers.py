@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -50,6 +51,7 @@ def gunicorn(app: str, **env: str) -> AbstractContextManager[Server]:
     """A WSGI application of bench/contenders under gunicorn's gthread."""
     home, port = folder(f"gunicorn-{free_port()}"), free_port()
     argv = [BIN / "gunicorn", "-k", "gthread", "-w", WORKERS, "--threads", THREADS, "-b", f"{HOST}:{port}"]
+    argv.append("--no-control-socket")
     return serve([*argv, f"bench.contenders.{app}:app"], port, home, BENCH_FILES=str(home), **env)
 
 
@@ -73,11 +75,13 @@ def program(name: str, *words: object, **env: str) -> AbstractContextManager[Ser
 
 
 def lazu(**env: str) -> AbstractContextManager[Server]:
-    """Lazu as its README starts it, with a storage folder of this run."""
+    """Lazu as scripts/serve starts it: a command makes the storage folder of this run, then the server takes it up."""
     home, port = folder(f"lazu-{free_port()}"), free_port()
     storage = home / "storage"
     storage.mkdir()
     settings = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": KEY, "LAZU_BIND": f"{HOST}:{port}"}
+    words = [BIN / "flask", "keys", "list"]
+    subprocess.run(words, cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True)
     return serve([BIN / "gunicorn", "wsgi:app"], port, home, cwd=str(ROOT), **settings, **env)
 
 

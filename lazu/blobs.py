@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from lazu.errors import FileTooLarge, InsufficientStorage
 
@@ -144,9 +145,9 @@ class Blobs:
             return 0
         return size
 
-    def open(self, sha256: str) -> BinaryIO:
+    def open(self, sha256: str) -> FileIO:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
-        return open(self.root / sha256[:2] / sha256, "rb", buffering=0)
+        return FileIO(self.root / sha256[:2] / sha256)
 
     def names(self) -> Iterator[list[str]]:
         """The blobs' names, a list a shard."""

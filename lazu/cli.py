@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from lazu import clock, models
 from lazu.keys import KeyProblem
@@ -35,6 +35,7 @@ def _fail(problem: object) -> NoReturn:
 @click.command("purge")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
 def purge_command(dry_run: bool, as_json: bool) -> None:
     """Remove expired files, then bytes that nothing refers to. Safe while serving.
 

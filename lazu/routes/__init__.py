@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
 
 def _begin() -> None:
     request.environ["lazu.request_id"] = ids.new_request_id()
+    request.environ["lazu.route"] = str(request.url_rule or "-")
     models.connect()
 
 

@@ -1,0 +1,121 @@
+"""A real Lazu under gunicorn, as the tests start and stop it; and the store behind it, as they look at it."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openai
+
+from lazu import fsck, models
+from lazu.config import Settings
+from lazu.store import Store, open_store
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+#: Enough for tests that want few processes to look at; the rest is the shipped default.
+DEFAULTS = {"LAZU_WORKERS": "2", "LAZU_MIN_FREE_BYTES": "0"}
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Server:
+    """One gunicorn on its own port and data directory."""
+
+    storage: Path
+    env: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of the server and of commands on its store: ours without any LAZU_ setting of the user."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("LAZU_")}
+        own = {"LAZU_STORAGE_DIR": str(self.storage), "LAZU_BIND": f"127.0.0.1:{self.port}"}
+        return {**clean, **DEFAULTS, **own, **self.env}
+
+    @property
+    def log(self) -> Path:
+        return self.storage.with_suffix(".log")
+
+    def start(self) -> "Server":
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+            self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with closing(socket.socket()) as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def flask(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run `flask COMMAND` on this server's store."""
+        argv = [sys.executable, "-m", "flask", *command]
+        return subprocess.run(argv, cwd=PROJECT, env=self.environ, capture_output=True, text=True, check=check)
+
+    def new_key(self, name: str | None = None) -> str:
+        with opened(self.storage) as store:
+            return store.keys.create(name or f"key-{secrets.token_hex(4)}")
+
+    def client(self, key: str | None = None, **options) -> openai.OpenAI:
+        """The OpenAI SDK with a key of its own, unless one is given; it does not repeat unless asked to."""
+        options.setdefault("max_retries", 0)
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.new_key(), **options)
+
+    def blobs(self) -> list[Path]:
+        return sorted(path for path in (self.storage / "blobs").rglob("*") if path.is_file())
+
+    def pids(self) -> list[int]:
+        """The master and its workers."""
+        master = self.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        return [master, *map(int, children)]
+
+    def rss(self) -> int:
+        """Resident bytes of all its processes that no file backs: what a leak or a buffer would show in."""
+        total = 0
+        for pid in self.pids():
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("RssAnon:"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+
+@contextmanager
+def opened(storage: Path) -> Iterator[Store]:
+    """The store in `storage`, opened by this process."""
+    store = open_store(Settings(storage_dir=storage, min_free_bytes=0))
+    with models.database:
+        yield store
+
+
+def problems(storage: Path, rehash: bool = True) -> list[fsck.Problem]:
+    """Where rows and blobs of the store in `storage` disagree."""
+    if not (storage / "lazu.sqlite3").exists():
+        return []
+    with opened(storage) as store:
+        return list(fsck.check(store.files, rehash))

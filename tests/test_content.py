@@ -1,0 +1,149 @@
+"""GET /v1/files/{id}/content: the exact bytes, in part or on condition, and inert in a browser."""
+
+import pytest
+
+from wire import request, stored
+
+BYTES = bytes(reversed(range(256))) * 40
+
+
+@pytest.fixture
+def key(server):
+    return server.new_key()
+
+
+@pytest.fixture
+def file(server, key):
+    return stored(server, key, BYTES, "data.dat")
+
+
+@pytest.fixture
+def get(server, key, file):
+    """GET the content with further headers."""
+
+    def send(method="GET", **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return request(server, method, f"/v1/files/{file['id']}/content", key, headers=named)
+
+    return send
+
+
+def test_the_bytes_come_back_with_inert_headers(get):
+    answer = get()
+    assert (answer.status, answer.body) == (200, BYTES)
+    expected = {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(len(BYTES)),
+        "Content-Disposition": 'attachment; filename="data.dat"',
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+    assert {name: answer.headers[name] for name in expected} == expected
+
+
+def test_last_modified_is_the_files_own_time(server, get, key, file):
+    from email.utils import parsedate_to_datetime
+
+    other = stored(server, server.new_key(), BYTES, "again.dat")
+    assert parsedate_to_datetime(get().headers["Last-Modified"]).timestamp() == file["created_at"]
+    assert other["created_at"] >= file["created_at"]
+
+
+RANGES = {
+    "bytes=0-0": (0, 1),
+    "bytes=100-199": (100, 200),
+    "bytes=10000-": (10000, 10240),
+    "bytes=-1": (10239, 10240),
+    "bytes=-99999": (0, 10240),
+    "bytes=10000-99999": (10000, 10240),
+}
+
+
+@pytest.mark.parametrize(("sent", "bounds"), RANGES.items())
+def test_a_single_range_is_served(get, sent, bounds):
+    start, end = bounds
+    answer = get(Range=sent)
+    assert answer.body == BYTES[start:end]
+    assert answer.headers["Content-Length"] == str(end - start)
+    if end - start < len(BYTES):
+        assert answer.status == 206
+        assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(BYTES)}"
+
+
+@pytest.mark.parametrize("sent", ["bytes=10240-", "bytes=99999-100000"])
+def test_a_range_outside_the_file_is_416(get, sent):
+    answer = get(Range=sent)
+    assert answer.error == (416, "range_not_satisfiable", None)
+    assert answer.headers["Content-Range"] == "bytes */10240"
+
+
+@pytest.mark.parametrize("sent", ["bytes=0-1,5-6", "items=0-1", "bytes=5-1", "bytes=x", "nonsense"])
+def test_a_range_that_is_none_gets_the_whole_file(get, sent):
+    answer = get(Range=sent)
+    assert (answer.status, answer.body) == (200, BYTES)
+
+
+def test_if_range_serves_the_part_only_of_the_same_bytes(get):
+    etag = get().headers["ETag"]
+    date = get().headers["Last-Modified"]
+    assert get(Range="bytes=0-9", If_Range=etag).status == 206
+    assert get(Range="bytes=0-9", If_Range=date).status == 206
+    assert get(Range="bytes=0-9", If_Range='"other"').status == 200
+    assert get(Range="bytes=0-9", If_Range=f"W/{etag}").status == 200
+    assert get(Range="bytes=99999-", If_Range='"other"').body == BYTES
+
+
+def test_if_none_match_spares_the_bytes(get):
+    etag = get().headers["ETag"]
+    for sent in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        answer = get(If_None_Match=sent)
+        assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", etag)
+    assert get(If_None_Match='"x"').body == BYTES
+
+
+def test_head_is_get_without_the_bytes(get):
+    whole, head = get(), get("HEAD")
+    assert head.body == b""
+    for answer in (whole, head):
+        del answer.headers["x-request-id"], answer.headers["Date"]
+    assert dict(head.headers) == dict(whole.headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("plain.txt", 'attachment; filename="plain.txt"'),
+     ("résumé.txt", "attachment; filename=\"resume.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt"),
+     ("☃", "attachment; filename=\"download\"; filename*=UTF-8''%E2%98%83"),
+     ("50% of it.txt", "attachment; filename=\"50_ of it.txt\"; filename*=UTF-8''50%25%20of%20it.txt"),
+     ("a%22b.txt", "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt")],
+)  # fmt: skip
+def test_a_download_carries_its_name_safely(server, key, name, header):
+    file = stored(server, key, b"x", name)
+    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    assert answer.headers["Content-Disposition"] == header
+
+
+def test_a_download_that_began_finishes_after_the_delete(server, key):
+    import http.client
+
+    content = b"still here " * 3_000_000
+    file = stored(server, key, content, "big.dat")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", f"/v1/files/{file['id']}/content", headers={"Authorization": f"Bearer {key}"})
+    response = connection.getresponse()
+    first = response.read(1000)
+    assert request(server, "DELETE", f"/v1/files/{file['id']}", key).status == 200
+    assert first + response.read() == content
+    connection.close()
+
+
+def test_behind_nginx_the_answer_names_the_blob_only(serve):
+    server = serve(LAZU_ACCEL_LOCATION="/_blobs/")
+    key = server.new_key()
+    file = stored(server, key, BYTES, "data.dat")
+    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    [blob] = server.blobs()
+    assert answer.headers["X-Accel-Redirect"] == f"/_blobs/{blob.parent.name}/{blob.name}"
+    assert answer.body == b""

@@ -1,0 +1,122 @@
+"""Keys: who may call, how keys are made and unmade, and that their secrets are kept nowhere."""
+
+import json
+
+import pytest
+
+from wire import request, stored
+
+
+def status(server, **headers):
+    return request(server, "GET", "/v1/files", headers=headers)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_accepted_in_any_case(server, scheme):
+    assert status(server, Authorization=f"{scheme} {server.new_key()}").status == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer sk-lazu-unknown", "Basic dXNlcjpwYXNz", "{key}", "Token {key}", "Bearer {key} {key}",
+     "Bearer\t{key}", "Bearer {key}x"],
+)  # fmt: skip
+def test_every_wrong_key_gets_the_same_401(server, authorization):
+    key = server.new_key()
+    headers = {} if authorization is None else {"Authorization": authorization.format(key=key)}
+    answer = status(server, **headers)
+    assert answer.error == (401, "invalid_api_key", None)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.body == status(server).body
+
+
+def test_a_key_in_the_query_is_not_accepted(server):
+    key = server.new_key()
+    for name in ("key", "api_key", "access_token", "authorization"):
+        assert request(server, "GET", f"/v1/files?{name}={key}").status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", ""), ("GET", ""), ("GET", "/file-x"), ("GET", "/file-x/content"), ("DELETE", "/file-x")],
+)
+def test_every_endpoint_asks_for_a_key(server, method, path):
+    assert request(server, method, f"/v1/files{path}").error == (401, "invalid_api_key", None)
+
+
+def test_the_key_of_the_environment_exists_from_the_start(serve):
+    server = serve(LAZU_API_KEY="any-string/at=all")
+    file = stored(server, "any-string/at=all")
+    assert file["bytes"] == 5
+
+
+def test_the_key_of_the_environment_goes_with_it(serve):
+    server = serve(LAZU_API_KEY="first")
+    file = stored(server, "first")
+    server.stop()
+    server.env["LAZU_API_KEY"] = "second"
+    server.start()
+    assert status(server, Authorization="Bearer first").status == 401
+    assert request(server, "GET", f"/v1/files/{file['id']}", "second").json == file
+    assert [key["name"] for key in json.loads(server.flask("keys", "list", "--json").stdout)] == ["default"]
+
+
+def test_create_prints_the_key_alone_and_once(server):
+    made = server.flask("keys", "create", "alice")
+    assert made.stdout.startswith("sk-lazu-")
+    assert made.stdout.count("\n") == 1
+    assert status(server, Authorization=f"Bearer {made.stdout.strip()}").status == 200
+    assert made.stdout.strip() not in server.flask("keys", "list").stdout
+
+
+def test_a_revoked_key_is_refused_and_its_files_live_on(server):
+    key = server.new_key("bob")
+    stored(server, key, b"bob's own words")
+    before = server.blobs()
+    server.flask("keys", "revoke", "bob")
+    assert status(server, Authorization=f"Bearer {key}").error == (401, "invalid_api_key", None)
+    assert server.blobs() == before
+    assert "revoked" in server.flask("keys", "list").stdout
+
+
+def test_revoke_can_take_the_files_along(server):
+    key, other = server.new_key("carol"), server.new_key()
+    stored(server, key, b"carol's own words")
+    shared = stored(server, key, b"shared words"), stored(server, other, b"shared words")
+    before = len(server.blobs())
+    assert "deleted 2 files" in server.flask("keys", "revoke", "carol", "--delete-files").stdout
+    assert len(server.blobs()) == before - 1
+    assert request(server, "GET", f"/v1/files/{shared[1]['id']}/content", other).body == b"shared words"
+
+
+def test_rotate_gives_a_new_secret_for_the_same_files(server):
+    key = server.new_key("dave")
+    file = stored(server, key)
+    fresh = server.flask("keys", "rotate", "dave").stdout.strip()
+    assert status(server, Authorization=f"Bearer {key}").status == 401
+    assert request(server, "GET", f"/v1/files/{file['id']}", fresh).json == file
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(("create", "eve"), "already"), (("create", "-"), "letters"), (("create", "a b"), "letters"), (("revoke", "nobody"), "no key"),
+     (("rotate", "nobody"), "no key")],
+)  # fmt: skip
+def test_a_command_that_fails_says_why_in_one_line(server, command, said):
+    server.flask("keys", "create", "eve", check=False)
+    failed = server.flask("keys", *command, check=False)
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert said in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_no_secret_is_kept_or_logged(serve):
+    server = serve(LAZU_API_KEY="the-fixed-key-of-this-test")
+    secrets = [server.new_key(), "the-fixed-key-of-this-test", "sk-lazu-a-wrong-one"]
+    for secret in secrets:
+        request(server, "GET", f"/v1/files?key={secret}", secret)
+    server.stop()
+    kept = b"".join(path.read_bytes() for path in [server.log, *server.storage.rglob("*")] if path.is_file())
+    for secret in secrets:
+        assert secret.encode() not in kept
