@@ -72,7 +72,7 @@ def clear(storage: Path) -> None:
 
 
 def run(plan: Plan) -> Result:
-    count = plan.pick(20_000, 100_000)
+    count = plan.pick(10_000, 100_000)
     contenders: dict[str, Contender] = {
         "flask purge": purging(by_lazu, count),
         "one transaction": purging(at_once, count),

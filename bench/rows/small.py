@@ -64,14 +64,14 @@ def run(plan: Plan, clients: int, count: int) -> Race:
 
 def one_client(plan: Plan) -> Result:
     """One client, one request after the other."""
-    race = run(plan, 1, plan.pick(200, 1000))
+    race = run(plan, 1, plan.pick(100, 1000))
     aims = [Aim("rate against one durable thread", race.ratio("Lazu", "file + fsync + commit"), 0.6)]
     return Result("4 KiB uploads, 1 client", race, REQUESTS, "file + fsync + commit", aims)
 
 
 def eight_clients(plan: Plan) -> Result:
     """Eight clients at once."""
-    race = run(plan, 8, plan.pick(60, 300))
+    race = run(plan, 8, plan.pick(25, 300))
     aims = [
         Aim("rate against typical Flask (not durable, no row)", race.ratio("Lazu", "Flask on gunicorn"), 1.4),
         Aim("CPU against the same", race.ratio("Lazu", "Flask on gunicorn", "cost"), 0.85, most=True),
