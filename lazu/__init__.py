@@ -9,7 +9,7 @@ from lazu.store import open_store
 def create_app(settings: config.Settings | None = None) -> Flask:
     """The application on the store that `settings` (by default the environment's) name.
 
-    Raises `config.BadSetting`, `blobs.Unfit`, `models.Unfit` or OSError when it can't be served.
+    Raises `CannotStart` when it can't be served.
     """
     app = Flask(__name__, static_folder=None)
     app.extensions["lazu"] = open_store(settings or config.load())

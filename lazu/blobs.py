@@ -14,17 +14,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu.errors import FileTooLarge, InsufficientStorage
+from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage
 
 #: How often, in bytes received, an upload of unknown length looks at the free space again.
 _CHECK_BYTES = 16 * 2**20
 
 HEX = "0123456789abcdef"
 _BLOB = re.compile(r"[0-9a-f]{64}")
-
-
-class Unfit(Exception):
-    """The file system can't hold a store; the message says what it lacks."""
 
 
 class Staged:
@@ -83,7 +79,7 @@ class Blobs:
         self.min_free = min_free
 
     def prepare(self) -> None:
-        """Make the shards that are not there yet, durably; raises `Unfit` or OSError."""
+        """Make the shards that are not there yet, durably; raises `CannotStart` or OSError."""
         self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
         for first in HEX:
             for second in HEX:
@@ -93,7 +89,7 @@ class Blobs:
         try:
             self.stage(0).__exit__()
         except OSError as e:
-            raise Unfit("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS and Btrfs have it") from e
+            raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
 
     def stage(self, max_bytes: int) -> Staged:
         """A place for an upload of at most `max_bytes`; the caller closes it."""

@@ -11,11 +11,9 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from lazu.errors import CannotStart
+
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-class BadSetting(Exception):
-    """A setting that can't be used; the message names the variable and says what would be right."""
 
 
 def _whole(minimum: int, unit: str = "") -> Callable[[str], int]:
@@ -79,7 +77,7 @@ def variable(name: str) -> str:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in `environ` and `.env`.
 
-    Raises `BadSetting` for the first value that can't be used.
+    Raises `CannotStart` for the first value that can't be used.
     """
     values = {**dotenv_values(PROJECT / ".env"), **environ}
     given = {}
@@ -95,4 +93,4 @@ def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:
         return parse(text)
     except ValueError as e:
         # A value may be a secret pasted into the wrong line, so it is not repeated.
-        raise BadSetting(f"{name} must be {e}") from e
+        raise CannotStart(f"{name} must be {e}") from e

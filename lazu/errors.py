@@ -5,6 +5,17 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 """
 
 
+class CannotStart(SystemExit):
+    """A setting, a disk or a library that Lazu can't run with.
+
+    Uncaught, it ends the process with its one line on standard error and exit code 1: gunicorn, its configuration file
+    and every `flask` command alike. The message names what is wrong and says what would be right.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Lazu can't start: {message}.")
+
+
 class ApiError(Exception):
     """An answer other than 200: `status` and `code` by class; message, `param` and further headers by instance."""
 

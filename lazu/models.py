@@ -10,6 +10,8 @@ from typing import Any
 
 import peewee
 
+from lazu.errors import CannotStart
+
 #: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
 STEPS: tuple[tuple[str, ...], ...] = (
     (
@@ -50,15 +52,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
 
 BUSY_SECONDS = 10
 
+DatabaseError = peewee.DatabaseError
+
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
 database = peewee.SqliteDatabase(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
-
-
-class Unfit(Exception):
-    """The SQLite or the database can't be used; the message says why and what to do."""
 
 
 class _Row(peewee.Model):
@@ -128,11 +128,11 @@ def sound(version: tuple[int, ...]) -> bool:
 def prepare(path: Path) -> None:
     """Open the database at `path`, make it or bring it up to date, and close it again.
 
-    Raises `Unfit` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
+    Raises `CannotStart` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
     """
     if not sound(peewee.SqliteDatabase.server_version):
         version = ".".join(map(str, peewee.SqliteDatabase.server_version))
-        raise Unfit(
+        raise CannotStart(
             f"SQLite {version} can lose commits (the WAL-reset bug); "
             "install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer"
         )
@@ -153,7 +153,7 @@ def _migrate() -> None:
     with database.atomic():
         version = database.user_version
         if version > len(STEPS):
-            raise Unfit("the database was made by a newer Lazu; update Lazu, or restore a backup from before")
+            raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup from before")
         for step in STEPS[version:]:
             for statement in step:
                 database.execute_sql(statement)

@@ -1,0 +1,86 @@
+"""The README's first command on a fresh clone, and the application as gunicorn finds it."""
+
+import re
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from server import PROJECT, Server, free_port, problems
+
+
+def wait_for(text, log, process):
+    deadline = time.monotonic() + 240
+    while text not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """What git has of this project, as somebody else's fresh clone; with uncommitted changes while one works on it."""
+    target = tmp_path_factory.mktemp("fresh") / "lazu"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split():
+        if (PROJECT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes((PROJECT / name).read_bytes())
+            (target / name).chmod((PROJECT / name).stat().st_mode)
+    return target
+
+
+@contextmanager
+def served(clone, log):
+    """`scripts/serve` in `clone`, run as its owner would, until the end of the `with`."""
+    environ = {name: value for name, value in Server(clone / "storage").environ.items() if name != "LAZU_STORAGE_DIR"}
+    environ["PATH"] = ":".join(part for part in environ["PATH"].split(":") if not part.endswith(".venv/bin"))
+    with log.open("wb") as output:
+        process = subprocess.Popen(["scripts/serve"], cwd=clone, env=environ, stdout=output, stderr=output)
+    try:
+        wait_for("Booting worker", log, process)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_one_command_and_one_pasted_line_store_a_file(clone, tmp_path):
+    log = tmp_path / "first.log"
+    with served(clone, log):
+        [line] = re.findall(r"^ +(curl .*)$", log.read_text(), re.MULTILINE)
+        pasted = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, timeout=30, check=True)
+    assert '"filename":"README.md"' in pasted.stdout
+    assert problems(clone / "storage") == []
+
+
+def test_the_second_run_starts_in_seconds_and_makes_no_second_key(clone, tmp_path):
+    log = tmp_path / "second.log"
+    began = time.monotonic()
+    with served(clone, log):
+        assert time.monotonic() - began < 20
+    assert "sk-lazu-" not in log.read_text()
+
+
+def test_a_storage_that_can_not_be_used_stops_the_start(tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    refused = Server(tmp_path / "file" / "storage").flask("purge", check=False)
+    assert refused.returncode == 1
+    assert "LAZU_STORAGE_DIR" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LAZU_THREADS", "many"), ("LAZU_RETENTION_DAYS", "0"), ("LAZU_BIND", "8000"), ("LAZU_ACCEL_LOCATION", "_blobs")],
+)
+def test_a_bad_setting_stops_the_start_and_names_the_variable(tmp_path, name, value):
+    server = Server(tmp_path / "storage", {name: value}, free_port())
+    with pytest.raises(AssertionError, match=name):
+        server.start()
+    refused = server.flask("purge", check=False)
+    assert refused.returncode == 1
+    assert name in refused.stderr
+    assert "Traceback" not in refused.stderr
