@@ -17,6 +17,8 @@ from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
 
+_BY_ID = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
+
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +73,7 @@ class Files:
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id."""
-        file = File.get_or_none(File.id == file_id, File.key == key.id, File.expires_at > clock.now())
+        file = File.one(_BY_ID, file_id, key.id, clock.now())
         if file is None:
             raise FileNotFound(file_id)
         return file

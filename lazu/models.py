@@ -6,7 +6,7 @@ used. Nothing here or elsewhere may `open()` the database's files: closing such 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import peewee
 
@@ -65,6 +65,17 @@ class _Row(peewee.Model):
     class Meta:
         database = database
         legacy_table_names = False
+
+    @classmethod
+    def one(cls, query: str, *values: object) -> Self | None:
+        """The first row that `query`, an SQL text selecting whole rows of this table, finds with `values`; or None.
+
+        For the lookups of every request: Peewee takes 160 µs to build such a text each time, SQLite 5 to answer it.
+        """
+        cursor = database.execute_sql(query, values)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+        return cls(**dict(zip(names, rows[0], strict=True))) if rows else None
 
 
 class Key(_Row):
