@@ -8,6 +8,7 @@ naming the blob to committing its row, and from looking for its rows to removing
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from lazu import clock, ids
 from lazu.blobs import Blobs
@@ -34,9 +35,9 @@ class Paging:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of files; `has_more` says whether another one follows."""
+    """One page of file objects; `has_more` says whether another one follows."""
 
-    files: list[File]
+    files: list[dict[str, Any]]
     has_more: bool
 
 
@@ -80,13 +81,13 @@ class Files:
 
     def page(self, key: Key, paging: Paging) -> Page:
         """One page of the unexpired files of `key`."""
-        query = File.select().where(File.key == key.id, File.expires_at > clock.now())
+        where = (File.key == key.id) & (File.expires_at > clock.now())
         if paging.purpose is not None:
-            query = query.where(File.purpose == paging.purpose)
+            where &= File.purpose == paging.purpose
         if paging.after is not None:
-            query = query.where(File.id < paging.after if paging.descending else File.id > paging.after)
+            where &= File.id < paging.after if paging.descending else File.id > paging.after
         order = File.id.desc() if paging.descending else File.id.asc()
-        files = list(query.order_by(order).limit(paging.limit + 1))
+        files = File.objects(where, order, paging.limit + 1)
         return Page(files[: paging.limit], len(files) > paging.limit)
 
     def delete(self, key: Key, file_id: str) -> None:
