@@ -111,11 +111,21 @@ def receive(connection: socket.socket) -> tuple[bytes, bool]:
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-    while len(body) < length:
-        body += connection.recv(65536)
+    body += receive_rest(connection, max(0, length - len(body)))
     if not lines[0].startswith(b"http/1.1 2"):
         raise RuntimeError(f"{lines[0]!r} {body[:500]!r}")
     return body, b"connection: close" not in lines
+
+
+def receive_rest(connection: socket.socket, length: int) -> bytes:
+    rest = bytearray(length)
+    view = memoryview(rest)
+    while view:
+        got = connection.recv_into(view)
+        if not got:
+            raise RuntimeError("the answer ended early")
+        view = view[got:]
+    return bytes(rest)
 
 
 def ask(port: int, method: str, path: str, key: str = "", body: Any = None) -> Any:
