@@ -8,6 +8,7 @@ from edge import Edge
 from lazu import create_app
 from lazu.config import Settings
 from server import Server, problems
+from upstream import Front, completed, running
 
 
 def pytest_runtest_logreport(report):
@@ -66,8 +67,8 @@ def edge(_edge):
 
 
 @pytest.fixture
-def front(tmp_path):
-    """Start a server and nginx of one's own: `front(LAZU_RETENTION_DAYS="1")`."""
+def deploy(tmp_path):
+    """Start a server and nginx of one's own: `deploy(LAZU_RETENTION_DAYS="1")`."""
     started = []
 
     def start(**env):
@@ -95,3 +96,48 @@ def app(tmp_path):
     """The application in this process, for tests that move the clock; its key is `test-key`."""
     yield create_app(Settings(storage_dir=tmp_path / "storage", api_key="test-key", min_free_bytes=0))
     assert problems(tmp_path / "storage") == []
+
+
+@pytest.fixture(scope="session")
+def _double():
+    with running() as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def _behind(_double, tmp_path_factory):
+    """The server before the double, in each of the three modes; its key is `client-secret`."""
+    servers = {}
+
+    def start(mode):
+        if mode not in servers:
+            env = {**_double.env, "LAZU_UPSTREAM_FILES": mode, "LAZU_API_KEY": "client-secret"}
+            servers[mode] = Server(tmp_path_factory.mktemp(mode) / "storage", env).start()
+        return servers[mode]
+
+    yield start
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def double(_double):
+    """The model server that the tests pretend to have: what it received, and what it is to answer."""
+    _double.received.clear()
+    _double.script, _double.keeps_bodies, _double.eager = completed, True, False
+    return _double
+
+
+@pytest.fixture
+def front(double, _behind):
+    """A client of Lazu before the double, in a mode: `front("text")`."""
+    fronts = []
+
+    def make(mode="native"):
+        fronts.append(Front(_behind(mode), "client-secret"))
+        return fronts[-1]
+
+    yield make
+    for each in fronts:
+        each.close()
+        assert problems(each.server.storage) == []

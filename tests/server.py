@@ -123,7 +123,7 @@ class Server:
 def opened(storage: Path) -> Iterator[Store]:
     """The store in `storage`, opened by this process."""
     store = open_store(Settings(storage_dir=storage, min_free_bytes=0))
-    with models.database:
+    with models.database.connection_context():
         yield store
 
 
