@@ -26,8 +26,8 @@ def body(number):
 
 
 @pytest.mark.parametrize("through", ["direct", "nginx"])
-def test_eight_uploads_and_eight_downloads_at_once_stay_flat(serve, front, through):
-    server = front() if through == "nginx" else serve()
+def test_eight_uploads_and_eight_downloads_at_once_stay_flat(serve, deploy, through):
+    server = deploy() if through == "nginx" else serve()
     key = server.new_key()
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
