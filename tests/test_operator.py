@@ -71,6 +71,7 @@ def test_a_database_that_is_busy_neither_fails_nor_slows_a_request(serve):
     """Somebody else holds the write lock: the use is written later, the request does not wait."""
     server = serve(LAZU_WORKERS="1")
     key = server.new_key("alice")
+    assert request(server, "GET", "/healthz").status == 200  # its worker, which needs the lock to start, has started
     with closing(sqlite.connect(str(server.storage / "lazu.sqlite3"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
