@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu import clock, disk, metrics
+from lazu import clock, disk, kept, metrics
 from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
@@ -201,8 +201,9 @@ class Blobs:
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.
 
-        Not synced: a name that comes back after a power cut is what the next purge sweeps.
+        What is kept of it goes first. Not synced: what comes back after a power cut the next purge sweeps.
         """
+        kept.drop(sha256, shard)
         try:
             size = os.stat(sha256, dir_fd=shard).st_size
             os.unlink(sha256, dir_fd=shard)
@@ -214,18 +215,29 @@ class Blobs:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
         return FileIO(self.root / sha256[:2] / sha256)
 
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """Keep sealed bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
+        with self.lock(sha256) as shard:
+            if not self.size(sha256):
+                return False
+            with suppress(FileExistsError):
+                _name(staged, kept.name(sha256, kind), shard)
+            return True
+
     def names(self) -> Iterator[list[str]]:
         """The blobs' names, a list a shard."""
         for shard in SHARDS:
             yield [name for name in os.listdir(self.root / shard) if is_blob(shard, name)]
 
     def tidy(self) -> None:
-        """Remove what crashes left of replacements."""
+        """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
         for shard in SHARDS:
             for name in os.listdir(self.root / shard):
-                if name.endswith(NEW):
+                owner = kept.owner(name)
+                if name.endswith(NEW) or owner:
                     with self.lock(shard) as fd, suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=fd)
+                        if not (owner and self.size(owner)):
+                            os.unlink(name, dir_fd=fd)
 
     def quarantine(self, path: str) -> None:
         """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
@@ -272,6 +284,7 @@ def _heal(staged: Staged, shard: int) -> None:
     """Keep the blob that has the name already, unless its size shows that it is damaged: then replace it."""
     if os.stat(staged.sha256, dir_fd=shard).st_size == staged.size:
         return
+    kept.drop(staged.sha256, shard)
     log.warning("a damaged blob was replaced by an upload of the same bytes")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):

@@ -74,7 +74,7 @@ class _Sqlite(peewee.SqliteDatabase):
 
     def rollback(self) -> None:
         """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
-        if super().connection().in_transaction:  # type: ignore[no-untyped-call]  # Peewee is typed in part
+        if peewee.SqliteDatabase.connection(self).in_transaction:
             super().rollback()
 
 

@@ -196,7 +196,7 @@ def fresh(tmp_path_factory):
 def test_every_sync_that_fails_loses_no_acknowledged_file_and_leaves_no_dangling_row(fresh, tmp_path, more):
     template, count = fresh
     assert count > 20
-    for number in range(1, count + 1):
+    for number in range(1, count + 1, 3 if more else 1):
         storage = tmp_path / f"{number}" / "storage"
         shutil.copytree(template, storage)
         done, _ = inject(storage, f"fsync,fdatasync:error=EIO:when={number}{more}")
@@ -244,6 +244,24 @@ def test_a_store_that_a_disk_error_stopped_reads_and_deletes_and_waits_for_fsck(
     assert server.flask("fsck", "--repair").returncode == 0
     assert stored(server, key, b"three")["bytes"] == 5
     assert request(server, "GET", f"/v1/files/{two['id']}/content", key).body == b"two"
+
+
+def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):
+    http, room = app.test_client(), app.extensions["lazu"].files.blobs
+    put(http, b"shared")
+
+    def full(*_):
+        raise peewee.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.database, "commit", full)
+        for content in (b"alone", b"shared"):
+            body = form(PURPOSE, part("file", content, "a.txt"))
+            content_type = f"multipart/form-data; boundary={BOUNDARY}"
+            answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)
+            assert (answer.status_code, answer.json["error"]["code"]) == (507, "insufficient_storage")
+    assert not room.failed
+    assert [path.read_bytes() for path in room.root.glob("??/*")] == [b"shared"]
 
 
 def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
