@@ -67,8 +67,8 @@ def edge(_edge):
 
 
 @pytest.fixture
-def front(tmp_path):
-    """Start a server and nginx of one's own: `front(LAZU_RETENTION_DAYS="1")`."""
+def deploy(tmp_path):
+    """Start a server and nginx of one's own: `deploy(LAZU_RETENTION_DAYS="1")`."""
     started = []
 
     def start(**env):

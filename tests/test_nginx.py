@@ -21,8 +21,8 @@ def server(edge):
 
 
 @pytest.fixture
-def serve(front):
-    return front
+def serve(deploy):
+    return deploy
 
 
 def raw(edge, data):
@@ -127,16 +127,16 @@ def parsed(data):
     return Answer(response.status, response.headers, response.read())
 
 
-def test_a_lazu_that_is_down_is_overloaded(front):
-    edge = front()
+def test_a_lazu_that_is_down_is_overloaded(deploy):
+    edge = deploy()
     edge.server.stop()
     answer = request(edge, "GET", "/v1/files", "k")
     assert answer.error == (502, "overloaded", None)
     assert answer.headers["Retry-After"] == "2"
 
 
-def test_one_address_may_not_take_every_connection(front):
-    edge = front(LAZU_BODY_TIMEOUT="5")
+def test_one_address_may_not_take_every_connection(deploy):
+    edge = deploy(LAZU_BODY_TIMEOUT="5")
     key = edge.new_key()
     head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 5\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
     open_ones = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(64)]

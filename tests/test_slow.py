@@ -82,8 +82,8 @@ def test_more_slow_clients_than_slots_keep_nobody_waiting(few, kind):
         assert slowest(few, key) < 1
 
 
-def test_through_nginx_too(front):
-    edge = front(**FEW)
+def test_through_nginx_too(deploy):
+    edge = deploy(**FEW)
     key = edge.new_key()
     with ExitStack() as stack:
         for _ in range(SLOW):
@@ -92,8 +92,8 @@ def test_through_nginx_too(front):
 
 
 @pytest.mark.parametrize("through", ["direct", "nginx"])
-def test_a_stalled_upload_ends_with_408(serve, front, through):
-    server = front(**FEW) if through == "nginx" else serve(**FEW)
+def test_a_stalled_upload_ends_with_408(serve, deploy, through):
+    server = deploy(**FEW) if through == "nginx" else serve(**FEW)
     key = server.new_key()
     began = time.monotonic()
     with closing(dial(server, head(key, length=len(WHOLE)) + WHOLE[:5000])) as sock:
