@@ -287,23 +287,28 @@ def note(ledger: script.Ledger, process: Process) -> None:
 
 
 def refill(source: Path, target: Path) -> None:
-    """Give `target` the files of `source`; each is a store, or empty. Shards stay: making them is what takes time."""
+    """Give `target` the files of `source`; each is a store, or empty.
+
+    Shards stay, and so does the ballast: making them is what takes time.
+    """
     for folder in folders(target):
-        for entry in os.scandir(folder):
-            if entry.is_file():
-                os.unlink(entry.path)
+        for path in loose(folder):
+            os.unlink(path)
     for folder in folders(source):
         there = target / folder.relative_to(source)
         there.mkdir(parents=True, exist_ok=True)
-        for entry in os.scandir(folder):
-            if entry.is_file():
-                shutil.copy(entry.path, there)
+        for path in loose(folder):
+            shutil.copy(path, there)
+
+
+def loose(folder: Path) -> list[str]:
+    return [entry.path for entry in os.scandir(folder) if entry.is_file() and entry.name != "ballast"]
 
 
 def folders(root: Path) -> list[Path]:
     """Where files can be: the store's own folder and the shards of what is uploaded."""
     shards = [root / "blobs" / sha256[:2] for sha256 in store.DIGESTS.values()]
-    return [folder for folder in [root, *shards] if folder.is_dir()]
+    return [folder for folder in [root, root / "blobs", root / "quarantine", *shards] if folder.is_dir()]
 
 
 def main() -> None:
