@@ -1,8 +1,19 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
+import os
+import shutil
+import tempfile
+
 from lazu.config import load
 
 settings = load()
+
+# Where the workers count for /metrics: made before anything of Prometheus is imported, kept when HUP reads this again.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lazu-", dir=os.environ.get("RUNTIME_DIRECTORY"))
+    os.environ["LAZU_COUNTERS"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]  # ours: removed at the end
+
+from lazu import metrics  # noqa: E402  see above
 
 bind = settings.bind
 workers = settings.workers
@@ -21,4 +32,15 @@ graceful_timeout = 90
 control_socket_disable = True
 
 accesslog = "-"
-access_log_format = '%(t)s %({lazu.request_id}e)s %({lazu.key}e)s %(m)s %({lazu.route}e)s %(s)s %(L)s'
+logger_class = "lazu.accesslog.Logger"
+
+
+def child_exit(_, worker):
+    """A worker has ended, however."""
+    metrics.forget(worker.pid)
+
+
+def on_exit(_):
+    """The master ends."""
+    if "LAZU_COUNTERS" in os.environ:
+        shutil.rmtree(os.environ["LAZU_COUNTERS"], ignore_errors=True)

@@ -4,8 +4,8 @@ This room knows nothing of rows. Its part of the one invariant (docs/architectur
 they are durable, and the name is durable before the caller goes on.
 """
 
-import fcntl
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,30 +14,43 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage
+from lazu import clock, disk, metrics
+from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
 
-#: How often, in bytes received, an upload of unknown length looks at the free space again.
-_CHECK_BYTES = 16 * 2**20
+#: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
+_SMALL = 2**20
+#: An upload of unknown length takes its room in steps of that many bytes.
+_STEP = 16 * 2**20
 
-HEX = "0123456789abcdef"
+SHARDS = [f"{number:02x}" for number in range(256)]
 _BLOB = re.compile(r"[0-9a-f]{64}")
+#: Ends the name of bytes that are about to replace a damaged blob; after a crash the purge removes it.
+NEW = ".new"
+
+log = logging.getLogger(__name__)
 
 
 class Staged:
     """Bytes on their way in: a file without a name in the store's own file system, gone when closed unpublished.
 
     Use it as a context manager. `size` counts the bytes written; `sha256` (hex) is there once `seal` was called.
+    Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
     """
 
-    def __init__(self, blobs: "Blobs", max_bytes: int) -> None:
+    def __init__(self, blobs: "Blobs", max_bytes: int, expected: int = 0) -> None:
         self.max_bytes = max_bytes
         self.size = 0
         self.sha256 = ""
         self._blobs = blobs
         self._hash = hashlib.sha256()
-        self._checked = 0
+        self._room = _SMALL
         self.fd = os.open(blobs.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
+        try:
+            os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
+            self._grow(min(expected, max_bytes))
+        except BaseException:
+            os.close(self.fd)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -53,9 +66,7 @@ class Staged:
         self.size += len(chunk)
         if self.size > self.max_bytes:
             raise FileTooLarge(self.max_bytes)
-        if self.size - self._checked >= _CHECK_BYTES:
-            self._checked = self.size
-            self._blobs.require(0)
+        self._grow(self.size)
         self._hash.update(chunk)
         rest = memoryview(chunk)
         while rest:
@@ -67,67 +78,125 @@ class Staged:
 
     def seal(self) -> None:
         """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
-        os.fsync(self.fd)
+        if self._room > _SMALL:
+            os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
+        self._blobs.sync(self.fd, harmless=disk.FULL)
         self.sha256 = self._hash.hexdigest()
+
+    def _grow(self, size: int) -> None:
+        if size <= self._room:
+            return
+        self._room = size if self.size == 0 else size + _STEP
+        self._blobs.reserve(self.fd, self._room)
 
 
 class Blobs:
-    """The shards under `root`. An upload that would leave less than `min_free` bytes free is refused."""
+    """The shards under `root`. An upload that would leave less than `min_free` bytes free is refused.
+
+    `failed` becomes true, for every process, when an fsync failed: from then on nothing comes in and nothing is
+    removed, until `recover`. What the kernel could not write it forgets, so a second fsync would promise too much.
+    """
 
     def __init__(self, root: Path, min_free: int) -> None:
         self.root = root
         self.min_free = min_free
+        self._marker = root / "failed"
+        self._unmarked = False
 
     def prepare(self) -> None:
         """Make the shards that are not there yet, durably; raises `CannotStart` or OSError."""
         self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for first in HEX:
-            for second in HEX:
-                (self.root / (first + second)).mkdir(mode=0o750, exist_ok=True)
-        _fsync_dir(self.root)
-        _fsync_dir(self.root.parent)
+        for shard in SHARDS:
+            (self.root / shard).mkdir(mode=0o750, exist_ok=True)
+        disk.sync(self.root)
+        disk.sync(self.root.parent)
         try:
             self.stage(0).__exit__()
         except OSError as e:
             raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
 
-    def stage(self, max_bytes: int) -> Staged:
-        """A place for an upload of at most `max_bytes`; the caller closes it."""
-        return Staged(self, max_bytes)
+    @property
+    def failed(self) -> bool:
+        """Whether a disk error has stopped this store."""
+        return self._unmarked or self._marker.exists()
+
+    def fail(self, why: str) -> None:
+        """Stop the store: for every process, or for this one if not even the marker can be made."""
+        log.critical("the store takes nothing more until 'flask fsck' finds it sound: %s", why)
+        try:
+            self._marker.write_text(f"{clock.shanghai(clock.now())} {why}\n")
+        except OSError:
+            self._unmarked = not self._marker.exists()
+
+    def recover(self) -> None:
+        """Go on after a failure, if the disk takes an fsync again; raises OSError."""
+        disk.sync(self.root)
+        self._marker.unlink(missing_ok=True)
+        disk.sync(self.root)
+        self._unmarked = False
+
+    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
+        """Make `fd` durable; raises OSError, and stops the store unless the error is one of `harmless`."""
+        try:
+            os.fsync(fd)
+        except OSError as e:
+            metrics.fsync_failed()
+            if e.errno not in harmless:
+                self.fail(f"fsync: {e.strerror}")
+            raise
+
+    def stage(self, max_bytes: int, expected: int = 0) -> Staged:
+        """A place for an upload of at most `max_bytes`, probably `expected`; the caller closes it.
+
+        Raises `InsufficientStorage` when there is no room for what is expected.
+        """
+        return Staged(self, max_bytes, expected)
 
     def require(self, size: int) -> None:
-        """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor."""
-        if self.free() - size < self.min_free:
+        """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor, `StorageFailed`."""
+        if self.failed:
+            raise StorageFailed
+        if disk.free(self.root) - size < self.min_free:
             raise InsufficientStorage("The server's disk is too full for this upload.")
 
-    def free(self) -> int:
-        """Bytes that the store may still fill."""
-        stat = os.statvfs(self.root)
-        return stat.f_bavail * stat.f_frsize
+    def reserve(self, fd: int, size: int) -> None:
+        """Take room for `size` bytes in `fd` if that leaves the floor; raises `InsufficientStorage`, OSError.
+
+        Where the file system can't reserve, the floor is looked at all the same.
+        """
+        missing = max(0, size - os.fstat(fd).st_blocks * 512)
+        self.require(missing)
+        try:
+            taken = disk.reserve(fd, size)
+        except OSError as e:
+            if e.errno in disk.FULL:
+                raise InsufficientStorage("The server's disk is full.") from e
+            raise
+        if taken:
+            self.require(0)  # another upload may have taken its room at the same time
 
     @contextmanager
     def lock(self, sha256: str) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. It excludes other threads and other processes alike, because each
-        call opens the directory anew (flock(2) locks the open file, not the process).
+        Gives the shard's directory descriptor.
         """
-        fd = os.open(self.root / sha256[:2], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with disk.lock(self.root / sha256[:2]) as fd:
             yield fd
-        finally:
-            os.close(fd)
 
     def publish(self, staged: Staged, shard: int) -> None:
         """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
 
         The directory is synced also when the blob was there already: whoever named it may not have come so far.
+        Raises `StorageFailed` or OSError.
         """
-        with suppress(FileExistsError):
-            # /proc/self/fd is how linkat(2) names an O_TMPFILE without CAP_DAC_READ_SEARCH (open(2)).
-            os.link(f"/proc/self/fd/{staged.fd}", staged.sha256, dst_dir_fd=shard, follow_symlinks=True)
-        os.fsync(shard)
+        if self.failed:
+            raise StorageFailed
+        try:
+            _name(staged, staged.sha256, shard)
+        except FileExistsError:
+            _heal(staged, shard)
+        self.sync(shard)
 
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.
@@ -147,9 +216,27 @@ class Blobs:
 
     def names(self) -> Iterator[list[str]]:
         """The blobs' names, a list a shard."""
-        for first in HEX:
-            for second in HEX:
-                yield [name for name in os.listdir(self.root / (first + second)) if _BLOB.fullmatch(name)]
+        for shard in SHARDS:
+            yield [name for name in os.listdir(self.root / shard) if is_blob(shard, name)]
+
+    def tidy(self) -> None:
+        """Remove what crashes left of replacements."""
+        for shard in SHARDS:
+            for name in os.listdir(self.root / shard):
+                if name.endswith(NEW):
+                    with self.lock(shard) as fd, suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=fd)
+
+    def quarantine(self, path: str) -> None:
+        """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
+
+        The caller holds the shard's lock.
+        """
+        place = self.root.parent / "quarantine"
+        place.mkdir(mode=0o700, exist_ok=True)
+        os.rename(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
+        disk.sync(place)
+        disk.sync((self.root / path).parent)
 
     def size(self, sha256: str) -> int:
         """Bytes of a blob, 0 if it is gone."""
@@ -159,21 +246,35 @@ class Blobs:
             return 0
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Whether the caller is the only one in here, in any process, until the end of the `with`; never waits."""
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def alone(self, wait: bool = False) -> Iterator[bool]:
+        """Whether the caller is the only one in here, in any process, until the end of the `with`.
+
+        Never waits, unless asked to.
+        """
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield True
-        except BlockingIOError:
+            with disk.lock(self.root, wait):
+                yield True
+        except disk.Taken:
             yield False
-        finally:
-            os.close(fd)
 
 
-def _fsync_dir(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def is_blob(shard: str, name: str) -> bool:
+    """Whether `name` in the directory `shard` is that of a blob."""
+    return name[:2] == shard and _BLOB.fullmatch(name) is not None
+
+
+def _name(staged: Staged, name: str, shard: int) -> None:
+    # /proc/self/fd is how linkat(2) names an O_TMPFILE without CAP_DAC_READ_SEARCH (open(2)).
+    os.link(f"/proc/self/fd/{staged.fd}", name, dst_dir_fd=shard, follow_symlinks=True)
+
+
+def _heal(staged: Staged, shard: int) -> None:
+    """Keep the blob that has the name already, unless its size shows that it is damaged: then replace it."""
+    if os.stat(staged.sha256, dir_fd=shard).st_size == staged.size:
+        return
+    log.warning("a damaged blob was replaced by an upload of the same bytes")
+    new = staged.sha256 + NEW
+    with suppress(FileNotFoundError):
+        os.unlink(new, dir_fd=shard)
+    _name(staged, new, shard)
+    os.rename(new, staged.sha256, src_dir_fd=shard, dst_dir_fd=shard)

@@ -29,6 +29,32 @@ def shanghai(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, SHANGHAI).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def day(seconds: int) -> str:
+    """The day of `seconds` in Shanghai: `2026-05-24`."""
+    return datetime.fromtimestamp(seconds, SHANGHAI).strftime("%Y-%m-%d")
+
+
+def midnight(seconds: int) -> int:
+    """When the day of `seconds` began in Shanghai."""
+    offset = 8 * 3600
+    return (seconds + offset) // DAY * DAY - offset
+
+
+def iso(seconds: int, zone: str) -> str:
+    """`seconds` as log lines have it, `2026-05-24T09:56:04+08:00`; `zone` is `shanghai` or `utc`."""
+    return datetime.fromtimestamp(seconds, SHANGHAI if zone == "shanghai" else UTC).isoformat()
+
+
+def local(seconds: int) -> datetime:
+    """`seconds` in the zone of this host, which is cron's."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone()
+
+
+def has_summer_time(seconds: int) -> bool:
+    """Whether this host's clock is put forward and back within the year after `seconds`."""
+    return len({local(seconds + month * 30 * DAY).utcoffset() for month in range(12)}) > 1
+
+
 def http_date(seconds: int) -> str:
     """`seconds` as an IMF-fixdate (RFC 9110 §5.6.7)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -42,6 +42,15 @@ def _location(text: str) -> str:
     return text
 
 
+def _choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
 def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"parse": parse, "meaning": meaning})
 
@@ -67,6 +76,12 @@ class Settings:
     body_min_rate: int = _setting(
         _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )
+    log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
+    log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
+    audit_log: Path | None = _setting(
+        _folder, None, "file for a line about each upload, delete, expiry and change of a key; "
+        "by default `audit.log` in `LAZU_STORAGE_DIR`"
+    )  # fmt: skip
 
 
 def variable(name: str) -> str:

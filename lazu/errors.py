@@ -146,6 +146,19 @@ class Overloaded(ApiError):
         super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
 
 
+class NotReady(ApiError):
+    """Uploads can't be stored now: what `/readyz` answers."""
+
+    status, code = 503, "overloaded"
+
+
+class StorageFailed(Final):
+    """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
+
+    def __init__(self) -> None:
+        super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
+
+
 class InsufficientStorage(Final):
     """The disk's free-space floor or the key's quota would be crossed."""
 

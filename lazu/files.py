@@ -6,13 +6,15 @@ naming the blob to committing its row, and from looking for its rows to removing
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lazu import clock, ids
+from lazu import clock, ids, logs, models
 from lazu.blobs import Blobs
-from lazu.errors import FileNotFound, InvalidRequest
-from lazu.models import DatabaseError, File, Key, database, touch
+from lazu.disk import Ballast
+from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
+from lazu.models import File, Key
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
@@ -39,16 +41,23 @@ class Page:
 
 
 class Files:
-    """The files of all keys. `retention` is the longest lifetime of a file, in seconds."""
+    """The files of all keys.
 
-    def __init__(self, blobs: Blobs, retention: int) -> None:
+    `retention` is the longest lifetime of a file, in seconds; `quota` the bytes that a key without its own may hold, 0
+    for no limit.
+    """
+
+    def __init__(self, blobs: Blobs, retention: int, ballast: Ballast, quota: int = 0) -> None:
         self.blobs = blobs
         self.retention = retention
+        self.ballast = ballast
+        self.quota = quota
 
     def create(self, key: Key, upload: Upload) -> File:
         """Make `upload` a file of `key`; when this returns, bytes, name and row are durable.
 
-        Raises OSError or a Peewee error with nothing but bytes left that the next purge sweeps.
+        Raises `InsufficientStorage` (the key's quota), `StorageFailed`, OSError or a Peewee error, with nothing left
+        but, when the disk fails, bytes that the next purge sweeps.
         """
         now = clock.milliseconds()
         created_at = now // 1000
@@ -63,11 +72,26 @@ class Files:
             created_at=created_at,
             expires_at=created_at + min(self.retention, upload.lifetime or self.retention),
         )
-        with self.blobs.lock(file.sha256) as shard:
+        with self.blobs.lock(file.sha256) as shard, self._undone(file.sha256, shard):
             self.blobs.publish(upload.staged, shard)
-            with database.atomic():
+            with models.transaction():
+                self.require(key, file.bytes)  # where no other upload of the key can come between
                 file.save(force_insert=True)
+        logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
+
+    def limit(self, key: Key) -> int:
+        """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
+        return self.quota if key.quota_bytes is None else int(key.quota_bytes)
+
+    def require(self, key: Key, size: int) -> None:
+        """Raise `InsufficientStorage` if `size` more bytes would cross the quota of `key`.
+
+        What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes.
+        """
+        limit = self.limit(key)
+        if limit and models.held(key, clock.now()) + size > limit:
+            raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id."""
@@ -90,23 +114,38 @@ class Files:
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""
         mine = (File.id == file_id) & (File.key == key.id) & (File.expires_at > clock.now())
-        with database.atomic():
-            gone = list(File.delete().where(mine).returning(File.sha256).execute())
+        gone = self.drop(mine, "delete")
         if not gone:
             raise FileNotFound(file_id)
         try:
-            self.reap(gone[0].sha256)
-        except (OSError, DatabaseError):
+            self.reap(gone[0])
+            self.ballast.fill()
+        except (OSError, models.DatabaseError):
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
-        with database.atomic():
-            gone = [row.sha256 for row in File.delete().where(File.key == key.id).returning(File.sha256).execute()]
+        gone = self.drop(File.key == key.id, "delete")
         for sha256 in set(gone):
             self.reap(sha256)
         return len(gone)
+
+    def drop(self, which: models.Expression, event: str) -> list[str]:
+        """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk.
+
+        Each is an `event` of the audit log: `delete`, `expiry`, or `lost` when its bytes were.
+        """
+        try:
+            gone = _drop(which)
+        except models.DatabaseError as e:
+            if not models.full(e):
+                raise
+            self.ballast.spend()
+            gone = _drop(which)
+        for file in gone:
+            logs.audit(event, key=file.owner, file=file.id)
+        return [file.sha256 for file in gone]
 
     def reap(self, sha256: str) -> int:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
@@ -115,11 +154,30 @@ class Files:
         goes: see `models.touch`.
         """
         with self.blobs.lock(sha256) as shard:
-            with database.atomic():
-                if File.select().where(File.sha256 == sha256).exists():
-                    return 0
-                touch()
-            return self.blobs.unlink(sha256, shard)
+            return self._reap(sha256, shard)
+
+    def _reap(self, sha256: str, shard: int) -> int:
+        with models.transaction():
+            # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+            if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
+                return 0
+            models.touch()
+        return self.blobs.unlink(sha256, shard)
+
+    @contextmanager
+    def _undone(self, sha256: str, shard: int) -> Iterator[None]:
+        """Take the blob's name back when its row does not come: a full disk must not fill with what it refused."""
+        try:
+            yield
+        except models.Doubt as e:
+            self.blobs.fail(f"a commit is in doubt: {e}")
+            raise
+        except (models.DatabaseError, OSError, InsufficientStorage) as e:
+            with suppress(models.DatabaseError, OSError):
+                if models.full(e):
+                    self.ballast.spend()
+                self._reap(sha256, shard)
+            raise
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:
         """Those of `names`, all of one shard, that no row refers to which expires after `since`.
@@ -131,6 +189,11 @@ class Files:
             return names
         near = File.sha256.between(min(names), max(names)) & (File.expires_at > since)
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
+
+
+def _drop(which: models.Expression) -> list[models.Gone]:
+    with models.transaction():
+        return models.delete(which)
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -6,13 +6,15 @@ LAZU_API_KEY opens the owner `default` as long as the setting stands; it is neve
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 
 import peewee
 
-from lazu import clock, models
+from lazu import clock, logs, models
 from lazu.errors import InvalidApiKey
 from lazu.models import Key
 
@@ -21,6 +23,9 @@ DEFAULT = "default"
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+log = logging.getLogger(__name__)
 
 
 class KeyProblem(Exception):
@@ -32,6 +37,7 @@ class Keys:
 
     def __init__(self, fixed: str | None) -> None:
         self._fixed = _hash(fixed) if fixed else None
+        self._noted: dict[int, str] = {}
 
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
@@ -50,6 +56,7 @@ class Keys:
         key = Key.get_or_none(owner, Key.revoked_at.is_null())
         if key is None:
             raise InvalidApiKey
+        self._note(key)
         return key
 
     def create(self, name: str, quota: int | None = None) -> str:
@@ -62,6 +69,7 @@ class Keys:
                 Key.create(name=name, secret_sha256=_hash(secret), created_at=clock.now(), quota_bytes=quota)
         except peewee.IntegrityError as e:
             raise KeyProblem(f"there is a key called '{name}' already; 'flask keys rotate {name}' renews it") from e
+        logs.audit("key-created", key=name, quota=quota)
         return secret
 
     def rotate(self, name: str) -> str:
@@ -72,7 +80,14 @@ class Keys:
             if key.revoked_at is not None:
                 raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
             Key.update(secret_sha256=_hash(secret)).where(Key.id == key.id).execute()
+        logs.audit("key-rotated", key=name)
         return secret
+
+    def limit(self, name: str, quota: int | None) -> None:
+        """Let a key hold `quota` bytes: 0 for no limit, None for what the setting says. Raises `KeyProblem`."""
+        with models.database.atomic():
+            Key.update(quota_bytes=quota).where(Key.id == self.find(name).id).execute()
+        logs.audit("key-quota", key=name, quota="default" if quota is None else quota)
 
     def revoke(self, name: str) -> Key:
         """Refuse a key from now on; its files live until they expire. Revoking twice changes nothing."""
@@ -81,6 +96,7 @@ class Keys:
             if key.revoked_at is None:
                 key.revoked_at = clock.now()
                 key.save(only=[Key.revoked_at])
+                logs.audit("key-revoked", key=name)
         return key
 
     def find(self, name: str) -> Key:
@@ -93,6 +109,27 @@ class Keys:
     def all(self) -> Iterator[Key]:
         """Every key, by name."""
         return iter(Key.select().order_by(Key.name))
+
+    def _note(self, key: Key) -> None:
+        """Have it written down that `key` was used today, beside the request: one attempt a day and process."""
+        today = clock.day(clock.now())
+        if self._noted.get(key.id) == today:
+            return
+        self._noted[key.id] = today
+        if key.last_used_at is None or clock.day(key.last_used_at) != today:
+            threading.Thread(target=_write_use, args=(key.id, clock.now()), daemon=True).start()
+
+
+def _write_use(key_id: int, now: int) -> None:
+    """Write the last use of a key, on a connection of this thread's own.
+
+    A request must neither wait for it nor fail by it: a commit takes milliseconds, and seconds when others write.
+    """
+    try:
+        with models.database:
+            Key.update(last_used_at=now).where(Key.id == key_id).execute()
+    except peewee.PeeweeException as e:
+        log.warning("the last use of a key could not be written: %s", e)
 
 
 def _new_secret() -> str:

@@ -5,8 +5,10 @@ used. Nothing here or elsewhere may `open()` the database's files: closing such 
 (https://www.sqlite.org/howtocorrupt.html §2.2).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -48,17 +50,28 @@ STEPS: tuple[tuple[str, ...], ...] = (
             bytes INTEGER NOT NULL
         ) STRICT""",
     ),
+    # What a key holds is summed at every upload with a quota, within the transaction: from this index alone.
+    ("CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",),
 )
 
 BUSY_SECONDS = 10
 
+#: SQL's functions, for rooms that add things up.
+fn = peewee.fn
+
 DatabaseError = peewee.DatabaseError
+Expression = peewee.Expression
+Database = peewee.SqliteDatabase
 
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
 database = peewee.SqliteDatabase(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
+
+
+class Doubt(peewee.OperationalError):
+    """A commit failed, and nobody knows whether it comes back after a crash."""
 
 
 class _Row(peewee.Model):
@@ -117,6 +130,38 @@ class Purge(_Row):
     bytes = peewee.IntegerField()
 
 
+def rows(query: Any) -> list[tuple[Any, ...]]:
+    """The result of a `select` as plain tuples."""
+    return list(query.tuples())
+
+
+class Gone(NamedTuple):
+    """A file whose row was deleted; `owner` is the name of its key."""
+
+    id: str
+    sha256: str
+    owner: str
+
+
+def delete(which: peewee.Expression) -> list[Gone]:
+    """Delete the files of which `which` is true; the caller is in a transaction."""
+    owner = Key.select(Key.name).where(Key.id == File.key)
+    query = File.delete().where(which).returning(File.id, File.sha256, owner)
+    return [Gone(*row) for row in rows(query)]
+
+
+def held(key: Key, now: int) -> int:
+    """Bytes of the files of `key` that have not expired at `now`."""
+    total = File.select(fn.SUM(File.bytes)).where(File.key == key.id, File.expires_at > now).scalar()
+    return int(total or 0)
+
+
+def version() -> tuple[int, ...]:
+    """Of the SQLite in use."""
+    found: tuple[int, ...] = peewee.SqliteDatabase.server_version
+    return found
+
+
 def sound(version: tuple[int, ...]) -> bool:
     """Whether an SQLite of this version keeps what it committed in WAL mode with several writers.
 
@@ -130,10 +175,10 @@ def prepare(path: Path) -> None:
 
     Raises `CannotStart` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
     """
-    if not sound(peewee.SqliteDatabase.server_version):
-        version = ".".join(map(str, peewee.SqliteDatabase.server_version))
+    if not sound(version()):
+        name = ".".join(map(str, version()))
         raise CannotStart(
-            f"SQLite {version} can lose commits (the WAL-reset bug); "
+            f"SQLite {name} can lose commits (the WAL-reset bug); "
             "install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer"
         )
     if not database.is_closed():
@@ -147,6 +192,40 @@ def prepare(path: Path) -> None:
 def connect() -> None:
     """Have this thread's connection open; cheap when it is."""
     database.connect(reuse_if_open=True)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """A transaction that is committed or certainly not.
+
+    After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back. A small
+    write takes their place there. Raises `Doubt` when that fails too, otherwise what Peewee raises.
+    """
+    try:
+        with database.atomic():
+            yield
+    except peewee.OperationalError as e:
+        if "I/O" in str(e):
+            _settle(e)
+        raise
+
+
+def full(error: Exception) -> bool:
+    """Whether `error` says that the database's disk is full."""
+    return "is full" in str(error)
+
+
+def settle() -> None:
+    """A small write, durable when this returns: it takes the place of any commit in doubt."""
+    with database.atomic():
+        touch()
+
+
+def _settle(error: peewee.OperationalError) -> None:
+    try:
+        settle()
+    except peewee.OperationalError as e:
+        raise Doubt(str(e)) from error
 
 
 def touch() -> None:

@@ -58,6 +58,11 @@ def parts(read: Read, content_type: str) -> Iterator[Part]:
                 pass  # what the caller did not want
 
 
+def at_least(length: int | None) -> int:
+    """Bytes that the file in a body of `length` bytes has at least, if the body is to be accepted."""
+    return max(1, (length or 0) - MAX_OTHER_BYTES)
+
+
 def _parser(content_type: str) -> PushMultipartParser:
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data":
@@ -75,22 +80,26 @@ def _name(segment: MultipartSegment) -> str:
 
 
 def _events(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
-    """The parser's events (a segment, its bytes, None at its end) until the body's end."""
-    received = file_bytes = 0
-    in_file = False
+    """The parser's events (a segment, its bytes, None at its end) until the body's end, faults translated."""
     try:
-        while chunk := read(READ_BYTES):
-            received += len(chunk)
-            for event in parser.parse(chunk):
-                if isinstance(event, MultipartSegment):
-                    in_file = event.name == FILE and bool(event.filename)
-                elif event is not None and in_file:
-                    file_bytes += len(event)
-                yield event
-            if received - file_bytes > MAX_OTHER_BYTES:
-                raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")
+        yield from _bounded(read, parser)
         parser.close()
     except ParserLimitReached as e:
         raise InvalidRequest(f"The form has too many parts (over {MAX_PARTS}) or too long part headers.") from e
     except MultipartError as e:
         raise InvalidRequest("The multipart body is malformed, or ended before its closing boundary.") from e
+
+
+def _bounded(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
+    received = file_bytes = 0
+    in_file = False
+    while chunk := read(READ_BYTES):
+        received += len(chunk)
+        for event in parser.parse(chunk):
+            if isinstance(event, MultipartSegment):
+                in_file = event.name == FILE and bool(event.filename)
+            elif event is not None and in_file:
+                file_bytes += len(event)
+            yield event
+        if received - file_bytes > MAX_OTHER_BYTES:
+            raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")

@@ -4,17 +4,27 @@ Safe while serving: rows go in short transactions, bytes only through `Files.rea
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from lazu import clock
+from lazu import clock, models
+from lazu.blobs import SHARDS
+from lazu.errors import StorageFailed
 from lazu.files import Files
-from lazu.models import File, Purge, database
+from lazu.models import File, Purge
 
 #: Rows a transaction: holds the write lock for some 10 ms, so that uploads hardly wait.
 BATCH = 500
 #: Seconds between two transactions: SQLite's waiting writers poll, and must find the lock free.
 PAUSE = 0.01
+#: A clock is suspected of a jump when no purge ran and no file came for that many seconds (the purge runs daily) …
+GAP = 3 * clock.DAY
+#: … and so many files, and more than half of all, would go.
+MANY = 10
+
+
+class ClockJump(Exception):
+    """The clock seems to have jumped ahead; the message says what was seen and what to do."""
 
 
 @dataclass
@@ -31,20 +41,28 @@ class Removed:
         self.bytes += size
 
 
-def purge(files: Files) -> Removed | None:
-    """Remove what has expired and what nothing refers to; None if another purge is at it."""
+def steps() -> int:
+    """How often a purge that began now would call its `tick`, about."""
+    expired = File.select().where(File.expires_at <= clock.now()).count()
+    return len(SHARDS) + (expired + BATCH - 1) // BATCH
+
+
+def purge(files: Files, force: bool = False, tick: Callable[[], object] = lambda: None) -> Removed | None:
+    """Remove what has expired and what nothing refers to; None if another purge is at it.
+
+    Raises `StorageFailed`, and `ClockJump` unless `force` is set, with nothing removed.
+    """
+    if files.blobs.failed:
+        raise StorageFailed
     with files.blobs.alone() as alone:
         if not alone:
             return None
         started = clock.now()
-        removed = Removed()
-        for batch in _expired(started):
-            removed.files += len(batch)
-            for sha256 in set(batch):
-                removed.add_blob(files.reap(sha256))
-        _sweep(files, removed)
-        with database.atomic():
-            Purge.create(started_at=started, finished_at=clock.now(), **asdict(removed))
+        if not force:
+            _doubt(started)
+        removed = _remove(files, started, tick)
+        _record(files, Purge(started_at=started, finished_at=clock.now(), **asdict(removed)))
+        files.ballast.fill()
         return removed
 
 
@@ -58,19 +76,57 @@ def preview(files: Files) -> Removed:
     return removed
 
 
-def _expired(now: int) -> Iterator[list[str]]:
+def _doubt(now: int) -> None:
+    """Raise `ClockJump` if most files would go and the store's own history has a hole: what the clock says is new."""
+    last = Purge.select(Purge.finished_at).order_by(Purge.id.desc()).limit(1).scalar()
+    total, expired = File.select().count(), File.select().where(File.expires_at <= now).count()
+    if last is None or expired < MANY or expired * 2 <= total or _hole(last, now) < GAP:
+        return
+    raise ClockJump(
+        f"{expired} of {total} files would go, but the purge last ran at {clock.shanghai(last)} and now it is "
+        f"{clock.shanghai(now)}: did the clock jump? If it is right, run 'flask purge --force'"
+    )
+
+
+def _hole(last: int, now: int) -> int:
+    """The longest time, in seconds, between `last` and `now` in which no file came."""
+    since = File.select(File.created_at).where(File.created_at.between(last, now)).order_by(File.created_at)
+    longest = 0
+    for (moment,) in since.tuples().iterator():
+        longest, last = max(longest, moment - last), moment
+    return max(longest, now - last)
+
+
+def _remove(files: Files, now: int, tick: Callable[[], object]) -> Removed:
+    removed = Removed()
+    for batch in _expired(files, now):
+        removed.files += len(batch)
+        for sha256 in set(batch):
+            removed.add_blob(files.reap(sha256))
+        tick()
+    for names in files.blobs.names():
+        for sha256 in files.unreferred(names):
+            removed.add_blob(files.reap(sha256))
+        tick()
+    files.blobs.tidy()
+    return removed
+
+
+def _expired(files: Files, now: int) -> Iterator[list[str]]:
     """Delete expired rows, batch by batch; gives the hashes they referred to."""
     batch = File.select(File.id).where(File.expires_at <= now).order_by(File.expires_at).limit(BATCH)
-    while True:
-        with database.atomic():
-            gone = [row.sha256 for row in File.delete().where(File.id.in_(batch)).returning(File.sha256).execute()]
-        if not gone:
-            return
+    while gone := files.drop(File.id.in_(batch), "expiry"):
         yield gone
         time.sleep(PAUSE)
 
 
-def _sweep(files: Files, removed: Removed) -> None:
-    for names in files.blobs.names():
-        for sha256 in files.unreferred(names):
-            removed.add_blob(files.reap(sha256))
+def _record(files: Files, run: Purge) -> None:
+    try:
+        with models.transaction():
+            run.save(force_insert=True)
+    except models.DatabaseError as e:
+        if not models.full(e):
+            raise
+        files.ballast.spend()
+        with models.transaction():
+            run.save(force_insert=True)

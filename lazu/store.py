@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from lazu import clock, models
+from lazu import clock, logs, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
-from lazu.errors import CannotStart
+from lazu.disk import Ballast
+from lazu.errors import CannotStart, InsufficientStorage, NotReady, StorageFailed
 from lazu.files import Files
 from lazu.keys import Keys
+
+#: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
+BALLAST = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,50 @@ def open_store(settings: Settings) -> Store:
 
     One store a process: SQLite is opened once (`models.database`). Raises `CannotStart` when this host can't hold it.
     """
+    ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
     blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
-    keys = Keys(settings.api_key)
+    files = Files(blobs, settings.retention_days * clock.DAY, ballast, settings.key_quota_bytes)
+    store = Store(settings, Keys(settings.api_key), files)
     try:
-        blobs.prepare()
-        models.prepare(settings.storage_dir / "lazu.sqlite3")
-        with models.database:
-            keys.prepare()
+        _prepare(store)
     except (OSError, models.DatabaseError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({settings.storage_dir}) can't be used: {e}") from e
-    return Store(settings, keys, Files(blobs, settings.retention_days * clock.DAY))
+    logs.keep_audit(settings.audit_log or settings.storage_dir / "audit.log", style(settings))
+    return store
+
+
+def require_ready(store: Store) -> None:
+    """Raise `NotReady` when an upload would be refused or fail; a Peewee error when the database can't be read."""
+    models.File.select(models.File.id).limit(1).scalar()
+    try:
+        store.files.blobs.require(0)
+        store.files.blobs.stage(0).__exit__()
+    except StorageFailed as e:
+        raise NotReady("The disk had an error; 'flask fsck' says whether the store can go on.") from e
+    except InsufficientStorage as e:
+        raise NotReady("The disk is too full for uploads.") from e
+    except OSError as e:
+        raise NotReady("The disk can't be written.") from e
+
+
+def style(settings: Settings) -> logs.Style:
+    """How log lines look."""
+    return logs.Style(settings.log_format == "json", settings.log_timezone)
+
+
+def _prepare(store: Store) -> None:
+    try:
+        _open(store)
+    except (OSError, models.DatabaseError):
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
+        if not store.files.ballast.spend():
+            raise
+        _open(store)
+    store.files.ballast.fill()
+
+
+def _open(store: Store) -> None:
+    store.files.blobs.prepare()
+    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+    with models.database:
+        store.keys.prepare()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from lazu import filetypes
+from lazu import filetypes, metrics
 from lazu.blobs import Blobs, Staged
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.filetypes import Purpose
@@ -34,6 +34,7 @@ class Upload:
 @dataclass
 class _Form:
     blobs: Blobs
+    expected: int
     fields: dict[str, str] = field(default_factory=dict)
     staged: Staged | None = None
     filename: str = ""
@@ -57,7 +58,7 @@ class _Form:
             raise InvalidRequest("The form has two 'file' parts; upload one file a request.", FILE)
         limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
         self.filename = filetypes.clean_name(part.filename)
-        self.staged = stack.enter_context(self.blobs.stage(limit))
+        self.staged = stack.enter_context(self.blobs.stage(limit, self.expected))
         for chunk in part.chunks:
             self.staged.write(chunk)
 
@@ -77,13 +78,17 @@ class _Form:
 
 
 @contextmanager
-def receive(parts: Iterator[Part], blobs: Blobs) -> Iterator[Upload]:
+def receive(parts: Iterator[Part], blobs: Blobs, expected: int = 0) -> Iterator[Upload]:
     """The upload that `parts` make; its bytes are gone at the end of the `with` unless they were published.
+
+    `expected` is the length of the body, 0 if it is unknown: as much room is taken when the file begins.
 
     Raises every error of the upload's row in the error table, as early as it is known.
     """
-    form = _Form(blobs)
+    form = _Form(blobs, expected)
     with ExitStack() as stack:
+        metrics.uploading(1)
+        stack.callback(metrics.uploading, -1)
         for part in parts:
             if part.name == FILE:
                 form.take_file(part, stack)

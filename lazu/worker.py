@@ -4,13 +4,18 @@ gunicorn's own has no limit on how slowly a client may send: a header or a body 
 (its `timeout` watches the worker, not the request; docs/decisions/0006-worker.md).
 """
 
+import errno
 import socket
+import time
 from typing import Any, Self
 
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lazu import clock
+
+#: Seconds before a worker without a free file descriptor tries again to take a client.
+FULL_PAUSE = 0.1
 
 
 class Connection(socket.socket):
@@ -22,8 +27,10 @@ class Connection(socket.socket):
 
     timeout = 0
     min_rate = 0
+    #: Bytes of the current request so far, header included, and of its answer as far as a file was sent by sendfile.
+    received = 0
+    sent = 0
     _began = 0.0
-    _received = 0
     _given_up = False
 
     @classmethod
@@ -40,7 +47,7 @@ class Connection(socket.socket):
         super().setblocking(flag)
         if flag:
             self.settimeout(self.timeout)
-            self._began, self._received = clock.monotonic(), 0
+            self._began, self.received, self.sent = clock.monotonic(), 0, 0
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Up to `size` bytes, empty when the client has ended; raises TimeoutError as the class says."""
@@ -51,12 +58,19 @@ class Connection(socket.socket):
         except TimeoutError:
             self._given_up = True
             raise
-        self._received += len(chunk)
+        self.received += len(chunk)
         waited = clock.monotonic() - self._began
-        if waited > self.timeout and self._received < waited * self.min_rate:
+        if waited > self.timeout and self.received < waited * self.min_rate:
             self._given_up = True
             raise TimeoutError
         return chunk
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send `file` from `offset`, and know how far it came also when the client left."""
+        try:
+            return super().sendfile(file, offset, count)
+        finally:
+            self.sent = max(0, file.tell() - offset)  # where `socket.sendfile` leaves the file, done or not
 
 
 class Worker(ThreadWorker):
@@ -72,3 +86,13 @@ class Worker(ThreadWorker):
             # gunicorn waits up to 2 s for the client's end, in the thread that accepts everybody else; wait here.
             close_graceful(conn.sock)
         return kept
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new client; without a free file descriptor it waits in the kernel's queue, and nobody is lost."""
+        try:
+            super().accept(listener)
+        except OSError as e:
+            if e.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
+            time.sleep(FULL_PAUSE)

@@ -9,13 +9,14 @@ PACKAGE = Path(__file__).parent.parent / "lazu"
 
 #: Each room and its row; a room imports only from rows below its own.
 ROWS = {
-    "": 6,
-    "routes": 5, "cli": 5, "worker": 5,
-    "store": 4, "purge": 4, "fsck": 4,
+    "": 7,
+    "routes": 6, "cli": 6, "worker": 6, "accesslog": 6,
+    "backup": 5, "doctor": 5,
+    "store": 4, "purge": 4, "fsck": 4, "stats": 4,
     "files": 3,
-    "uploads": 2, "keys": 2,
-    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1,
-    "errors": 0, "clock": 0, "ids": 0,
+    "uploads": 2, "keys": 2, "snapshot": 2,
+    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1,
+    "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0,
 }  # fmt: skip
 
 #: Each outside thing and the rooms that may know it.
@@ -23,22 +24,26 @@ DOORS = {
     "flask": {"", "routes", "cli"},
     "werkzeug": {"routes"},
     "click": {"cli"},
-    "gunicorn": {"worker", "routes"},
+    "gunicorn": {"worker", "routes", "accesslog"},
     "peewee": {"models", "keys", "routes"},
     "sqlite3": set(),
     "pysqlite3": set(),
     "magic": {"filetypes"},
     "multipart": {"multipart"},
-    "time": {"clock", "purge"},
+    "time": {"clock", "purge", "fsck", "worker"},
     "datetime": {"clock"},
     "dotenv": {"config"},
     "secrets": {"ids", "keys"},
     "random": set(),
-    "fcntl": {"blobs"},
+    "fcntl": {"disk"},
+    "ctypes": {"disk"},
     "tempfile": set(),
     "shutil": set(),
     "socket": {"worker"},
     "subprocess": set(),
+    "prometheus_client": {"metrics"},
+    "resource": {"disk"},
+    "threading": {"keys"},
 }
 
 

@@ -6,8 +6,8 @@ Invariant: views take from the request, call one thing and return; every error o
 
 from flask import Flask, Response, request
 
-from lazu import ids, models
-from lazu.routes import files, problems
+from lazu import ids, logs, models
+from lazu.routes import files, health, problems
 from lazu.routes.body import drain
 
 
@@ -21,12 +21,15 @@ def init_app(app: Flask) -> None:
     app.after_request(_finish)
     problems.init_app(app)
     app.register_blueprint(files.bp)
+    app.register_blueprint(health.bp)
 
 
 def _begin() -> None:
     request.environ["lazu.request_id"] = ids.new_request_id()
     request.environ["lazu.route"] = str(request.url_rule or "-")
-    models.connect()
+    logs.request_id.set(request.environ["lazu.request_id"])
+    if request.endpoint != "health.alive":
+        models.connect()
 
 
 def _finish(response: Response) -> Response:

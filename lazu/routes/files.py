@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from lazu import files, multipart, uploads
+from lazu import files, filetypes, multipart, uploads
 from lazu.routes import content
 from lazu.routes.body import Body
 from lazu.routes.context import caller, store
@@ -16,9 +16,11 @@ bp = Blueprint("files", __name__, url_prefix="/v1/files")
 def upload_file() -> dict[str, Any]:
     """Upload."""
     key = caller()
-    store().files.blobs.require(request.content_length or 0)
+    blobs, expected = store().files.blobs, min(request.content_length or 0, filetypes.MAX_BYTES)
+    blobs.require(expected)
+    store().files.require(key, multipart.at_least(request.content_length))
     parts = multipart.parts(Body().read, request.headers.get("Content-Type", ""))
-    with uploads.receive(parts, store().files.blobs) as upload:
+    with uploads.receive(parts, blobs, expected) as upload:
         return store().files.create(key, upload).as_json()
 
 

@@ -7,6 +7,7 @@ import peewee
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
+from lazu import metrics
 from lazu.errors import (
     ApiError,
     InsufficientStorage,
@@ -19,6 +20,7 @@ from lazu.errors import (
 
 log = logging.getLogger(__name__)
 
+_SCARCE = {errno.EMFILE, errno.ENFILE}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -56,10 +58,15 @@ def _database(error: peewee.OperationalError) -> Response:
         return render(Overloaded())
     if "full" in text:
         return _full()
+    if "disk I/O" in text:
+        metrics.fsync_failed()
     return _bug(error)
 
 
 def _disk(error: OSError) -> Response:
+    if error.errno in _SCARCE:
+        log.error("no file descriptor left; raise the limit (ulimit -n)")
+        return render(Overloaded())
     return _full() if error.errno in _FULL else _bug(error)
 
 

@@ -1,0 +1,74 @@
+"""What gunicorn writes down, in the style of all our lines: one for each request, and its own messages.
+
+A request is counted for Prometheus here too: this is the one place that sees every answer when it has been sent.
+"""
+
+import logging
+import re
+from typing import Any
+
+from gunicorn.glogging import Logger as GunicornLogger
+
+from lazu import config, logs, metrics
+from lazu.store import style
+
+
+class Logger(GunicornLogger):
+    """gunicorn's logger (its setting `logger_class`)."""
+
+    def setup(self, cfg: Any) -> None:
+        """Open the logs as `cfg` says; called again when gunicorn reloads its settings."""
+        super().setup(cfg)
+        self._style = style(config.load())
+        for handler in self.error_log.handlers:
+            handler.setFormatter(logs.Formatter(self._style))
+        # Ours go where gunicorn's go, so that a bug's trace stands beside its request.
+        ours = logging.getLogger("lazu")
+        ours.handlers, ours.propagate = list(self.error_log.handlers), False
+        ours.setLevel(self.loglevel)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
+        """Write the line of a request, and count it; called when its answer was sent, or broke off."""
+        del req
+        answer = _answered(resp, environ, request_time)
+        metrics.answered(answer)
+        if self.access_log_enabled:
+            self.access_log.info("%s", self._style.line(_facts(answer, environ)))
+        logs.request_id.set(None)
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log `msg`, without the bytes of a malformed request: they may hold a key."""
+        if msg.startswith("Invalid request from ip="):
+            msg = re.sub(r"""['"(].*""", "…", msg, flags=re.DOTALL)
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log `msg` with the trace, without the URL that gunicorn adds: a client may have put a secret there."""
+        if msg.startswith("Error handling request"):
+            msg, args = "Error handling request", ()
+        super().exception(msg, *args, **kwargs)
+
+
+def _answered(resp: Any, environ: dict[str, Any], request_time: Any) -> metrics.Answered:
+    return metrics.Answered(
+        method=environ["REQUEST_METHOD"],
+        route=environ.get("lazu.route", "-"),
+        status=int(str(resp.status or 0).split()[0]),
+        seconds=request_time.total_seconds(),
+        received=getattr(resp.sock, "received", 0),
+        # gunicorn counts what passed Python; what sendfile(2) sent, the connection counts.
+        sent=resp.sent or getattr(resp.sock, "sent", 0),
+    )
+
+
+def _facts(answer: metrics.Answered, environ: dict[str, Any]) -> logs.Facts:
+    return {
+        "method": answer.method,
+        "route": answer.route,
+        "status": answer.status,
+        "key": environ.get("lazu.key", "-"),
+        "in": answer.received,
+        "out": answer.sent,
+        "seconds": round(answer.seconds, 4),
+        "request": environ.get("lazu.request_id", "-"),
+    }

@@ -1,0 +1,119 @@
+"""`flask purge` and `flask stats`: what is in the store, and what goes."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from lazu import clock, disk, stats
+from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
+from lazu.errors import StorageFailed
+from lazu.purge import ClockJump, Removed, preview, purge, steps
+from lazu.store import Store
+
+#: Days that `flask stats` looks back on, and days a bar of ages stands for.
+DAYS, AGES = 30, 5
+
+
+@click.command("purge")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
+@click.option("--force", is_flag=True, help="Believe the clock, even if it seems to have jumped ahead.")
+@as_json_option
+@with_appcontext
+def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
+    """Remove expired files, then bytes that nothing refers to. Safe while serving.
+
+    Example: flask purge --dry-run
+    """
+    try:
+        removed = preview(opened().files) if dry_run else _purge(opened(), force)
+    except (ClockJump, StorageFailed) as e:
+        fail(e)
+    if removed is None:
+        say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")
+    elif as_json:
+        say_json({"at": clock.now(), "dry_run": dry_run, **asdict(removed)})
+    else:
+        click.echo(_line(removed, "would remove" if dry_run else "removed"))
+
+
+def _purge(store: Store, force: bool) -> Removed | None:
+    with progress("removing", steps()) as tick:
+        return purge(store.files, force, tick)
+
+
+def _line(removed: Removed, verb: str) -> str:
+    return f"{clock.shanghai(clock.now())} {verb} {removed.files} files, {removed.blobs} blobs, {removed.bytes} bytes"
+
+
+@click.command("stats")
+@as_json_option
+@with_appcontext
+def stats_command(as_json: bool) -> None:
+    """Show what is stored: files, blobs, bytes saved, by key, last purge, overdue; on a terminal with bars.
+
+    Example: flask stats --json
+    """
+    store = opened()
+    if as_json:
+        say_json(_as_json(store))
+        return
+    click.echo(_totals(store))
+    keys = [(usage.key.name, f"{usage.files:,}", size(usage.bytes)) for usage in stats.usage()]
+    if keys:
+        click.echo("\n" + table([("KEY", "FILES", "BYTES"), *keys], right=(1, 2)))
+    if to_terminal():
+        click.echo("\n" + _pictures(stats.by_day(DAYS)))
+
+
+def _as_json(store: Store) -> dict[str, Any]:
+    totals, last = stats.totals(), stats.last_purge()
+    purged = None if last is None else {
+        "started_at": last.started_at, "finished_at": last.finished_at,
+        "files": last.files, "blobs": last.blobs, "bytes": last.bytes,
+    }  # fmt: skip
+    return {
+        **asdict(totals),
+        "saved_bytes": totals.saved_bytes,
+        "free_bytes": disk.free(store.files.blobs.root),
+        "last_purge": purged,
+        "keys": [{"name": each.key.name, "files": each.files, "bytes": each.bytes} for each in stats.usage()],
+        "days": [{"day": day, "files": files, "bytes": count} for day, files, count in stats.by_day(DAYS)],
+    }
+
+
+def _totals(store: Store) -> str:
+    totals, settings = stats.totals(), store.settings
+    waiting = f"wait for the purge, {totals.overdue:,} of them overdue"
+    floor = f"uploads stop at {size(settings.min_free_bytes)}"
+    rows = [
+        ("files", f"{totals.files:,}", size(totals.bytes), ""),
+        ("expired", f"{totals.expired:,}", size(totals.expired_bytes), waiting),
+        ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "on disk"),
+        ("saved", "", size(totals.saved_bytes), "by storing equal bytes once"),
+        ("free", "", size(disk.free(store.files.blobs.root)), floor),
+    ]
+    return f"{table(rows, right=(1, 2))}\nlast purge  {_last_purge()}"
+
+
+def _last_purge() -> str:
+    last = stats.last_purge()
+    if last is None:
+        return "never"
+    return f"{clock.shanghai(last.finished_at)}: {last.files} files, {last.blobs} blobs, {size(last.bytes)}"
+
+
+def _pictures(days: list[tuple[str, int, int]]) -> str:
+    """Bytes by day of upload, and by age, of the files that are there."""
+    counts = [count for _, _, count in days]
+    ages = [sum(counts[end - AGES : end]) for end in range(len(counts), 0, -AGES)]
+    head = f"uploaded by day, {days[0][0]} to {days[-1][0]}, at most {size(max(counts))}"
+    lines = [head, f"  {curve(counts)}", "by age"]
+    for number, count in enumerate(ages):
+        span = f"{number * AGES:2} to {number * AGES + AGES - 1:2} days"
+        lines.append(f"  {span}  {size(count):>10}  {bar(count, max(ages))}".rstrip())
+    return "\n".join(lines)
+
+
+COMMANDS = (purge_command, stats_command)

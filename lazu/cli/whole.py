@@ -1,0 +1,131 @@
+"""`flask fsck`, `flask backup`, `flask restore`: the commands for the store as a whole."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from lazu import fsck, models
+from lazu.backup import BackupProblem, Copied, backup, restore
+from lazu.blobs import SHARDS
+from lazu.cli.output import as_json_option, fail, opened, progress, say_json
+from lazu.errors import CannotStart
+from lazu.files import Files
+from lazu.models import File
+
+DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+
+
+@dataclass(frozen=True)
+class _Finding:
+    problem: fsck.Problem
+    repaired: str
+
+    def as_json(self) -> dict[str, str]:
+        problem = self.problem
+        return {"kind": problem.kind, "about": problem.about, "detail": problem.detail, "repaired": self.repaired}
+
+    def line(self) -> str:
+        problem = self.problem
+        words = [f"{problem.kind:8}", problem.about, problem.detail, f"→ {self.repaired}" if self.repaired else ""]
+        return "  ".join(word for word in words if word)
+
+
+@click.command("fsck")
+@click.option("--rehash", is_flag=True, help="Read every byte, to find what the disk has changed.")
+@click.option("--repair", is_flag=True, help="Put right what can be; a file whose bytes are lost is deleted.")
+@as_json_option
+@with_appcontext
+def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
+    """Compare files and bytes; leaves with 1 when they disagree, or did and could not be repaired.
+
+    Safe while serving. A damaged blob is moved to storage/quarantine by --repair, never served again. After a disk
+    error the store stays stopped until this command finds it sound, or repairs it.
+
+    Example: flask fsck --rehash
+    """
+    files = opened().files
+    try:
+        if repair:
+            fsck.recover(files)
+        findings = list(_findings(files, rehash, repair))
+        sound = all(finding.repaired for finding in findings)
+        if sound:
+            fsck.recover(files)
+    except (OSError, models.DatabaseError) as e:
+        fail(e)
+    _report(findings, as_json)
+    sys.exit(0 if sound else 1)
+
+
+def _findings(files: Files, rehash: bool, repair: bool) -> Iterator[_Finding]:
+    with progress("looking", len(SHARDS)) as tick:
+        problems = list(fsck.check(files, rehash, tick))
+    for problem in problems:
+        yield _Finding(problem, fsck.repair(files, problem) if repair else "")
+
+
+def _report(findings: list[_Finding], as_json: bool) -> None:
+    count = File.select().count()
+    if as_json:
+        say_json({"files": count, "problems": [finding.as_json() for finding in findings]})
+        return
+    for finding in findings:
+        click.echo(finding.line())
+    click.echo(f"{count} files, {len(findings)} problems" if findings else f"{count} files, all sound")
+
+
+@click.command("backup")
+@DIRECTORY
+@as_json_option
+@with_appcontext
+def backup_command(directory: Path, as_json: bool) -> None:
+    """Make DIRECTORY a whole copy of the store, while it serves; an earlier backup in it is brought up to date.
+
+    On the same file system it costs no space (hard links) and protects from mistakes, not from the disk.
+
+    Example: flask backup /mnt/other-disk/lazu
+    """
+    files = opened().files
+    with _whole(), progress("copying", len(SHARDS)) as tick:
+        copied = backup(files, directory, tick)
+    _tell("backed up", copied, as_json)
+
+
+@click.command("restore")
+@DIRECTORY
+@as_json_option
+@with_appcontext
+def restore_command(directory: Path, as_json: bool) -> None:
+    """Fill this store, which must be empty, from the backup in DIRECTORY, and verify every byte.
+
+    Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
+    """
+    files = opened().files
+    with _whole(), progress("copying", len(SHARDS)) as tick:
+        copied = restore(files, directory, tick)
+    _tell("restored", copied, as_json)
+
+
+def _tell(verb: str, copied: Copied, as_json: bool) -> None:
+    counts = {word: copied[word] for word in ("present", "linked", "cloned", "copied", "gone", "bytes")}
+    if as_json:
+        say_json({"files": File.select().count(), **counts})
+        return
+    click.echo(f"{verb}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "bytes"))
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Every way in which a copy fails, as one line."""
+    try:
+        yield
+    except (BackupProblem, CannotStart, OSError, models.DatabaseError) as e:
+        fail(e)
+
+
+COMMANDS = (fsck_command, backup_command, restore_command)

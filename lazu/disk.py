@@ -1,0 +1,144 @@
+"""System calls on files that Python's `os` lacks, or that belong together. Knows nothing of blobs."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: What a full disk, or a full quota of the file system, answers.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Why a file can't have a hard link at some place, though the place is fine.
+UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP)
+
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY, errno.EXDEV)
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
+_FICLONE = 0x40049409  # of linux/fs.h
+
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def reserve(fd: int, size: int) -> bool:
+    """Have the file system keep room for the first `size` bytes of `fd`; the file's length stays as it is.
+
+    Every process sees the room as taken (statvfs(2)), and it is given back when the file goes, also in a crash, or by
+    `os.ftruncate`. False where the file system can't; raises OSError, with an errno of `FULL` if there is no room.
+    """
+    if _fallocate(fd, _KEEP_SIZE, 0, size) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _UNSUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def clone(source: int, target: int) -> bool:
+    """Let `target` share the extents of `source` (FICLONE, on Btrfs and XFS); False where that can't be."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as e:
+        if e.errno in _UNSUPPORTED:
+            return False
+        raise
+    return True
+
+
+def free(path: Path) -> int:
+    """Bytes that may still be filled in the file system of `path`."""
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize
+
+
+class Taken(Exception):
+    """Somebody else holds a lock that the caller does not wait for."""
+
+
+@contextmanager
+def lock(directory: Path, wait: bool = True) -> Iterator[int]:
+    """Hold the lock of a directory; gives its descriptor. Raises `Taken` if it is held and `wait` is false.
+
+    It excludes other threads and other processes alike, because each call opens the directory anew (flock(2) locks
+    the open file, not the process), and it goes with the process that holds it.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _flock(fd, wait)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, wait: bool) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as e:
+        raise Taken from e
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds `path`, as mount(8) names it: `ext4`, `nfs4` …; `unknown` if not told.
+
+    By the deepest mount point above it in /proc/self/mountinfo (proc(5)): Btrfs shows other devices there than stat(2).
+    """
+    found, depth = "unknown", -1
+    real = path.resolve()
+    with open("/proc/self/mountinfo") as mounts:
+        for line in mounts:
+            left, _, right = line.partition(" - ")
+            place = Path(_unescaped(left.split()[4]))
+            if real.is_relative_to(place) and len(place.parts) >= depth:
+                found, depth = right.split()[0], len(place.parts)
+    return found
+
+
+def _unescaped(text: str) -> str:
+    r"""A path of mountinfo, where `\040` stands for a space."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def open_files() -> int:
+    """How many files a process of this user may have open, if it asks for all it can get."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a directory's names, durable. Raises OSError; an fsync that failed is never repeated."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Ballast:
+    """A file that takes up `size` bytes, so that deletion can go on when the disk is full: SQLite needs room for it."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+
+    def fill(self) -> None:
+        """Have the file if there is ample room for it; otherwise nothing happens, another time will come."""
+        if self.path.exists() or free(self.path.parent) < 3 * self.size:
+            return
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return
+        try:
+            os.posix_fallocate(fd, 0, self.size)
+        finally:
+            os.close(fd)
+
+    def spend(self) -> bool:
+        """Give the room to whoever needs it now; false if there is none left."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True

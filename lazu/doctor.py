@@ -1,0 +1,164 @@
+"""Is this host fit to run Lazu: what `flask doctor` looks at, and the cure of what it finds.
+
+It needs no store: a host that can't hold one is what it is asked about.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lazu import clock, config, disk, filetypes, models, stats
+from lazu.config import Settings
+from lazu.errors import CannotStart
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+
+#: Their SQLite can't share memory between processes, or their fsync and rename promise less than a disk's.
+NETWORK = frozenset("nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.sshfs fuse.rclone fuse.s3fs".split())
+#: Gone with the machine, or with the container.
+FLEETING = frozenset("tmpfs ramfs overlay".split())
+
+#: A file each for 1000 connections, SQLite's files, an upload or a blob and its shard.
+OPEN_FILES = 6 * 1000 + 64
+
+#: A clock before that is wrong: this program is younger (2025-01-01).
+EPOCH = 1735689600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: its `state` (`ok`, `warn`, `fail`), what was found, and the cure of what is not ok."""
+
+    check: str
+    state: str
+    found: str
+    cure: str = ""
+
+
+def examine(problem: CannotStart | None) -> Iterator[Finding]:
+    """Everything that was looked at; `problem` is why the store could not be opened, if it could not."""
+    yield _sqlite()
+    yield _libmagic()
+    yield _open_files()
+    yield _clock()
+    yield _cron()
+    try:
+        settings = config.load()
+    except CannotStart as e:
+        yield Finding("settings", FAIL, str(e), "correct the variable, in the environment or in .env")
+        return
+    yield Finding("settings", OK, "readable")
+    yield from _storage(settings)
+    if problem:
+        yield Finding("store", FAIL, str(problem), "see the lines above")
+    else:
+        yield Finding("store", OK, "opens")
+        yield _purge()
+        yield _dates()
+
+
+def _sqlite() -> Finding:
+    version = models.version()
+    name = ".".join(map(str, version))
+    if models.sound(version):
+        return Finding("sqlite", OK, name)
+    return Finding("sqlite", FAIL, f"{name} can lose commits (the WAL-reset bug)", "pip install pysqlite3")
+
+
+def _libmagic() -> Finding:
+    found = filetypes.identify(b"%PDF-1.7\n", "probe", filetypes.PURPOSES["user_data"])
+    if found == "application/pdf":
+        return Finding("libmagic", OK, "knows a PDF")
+    return Finding("libmagic", FAIL, f"takes a PDF for {found}", "install pylibmagic, which brings its own data")
+
+
+def _open_files() -> Finding:
+    limit = disk.open_files()
+    if limit == -1 or limit >= OPEN_FILES:
+        return Finding("open files", OK, "no limit" if limit == -1 else f"{limit:,} a process")
+    found = f"{limit:,} a process: fewer clients at once"
+    return Finding("open files", WARN, found, "ulimit -n 65536, or LimitNOFILE=65536 of systemd")
+
+
+def _clock() -> Finding:
+    now = clock.now()
+    if now < EPOCH:
+        return Finding("clock", FAIL, clock.shanghai(now), "set the clock, e.g. timedatectl set-ntp true")
+    return Finding("clock", OK, clock.shanghai(now))
+
+
+def _cron() -> Finding:
+    """When 04:30 in Shanghai is for a cron without CRON_TZ."""
+    now = clock.now()
+    purge = clock.local(clock.midnight(now) + 4 * 3600 + 30 * 60)
+    told = f"04:30 in Shanghai is {purge:%H:%M} in the zone of this host, {purge:%Z}"
+    if clock.has_summer_time(now):
+        cure = "take the hourly line of crontab.example, or the systemd timer"
+        return Finding("cron", WARN, f"{told}, until summer time changes", cure)
+    return Finding("cron", OK, f"{told}: '{purge.minute} {purge.hour} * * *'")
+
+
+def _storage(settings: Settings) -> Iterator[Finding]:
+    place = _existing(settings.storage_dir)
+    yield _file_system(place)
+    yield _device(settings.storage_dir)
+    free, floor = disk.free(place), settings.min_free_bytes
+    found = f"{free:,} bytes, uploads stop at {floor:,}"
+    if free < floor:
+        yield Finding("free space", FAIL, found, "docs/operations.md, A full disk")
+    elif free < 2 * floor:
+        yield Finding("free space", WARN, found, "make room soon")
+    else:
+        yield Finding("free space", OK, found)
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there."""
+    return path if path.exists() else _existing(path.parent)
+
+
+def _file_system(place: Path) -> Finding:
+    kind = disk.file_system(place)
+    cure = "set LAZU_STORAGE_DIR to a local disk with ext4, XFS or Btrfs"
+    if kind in NETWORK:
+        return Finding("file system", FAIL, f"{kind}: no WAL and no O_TMPFILE over a network", cure)
+    if kind in FLEETING:
+        return Finding("file system", WARN, f"{kind}: may be gone with the machine or the container", cure)
+    try:
+        os.close(os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as e:
+        found = f"{kind}, O_TMPFILE in {place}: {e.strerror}"
+        return Finding("file system", FAIL, found, f"{cure}, writable for this user")
+    return Finding("file system", OK, f"{kind}, has O_TMPFILE")
+
+
+def _device(storage: Path) -> Finding:
+    """A blob gets its name by a hard link from the folder of all shards: they must be of one file system."""
+    blobs = storage / "blobs"
+    if not blobs.exists():
+        return Finding("device", OK, "no blobs yet")
+    devices = {(blobs / name).stat().st_dev for name in ("", *os.listdir(blobs))}
+    if len(devices) > 1:
+        return Finding("device", FAIL, "the shards lie on several file systems", "move blobs/ to one, whole")
+    if storage.stat().st_dev not in devices:
+        found = "database and blobs lie on different file systems"
+        return Finding("device", WARN, found, "back up both; one is simpler")
+    return Finding("device", OK, "database and blobs lie on one file system")
+
+
+def _purge() -> Finding:
+    overdue, last = stats.totals().overdue, stats.last_purge()
+    told = f"last ran {clock.shanghai(last.finished_at)}" if last else "never ran"
+    if overdue:
+        return Finding("purge", WARN, f"{told}, {overdue:,} files overdue", "is the line of crontab.example installed?")
+    return Finding("purge", OK, told)
+
+
+def _dates() -> Finding:
+    """Ids and expiries come from the clock: one that was set back makes files that sort wrongly and live longer."""
+    newest, now = stats.newest(), clock.now()
+    if newest is not None and newest > now:
+        found = f"a file was made at {clock.shanghai(newest)}, in the future"
+        return Finding("history", WARN, found, "was the clock set back?")
+    return Finding("history", OK, "no file is from the future")

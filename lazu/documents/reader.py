@@ -1,0 +1,56 @@
+"""The reader process: one file on standard input, what was read on standard output, the reason as exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lazu.documents import cell, reasons
+
+
+def main(kind: str) -> None:
+    """Read standard input as `kind` says and leave: 0 when all was written, else one of `reasons`."""
+    try:
+        work(kind)
+    except reasons.Refused as refused:
+        leave(refused.reason)
+    except MemoryError:
+        leave(reasons.LARGE)
+    leave(0)
+
+
+def work(kind: str) -> None:
+    """Import what `kind` needs, and only that, before the limits hold: then no file can be opened any more."""
+    size = os.fstat(0).st_size
+    if kind == "plain":
+        from lazu.documents import plain  # a PDF doesn't wait for what text needs
+
+        cell.limit(size)
+        write(plain.decode(read(size)).encode())
+    else:
+        from lazu.documents import pdf  # text doesn't wait for PDFium
+
+        make = pdf.text if kind == "pdf" else pdf.picturer()
+        memory = pdf.mapped(size)
+        cell.limit(size)
+        cell.seal()
+        for piece in make(pdf.load(memory)):
+            write(piece)
+
+
+def read(size: int) -> bytes:
+    """Return all of standard input, from its beginning whatever its offset, which the server shares."""
+    return os.pread(0, size, 0)
+
+
+def write(piece: bytes) -> None:
+    """Write all of `piece` to standard output."""
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def leave(status: int) -> None:
+    """End at once: what PDFium holds need not be given back piece by piece."""
+    sys.stdout.flush()
+    os._exit(status)

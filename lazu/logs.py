@@ -1,0 +1,102 @@
+"""What Lazu writes down: how a line looks, and the audit log.
+
+An event is one line, of words or of JSON. No value can end a line or be taken for another one: what is not plain ASCII
+is escaped. A line never has a key, a file's name or content.
+"""
+
+import json
+import logging
+import os
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from lazu import clock
+
+Facts = dict[str, str | int | float | None]
+
+#: The id of the request that this thread serves, None outside of requests: what its lines are found by.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+#: These say what they are without their name.
+_BARE = {"time", "level", "event", "method", "route", "status", "message"}
+_PLAIN = re.compile(r"[!-~]+")
+
+_audit = logging.getLogger("lazu.audit")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How lines look: JSON or words; the zone of their times, `utc` or `shanghai`."""
+
+    as_json: bool
+    zone: str
+
+    def line(self, facts: Facts) -> str:
+        """One line, without its end: the time, then `facts` in their order; those that are None are left out."""
+        told = {"time": clock.iso(clock.now(), self.zone), **{k: v for k, v in facts.items() if v is not None}}
+        if self.as_json:
+            return json.dumps(told)
+        return " ".join(plain(value) if name in _BARE else f"{name}={plain(value)}" for name, value in told.items())
+
+
+def plain(value: object) -> str:
+    """`value` as one word of printable ASCII: anything else, spaces too, becomes a JSON string."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) and text[0] != '"' else json.dumps(text)
+
+
+class Formatter(logging.Formatter):
+    """Lines of logging records: level, message, the request's id, and the trace as part of the line or indented."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self._lines = style
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        facts: Facts = {"level": record.levelname.lower(), "message": record.getMessage(), "request": request_id.get()}
+        trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else None
+        if self._lines.as_json:
+            return self._lines.line({**facts, "trace": trace})
+        # Indented, a trace whose last line has what a client sent can't be taken for lines of ours.
+        indented = "".join(f"\n  | {plain_line(line)}" for line in (trace or "").splitlines())
+        return self._lines.line(facts) + indented
+
+
+def plain_line(text: str) -> str:
+    """`text` with everything but printable ASCII escaped."""
+    return text if text.isascii() and text.isprintable() else json.dumps(text)
+
+
+class _Append(logging.Handler):
+    """Lines at the end of a file that is opened for each: rotating it needs no signal, and commands write it too."""
+
+    def __init__(self, path: Path, style: Style) -> None:
+        super().__init__()
+        self._path, self._style = path, style
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the record's facts; a line that can't be written goes to standard error, and fails nobody."""
+        facts: Facts = {"event": record.msg, **record.__dict__["facts"], "request": request_id.get()}
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(fd, f"{self._style.line(facts)}\n".encode())
+            finally:
+                os.close(fd)
+        except OSError:
+            self.handleError(record)
+
+
+def keep_audit(path: Path, style: Style) -> None:
+    """From now on what this process does to files and keys is written to `path`."""
+    _audit.handlers = [_Append(path, style)]
+    _audit.setLevel(logging.INFO)
+    _audit.propagate = False
+
+
+def audit(event: str, **facts: str | int | None) -> None:
+    """Write down that `event` happened: after it is durable, and whatever becomes of the line, nobody fails for it."""
+    _audit.info(event, extra={"facts": facts})

@@ -1,0 +1,110 @@
+"""The door to Prometheus: what is counted, summed over all workers, and how it is shown.
+
+Each worker counts in a file of its own in PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets before anything here is
+imported; a scrape sums the files. Without it (a `flask` command, a test) one process counts in memory.
+No label has a value that a client chose: neither names nor ids can be read here, nor can anybody fill the memory.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+#: Seconds: metadata takes milliseconds, an upload of 512 MB minutes.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
+
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+
+_memory = CollectorRegistry()
+
+_requests = Counter("lazu_requests", "Requests answered.", ["method", "route", "status"], registry=_memory)
+_seconds = Histogram(
+    "lazu_request_seconds", "Seconds from a request's header to the end of its answer.", ["method", "route"],
+    buckets=BUCKETS, registry=_memory,
+)  # fmt: skip
+_received = Counter("lazu_received_bytes", "Bytes that clients sent, headers included.", registry=_memory)
+_sent = Counter("lazu_sent_bytes", "Bytes of bodies sent to clients, without what nginx sent.", registry=_memory)
+_uploading = Gauge("lazu_uploads_in_flight", "Uploads being received.", registry=_memory, multiprocess_mode="livesum")
+_fsyncs = Counter("lazu_fsync_failures", "Calls of fsync that failed, since the start.", registry=_memory)
+_upstream = Counter("lazu_upstream_calls", "Calls of the upstream.", ["outcome"], registry=_memory)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answered request: `seconds` it took, bytes of the whole request and of the answer's body."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    received: int
+    sent: int
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value that is asked for at each scrape: its name, what it means, its value."""
+
+    name: str
+    meaning: str
+    value: float
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What a Prometheus registry asks of a collector."""
+        yield GaugeMetricFamily(self.name, self.meaning, self.value)
+
+
+def answered(answer: Answered) -> None:
+    """Count a request."""
+    method = answer.method if answer.method in METHODS else "other"
+    _requests.labels(method, answer.route, str(answer.status)).inc()
+    _seconds.labels(method, answer.route).observe(answer.seconds)
+    _received.inc(answer.received)
+    _sent.inc(answer.sent)
+
+
+def uploading(change: int) -> None:
+    """An upload began (1) or ended (-1)."""
+    _uploading.inc(change)
+
+
+def fsync_failed() -> None:
+    """Count a failed fsync."""
+    _fsyncs.inc()
+
+
+def upstream_called(outcome: str) -> None:
+    """Count a call of the upstream, whose `outcome` is one of a few fixed words."""
+    _upstream.labels(outcome).inc()
+
+
+def render(figures: list[Figure]) -> bytes:
+    """Everything counted, and `figures`, in Prometheus' text format (`CONTENT_TYPE`)."""
+    registry = CollectorRegistry()
+    for figure in figures:
+        registry.register(figure)
+    return generate_latest(_counted()) + generate_latest(registry)
+
+
+def forget(pid: int) -> None:
+    """What is in flight in a worker that died is in flight no more; what it counted stays."""
+    if shared(os.environ):
+        mark_process_dead(pid)
+
+
+def shared(environ: Mapping[str, str]) -> bool:
+    """Whether several processes count together."""
+    return "PROMETHEUS_MULTIPROC_DIR" in environ
+
+
+def _counted() -> CollectorRegistry:
+    if not shared(os.environ):
+        return _memory
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry

@@ -1,0 +1,28 @@
+"""Is it alive, is it ready, how is it doing: for the machines that watch. No key, no names, no ids."""
+
+from flask import Blueprint, Response
+
+from lazu import metrics, stats
+from lazu.routes.context import store
+from lazu.store import require_ready
+
+bp = Blueprint("health", __name__)
+
+
+@bp.get("/healthz")
+def alive() -> dict[str, str]:
+    """Whether this process answers; asks nothing of disk or database."""
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+def ready() -> dict[str, str]:
+    """Whether uploads can be stored now."""
+    require_ready(store())
+    return {"status": "ready"}
+
+
+@bp.get("/metrics")
+def show_metrics() -> Response:
+    """Prometheus' text format, all workers summed."""
+    return Response(metrics.render(stats.figures(store().files.blobs)), content_type=metrics.CONTENT_TYPE)

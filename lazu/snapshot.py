@@ -1,0 +1,76 @@
+"""A copy of the rows in a database of its own, and the way back: the part of a backup that is SQLite's."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lazu import disk, models
+from lazu.errors import CannotStart
+from lazu.models import File, Key, database
+
+
+def take(path: Path) -> None:
+    """Write all rows, as of now, to a new database at `path`, durably; nobody waits meanwhile.
+
+    It is VACUUM INTO, and so one file without a log beside it; only its owner may read it, as it has hashes of keys.
+    """
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    database.execute_sql("VACUUM INTO ?", (str(path),))
+    disk.sync(path)
+
+
+def wanted(path: Path) -> list[tuple[str, int]]:
+    """The hash and size of every blob that the snapshot at `path` refers to, by hash."""
+    with _opened(path) as copy:
+        return list(copy.execute_sql("SELECT DISTINCT sha256, bytes FROM file ORDER BY sha256"))
+
+
+def forget(path: Path, hashes: Iterable[str]) -> None:
+    """Delete from the snapshot at `path` the files with these hashes, durably."""
+    with _opened(path) as copy, copy.atomic():
+        for sha256 in hashes:
+            copy.execute_sql("DELETE FROM file WHERE sha256 = ?", (sha256,))
+    disk.sync(path)
+
+
+def empty() -> bool:
+    """Whether the open store has neither files nor keys that somebody was given; bytes without a row don't count."""
+    given = Key.secret_sha256.is_null(False)
+    return not File.select().exists() and not Key.select().where(given).exists()
+
+
+def absorb(path: Path) -> None:
+    """Take all rows of the snapshot at `path` into the open, empty store, in one transaction.
+
+    The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
+    """
+    with _opened(path) as copy:
+        if not 0 < copy.user_version <= len(models.STEPS):
+            raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
+    database.execute_sql("ATTACH ? AS copy", (str(path),))
+    try:
+        with database.atomic():
+            database.execute_sql("PRAGMA defer_foreign_keys = ON")
+            for table in database.get_tables():
+                if not table.startswith("sqlite_"):
+                    _absorb_table(table)
+    finally:
+        database.execute_sql("DETACH copy")
+
+
+def _absorb_table(table: str) -> None:
+    """Columns that one side does not know are left to their defaults."""
+    there = {name for (name,) in database.execute_sql("SELECT name FROM pragma_table_info(?, 'copy')", (table,))}
+    columns = ", ".join(column.name for column in database.get_columns(table) if column.name in there)
+    if columns:
+        database.execute_sql(f"DELETE FROM main.{table}")  # noqa: S608 - names of our own tables and columns
+        database.execute_sql(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM copy.{table}")  # noqa: S608
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[models.Database]:
+    copy = models.Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
+    with copy.connection_context():
+        yield copy
