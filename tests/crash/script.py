@@ -46,6 +46,8 @@ STORIES = [
     Script("+a +b ~a", "fsck_--repair"),
     Script("+a +b +a %a", "fsck_--rehash_--repair"),
 ]
+#: Those in which opening the store counts too: the first start, and a later one.
+OPENINGS = STORIES[:2]
 WORDS = ("+a", "+b", "+c", "+a", "-a", "-b", "-c", "-a", "purge")
 
 

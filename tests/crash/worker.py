@@ -184,8 +184,7 @@ class Runner:
     def count(self, story: script.Script, ledger: script.Ledger) -> list[list[str]]:
         """The boundaries of the story's victim: the call, and the end of the path it was made on."""
         def act(tell: Tell, _: Callable[[], None]) -> None:
-            self.shim.arm(str(self.folder), 0, COUNT)
-            self.victim(story, ledger, tell)
+            self.victim(story, ledger, tell, (0, COUNT))
             tell("calls", self.shim.disarm())
 
         self.restore()
@@ -195,8 +194,15 @@ class Runner:
             peer.kill()
         return calls
 
-    def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell) -> None:
-        script.perform(store.Store(self.folder, bool(ledger.expired)), story.victim, tell)
+    def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell, place: tuple[int, int]) -> None:
+        """Do what the victim does, with a crash at `place`: from the opening of the store in some stories."""
+        opening = story in script.OPENINGS
+        if opening:
+            self.shim.arm(str(self.folder), *place)
+        lazu = store.Store(self.folder, bool(ledger.expired))
+        if not opening:
+            self.shim.arm(str(self.folder), *place)
+        script.perform(lazu, story.victim, tell)
 
     def restore(self) -> None:
         """Make `store` what `kept` is."""
@@ -212,8 +218,7 @@ class Runner:
         peer = self.begin_peer(story, ledger) if story.peer else None
 
         def act(tell: Tell, _: Callable[[], None]) -> None:
-            self.shim.arm(str(self.folder), *place)
-            self.victim(story, base, tell)
+            self.victim(story, base, tell, place)
 
         found = self.meet(Process(act), peer, ledger)
         if self.power:
