@@ -1,19 +1,29 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
+import atexit
 import os
 import shutil
 import tempfile
 
-from lazu.config import load
+
+def _keep_counters():
+    """Make the directory in which the workers count for /metrics; it leaves with this process.
+
+    Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
+    """
+    made = tempfile.mkdtemp(prefix="lazu-counters-", dir=os.environ.get("RUNTIME_DIRECTORY"))
+    master = os.getpid()
+    atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
+
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _keep_counters()
+
+from lazu import metrics  # noqa: E402  only now
+from lazu.config import load  # noqa: E402
 
 settings = load()
-
-# Where the workers count for /metrics: made before anything of Prometheus is imported, kept when HUP reads this again.
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lazu-", dir=os.environ.get("RUNTIME_DIRECTORY"))
-    os.environ["LAZU_COUNTERS"] = os.environ["PROMETHEUS_MULTIPROC_DIR"]  # ours: removed at the end
-
-from lazu import metrics  # noqa: E402  see above
 
 bind = settings.bind
 workers = settings.workers
@@ -35,12 +45,11 @@ accesslog = "-"
 logger_class = "lazu.accesslog.Logger"
 
 
-def child_exit(_, worker):
+def pre_fork(_server, _worker):
+    """A worker is about to start; what cleans /tmp may have taken the directory of an idle server."""
+    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
+
+
+def child_exit(_server, worker):
     """A worker has ended, however."""
     metrics.forget(worker.pid)
-
-
-def on_exit(_):
-    """The master ends."""
-    if "LAZU_COUNTERS" in os.environ:
-        shutil.rmtree(os.environ["LAZU_COUNTERS"], ignore_errors=True)

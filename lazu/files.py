@@ -151,7 +151,7 @@ class Files:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
 
         Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
-        goes: see `models.touch`.
+        goes: see `models.write_over`.
         """
         with self.blobs.lock(sha256) as shard:
             return self._reap(sha256, shard)
@@ -161,7 +161,7 @@ class Files:
             # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
             if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
                 return 0
-            models.touch()
+            models.write_over()
         return self.blobs.unlink(sha256, shard)
 
     @contextmanager

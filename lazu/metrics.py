@@ -105,6 +105,7 @@ def shared(environ: Mapping[str, str]) -> bool:
 def _counted() -> CollectorRegistry:
     if not shared(os.environ):
         return _memory
+    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
     return registry

@@ -218,7 +218,7 @@ def full(error: Exception) -> bool:
 def settle() -> None:
     """A small write, durable when this returns: it takes the place of any commit in doubt."""
     with database.atomic():
-        touch()
+        write_over()
 
 
 def _settle(error: peewee.OperationalError) -> None:
@@ -228,7 +228,7 @@ def _settle(error: peewee.OperationalError) -> None:
         raise Doubt(str(e)) from error
 
 
-def touch() -> None:
+def write_over() -> None:
     """Write, within the transaction that is open, a page that changes nothing.
 
     A process that dies in its COMMIT may leave its frames whole in the write-ahead log. Nobody sees them, yet recovery

@@ -15,7 +15,7 @@ ROWS = {
     "store": 4, "purge": 4, "fsck": 4, "stats": 4,
     "files": 3,
     "uploads": 2, "keys": 2, "snapshot": 2,
-    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1,
+    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1, "documents": 1,
     "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0,
 }  # fmt: skip
 
@@ -30,20 +30,23 @@ DOORS = {
     "pysqlite3": set(),
     "magic": {"filetypes"},
     "multipart": {"multipart"},
-    "time": {"clock", "purge", "fsck", "worker"},
+    "time": {"clock", "purge", "fsck", "worker", "documents"},
     "datetime": {"clock"},
     "dotenv": {"config"},
     "secrets": {"ids", "keys"},
     "random": set(),
     "fcntl": {"disk"},
-    "ctypes": {"disk"},
+    "ctypes": {"disk", "documents"},
     "tempfile": set(),
     "shutil": set(),
     "socket": {"worker"},
-    "subprocess": set(),
+    "subprocess": {"documents"},
+    "pypdfium2_raw": {"documents"},
+    "PIL": {"documents"},
+    "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
-    "resource": {"disk"},
-    "threading": {"keys"},
+    "resource": {"disk", "documents"},
+    "threading": {"keys", "documents"},
 }
 
 

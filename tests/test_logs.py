@@ -1,0 +1,219 @@
+"""Logs: one line a request, one for each deed, nothing secret and nothing that a client could forge."""
+
+import json
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+from datetime import datetime
+
+import pytest
+
+from server import PROJECT, opened
+from wire import PURPOSE, part, request, stored, upload
+
+
+def lines(server):
+    """What the server wrote about requests."""
+    return [line for line in server.log.read_text().splitlines() if " seconds=" in line or '"seconds"' in line]
+
+
+def line_of(server, answer):
+    """The line of a request; it is written when the answer has left."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for line in lines(server):
+            if answer.headers["x-request-id"] in line:
+                return line
+        time.sleep(0.01)
+    raise AssertionError(server.log.read_text())
+
+
+def audit(server):
+    """The audit log, each line as its facts, without the time."""
+    path = server.storage / "audit.log"
+    rows = [line.split(" ") for line in path.read_text().splitlines()] if path.exists() else []
+    return [(event, dict(fact.split("=", 1) for fact in facts)) for _, event, *facts in rows]
+
+
+def test_a_request_is_one_line_with_what_it_was_and_cost(serve):
+    server = serve()
+    key = server.new_key("alice")
+    answer = upload(server, key, PURPOSE, part("file", b"hello", "a.txt"))
+    request(server, "GET", f"/v1/files/{answer.json['id']}/content", key)
+    server.stop()
+    posted, got = lines(server)
+    pattern = r"2\S+\+08:00 POST /v1/files 200 key=alice in=\d+ out=%d seconds=0\.\d+ request=%s"
+    assert re.fullmatch(pattern % (len(answer.body), answer.headers["x-request-id"]), posted)
+    assert " GET /v1/files/<file_id>/content 200 key=alice " in got
+    assert " out=5 " in got
+
+
+def test_lines_are_json_in_utc_when_asked_for(serve):
+    server = serve(LAZU_LOG_FORMAT="json", LAZU_LOG_TIMEZONE="utc")
+    answer = request(server, "GET", "/v1/files")
+    server.stop()
+    [line] = map(json.loads, lines(server))
+    assert datetime.fromisoformat(line.pop("time")).utcoffset().total_seconds() == 0
+    assert (line.pop("seconds"), line.pop("in")) > (0, 0)
+    assert line == {
+        "method": "GET", "route": "/v1/files", "status": 401, "key": "-", "out": len(answer.body),
+        "request": answer.headers["x-request-id"],
+    }  # fmt: skip
+    assert all(json.loads(each)["message"] for each in server.log.read_text().splitlines() if '"level"' in each)
+
+
+@pytest.mark.parametrize(("sent", "out"), [({}, 2_000_000), ({"Range": "bytes=10-19"}, 10), ({"If-None-Match": "*"}, 0)])
+def test_bytes_of_a_download_are_counted_though_they_pass_no_python(server, sent, out):
+    key = server.new_key()
+    file = stored(server, key, b"q" * 2_000_000, "q.txt")
+    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key, headers=sent)
+    assert f" out={out} " in line_of(server, answer)
+
+
+def test_a_download_that_breaks_off_counts_what_went(serve):
+    server = serve(LAZU_WORKERS="1")
+    key = server.new_key()
+    file = stored(server, key, b"q" * 50_000_000, "q.txt")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(f"GET /v1/files/{file['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        assert client.recv(1000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    server.stop()
+    [line] = [line for line in lines(server) if "/content" in line]
+    assert 0 < int(re.search(r" out=(\d+) ", line)[1]) < 50_000_000
+
+
+EVIL = "x\r\n2026-01-01T00:00:00+08:00 GET /forged 200 \x1b[31m\u202e"
+
+
+def test_nothing_a_client_sends_can_forge_a_line(serve):
+    server = serve()
+    key = server.new_key()
+    stored(server, key, b"hello", "a\u202e forged=1.txt")
+    raw = EVIL.encode("utf-8")
+    for text in (
+        b"GET /" + raw + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%0d%0aforged%1b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Evil: " + raw + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: \x1b[31mforged\r\nConnection: close\r\n\r\n",
+        b"FORGED\x1b / HTTP/1.1\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+            client.sendall(text)
+            client.recv(1000)
+    server.stop()
+    for path in (server.log, server.storage / "audit.log"):
+        text = path.read_text()
+        assert text.isascii()
+        assert "\x1b" not in text
+        assert "forged" not in text.lower()
+    for line in server.log.read_text().splitlines():
+        assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00 (info|warning|error|critical|GET|POST|FORGED) ", line), line
+
+
+def test_no_key_gets_into_a_log_not_even_a_malformed_one(serve):
+    server = serve()
+    key = server.new_key()
+    stored(server, key)
+    request(server, "GET", f"/v1/files?key={key}")
+    request(server, "GET", f"/v1/{key}", key)
+    for header in (b"Authorization: Bearer %s\x00", b"Authorization : Bearer %s", b"\x01: %s", b" %s"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + header % key.encode() + b"\r\n\r\n")
+            client.recv(1000)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"%s /%s NONSENSE\r\n\r\n" % (key.encode(), key.encode()))
+        client.recv(1000)
+    server.stop()
+    for path in (server.log, server.storage / "audit.log"):
+        assert key not in path.read_text()
+        assert key[8:20] not in path.read_text()
+
+
+def test_a_bug_stands_in_the_log_under_its_request(serve):
+    server = serve()
+    key = server.new_key()
+    file = stored(server, key)
+    [blob] = server.blobs()
+    content = blob.read_bytes()
+    blob.unlink()
+    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    blob.write_bytes(content)
+    assert answer.error == (500, "internal_error", None)
+    [told] = [line for line in server.log.read_text().splitlines() if " error " in line]
+    assert answer.headers["x-request-id"] in told
+    assert "\n  | FileNotFoundError" in server.log.read_text()
+
+
+def test_every_deed_is_in_the_audit_log_whoever_did_it(serve):
+    server = serve()
+    key = server.flask("keys", "create", "alice").stdout.strip()
+    first = upload(server, key, PURPOSE, part("file", b"one", "one.txt"))
+    second, third = stored(server, key, b"two"), stored(server, key, b"three")
+    gone = request(server, "DELETE", f"/v1/files/{second['id']}", key)
+    expire(server, third["id"])
+    server.flask("purge")
+    server.flask("keys", "rotate", "alice")
+    server.flask("keys", "quota", "alice", "5")
+    server.flask("keys", "revoke", "alice", "--delete-files")
+    told = audit(server)
+    assert [event for event, _ in told] == [
+        "key-created", "upload", "upload", "upload", "delete", "expiry", "key-rotated", "key-quota", "key-revoked", "delete",
+    ]  # fmt: skip
+    assert {facts["key"] for _, facts in told} == {"alice"}
+    assert told[1][1] == {"key": "alice", "file": first.json["id"], "bytes": "3", "request": first.headers["x-request-id"]}
+    assert told[4][1] == {"key": "alice", "file": second["id"], "request": gone.headers["x-request-id"]}
+    assert told[5][1] == {"key": "alice", "file": third["id"]}
+    assert told[9][1] == {"key": "alice", "file": first.json["id"]}
+    assert stat.S_IMODE((server.storage / "audit.log").stat().st_mode) == 0o600
+
+
+def expire(server, file_id):
+    from lazu.models import File
+
+    with opened(server.storage):
+        File.update(expires_at=1).where(File.id == file_id).execute()
+
+
+def test_what_was_refused_is_no_deed(serve):
+    server = serve(LAZU_KEY_QUOTA_BYTES="3")
+    key = server.new_key("alice")
+    upload(server, key, PURPOSE, part("file", b"four", "a.txt"))
+    upload(server, "wrong", PURPOSE, part("file", b"one", "a.txt"))
+    request(server, "DELETE", "/v1/files/file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX", key)
+    assert [event for event, _ in audit(server)] == ["key-created"]
+
+
+def test_a_rotated_audit_log_goes_on_without_a_signal(serve):
+    server = serve()
+    key = server.new_key()
+    stored(server, key)
+    (server.storage / "audit.log").rename(server.storage / "audit.log.1")
+    stored(server, key, b"more")
+    assert [event for event, _ in audit(server)] == ["upload"]
+
+
+def test_a_line_that_can_not_be_written_fails_nobody(serve, tmp_path):
+    server = serve(LAZU_AUDIT_LOG=str(tmp_path / "nowhere/audit.log"))
+    key = server.flask("keys", "create", "alice").stdout.strip()
+    file = stored(server, key)
+    assert request(server, "DELETE", f"/v1/files/{file['id']}", key).status == 200
+
+
+def test_a_trace_can_not_pass_for_lines(tmp_path):
+    """Whatever an exception says: each of its lines is marked as belonging to the one before."""
+    script = (
+        "import logging, sys; from lazu import logs\n"
+        "handler = logging.StreamHandler(sys.stdout); handler.setFormatter(logs.Formatter(logs.Style(False, 'utc')))\n"
+        "log = logging.getLogger('x'); log.addHandler(handler)\n"
+        "try: raise ValueError('a\\n2026 GET /forged 200\\r\\x1b\\u2028b')\n"
+        "except ValueError: log.exception('said\\nforged %s', '\\n')\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    first, *trace = told.stdout.split("\n")[:-1]
+    assert first.endswith(r'error "said\nforged \n"')
+    assert all(line.startswith("  | ") for line in trace)
+    assert told.stdout.replace("\n", "").isprintable()

@@ -1,0 +1,181 @@
+"""What machines that watch can ask: health, readiness, Prometheus."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from server import PROJECT, opened
+from wire import BOUNDARY, PURPOSE, form, part, request, stored
+
+
+def samples(server):
+    """Every value of /metrics, by name and labels."""
+    answer = request(server, "GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.body.decode())
+    return {(each.name, *sorted(each.labels.items())): each.value for family in families for each in family.samples}
+
+
+def count(server, **labels):
+    return samples(server).get(("lazu_requests_total", *sorted(labels.items())), 0)
+
+
+def test_health_needs_no_key(server):
+    assert request(server, "GET", "/healthz").json == {"status": "ok"}
+    assert request(server, "GET", "/readyz").json == {"status": "ready"}
+    assert request(server, "HEAD", "/healthz").status == 200
+    assert request(server, "POST", "/healthz").error == (405, "method_not_allowed", None)
+
+
+def test_not_ready_below_the_floor_but_alive(serve):
+    server = serve(LAZU_MIN_FREE_BYTES=str(2**60))
+    assert request(server, "GET", "/readyz").error == (503, "overloaded", None)
+    assert request(server, "GET", "/healthz").status == 200
+
+
+def test_not_ready_after_a_disk_error_until_fsck(serve):
+    server = serve()
+    with opened(server.storage) as store:
+        store.files.blobs.fail("a test")
+    answer = request(server, "GET", "/readyz")
+    assert answer.error == (503, "overloaded", None)
+    assert "flask fsck" in answer.json["error"]["message"]
+    server.flask("fsck")
+    assert request(server, "GET", "/readyz").status == 200
+
+
+def test_requests_of_all_workers_are_summed(serve):
+    server = serve(LAZU_WORKERS="3")
+    for _ in range(40):
+        request(server, "GET", "/v1/files")
+    assert count(server, method="GET", route="/v1/files", status="401") == 40
+
+
+def test_what_a_dead_worker_counted_stays_and_its_uploads_do_not(serve):
+    import socket
+
+    server = serve(LAZU_WORKERS="1")
+    key = server.new_key()
+    stored(server, key)
+    body = form(PURPOSE, part("file", b"x" * 100_000, "x.txt"))
+    head = (
+        f"POST /v1/files HTTP/1.1\r\nHost: lazu\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head.encode() + body[:50_000])
+        wait(lambda: samples(server)[("lazu_uploads_in_flight",)] == 1)
+        os.kill(server.pids()[1], signal.SIGKILL)
+    wait(lambda: alive(server) and samples(server).get(("lazu_uploads_in_flight",), 0) == 0)
+    assert count(server, method="POST", route="/v1/files", status="200") == 1
+
+
+def alive(server):
+    try:
+        return request(server, "GET", "/healthz").status == 200
+    except OSError:
+        return False
+
+
+def wait(happened):
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_reload_goes_on_counting(serve):
+    server = serve(LAZU_WORKERS="1")
+    stored(server, server.new_key())
+    before = server.pids()[1:]
+    server.process.send_signal(signal.SIGHUP)
+    wait(lambda: server.pids()[1:] and not set(before) & set(server.pids()))
+    assert count(server, method="POST", route="/v1/files", status="200") == 1
+
+
+def test_the_counters_leave_with_the_server(serve, tmp_path):
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path))
+    assert list(tmp_path.glob("lazu-counters-*/*.db"))
+    server.stop()
+    assert not list(tmp_path.glob("lazu-counters-*"))
+
+
+def test_counting_goes_on_when_something_cleaned_the_directory(serve, tmp_path):
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path), LAZU_WORKERS="1")
+    [counters] = tmp_path.glob("lazu-counters-*")
+    shutil.rmtree(counters)
+    assert request(server, "GET", "/metrics").status == 200
+    shutil.rmtree(counters)
+    os.kill(server.pids()[1], signal.SIGKILL)
+    wait(lambda: alive(server))
+    assert count(server, method="GET", route="/healthz", status="200") >= 1
+
+
+def test_bytes_in_and_out_are_those_of_the_wire(serve):
+    server = serve()
+    key = server.new_key()
+    file = stored(server, key, b"z" * 3_000_000, "z.txt")
+    sent = samples(server)[("lazu_sent_bytes_total",)]
+    request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    request(server, "GET", f"/v1/files/{file['id']}/content", key, headers={"Range": "bytes=0-999"})
+    request(server, "HEAD", f"/v1/files/{file['id']}/content", key)
+    after = samples(server)
+    own = len(request(server, "GET", "/metrics").body)
+    assert 3_001_000 <= after[("lazu_sent_bytes_total",)] - sent <= 3_001_000 + 2 * own
+    assert 3_000_000 < after[("lazu_received_bytes_total",)] < 3_010_000
+
+
+def test_the_store_is_told(serve):
+    server = serve()
+    assert samples(server)[("lazu_last_purge_timestamp_seconds",)] == 0
+    key = server.new_key()
+    for name in ("a.txt", "b.txt"):
+        stored(server, key, b"same bytes", name)
+    server.flask("purge")
+    told = samples(server)
+    figures = {name: told[(f"lazu_{name}",)] for name in ("files", "file_bytes", "blobs", "blob_bytes", "saved_bytes", "overdue_files")}
+    assert figures == {"files": 2, "file_bytes": 20, "blobs": 1, "blob_bytes": 10, "saved_bytes": 10, "overdue_files": 0}
+    assert time.time() - told[("lazu_last_purge_timestamp_seconds",)] < 60
+    assert told[("lazu_free_bytes",)] > told[("lazu_min_free_bytes",)] == 0
+
+
+def test_nothing_that_a_client_chose_can_be_read(server):
+    key = server.new_key("secret-name")
+    file = stored(server, key, b"hello", "secret-file.txt")
+    request(server, "GET", f"/v1/files/{file['id']}", key)
+    request(server, "GET", "/v1/secret-path?secret-query", key)
+    request(server, "SECRETMETHOD", "/v1/files", key)
+    told = request(server, "GET", "/metrics").body.decode().lower()
+    assert "secret" not in told
+    assert file["id"].lower() not in told
+    assert count(server, method="other", route="-", status="405") == 1
+
+
+def test_rules_and_dashboard_ask_for_what_is_there(server):
+    stored(server, server.new_key())
+    told = request(server, "GET", "/metrics").body.decode()
+    known = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE)) | set(re.findall(r"^(\w+)[ {]", told, re.MULTILINE))
+    known.add("lazu_upstream_calls_total")  # appears with the first call
+    rules, dashboard = (Path(PROJECT / "deploy" / name).read_text() for name in ("alerts.yml", "grafana.json"))
+    for panel in json.loads(dashboard)["panels"]:
+        assert panel["targets"]
+        assert set(re.findall(r"lazu_\w+", json.dumps(panel["targets"]))) <= known
+    assert set(re.findall(r"lazu_\w+", rules)) <= known
+
+
+def test_alert_rules_are_valid(tmp_path):
+    promtool = shutil.which("promtool")
+    rules = PROJECT / "deploy/alerts.yml"
+    if promtool:
+        subprocess.run([promtool, "check", "rules", rules], check=True, capture_output=True)
+        subprocess.run([promtool, "test", "rules", PROJECT / "tests/alerts.yml"], check=True, capture_output=True)
+    else:
+        alerts = re.findall(r"^ +- alert: (\w+)\n +expr: .+", rules.read_text(), re.MULTILINE)
+        assert len(alerts) == rules.read_text().count("- alert:") > 3

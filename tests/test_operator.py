@@ -1,0 +1,202 @@
+"""What an operator asks: keys and their last use, stats, doctor, help; on a terminal and in a pipe."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from freezegun import freeze_time
+from pysqlite3 import dbapi2 as sqlite
+
+from lazu import models, stats
+from lazu.models import File
+from server import PROJECT, Server, opened
+from wire import request, stored
+
+
+def keys(server):
+    return {key["name"]: key for key in json.loads(server.flask("keys", "list", "--json").stdout)}
+
+
+def until(happened):
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_list_shows_what_each_key_has_and_may(serve):
+    server = serve(LAZU_KEY_QUOTA_BYTES=str(2**30))
+    alice = server.flask("keys", "create", "alice").stdout.strip()
+    server.flask("keys", "create", "bob", "--quota", "500MB")
+    server.flask("keys", "revoke", "bob")
+    for content in (b"one", b"two"):
+        stored(server, alice, content)
+    until(lambda: keys(server)["alice"]["last_used_on"])
+    told = keys(server)
+    assert (told["alice"]["files"], told["alice"]["bytes"], told["alice"]["quota_bytes"]) == (2, 6, 2**30)
+    assert (told["bob"]["last_used_on"], told["bob"]["quota_bytes"]) == (None, 500 * 2**20)
+    assert told["bob"]["revoked_at"] >= told["bob"]["created_at"]
+    head, *rows = server.flask("keys", "list").stdout.splitlines()
+    assert [row.split()[0] for row in rows] == ["alice", "bob"]
+    assert [row.split()[1] for row in rows] == ["active", "revoked"]
+    assert all(row.index("20") == head.index("MADE") for row in rows)
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_the_last_use_is_written_once_a_day(app, monkeypatch):
+    """To the day of Shanghai, which begins at 16:00 UTC."""
+    written = []
+    monkeypatch.setattr("lazu.keys._write_use", lambda _, now: written.append(now))
+    authenticate = app.extensions["lazu"].keys.authenticate
+    with models.database, freeze_time("2026-05-24 12:00:00") as clock:
+        for _ in range(3):
+            authenticate("Bearer test-key")
+        until(lambda: len(written) == 1)
+        clock.move_to("2026-05-24 15:59:59")
+        authenticate("Bearer test-key")
+        clock.move_to("2026-05-24 16:00:00")
+        authenticate("Bearer test-key")
+        until(lambda: len(written) == 2)
+    assert written == [1779624000, 1779638400]
+
+
+def test_a_database_that_is_busy_neither_fails_nor_slows_a_request(serve):
+    """Somebody else holds the write lock: the use is written later, the request does not wait."""
+    server = serve(LAZU_WORKERS="1")
+    key = server.new_key("alice")
+    with closing(sqlite.connect(str(server.storage / "lazu.sqlite3"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert request(server, "GET", "/v1/files", key).status == 200
+        assert time.monotonic() - began < 2
+        used = "SELECT last_used_at FROM key WHERE name = 'alice'"
+        assert other.execute(used).fetchone() == (None,)
+        other.execute("ROLLBACK")
+        until(lambda: other.execute(used).fetchone() != (None,))
+
+
+def test_stats_say_what_is_stored_and_saved(serve):
+    server = serve()
+    alice, bob = server.new_key("alice"), server.new_key("bob")
+    for key, content in ((alice, b"same bytes"), (bob, b"same bytes"), (bob, b"other")):
+        stored(server, key, content)
+    late = stored(server, bob, b"late")
+    with opened(server.storage):
+        File.update(expires_at=int(time.time()) - stats.LATE_SECONDS - 1).where(File.id == late["id"]).execute()
+    told = json.loads(server.flask("stats", "--json").stdout)
+    assert {name: told[name] for name in ("files", "bytes", "expired", "overdue", "blobs", "blob_bytes", "saved_bytes")} == {
+        "files": 3, "bytes": 25, "expired": 1, "overdue": 1, "blobs": 3, "blob_bytes": 19, "saved_bytes": 10,
+    }  # fmt: skip
+    assert told["keys"] == [{"name": "alice", "files": 1, "bytes": 10}, {"name": "bob", "files": 2, "bytes": 15}]
+    assert told["last_purge"] is None
+    assert (len(told["days"]), sum(day["files"] for day in told["days"]), told["days"][-1]["bytes"]) == (30, 3, 25)
+    server.flask("purge")
+    after = json.loads(server.flask("stats", "--json").stdout)
+    assert (after["expired"], after["blobs"], after["last_purge"]["files"]) == (0, 2, 1)
+
+
+def test_days_are_those_of_shanghai(app):
+    """23:59:59 and midnight in Shanghai are two days; UTC does not matter."""
+    with models.database:
+        models.Key.create(id=9, name="k", created_at=0)
+        for number, created_at in enumerate((1779551999, 1779552000)):
+            File.create(
+                id=f"f{number}", key=9, sha256="0" * 64, bytes=5, filename="a", purpose="user_data", content_type="text/plain",
+                created_at=created_at, expires_at=1779552000 + 9999,
+            )  # fmt: skip
+        with freeze_time("2026-05-24 01:00:00+08:00"):
+            assert stats.by_day(3) == [("2026-05-22", 0, 0), ("2026-05-23", 1, 5), ("2026-05-24", 1, 5)]
+        File.delete().execute()
+
+
+def test_a_terminal_gets_bars_and_a_pipe_does_not(serve):
+    server = serve()
+    stored(server, server.new_key("alice"))
+    piped = server.flask("stats").stdout
+    shown = on_terminal(server, "stats")
+    assert "by age" not in piped
+    assert re.search(r"uploaded by day.*\n +█\r?\nby age", shown)
+    assert "removing" in on_terminal(server, "purge")
+    assert server.flask("purge").stderr == ""
+
+
+def on_terminal(server, *command):
+    """What `flask COMMAND` shows on a terminal."""
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "flask", *command]
+    with subprocess.Popen(argv, cwd=PROJECT, env=server.environ, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # EIO is how a terminal ends
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        assert process.wait(10) == 0
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_fit_host_is_told_so(serve):
+    server = serve()
+    done = server.flask("doctor", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")} <= {"ok", "warn"}
+    found = {each["check"]: each for each in json.loads(server.flask("doctor", "--json").stdout)}
+    assert found["sqlite"]["state"] == found["store"]["state"] == found["libmagic"]["state"] == "ok"
+    assert found["file system"]["found"].split(",")[0] in Path("/proc/filesystems").read_text()
+
+
+@pytest.mark.parametrize(
+    ("env", "check", "text"),
+    [
+        ({"LAZU_WORKERS": "none"}, "settings", "LAZU_WORKERS must be"),
+        ({"LAZU_STORAGE_DIR": "/proc/lazu"}, "file system", "O_TMPFILE"),
+        ({"LAZU_MIN_FREE_BYTES": str(2**60)}, "free space", "uploads stop at"),
+    ],
+)
+def test_doctor_explains_what_stops_everything_else(tmp_path, env, check, text):
+    server = Server(tmp_path / "storage", env)
+    done = server.flask("doctor", "--json", check=False)
+    [finding] = [each for each in json.loads(done.stdout) if each["check"] == check]
+    assert (done.returncode, finding["state"], text in finding["found"]) == (1, "fail", True)
+    assert finding["cure"]
+    assert re.fullmatch(r"Error: \d of \d+ checks failed\n", done.stderr)
+
+
+@pytest.mark.parametrize("env", [{"LAZU_WORKERS": "none"}, {"LAZU_STORAGE_DIR": "/proc/lazu"}])
+@pytest.mark.parametrize("command", ["stats", "purge", "keys list"])
+def test_every_other_command_fails_in_one_line(tmp_path, env, command):
+    done = Server(tmp_path / "storage", env).flask(*command.split(), check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("Lazu can't start: LAZU_")
+
+
+def test_doctor_warns_of_overdue_files_and_of_a_clock_set_back(serve):
+    server = serve()
+    file = stored(server, server.new_key())
+    with opened(server.storage):
+        File.update(expires_at=5, created_at=int(time.time()) + 3600).where(File.id == file["id"]).execute()
+    done = server.flask("doctor")
+    assert "warn  purge        never ran, 1 files overdue" in done.stdout
+    assert re.search(r"^warn  history +a file was made at .*, in the future$", done.stdout, re.MULTILINE)
+
+
+def test_help_is_a_page_with_an_example(serve):
+    server = serve()
+    told = server.flask("--help").stdout
+    assert "Exit status: 0 done, 1 failed (one line says why), 2 called wrongly." in told
+    assert "flask keys create alice" in told
+    assert "Example: flask keys quota alice 20GB" in " ".join(server.flask("keys", "quota", "--help").stdout.split())
+
+
+@pytest.mark.parametrize("command", ["keys revoke nobody", "keys rotate nobody", "keys quota nobody 5", "keys create a/b"])
+def test_what_can_not_be_done_is_one_line_and_exit_1(server, command):
+    done = server.flask(*command.split(), check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("Error: ")

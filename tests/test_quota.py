@@ -1,0 +1,122 @@
+"""Quotas: what one key may hold, exactly, also when uploads race."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+
+MB = 2**20
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A server where a key may hold 1 MB."""
+    from server import Server, problems
+
+    server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(MB)}).start()
+    yield server
+    server.stop()
+    assert problems(server.storage) == []
+
+
+def refused(answer):
+    assert answer.error == (507, "insufficient_storage", None)
+    assert answer.headers["x-should-retry"] == "false"
+    return True
+
+
+def test_a_key_may_hold_exactly_its_quota(limited):
+    key = limited.new_key()
+    file = stored(limited, key, b"a" * MB)
+    assert refused(upload(limited, key, PURPOSE, part("file", b"b", "b.txt")))
+    assert request(limited, "DELETE", f"/v1/files/{file['id']}", key).status == 200
+    assert stored(limited, key, b"b" * (MB - 1))
+    assert refused(upload(limited, key, PURPOSE, part("file", b"cc", "c.txt")))
+    assert stored(limited, key, b"c")
+
+
+def test_files_count_by_their_size_also_when_they_share_bytes(limited):
+    key = limited.new_key()
+    for _ in range(2):
+        stored(limited, key, b"d" * (MB // 2))
+    assert refused(upload(limited, key, PURPOSE, part("file", b"d" * (MB // 2), "d.txt")))
+
+
+def test_one_key_does_not_fill_anothers_quota(limited):
+    for _ in range(2):
+        stored(limited, limited.new_key(), b"e" * MB)
+
+
+def test_a_known_length_is_refused_before_the_body_is_sent(limited):
+    """The client waits for the answer and sends no body at all."""
+    import socket
+
+    key = limited.new_key()
+    head = (
+        f"POST /v1/files HTTP/1.1\r\nHost: lazu\r\nAuthorization: Bearer {key}\r\nContent-Length: {2 * MB}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", limited.port), timeout=10) as client:
+        client.sendall(head.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 507 ")
+
+
+def test_a_chunked_upload_is_refused_at_its_end(limited):
+    key = limited.new_key()
+    body = form(PURPOSE, part("file", b"f" * (MB + 1), "f.txt"))
+    assert refused(upload(limited, key, body=[body[:MB], body[MB:]]))
+    assert request(limited, "GET", "/v1/files", key).json["data"] == []
+
+
+def test_uploads_at_once_can_not_cross_it_together(limited):
+    """Each would fit alone; all are checked before any is stored."""
+    key = limited.new_key()
+    with ThreadPoolExecutor(8) as pool:
+        bodies = [b"%04d" % number * (MB // 16) for number in range(12)]
+        answers = list(pool.map(lambda body: upload(limited, key, PURPOSE, part("file", body, "g.txt")), bodies))
+    assert sorted(answer.status for answer in answers) == [200] * 4 + [507] * 8
+    assert sum(file["bytes"] for file in request(limited, "GET", "/v1/files", key).json["data"]) == MB
+
+
+def test_a_keys_own_quota_wins_at_once(limited):
+    key = limited.new_key("with-own")
+    assert limited.flask("keys", "quota", "with-own", "2MB").stdout == "with-own may hold 2.0 MB\n"
+    stored(limited, key, b"h" * 2 * MB)
+    assert limited.flask("keys", "quota", "with-own", "default").stdout == "with-own may hold 1.0 MB\n"
+    assert refused(upload(limited, key, PURPOSE, part("file", b"i", "i.txt")))
+    limited.flask("keys", "quota", "with-own", "0")
+    stored(limited, key, b"j")
+
+
+def test_a_key_is_made_with_a_quota(limited):
+    key = limited.flask("keys", "create", "small", "--quota", "3").stdout.strip()
+    assert stored(limited, key, b"abc")
+    assert refused(upload(limited, key, PURPOSE, part("file", b"d", "d.txt")))
+
+
+@pytest.mark.parametrize("size", ["-1", "many", "1.5GB", "1PB", "٣"])
+def test_a_wrong_size_is_a_wrong_call(limited, size):
+    wrong = limited.flask("keys", "quota", "with-own", "--", size, check=False)
+    assert wrong.returncode == 2
+    assert "is no size" in wrong.stderr
+
+
+def test_expired_files_do_not_count(app):
+    from freezegun import freeze_time
+
+    from wire import BOUNDARY
+
+    app.extensions["lazu"].files.quota = 5
+    client = app.test_client()
+    headers = {"Authorization": "Bearer test-key", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    body = form(PURPOSE, part("file", b"hello", "a.txt"))
+
+    def status():
+        with client.post("/v1/files", data=body, headers=headers) as answer:
+            return answer.status_code
+
+    with freeze_time("2026-05-24") as clock:
+        assert (status(), status()) == (200, 507)
+        clock.tick(30 * 86400)
+        assert status() == 200
