@@ -50,8 +50,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
             bytes INTEGER NOT NULL
         ) STRICT""",
     ),
-    # What a key holds is summed at every upload with a quota, within the transaction: from this index alone.
-    ("CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",),
+    # What a key holds is summed at every upload with a quota, within the transaction, and what the store holds at every
+    # scrape of /metrics: from an index alone, without its rows.
+    (
+        "CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",
+        "DROP INDEX file_by_sha256",
+        "CREATE INDEX file_by_sha256 ON file (sha256, bytes)",
+    ),
 )
 
 BUSY_SECONDS = 10
@@ -63,9 +68,19 @@ DatabaseError = peewee.DatabaseError
 Expression = peewee.Expression
 Database = peewee.SqliteDatabase
 
+
+class _Sqlite(peewee.SqliteDatabase):
+    """Peewee's, with errors that stay what they were."""
+
+    def rollback(self) -> None:
+        """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
+        if super().connection().in_transaction:  # type: ignore[no-untyped-call]  # Peewee is typed in part
+            super().rollback()
+
+
 # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
 # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
-database = peewee.SqliteDatabase(
+database: peewee.SqliteDatabase = _Sqlite(
     None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
 )
 

@@ -25,7 +25,7 @@ def test_which_versions_keep_what_they_committed(version, sound):
 
 
 def test_the_start_refuses_an_affected_version_and_names_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(models.Database, "server_version", (3, 51, 2))
+    monkeypatch.setattr(models.peewee.SqliteDatabase, "server_version", (3, 51, 2))
     with pytest.raises(CannotStart, match=r"3\.51\.2 .* pysqlite3"):
         models.prepare(tmp_path / "lazu.sqlite3")
     assert not list(tmp_path.iterdir())
