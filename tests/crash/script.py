@@ -33,6 +33,7 @@ STORIES = [
     Script("+a +a", "-a"),
     Script("+a +b +b later +c", "purge"),
     Script("+a", "+b -a +a -b -a"),
+    Script("+b", "+a -a"),
     Script("", "+a", "+a"),
     Script("", "+a", "purge"),
     Script("+a", "+a", "-a"),
