@@ -49,7 +49,7 @@ DOORS = {
     "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
     "resource": {"disk", "documents"},
-    "threading": {"keys", "documents"},
+    "threading": {"keys", "documents", "upstream", "watch"},
 }
 
 
