@@ -39,15 +39,14 @@ def backup(files: Files, target: Path, tick: Callable[[], object] = lambda: None
     _prepare(target, files.blobs.root.parent)
     try:
         with disk.lock(target, wait=False):
-            copied, lost = _take(files, target, tick)
+            copied = _take(files, target, tick)
     except disk.Taken as e:
         raise BackupProblem("another backup into that directory is running") from e
-    damaged = [sha256 for sha256 in lost if File.select().where(File.sha256 == sha256).exists()]
-    if damaged:
+    if copied["damaged"]:
         raise BackupProblem(
-            f"{len(damaged)} blobs are missing or damaged and so not in the backup; 'flask fsck --rehash' names them"
+            f"{copied['damaged']} blobs are missing or damaged, so not in the backup; 'flask fsck --rehash' names them"
         )
-    return copied + Counter(gone=len(lost))
+    return copied
 
 
 def restore(files: Files, source: Path, tick: Callable[[], object] = lambda: None) -> Copied:
@@ -71,19 +70,32 @@ def restore(files: Files, source: Path, tick: Callable[[], object] = lambda: Non
     return copied
 
 
-def _take(files: Files, target: Path, tick: Callable[[], object]) -> tuple[Copied, list[str]]:
-    """Rows, bytes, then the new rows in the place of the old; gives what was done and the hashes left out."""
+def _take(files: Files, target: Path, tick: Callable[[], object]) -> Copied:
+    """Rows, bytes, then the new rows in the place of the old; gives what was done, also what was `damaged`."""
     rows = target / (NAME + NEW)
     snapshot.take(rows)
     copied, lost = _copy_all(files.blobs.root, target / "blobs", snapshot.wanted(rows), tick)
-    # What was deleted and came back meanwhile is there now.
-    again, lost = _copy_all(files.blobs.root, target / "blobs", lost)
-    gone = [sha256 for sha256, _ in lost]
-    snapshot.forget(rows, gone)
+    left_out = []
+    for blob in lost:
+        how = _look_again(files, target / "blobs", blob)
+        copied[how] += 1
+        left_out += [blob[0]] if how in ("gone", "damaged") else []
+    snapshot.forget(rows, left_out)
     os.replace(rows, target / NAME)
     disk.sync(target)
     _prune(target)
-    return copied + again, gone
+    return copied
+
+
+def _look_again(files: Files, target: Path, blob: tuple[str, int]) -> str:
+    """What of a blob that could not be had: under its lock it is there, or `gone` with its rows, or `damaged`."""
+    shard = blob[0][:2]
+    with files.blobs.lock(blob[0]):
+        if not File.select().where(File.sha256 == blob[0]).exists():
+            return "gone"
+        how = _copy(files.blobs.root / shard, target / shard, blob) or "damaged"
+    disk.sync(target / shard)
+    return how
 
 
 def _prepare(target: Path, store: Path) -> None:

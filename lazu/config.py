@@ -86,7 +86,7 @@ class Settings:
     api_key: str | None = _setting(str, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
     workers: int = _setting(_whole(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
-    threads: int = _setting(_whole(2), 16, "threads a process: requests it handles at once")
+    threads: int = _setting(_whole(2), 16, "requests a process works on at once, not counting those that wait")
     retention_days: int = _setting(_whole(1, " of days"), 30, "lifetime of a file")
     min_free_bytes: int = _setting(_whole(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
     key_quota_bytes: int = _setting(

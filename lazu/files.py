@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from lazu import clock, ids, logs, models
 from lazu.blobs import Blobs
@@ -18,6 +19,8 @@ from lazu.models import File, Key
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
+
+_BY_ID = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +37,9 @@ class Paging:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of files; `has_more` says whether another one follows."""
+    """One page of file objects; `has_more` says whether another one follows."""
 
-    files: list[File]
+    files: list[dict[str, Any]]
     has_more: bool
 
 
@@ -95,20 +98,20 @@ class Files:
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id."""
-        file = File.get_or_none(File.id == file_id, File.key == key.id, File.expires_at > clock.now())
+        file = File.one(_BY_ID, file_id, key.id, clock.now())
         if file is None:
             raise FileNotFound(file_id)
         return file
 
     def page(self, key: Key, paging: Paging) -> Page:
         """One page of the unexpired files of `key`."""
-        query = File.select().where(File.key == key.id, File.expires_at > clock.now())
+        where = (File.key == key.id) & (File.expires_at > clock.now())
         if paging.purpose is not None:
-            query = query.where(File.purpose == paging.purpose)
+            where &= File.purpose == paging.purpose
         if paging.after is not None:
-            query = query.where(File.id < paging.after if paging.descending else File.id > paging.after)
+            where &= File.id < paging.after if paging.descending else File.id > paging.after
         order = File.id.desc() if paging.descending else File.id.asc()
-        files = list(query.order_by(order).limit(paging.limit + 1))
+        files = File.objects(where, order, paging.limit + 1)
         return Page(files[: paging.limit], len(files) > paging.limit)
 
     def delete(self, key: Key, file_id: str) -> None:
@@ -153,16 +156,21 @@ class Files:
         Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
         goes: see `models.write_over`.
         """
-        with self.blobs.lock(sha256) as shard:
-            return self._reap(sha256, shard)
+        return sum(self.reap_all([sha256]))
 
-    def _reap(self, sha256: str, shard: int) -> int:
+    def reap_all(self, hashes: list[str]) -> list[int]:
+        """What `reap` does, for several blobs of one shard under one lock; gives the bytes of each that was removed."""
+        with self.blobs.lock(hashes[0]) as shard:
+            return self._reap(hashes, shard)
+
+    def _reap(self, hashes: list[str], shard: int) -> list[int]:
         with models.transaction():
             # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
-            if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
-                return 0
+            free = set() if self.blobs.failed else self.unreferred(hashes)
+            if not free:
+                return []
             models.write_over()
-        return self.blobs.unlink(sha256, shard)
+        return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
 
     @contextmanager
     def _undone(self, sha256: str, shard: int) -> Iterator[None]:
@@ -176,13 +184,13 @@ class Files:
             with suppress(models.DatabaseError, OSError):
                 if models.full(e):
                     self.ballast.spend()
-                self._reap(sha256, shard)
+                self._reap([sha256], shard)
             raise
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:
         """Those of `names`, all of one shard, that no row refers to which expires after `since`.
 
-        A look without a lock: `reap` looks again.
+        Without a lock it is only a look: `reap` looks again.
         """
         names = set(names)
         if not names:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lazu import clock, logs, models
+from lazu import clock, disk, logs, models
 from lazu.blobs import Blobs
 from lazu.config import Settings
 from lazu.disk import Ballast
@@ -66,7 +66,7 @@ def _prepare(store: Store) -> None:
         _open(store)
     except (OSError, models.DatabaseError):
         # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
-        if not store.files.ballast.spend():
+        if disk.free(store.settings.storage_dir) > BALLAST or not store.files.ballast.spend():
             raise
         _open(store)
     store.files.ballast.fill()

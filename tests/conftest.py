@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from edge import Edge
 from lazu import create_app
 from lazu.config import Settings
 from server import Server, problems
@@ -43,6 +44,43 @@ def serve(tmp_path):
     yield start
     for each in started:
         each.stop()
+        assert problems(each.storage) == []
+
+
+@pytest.fixture(scope="session")
+def _edge(tmp_path_factory):
+    home = tmp_path_factory.mktemp("edge")
+    server = Server(home / "storage", {"LAZU_ACCEL_LOCATION": "/_blobs/"}).start()
+    edge = Edge(server, home / "nginx")
+    try:
+        yield edge.start()
+    finally:
+        edge.stop()
+        server.stop()
+
+
+@pytest.fixture
+def edge(_edge):
+    """The shipped nginx in front of a running server, shared by tests that each use keys of their own."""
+    yield _edge
+    assert problems(_edge.storage) == []
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Start a server and nginx of one's own: `deploy(LAZU_RETENTION_DAYS="1")`."""
+    started = []
+
+    def start(**env):
+        server = Server(tmp_path / f"edge-{len(started)}", {"LAZU_ACCEL_LOCATION": "/_blobs/", **env})
+        started.append(Edge(server, tmp_path / f"nginx-{len(started)}"))
+        server.start()
+        return started[-1].start()
+
+    yield start
+    for each in started:
+        each.stop()
+        each.server.stop()
         assert problems(each.storage) == []
 
 

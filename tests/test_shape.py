@@ -35,7 +35,7 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "keys"},
     "random": set(),
-    "fcntl": {"disk"},
+    "fcntl": {"disk", "worker"},
     "ctypes": {"disk", "documents"},
     "tempfile": set(),
     "shutil": set(),
@@ -49,7 +49,7 @@ DOORS = {
     "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
     "resource": {"disk", "documents"},
-    "threading": {"keys", "documents", "upstream", "watch"},
+    "threading": {"keys", "documents", "worker", "upstream", "watch"},
 }
 
 

@@ -90,7 +90,7 @@ def unlink_without_the_lock() -> None:
 
 @mutant
 def sweep_without_the_lock() -> None:
-    def sweep(store: Files, removed: purge.Removed) -> None:
+    def sweep(store: Files, removed: purge.Removed, _: object) -> None:
         for names in store.blobs.names():
             for sha256 in store.unreferred(names):
                 removed.add_blob(lockless(store, sha256))

@@ -1,0 +1,156 @@
+"""A backup taken while serving restores whole."""
+
+import os
+import shutil
+import subprocess
+import threading
+
+import pytest
+
+from lazu import backup as backups
+from lazu.models import File
+from server import opened, problems
+from wire import request, stored
+
+
+def faults(target):
+    """What is wrong in a backup; looked at in a copy, because opening makes it a store of its own."""
+    copy = target.with_name(f"copy-of-{target.name}")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(target, copy)
+    return problems(copy)
+
+
+def restored(server, serve, source):
+    """A new store, filled from the backup; its key opens it as before."""
+    other = serve()
+    other.flask("restore", str(source))
+    return other
+
+
+def test_a_backup_restores_every_file_and_every_key(serve, tmp_path):
+    server = serve()
+    key = server.new_key("alice")
+    files = [stored(server, key, b"%d" % (i % 7)) for i in range(10)]
+    assert "7 linked" in server.flask("backup", str(tmp_path / "b")).stdout
+    other = restored(server, serve, tmp_path / "b")
+    for i, file in enumerate(files):
+        assert request(other, "GET", f"/v1/files/{file['id']}", key).json == file
+        assert request(other, "GET", f"/v1/files/{file['id']}/content", key).body == b"%d" % (i % 7)
+
+
+def test_a_second_backup_copies_only_what_is_new_and_drops_what_is_gone(serve, tmp_path):
+    server = serve()
+    key = server.new_key()
+    old, _ = stored(server, key, b"old"), stored(server, key, b"kept")
+    server.flask("backup", str(tmp_path / "b"))
+    request(server, "DELETE", f"/v1/files/{old['id']}", key)
+    stored(server, key, b"new")
+    assert server.flask("backup", str(tmp_path / "b")).stdout == "backed up: 1 present, 1 linked, 3 bytes\n"
+    assert faults(tmp_path / "b") == []
+    assert len(list((tmp_path / "b" / "blobs").glob("??/*"))) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_on_another_file_system_the_bytes_are_copied_and_verified(serve, tmp_path):
+    server = serve()
+    key = server.new_key()
+    good, bad = stored(server, key, b"good"), stored(server, key, b"evil")
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=50m", "lazu-test", tmp_path / "disk"], check=True)
+    try:
+        target = tmp_path / "disk" / "b"
+        assert "2 copied" in server.flask("backup", str(target)).stdout
+        [blob] = [path for path in server.blobs() if len(path.name) == 64 and path.read_bytes() == b"evil"]
+        (target / "blobs" / blob.parent.name / blob.name).unlink()
+        blob.write_bytes(b"live")
+        done = server.flask("backup", str(target), check=False)
+        assert (done.returncode, "1 blobs are missing or damaged" in done.stderr) == (1, True)
+        assert faults(target) == [], "what is there is whole"
+        other = restored(server, serve, target)
+        assert request(other, "GET", f"/v1/files/{good['id']}/content", key).body == b"good"
+        assert request(other, "GET", f"/v1/files/{bad['id']}", key).status == 404
+    finally:
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
+        blob.write_bytes(b"evil")
+
+
+def test_what_holds_something_else_is_refused(serve, tmp_path):
+    server = serve()
+    key = server.new_key()
+    stored(server, key, b"here")
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to-mum.txt").write_text("dear")
+    for command in (
+        ["backup", str(tmp_path / "letters")],
+        ["backup", str(server.storage)],
+        ["restore", str(tmp_path / "letters")],
+    ):
+        done = server.flask(*command, check=False)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    server.flask("backup", str(tmp_path / "b"))
+    assert "not empty" in server.flask("restore", str(tmp_path / "b"), check=False).stderr
+
+
+def test_a_damaged_backup_is_refused_and_leaves_the_store_empty(serve, tmp_path):
+    server = serve()
+    key = server.new_key()
+    stored(server, key, b"hard links share what befalls them")
+    server.flask("backup", str(tmp_path / "b"))
+    shutil.copytree(tmp_path / "b", tmp_path / "c")
+    [blob] = (tmp_path / "c" / "blobs").glob("??/*")
+    blob.unlink()
+    other = serve()
+    done = other.flask("restore", str(tmp_path / "c"), check=False)
+    assert (done.returncode, "nothing was restored" in done.stderr) == (1, True)
+    with opened(other.storage):
+        assert File.select().count() == 0
+
+
+def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):
+    """Uploads, deletes and purges all the while; also with a deletion between the rows and their bytes."""
+    server = serve(LAZU_API_KEY="k")
+    done = threading.Event()
+    lasting = [stored(server, "k", b"lasting %d" % i) for i in range(30)]
+
+    def churn(name):
+        count = 0
+        while not done.is_set():
+            file = stored(server, "k", b"%d" % (count % 5) + name)
+            count += 1
+            assert request(server, "DELETE", f"/v1/files/{file['id']}", "k").status == 200
+
+    threads = [threading.Thread(target=churn, args=(name,)) for name in (b"a", b"a", b"b")]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(5):
+            target = tmp_path / f"b{i % 2}"
+            server.flask("backup", str(target))
+            server.flask("purge")
+            with opened(server.storage) as store:
+                backups.backup(store.files, target)
+            assert faults(target) == []
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    with opened(tmp_path / "b0"):
+        assert {file.id for file in File.select()} >= {file["id"] for file in lasting}
+
+
+def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkeypatch):
+    from test_purge import AUTH, put
+
+    http, files = app.test_client(), app.extensions["lazu"].files
+    gone, _ = put(http, b"gone"), put(http, b"kept")
+    take = backups.snapshot.take
+
+    def then_delete(path):
+        take(path)
+        http.delete(f"/v1/files/{gone['id']}", headers=AUTH)
+
+    monkeypatch.setattr(backups.snapshot, "take", then_delete)
+    copied = backups.backup(files, tmp_path / "b")
+    assert (copied["linked"], copied["gone"]) == (1, 1)
+    assert [size for _, size in backups.snapshot.wanted(tmp_path / "b" / backups.NAME)] == [4]

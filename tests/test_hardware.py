@@ -1,0 +1,318 @@
+"""Failing hardware fails clean: a full disk, an fsync that fails, a commit in doubt, no file descriptor left."""
+
+import http.client
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, closing
+
+import peewee
+import pytest
+
+from lazu import fsck, models
+from lazu.blobs import Blobs
+from lazu.errors import InsufficientStorage, StorageFailed
+from lazu.models import File
+from lazu.purge import purge
+from server import PROJECT, Server, opened, problems
+from test_purge import AUTH, put
+from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+
+MB = 2**20
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file system of 100 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "lazu-test", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def fill(place):
+    """Leave not one byte."""
+    with (place / "filler").open("wb", buffering=0) as filler:
+        for size in (MB, 4096, 1):
+            try:
+                while True:
+                    filler.write(b"\0" * size)
+            except OSError:
+                continue
+    assert shutil.disk_usage(place).free == 0
+
+
+def blobs(server):
+    return {path.name for path in server.blobs() if len(path.name) == 64}
+
+
+@ROOT
+def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(small):
+    server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
+    try:
+        key = server.new_key()
+        one, two = stored(server, key, b"1" * MB), stored(server, key, b"2" * MB)
+        had = blobs(server)
+        fill(small)
+        for size in (100, 5 * MB):
+            answer = upload(server, key, PURPOSE, part("file", b"3" * size, "a.txt"))
+            assert answer.error == (507, "insufficient_storage", None)
+            assert answer.headers["x-should-retry"] == "false"
+        assert blobs(server) == had, "what was refused left nothing behind"
+        assert request(server, "GET", f"/v1/files/{one['id']}/content", key).body == b"1" * MB
+        gone = request(server, "DELETE", f"/v1/files/{one['id']}", key)
+        assert gone.status == 200, (gone.body, server.log.read_text())
+        assert request(server, "GET", f"/v1/files/{one['id']}", key).status == 404
+        assert len(blobs(server)) == 1
+        (small / "filler").unlink()
+        assert stored(server, key, b"room again")["bytes"] == 10
+        assert request(server, "DELETE", f"/v1/files/{two['id']}", key).status == 200
+        assert (server.storage / "ballast").stat().st_size == 16 * MB, "made again when there was room"
+    finally:
+        server.stop()
+    assert problems(server.storage) == []
+
+
+@ROOT
+def test_the_purge_works_on_a_full_disk(small):
+    server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
+    key = server.new_key()
+    for i in range(300):
+        stored(server, key, b"%d" % i)
+    server.stop()
+    with opened(server.storage):
+        File.update(expires_at=1).execute()
+    fill(small)
+    assert json.loads(server.flask("purge", "--json").stdout)["files"] == 300
+    assert blobs(server) == set()
+    assert problems(server.storage) == []
+
+
+def test_the_floor_counts_what_other_uploads_still_need(tmp_path):
+    """Reserved in the file system itself, so it holds for every process, and ends with the process that took it."""
+    room = Blobs(tmp_path / "blobs", 0)
+    room.prepare()
+    room.min_free = shutil.disk_usage(tmp_path).free - 400 * MB
+    with ExitStack() as stack:
+        stack.enter_context(room.stage(512 * MB, expected=300 * MB))
+        with pytest.raises(InsufficientStorage):
+            Blobs(tmp_path / "blobs", room.min_free).stage(512 * MB, expected=300 * MB)
+        stack.enter_context(room.stage(512 * MB, expected=50 * MB))
+    with room.stage(512 * MB, expected=300 * MB) as staged:
+        staged.write(b"a" * MB)
+        staged.seal()
+        with room.lock(staged.sha256) as shard:
+            room.publish(staged, shard)
+        stat = (room.root / staged.sha256[:2] / staged.sha256).stat()
+        assert (stat.st_size, stat.st_blocks * 512 < 2 * MB) == (MB, True), "what was not needed was given back"
+
+
+def pour(staged, count):
+    for _ in range(count):
+        staged.write(b"a" * MB)
+
+
+def test_an_upload_of_unknown_length_stops_at_the_floor(tmp_path):
+    room = Blobs(tmp_path / "blobs", 0)
+    room.prepare()
+    room.min_free = shutil.disk_usage(tmp_path).free - 100 * MB
+    with room.stage(512 * MB) as staged, pytest.raises(InsufficientStorage):
+        pour(staged, 400)
+    assert 16 * MB < staged.size < 100 * MB
+
+
+def test_an_upload_too_large_for_the_disk_is_refused_before_its_body_comes(serve):
+    server = serve(LAZU_MIN_FREE_BYTES=str(2**60))
+    key = server.new_key()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        connection.putrequest("POST", "/v1/files")
+        for name, value in (("Authorization", f"Bearer {key}"), ("Content-Length", str(300 * MB))):
+            connection.putheader(name, value)
+        connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (507, "insufficient_storage")
+
+
+# A failing fsync. strace makes the Nth call of a thread fail, and, with "+", all from there on.
+
+STORY = """
+import json, sys
+from lazu import create_app
+app = create_app()
+from test_purge import AUTH
+from wire import BOUNDARY, PURPOSE, form, part
+http, kept = app.test_client(), {}
+content_type = f"multipart/form-data; boundary={BOUNDARY}"
+for i in (1, 2, 1, 3, 4):
+    body = form(PURPOSE, part("file", b"%d" % i, "a.txt"))
+    answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)
+    if answer.status_code == 200:
+        kept[answer.json["id"]] = i
+    else:
+        assert answer.status_code in (500, 507), answer.json
+    if i == 2 and kept:
+        gone = next(iter(kept))
+        if http.delete(f"/v1/files/{gone}", headers=AUTH).status_code == 200:
+            del kept[gone]
+for file_id, i in kept.items():
+    with http.get(f"/v1/files/{file_id}/content", headers=AUTH) as answer:
+        assert answer.data == b"%d" % i
+print(json.dumps([list(kept), app.extensions["lazu"].files.blobs.failed]))
+"""
+
+
+def inject(storage, call):
+    """Run the story on a store that is there already while `call` fails; gives what it printed, and what it synced."""
+    env = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": "test-key", "LAZU_MIN_FREE_BYTES": "0"}
+    env |= {"PYTHONPATH": f"{PROJECT}:{PROJECT}/tests"}
+    log = storage.parent / "strace"
+    traced = ["strace", "-f", "-qq", "-o", log, "--seccomp-bpf", "-e", "trace=fsync,fdatasync", "-e", f"inject={call}"]
+    argv = [*map(str, traced), sys.executable, "-c", STORY]
+    done = subprocess.run(argv, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    return done, log.read_text().splitlines()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A store with nothing in it, and how many syncs of each kind the story makes on a copy of it."""
+    base = tmp_path_factory.mktemp("fresh")
+    with opened(base / "storage"):
+        pass
+    shutil.copytree(base / "storage", base / "counted" / "storage")
+    _, log = inject(base / "counted" / "storage", "fsync:retval=0:when=65535")
+    return base / "storage", len(log)
+
+
+@STRACE
+@pytest.mark.parametrize("more", ["", "+"])
+def test_every_sync_that_fails_loses_no_acknowledged_file_and_leaves_no_dangling_row(fresh, tmp_path, more):
+    template, count = fresh
+    assert count > 20
+    for number in range(1, count + 1, 3 if more else 1):
+        storage = tmp_path / f"{number}" / "storage"
+        shutil.copytree(template, storage)
+        done, _ = inject(storage, f"fsync,fdatasync:error=EIO:when={number}{more}")
+        if done.returncode:
+            assert "can't start" in done.stderr, (number, done.stderr)
+            assert number <= 5, (number, done.stderr)
+            continue
+        kept, failed = json.loads(done.stdout.splitlines()[-1])
+        after(storage, kept, failed, number)
+
+
+def after(storage, kept, failed, number):
+    """Every acknowledged file is there; a store that stopped goes on after fsck; one purge leaves no leak."""
+    with opened(storage) as store:
+        files = store.files
+        found = list(fsck.check(files, rehash=True))
+        assert {each.kind for each in found} <= {"stray"}, (number, found)
+        assert files.blobs.failed == failed
+        if failed:
+            with pytest.raises(StorageFailed):
+                purge(files)
+            fsck.recover(files)
+        purge(files)
+        assert {file.id for file in File.select(File.id)} >= set(kept), number
+    assert problems(storage) == [], number
+
+
+def test_a_store_that_a_disk_error_stopped_reads_and_deletes_and_waits_for_fsck(serve):
+    server = serve()
+    key = server.new_key()
+    one, two = stored(server, key, b"one"), stored(server, key, b"two")
+    had = blobs(server)
+    with opened(server.storage) as store:
+        store.files.blobs.fail("a test")
+    for _ in range(8):  # either worker knows
+        answer = upload(server, key, PURPOSE, part("file", b"three", "a.txt"))
+        assert answer.error == (500, "internal_error", None)
+        assert answer.headers["x-should-retry"] == "false"
+    assert request(server, "GET", f"/v1/files/{one['id']}/content", key).body == b"one"
+    assert request(server, "DELETE", f"/v1/files/{one['id']}", key).status == 200
+    assert blobs(server) == had, "nothing is unlinked"
+    refused = server.flask("purge", check=False)
+    assert (refused.returncode, "flask fsck" in refused.stderr) == (1, True)
+    assert server.flask("fsck", check=False).returncode == 1, "the deleted file's bytes are stray"
+    assert server.flask("fsck", "--repair").returncode == 0
+    assert stored(server, key, b"three")["bytes"] == 5
+    assert request(server, "GET", f"/v1/files/{two['id']}/content", key).body == b"two"
+
+
+def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):
+    http, room = app.test_client(), app.extensions["lazu"].files.blobs
+    put(http, b"shared")
+
+    def full(*_):
+        raise peewee.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.database, "commit", full)
+        for content in (b"alone", b"shared"):
+            body = form(PURPOSE, part("file", content, "a.txt"))
+            content_type = f"multipart/form-data; boundary={BOUNDARY}"
+            answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)
+            assert (answer.status_code, answer.json["error"]["code"]) == (507, "insufficient_storage")
+    assert not room.failed
+    assert [path.read_bytes() for path in room.root.glob("??/*")] == [b"shared"]
+
+
+def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
+    """The row may come back after a crash: its bytes must stay until fsck has settled it."""
+    http, room = app.test_client(), app.extensions["lazu"].files.blobs
+
+    def broken(*_):
+        raise peewee.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.database, "commit", broken)
+        body = form(PURPOSE, part("file", b"in doubt", "a.txt"))
+        content_type = f"multipart/form-data; boundary={BOUNDARY}"
+        answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)
+        assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal_error")
+    assert room.failed
+    assert app.test_cli_runner().invoke(args=["purge"]).exit_code == 1
+    assert len(list(room.root.glob("??/*"))) == 1
+    assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
+    assert not room.failed
+    put(http, b"in doubt")
+
+
+def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(tmp_path):
+    server = Server(tmp_path / "storage", {"LAZU_WORKERS": "1", "LAZU_API_KEY": "k", "LAZU_BODY_TIMEOUT": "5"})
+    server.start()
+    try:
+        stored(server, "k", b"before")
+        before = server.pids()
+        for pid in before:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (60, 60))
+        statuses = []
+
+        def try_upload():
+            try:
+                statuses.append(upload(server, "k", PURPOSE, part("file", os.urandom(20).hex(), "a.txt")).status)
+            except OSError:
+                statuses.append(0)
+
+        with ExitStack() as stack:
+            for _ in range(100):
+                idle = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)))
+                idle.connect()
+            threads = [threading.Thread(target=try_upload) for _ in range(5)]
+            for thread in threads:
+                thread.start()
+        for thread in threads:
+            thread.join()
+        assert set(statuses) <= {0, 200, 500, 503}, statuses
+        assert stored(server, "k", b"after")["bytes"] == 5
+        assert server.pids() == before, "no worker died"
+    finally:
+        server.stop()
+    assert problems(server.storage) == []
