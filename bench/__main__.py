@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench import picture, report
-from bench.procs import ROOT, WORK
+from bench.procs import ROOT, WORK, shed
 from bench.results import Missing, Plan, Result
 from bench.rows import ROWS
 
@@ -19,7 +19,11 @@ def main() -> None:
     whole = not asked.rows and not asked.quick and not asked.skip
     out = Path(asked.out) if asked.out else ROOT / "bench" if whole else WORK / "report"
     started = time.monotonic()
-    results = {name: measured(name, plan) for name in asked.rows or ROWS}
+    clean()
+    try:
+        results = {name: measured(name, plan) for name in asked.rows or ROWS}
+    finally:
+        clean()
     sections = [report.section(result, name) for name, result in results.items()]
     minutes = (time.monotonic() - started) / 60
     how = f"{'A quick run' if asked.quick else 'A full run'} of {minutes:.0f} minutes on {time.strftime('%Y-%m-%d')}."
@@ -51,7 +55,7 @@ def measured(name: str, plan: Plan) -> Result | Missing:
     except Missing as missing:
         result = missing
     finally:
-        clean()
+        shed(Path(os.environ.get("BENCH_DIR", WORK)))
     print(report.section(result, name), flush=True)
     print(f"({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
     return result

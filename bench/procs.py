@@ -1,7 +1,6 @@
 """Processes of a run: each in a folder of its own, stopped by its own pid, its output kept in a log."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from bench import measure
@@ -16,6 +16,7 @@ from bench import measure
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".bench"
 HOST = "127.0.0.1"
+serial = count()
 BIN = Path(sys.executable).parent
 
 
@@ -39,11 +40,21 @@ def free_port() -> int:
 
 
 def folder(name: str) -> Path:
-    """An empty folder for this run, on the disk that holds the project (or where BENCH_DIR says)."""
-    path = Path(os.environ.get("BENCH_DIR", WORK)) / name
-    shutil.rmtree(path, ignore_errors=True)
+    """A new folder for this run, on the disk that holds the project (or where BENCH_DIR says)."""
+    path = Path(os.environ.get("BENCH_DIR", WORK)) / f"{name}-{next(serial)}"
     path.mkdir(parents=True)
     return path
+
+
+def shed(path: Path) -> None:
+    """Remove what is large in a folder; the small files go when all is measured.
+
+    ext4 steps over inodes that were freed in the last minutes: after thousands of deletions each new file took up to
+    0.9 ms more, whoever made it.
+    """
+    for file in path.rglob("*"):
+        if file.is_file() and file.stat().st_size >= 1 << 20:
+            file.unlink()
 
 
 @contextmanager
@@ -66,7 +77,7 @@ def serve(argv: Sequence[object], port: int, home: Path, **env: str) -> Iterator
             raise
         finally:
             stop(process)
-            shutil.rmtree(home, ignore_errors=True)
+            shed(home)
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

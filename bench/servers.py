@@ -29,7 +29,7 @@ http {{
 @contextmanager
 def nginx(server: str) -> Iterator[Server]:
     """nginx with one server block; `{home}` in it stands for the server's folder."""
-    home, port = folder(f"nginx-{free_port()}"), free_port()
+    home, port = folder("nginx"), free_port()
     for name in ("body", "files"):
         (home / name).mkdir()
     block = server.replace("{home}", str(home))
@@ -49,34 +49,34 @@ def dav() -> AbstractContextManager[Server]:
 
 def gunicorn(app: str, **env: str) -> AbstractContextManager[Server]:
     """A WSGI application of bench/contenders under gunicorn's gthread."""
-    home, port = folder(f"gunicorn-{free_port()}"), free_port()
+    home, port = folder("gunicorn"), free_port()
     argv = [BIN / "gunicorn", "-k", "gthread", "-w", WORKERS, "--threads", THREADS, "-b", f"{HOST}:{port}"]
     argv.append("--no-control-socket")
     return serve([*argv, f"bench.contenders.{app}:app"], port, home, BENCH_FILES=str(home), **env)
 
 
 def granian(app: str, interface: str) -> AbstractContextManager[Server]:
-    home, port = folder(f"granian-{free_port()}"), free_port()
+    home, port = folder("granian"), free_port()
     argv = [BIN / "granian", "--interface", interface, "--host", HOST, "--port", port, "--workers", WORKERS]
     threads = ["--blocking-threads", THREADS] if interface == "wsgi" else []
     return serve([*argv, *threads, f"bench.contenders.{app}:app"], port, home, BENCH_FILES=str(home))
 
 
 def uvicorn(app: str) -> AbstractContextManager[Server]:
-    home, port = folder(f"uvicorn-{free_port()}"), free_port()
+    home, port = folder("uvicorn"), free_port()
     argv = [BIN / "uvicorn", "--host", HOST, "--port", port, "--workers", WORKERS, "--no-access-log"]
     return serve([*argv, f"bench.contenders.{app}:app"], port, home, BENCH_FILES=str(home))
 
 
 def program(name: str, *words: object, **env: str) -> AbstractContextManager[Server]:
     """A contender that is a server by itself: `python bench/contenders/NAME.py PORT FOLDER WORDS…`."""
-    home, port = folder(f"{name}-{free_port()}"), free_port()
+    home, port = folder(name), free_port()
     return serve([BIN / "python", CONTENDERS / f"{name}.py", port, home, *words], port, home, **env)
 
 
 def lazu(**env: str) -> AbstractContextManager[Server]:
     """Lazu as scripts/serve starts it: a command makes the storage folder of this run, then the server takes it up."""
-    home, port = folder(f"lazu-{free_port()}"), free_port()
+    home, port = folder("lazu"), free_port()
     storage = home / "storage"
     storage.mkdir()
     settings = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": KEY, "LAZU_BIND": f"{HOST}:{port}"}
@@ -87,7 +87,7 @@ def lazu(**env: str) -> AbstractContextManager[Server]:
 
 def bare() -> AbstractContextManager[Server]:
     """A Flask route that answers with constant JSON, under the very gunicorn.conf.py that Lazu runs with."""
-    home, port = folder(f"bare-{free_port()}"), free_port()
+    home, port = folder("bare"), free_port()
     argv = [BIN / "gunicorn", "-b", f"{HOST}:{port}", "bench.contenders.bare_json:app"]
     storage = {"LAZU_STORAGE_DIR": str(home), "LAZU_BIND": f"{HOST}:{port}", "LAZU_API_KEY": KEY}
     return serve(argv, port, home, cwd=str(ROOT), **storage)

@@ -253,8 +253,7 @@ class Blobs:
         """
         place = self.root.parent / "quarantine"
         place.mkdir(mode=0o700, exist_ok=True)
-        os.rename(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
-        disk.sync(place)
+        disk.move(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
         disk.sync((self.root / path).parent)
 
     def size(self, sha256: str) -> int:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +127,20 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, also to another file system; `target` is whole and durable before `source` goes. Raises OSError."""
+    try:
+        os.rename(source, target)
+    except OSError as e:
+        if e.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(source, target)
+        sync(target)
+        sync(target.parent)
+        os.unlink(source)
+    sync(target.parent)
 
 
 class Ballast:

@@ -156,16 +156,21 @@ class Files:
         Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
         goes: see `models.write_over`.
         """
-        with self.blobs.lock(sha256) as shard:
-            return self._reap(sha256, shard)
+        return sum(self.reap_all([sha256]))
 
-    def _reap(self, sha256: str, shard: int) -> int:
+    def reap_all(self, hashes: list[str]) -> list[int]:
+        """What `reap` does, for several blobs of one shard under one lock; gives the bytes of each that was removed."""
+        with self.blobs.lock(hashes[0]) as shard:
+            return self._reap(hashes, shard)
+
+    def _reap(self, hashes: list[str], shard: int) -> list[int]:
         with models.transaction():
             # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
-            if self.blobs.failed or File.select().where(File.sha256 == sha256).exists():
-                return 0
+            free = set() if self.blobs.failed else self.unreferred(hashes)
+            if not free:
+                return []
             models.write_over()
-        return self.blobs.unlink(sha256, shard)
+        return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
 
     @contextmanager
     def _undone(self, sha256: str, shard: int) -> Iterator[None]:
@@ -179,13 +184,13 @@ class Files:
             with suppress(models.DatabaseError, OSError):
                 if models.full(e):
                     self.ballast.spend()
-                self._reap(sha256, shard)
+                self._reap([sha256], shard)
             raise
 
     def unreferred(self, names: Iterable[str], since: int = 0) -> set[str]:
         """Those of `names`, all of one shard, that no row refers to which expires after `since`.
 
-        A look without a lock: `reap` looks again.
+        Without a lock it is only a look: `reap` looks again.
         """
         names = set(names)
         if not names:

@@ -74,6 +74,8 @@ def _prepare(store: Store) -> None:
 
 def _open(store: Store) -> None:
     store.files.blobs.prepare()
-    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
-    with models.database:
-        store.keys.prepare()
+    # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
+    with disk.lock(store.settings.storage_dir):
+        models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+        with models.database:
+            store.keys.prepare()

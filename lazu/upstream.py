@@ -13,11 +13,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from lazu import metrics
 from lazu.config import Settings
 from lazu.errors import Overloaded, UpstreamError, UpstreamNotConfigured, UpstreamTimeout
 from lazu.watch import Watch
@@ -79,6 +80,7 @@ class Answer:
             if self._response.length:  # what Content-Length promised and did not come
                 raise http.client.IncompleteRead(b"", self._response.length)
         except (OSError, http.client.HTTPException) as e:
+            metrics.upstream_called("broke_off")
             log.warning("the upstream broke off its answer: %s", type(e).__name__)
             # What gunicorn takes for a broken client: it ends the connection without the end of the body.
             raise ConnectionResetError(errno.ECONNRESET, "the upstream broke off") from e
@@ -114,6 +116,21 @@ class Upstream:
         `call.body` raises.
         """
         self.require()
+        try:
+            answer = self._call(call)
+        except (Overloaded, UpstreamError, UpstreamTimeout) as e:
+            metrics.upstream_called(e.code)
+            raise
+        metrics.upstream_called("answered")
+        return answer
+
+    def reach(self) -> None:
+        """Connect and leave; raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
+        self.require()
+        with closing(self._connection()) as connection:
+            _connect(connection)
+
+    def _call(self, call: Call) -> Answer:
         if not self._slots.acquire(blocking=False):
             raise Overloaded
         with ExitStack() as stack:
@@ -160,13 +177,7 @@ class _Line:
 
     def open(self, timeout: int, client: socket.socket | None) -> None:
         """Connect; from here on every wait for the upstream takes `timeout` seconds at most."""
-        try:
-            self._connection.connect()
-        except TimeoutError as e:
-            raise UpstreamTimeout(f"The model server did not take the call within {CONNECT_SECONDS} seconds.") from e
-        except OSError as e:
-            log.warning("the upstream can't be reached: %s", e)
-            raise UpstreamError("The model server can't be reached.") from e
+        _connect(self._connection)
         self._connection.sock.settimeout(timeout)
         if client is not None:
             self._watch.add(client, self._connection.sock)
@@ -203,6 +214,16 @@ class _Line:
             self._watch.remove(self._client)
         self._connection.close()
         self._slots.release()
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except TimeoutError as e:
+        raise UpstreamTimeout(f"The model server did not take the call within {CONNECT_SECONDS} seconds.") from e
+    except OSError as e:
+        log.warning("the upstream can't be reached: %s", e)
+        raise UpstreamError("The model server can't be reached.") from e
 
 
 @contextmanager

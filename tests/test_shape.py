@@ -38,7 +38,7 @@ DOORS = {
     "fcntl": {"disk", "worker"},
     "ctypes": {"disk", "documents"},
     "tempfile": set(),
-    "shutil": set(),
+    "shutil": {"disk"},
     "socket": {"worker", "upstream", "watch", "routes"},
     "http": {"upstream"},
     "ssl": {"upstream"},

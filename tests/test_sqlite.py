@@ -1,5 +1,6 @@
 """SQLite as Lazu needs it: a sound version, durable commits, one connection a thread, none across a fork."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -106,3 +107,11 @@ def test_no_connection_crosses_a_fork(serve, monkeypatch, more):
     master, *workers = server.pids()
     assert descriptors(master) == []
     assert any(descriptors(worker) for worker in workers)
+
+
+def test_processes_that_start_together_on_a_new_store_all_start(tmp_path):
+    command = [sys.executable, "-c", "import app"]
+    for number in range(3):
+        env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path / str(number)), "LAZU_API_KEY": "test-key"}
+        started = [subprocess.Popen(command, cwd=PROJECT, env=env) for _ in range(6)]
+        assert [process.wait(30) for process in started] == [0] * 6

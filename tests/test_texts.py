@@ -177,7 +177,7 @@ def test_what_is_kept_of_nothing_is_found_and_swept(own):
     with own.client("k") as client:
         client.files.list()  # the shards are made when the first worker is there
     (leftover := own.storage / "blobs/ab" / f"ab{'0' * 62}.text").write_bytes(b"left")
-    assert [(problem.kind, problem.about) for problem in problems(own.storage)] == [("stray", f"ab{'0' * 62}")]
+    assert [(problem.kind, problem.about) for problem in problems(own.storage)] == [("leftover", f"ab/{leftover.name}")]
     own.flask("purge")
     assert not leftover.exists()
 
