@@ -240,11 +240,14 @@ class Blobs:
         """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
         for shard in SHARDS:
             for name in os.listdir(self.root / shard):
-                owner = kept.owner(name)
-                if name.endswith(NEW) or owner:
-                    with self.lock(shard) as fd, suppress(FileNotFoundError):
-                        if not (owner and self.size(owner)):
-                            os.unlink(name, dir_fd=fd)
+                if name.endswith(NEW) or kept.owner(name):
+                    self._discard(shard, name)
+
+    def _discard(self, shard: str, name: str) -> None:
+        owner = kept.owner(name)
+        with self.lock(shard) as fd, suppress(FileNotFoundError):
+            if owner is None or not self.size(owner):
+                os.unlink(name, dir_fd=fd)
 
     def quarantine(self, path: str) -> None:
         """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
