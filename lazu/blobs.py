@@ -52,7 +52,7 @@ class Staged:
         try:
             os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
             self._grow(min(expected, max_bytes))
-        except BaseException:
+        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
             os.close(self.fd)
             raise
 
