@@ -268,10 +268,7 @@ class Blobs:
 
     @contextmanager
     def alone(self, wait: bool = False) -> Iterator[bool]:
-        """Whether the caller is the only one in here, in any process, until the end of the `with`.
-
-        Never waits, unless asked to.
-        """
+        """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait for it."""
         try:
             with disk.lock(self.root, wait):
                 yield True
