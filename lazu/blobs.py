@@ -268,7 +268,7 @@ class Blobs:
 
     @contextmanager
     def alone(self, wait: bool = False) -> Iterator[bool]:
-        """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait for it."""
+        """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait."""
         try:
             with disk.lock(self.root, wait):
                 yield True
