@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import resource
 import shutil
 import tempfile
 
@@ -27,8 +28,16 @@ settings = load()
 
 bind = settings.bind
 workers = settings.workers
+# Requests a process works on at once; those that wait for their client do not count (lazu/worker.py).
 threads = settings.threads
 worker_class = "lazu.worker.Worker"
+
+# A worker without free file descriptors would lose all its uploads, so connections run out first. Each may need its
+# socket, SQLite's two files, an upload or a blob, its shard and one to spare.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = max(_soft, 65536 if _hard == resource.RLIM_INFINITY else min(_hard, 65536))
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
+worker_connections = max(threads, min(1000, (_files - 64) // 6))
 
 # Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
 limit_request_line = 8190

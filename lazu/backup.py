@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from lazu import disk, fsck, snapshot
+from lazu import disk, fsck, kept, snapshot
 from lazu.blobs import NEW, SHARDS, is_blob
 from lazu.files import Files
 from lazu.models import File
@@ -186,5 +186,5 @@ def _prune(target: Path) -> None:
     wanted = {sha256 for sha256, _ in snapshot.wanted(target / NAME)}
     for shard in SHARDS:
         for name in os.listdir(target / "blobs" / shard):
-            if name not in wanted and (is_blob(shard, name) or name.endswith(NEW)):
+            if name not in wanted and (is_blob(shard, name) or name.endswith(NEW) or kept.owner(name)):
                 os.unlink(target / "blobs" / shard / name)

@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu import clock, disk, metrics
+from lazu import clock, disk, kept, metrics
 from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
@@ -23,6 +23,9 @@ _SMALL = 2**20
 _STEP = 16 * 2**20
 
 SHARDS = [f"{number:02x}" for number in range(256)]
+
+#: How often, in bytes, the kernel is told to begin writing, so that less is left for the fsync at the end.
+_WRITE_BACK_BYTES = 8 * 2**20
 _BLOB = re.compile(r"[0-9a-f]{64}")
 #: Ends the name of bytes that are about to replace a damaged blob; after a crash the purge removes it.
 NEW = ".new"
@@ -44,11 +47,12 @@ class Staged:
         self._blobs = blobs
         self._hash = hashlib.sha256()
         self._room = _SMALL
+        self._begun = 0
         self.fd = os.open(blobs.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
         try:
             os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
             self._grow(min(expected, max_bytes))
-        except BaseException:
+        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
             os.close(self.fd)
             raise
 
@@ -71,6 +75,9 @@ class Staged:
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(self.fd, rest) :]
+        if self.size - self._begun >= _WRITE_BACK_BYTES:
+            disk.write_back(self.fd, self._begun, self.size - self._begun)
+            self._begun = self.size
 
     def head(self, size: int) -> bytes:
         """The first `size` bytes, or fewer if there are no more."""
@@ -201,8 +208,9 @@ class Blobs:
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.
 
-        Not synced: a name that comes back after a power cut is what the next purge sweeps.
+        What is kept of it goes first. Not synced: what comes back after a power cut the next purge sweeps.
         """
+        kept.drop(sha256, shard)
         try:
             size = os.stat(sha256, dir_fd=shard).st_size
             os.unlink(sha256, dir_fd=shard)
@@ -214,18 +222,32 @@ class Blobs:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
         return FileIO(self.root / sha256[:2] / sha256)
 
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """Keep sealed bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
+        with self.lock(sha256) as shard:
+            if not self.size(sha256):
+                return False
+            with suppress(FileExistsError):
+                _name(staged, kept.name(sha256, kind), shard)
+            return True
+
     def names(self) -> Iterator[list[str]]:
         """The blobs' names, a list a shard."""
         for shard in SHARDS:
             yield [name for name in os.listdir(self.root / shard) if is_blob(shard, name)]
 
     def tidy(self) -> None:
-        """Remove what crashes left of replacements."""
+        """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
         for shard in SHARDS:
             for name in os.listdir(self.root / shard):
-                if name.endswith(NEW):
-                    with self.lock(shard) as fd, suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=fd)
+                if name.endswith(NEW) or kept.owner(name):
+                    self._discard(shard, name)
+
+    def _discard(self, shard: str, name: str) -> None:
+        owner = kept.owner(name)
+        with self.lock(shard) as fd, suppress(FileNotFoundError):
+            if owner is None or not self.size(owner):
+                os.unlink(name, dir_fd=fd)
 
     def quarantine(self, path: str) -> None:
         """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
@@ -234,8 +256,7 @@ class Blobs:
         """
         place = self.root.parent / "quarantine"
         place.mkdir(mode=0o700, exist_ok=True)
-        os.rename(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
-        disk.sync(place)
+        disk.move(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
         disk.sync((self.root / path).parent)
 
     def size(self, sha256: str) -> int:
@@ -272,6 +293,7 @@ def _heal(staged: Staged, shard: int) -> None:
     """Keep the blob that has the name already, unless its size shows that it is damaged: then replace it."""
     if os.stat(staged.sha256, dir_fd=shard).st_size == staged.size:
         return
+    kept.drop(staged.sha256, shard)
     log.warning("a damaged blob was replaced by an upload of the same bytes")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
@@ -42,6 +43,28 @@ def _location(text: str) -> str:
     return text
 
 
+def _port(url: SplitResult) -> int:
+    """The port of `url`, 0 for one that can't be."""
+    try:
+        return 1 if url.port is None else url.port
+    except ValueError:
+        return 0
+
+
+def _base_url(text: str) -> str:
+    url = urlsplit(text)
+    named = url.scheme in ("http", "https") and url.hostname and _port(url) and text.isascii()
+    if not named or url.username or url.query or url.fragment:
+        raise ValueError("http://HOST:PORT/PATH or https://HOST/PATH without a query, as http://127.0.0.1:11434/v1")
+    return text.rstrip("/")
+
+
+def _header(text: str) -> str:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("printable ASCII without spaces")
+    return text
+
+
 def _choice(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in names:
@@ -63,11 +86,21 @@ class Settings:
     api_key: str | None = _setting(str, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
     workers: int = _setting(_whole(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
-    threads: int = _setting(_whole(2), 16, "threads a process: requests it handles at once")
+    threads: int = _setting(_whole(2), 16, "requests a process works on at once, not counting those that wait")
     retention_days: int = _setting(_whole(1, " of days"), 30, "lifetime of a file")
     min_free_bytes: int = _setting(_whole(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
     key_quota_bytes: int = _setting(
         _whole(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
+    )
+    upstream_url: str | None = _setting(
+        _base_url, None, "the model server behind `/v1/responses`, e.g. `http://127.0.0.1:11434/v1`"
+    )
+    upstream_api_key: str | None = _setting(_header, None, "the key that Lazu shows to the model server")
+    upstream_files: str = _setting(
+        _choice("native", "text", "images"), "native", "what the model server takes: `native`, `text` or `images`"
+    )
+    upstream_timeout: int = _setting(
+        _whole(1, " of seconds"), 600, "the model server is given up after that long without a byte"
     )
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"

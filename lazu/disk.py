@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,19 @@ _FICLONE = 0x40049409  # of linux/fs.h
 
 _fallocate = ctypes.CDLL(None, use_errno=True).fallocate
 _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+# sync_file_range(2) is Linux's alone.
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+def write_back(fd: int, start: int, size: int) -> None:
+    """Have the kernel write a part of a file soon. A hint: what goes wrong here shows in the fsync."""
+    if _sync_file_range:
+        _sync_file_range(fd, start, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def reserve(fd: int, size: int) -> bool:
@@ -113,6 +127,20 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, also to another file system; `target` is whole and durable before `source` goes. Raises OSError."""
+    try:
+        os.rename(source, target)
+    except OSError as e:
+        if e.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(source, target)
+        sync(target)
+        sync(target.parent)
+        os.unlink(source)
+    sync(target.parent)
 
 
 class Ballast:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lazu import clock, config, disk, filetypes, models, stats
 from lazu.config import Settings
-from lazu.errors import CannotStart
+from lazu.errors import ApiError, CannotStart
+from lazu.upstream import Upstream
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -50,6 +51,7 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
         return
     yield Finding("settings", OK, "readable")
     yield from _storage(settings)
+    yield _upstream(settings)
     if problem:
         yield Finding("store", FAIL, str(problem), "see the lines above")
     else:
@@ -145,6 +147,17 @@ def _device(storage: Path) -> Finding:
         found = "database and blobs lie on different file systems"
         return Finding("device", WARN, found, "back up both; one is simpler")
     return Finding("device", OK, "database and blobs lie on one file system")
+
+
+def _upstream(settings: Settings) -> Finding:
+    """Files are served without it."""
+    if settings.upstream_url is None:
+        return Finding("upstream", OK, "none: /v1/responses answers 503")
+    try:
+        Upstream(settings).reach()
+    except ApiError as e:
+        return Finding("upstream", WARN, e.message, "is it running, at LAZU_UPSTREAM_URL?")
+    return Finding("upstream", OK, "can be reached")
 
 
 def _purge() -> Finding:

@@ -120,6 +120,15 @@ class FileTooLarge(ApiError):
         super().__init__(f"The file is larger than {limit // 2**20} MB, the limit of its purpose.", "file")
 
 
+class BodyTooLarge(ApiError):
+    """A JSON request body exceeds the limit, in bytes."""
+
+    status, code = 413, "file_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request body is larger than {limit // 2**20} MB. Upload files and send their ids.")
+
+
 class RangeNotSatisfiable(ApiError):
     """A byte range outside the file."""
 
@@ -138,7 +147,7 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """The database stayed locked; a repeat may succeed."""
+    """The database stayed locked, or too many calls wait for the model server; a repeat may succeed."""
 
     status, code = 503, "overloaded"
 
@@ -163,3 +172,24 @@ class InsufficientStorage(Final):
     """The disk's free-space floor or the key's quota would be crossed."""
 
     status, code = 507, "insufficient_storage"
+
+
+class UpstreamNotConfigured(Final):
+    """A request for the model server, and there is none."""
+
+    status, code = 503, "upstream_not_configured"
+
+    def __init__(self) -> None:
+        super().__init__("This server has no model server behind it; its operator sets LAZU_UPSTREAM_URL.")
+
+
+class UpstreamError(ApiError):
+    """The model server can't be reached, broke off, or does not take Lazu for a client."""
+
+    status, code = 502, "upstream_error"
+
+
+class UpstreamTimeout(ApiError):
+    """The model server sent nothing for too long."""
+
+    status, code = 504, "upstream_timeout"

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from lazu import clock, ids, logs, models
 from lazu.blobs import Blobs
@@ -18,6 +19,8 @@ from lazu.models import File, Key
 from lazu.uploads import Upload
 
 MAX_LIMIT = 10_000
+
+_BY_ID = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +37,9 @@ class Paging:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of files; `has_more` says whether another one follows."""
+    """One page of file objects; `has_more` says whether another one follows."""
 
-    files: list[File]
+    files: list[dict[str, Any]]
     has_more: bool
 
 
@@ -95,20 +98,20 @@ class Files:
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id."""
-        file = File.get_or_none(File.id == file_id, File.key == key.id, File.expires_at > clock.now())
+        file = File.one(_BY_ID, file_id, key.id, clock.now())
         if file is None:
             raise FileNotFound(file_id)
         return file
 
     def page(self, key: Key, paging: Paging) -> Page:
         """One page of the unexpired files of `key`."""
-        query = File.select().where(File.key == key.id, File.expires_at > clock.now())
+        where = (File.key == key.id) & (File.expires_at > clock.now())
         if paging.purpose is not None:
-            query = query.where(File.purpose == paging.purpose)
+            where &= File.purpose == paging.purpose
         if paging.after is not None:
-            query = query.where(File.id < paging.after if paging.descending else File.id > paging.after)
+            where &= File.id < paging.after if paging.descending else File.id > paging.after
         order = File.id.desc() if paging.descending else File.id.asc()
-        files = list(query.order_by(order).limit(paging.limit + 1))
+        files = File.objects(where, order, paging.limit + 1)
         return Page(files[: paging.limit], len(files) > paging.limit)
 
     def delete(self, key: Key, file_id: str) -> None:

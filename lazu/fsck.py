@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from lazu import models
+from lazu import kept, models
 from lazu.blobs import NEW, SHARDS, Blobs, is_blob
 from lazu.files import Files
 from lazu.models import File, Key, database
@@ -87,7 +87,7 @@ def repair(files: Files, problem: Problem) -> str:
     if problem.kind in ("missing", "damaged"):
         return _bury(files, problem)
     with files.blobs.lock(problem.sha256) as shard:
-        if problem.about.endswith(NEW):
+        if problem.about.endswith(NEW) or kept.owner(os.path.basename(problem.about)):
             os.unlink(os.path.basename(problem.about), dir_fd=shard)
             return "removed"
         files.blobs.quarantine(f"{problem.sha256[:2]}/{os.path.basename(problem.about)}")
@@ -112,11 +112,12 @@ def _database() -> Iterator[Problem]:
 def _look(blobs: Blobs, rehash: bool, name: str) -> _Shard:
     """What is in a shard; runs in a thread, without the database."""
     shard = _Shard(name, {}, [])
-    for entry in os.listdir(blobs.root / name):
+    entries = set(os.listdir(blobs.root / name))
+    for entry in entries:
         found = _blob(blobs, entry, rehash) if is_blob(name, entry) else None
         if found:
             shard.blobs[entry] = found
-        else:
+        elif kept.owner(entry) not in entries:
             shard.others.append(entry)
     return shard
 
@@ -156,7 +157,8 @@ def _stands(files: Files, problem: Problem) -> bool:
     """Whether a suspicion holds under the lock, when nobody is halfway."""
     with files.blobs.lock(problem.sha256):
         if problem.kind == "leftover":
-            return os.path.lexists(files.blobs.root / problem.about)
+            owner = kept.owner(os.path.basename(problem.about))
+            return os.path.lexists(files.blobs.root / problem.about) and not (owner and files.blobs.size(owner))
         if problem.kind in ("stray", "misnamed"):
             return _same(files, problem) and not File.select().where(File.sha256 == problem.sha256).exists()
         return _same(files, problem) and File.select().where(File.id == problem.about).exists()
@@ -170,10 +172,11 @@ def _same(files: Files, problem: Problem) -> bool:
 
 def _bury(files: Files, problem: Problem) -> str:
     """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second."""
-    with files.blobs.lock(problem.sha256):
+    with files.blobs.lock(problem.sha256) as lock:
         if not _same(files, problem):
             return "healed meanwhile, or deleted with another file of the same bytes"
         files.drop(File.sha256 == problem.sha256, "lost")
+        kept.drop(problem.sha256, lock)
         if problem.blob:
             files.blobs.quarantine(f"{problem.sha256[:2]}/{problem.sha256}")
     return "file deleted" + (", its bytes moved to quarantine" if problem.blob else ", its bytes are lost")

@@ -37,3 +37,8 @@ def created_at(file_id: str) -> int:
 def new_request_id() -> str:
     """A new `x-request-id`."""
     return f"req_{secrets.token_hex(16)}"
+
+
+def new_marker() -> str:
+    """Text that nobody can guess: what stands in a JSON text where a file will go."""
+    return f"lazu-{secrets.token_hex(16)}-"

@@ -21,6 +21,9 @@ from lazu.models import Key
 PREFIX = "sk-lazu-"
 DEFAULT = "default"
 
+_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
+_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
+
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
@@ -52,8 +55,7 @@ class Keys:
             raise InvalidApiKey
         secret = _hash(match[1])
         fixed = self._fixed is not None and hmac.compare_digest(secret, self._fixed)
-        owner = Key.name == DEFAULT if fixed else Key.secret_sha256 == secret
-        key = Key.get_or_none(owner, Key.revoked_at.is_null())
+        key = Key.one(_BY_NAME, DEFAULT) if fixed else Key.one(_BY_HASH, secret)
         if key is None:
             raise InvalidApiKey
         self._note(key)

@@ -8,7 +8,7 @@ used. Nothing here or elsewhere may `open()` the database's files: closing such 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import peewee
 
@@ -50,8 +50,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
             bytes INTEGER NOT NULL
         ) STRICT""",
     ),
-    # What a key holds is summed at every upload with a quota, within the transaction: from this index alone.
-    ("CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",),
+    # What a key holds is summed at every upload with a quota, within the transaction, and what the store holds at every
+    # scrape of /metrics: from an index alone, without its rows.
+    (
+        "CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",
+        "DROP INDEX file_by_sha256",
+        "CREATE INDEX file_by_sha256 ON file (sha256, bytes)",
+    ),
 )
 
 BUSY_SECONDS = 10
@@ -89,6 +94,17 @@ class _Row(peewee.Model):
         database = database
         legacy_table_names = False
 
+    @classmethod
+    def one(cls, query: str, *values: object) -> Self | None:
+        """The first row that `query`, an SQL text selecting whole rows of this table, finds with `values`; or None.
+
+        For the lookups of every request: Peewee takes 160 µs to build such a text each time, SQLite 5 to answer it.
+        """
+        cursor = database.execute_sql(query, values)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+        return cls(**dict(zip(names, rows[0], strict=True))) if rows else None
+
 
 class Key(_Row):
     """An API key: the owner of files. `secret_sha256` is None when only LAZU_API_KEY opens it."""
@@ -117,16 +133,32 @@ class File(_Row):
 
     def as_json(self) -> dict[str, Any]:
         """The file object of the API."""
-        return {
-            "id": self.id,
-            "object": "file",
-            "bytes": self.bytes,
-            "created_at": self.created_at,
-            "expires_at": self.expires_at,
-            "filename": self.filename,
-            "purpose": self.purpose,
-            "status": "processed",
-        }
+        return file_object(self.id, self.bytes, self.created_at, self.expires_at, self.filename, self.purpose)
+
+    @classmethod
+    def objects(cls, where: peewee.Expression, order: peewee.Ordering, limit: int) -> list[dict[str, Any]]:
+        """The file objects of the first `limit` rows.
+
+        Without a model for each row: 10,000 take a third of the time.
+        """
+        columns = (cls.id, cls.bytes, cls.created_at, cls.expires_at, cls.filename, cls.purpose)
+        rows = database.execute(cls.select(*columns).where(where).order_by(order).limit(limit)).fetchall()
+        return [file_object(*row) for row in rows]
+
+
+def file_object(*row: Any) -> dict[str, Any]:
+    """The file object of the API: of id, bytes, created_at, expires_at, filename and purpose."""
+    file_id, size, created_at, expires_at, filename, purpose = row
+    return {
+        "id": file_id,
+        "object": "file",
+        "bytes": size,
+        "created_at": created_at,
+        "expires_at": expires_at,
+        "filename": filename,
+        "purpose": purpose,
+        "status": "processed",
+    }
 
 
 class Purge(_Row):

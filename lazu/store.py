@@ -9,6 +9,7 @@ from lazu.disk import Ballast
 from lazu.errors import CannotStart, InsufficientStorage, NotReady, StorageFailed
 from lazu.files import Files
 from lazu.keys import Keys
+from lazu.upstream import Upstream
 
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
@@ -16,11 +17,12 @@ BALLAST = 16 * 2**20
 
 @dataclass(frozen=True)
 class Store:
-    """One data directory: its settings, its keys, its files."""
+    """One data directory: its settings, its keys, its files; and the model server they are for."""
 
     settings: Settings
     keys: Keys
     files: Files
+    upstream: Upstream
 
 
 def open_store(settings: Settings) -> Store:
@@ -31,7 +33,7 @@ def open_store(settings: Settings) -> Store:
     ballast = Ballast(settings.storage_dir / "ballast", BALLAST)
     blobs = Blobs(settings.storage_dir / "blobs", settings.min_free_bytes)
     files = Files(blobs, settings.retention_days * clock.DAY, ballast, settings.key_quota_bytes)
-    store = Store(settings, Keys(settings.api_key), files)
+    store = Store(settings, Keys(settings.api_key), files, Upstream(settings))
     try:
         _prepare(store)
     except (OSError, models.DatabaseError) as e:
@@ -72,6 +74,8 @@ def _prepare(store: Store) -> None:
 
 def _open(store: Store) -> None:
     store.files.blobs.prepare()
-    models.prepare(store.settings.storage_dir / "lazu.sqlite3")
-    with models.database:
-        store.keys.prepare()
+    # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
+    with disk.lock(store.settings.storage_dir):
+        models.prepare(store.settings.storage_dir / "lazu.sqlite3")
+        with models.database:
+            store.keys.prepare()

@@ -4,9 +4,11 @@ import os
 
 import pytest
 
+from edge import Edge
 from lazu import create_app
 from lazu.config import Settings
 from server import Server, problems
+from upstream import Front, completed, running
 
 
 def pytest_runtest_logreport(report):
@@ -45,6 +47,43 @@ def serve(tmp_path):
         assert problems(each.storage) == []
 
 
+@pytest.fixture(scope="session")
+def _edge(tmp_path_factory):
+    home = tmp_path_factory.mktemp("edge")
+    server = Server(home / "storage", {"LAZU_ACCEL_LOCATION": "/_blobs/"}).start()
+    edge = Edge(server, home / "nginx")
+    try:
+        yield edge.start()
+    finally:
+        edge.stop()
+        server.stop()
+
+
+@pytest.fixture
+def edge(_edge):
+    """The shipped nginx in front of a running server, shared by tests that each use keys of their own."""
+    yield _edge
+    assert problems(_edge.storage) == []
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Start a server and nginx of one's own: `deploy(LAZU_RETENTION_DAYS="1")`."""
+    started = []
+
+    def start(**env):
+        server = Server(tmp_path / f"edge-{len(started)}", {"LAZU_ACCEL_LOCATION": "/_blobs/", **env})
+        started.append(Edge(server, tmp_path / f"nginx-{len(started)}"))
+        server.start()
+        return started[-1].start()
+
+    yield start
+    for each in started:
+        each.stop()
+        each.server.stop()
+        assert problems(each.storage) == []
+
+
 @pytest.fixture
 def client(server):
     """The OpenAI SDK with a fresh key on the shared server."""
@@ -57,3 +96,48 @@ def app(tmp_path):
     """The application in this process, for tests that move the clock; its key is `test-key`."""
     yield create_app(Settings(storage_dir=tmp_path / "storage", api_key="test-key", min_free_bytes=0))
     assert problems(tmp_path / "storage") == []
+
+
+@pytest.fixture(scope="session")
+def _double():
+    with running() as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def _behind(_double, tmp_path_factory):
+    """The server before the double, in each of the three modes; its key is `client-secret`."""
+    servers = {}
+
+    def start(mode):
+        if mode not in servers:
+            env = {**_double.env, "LAZU_UPSTREAM_FILES": mode, "LAZU_API_KEY": "client-secret"}
+            servers[mode] = Server(tmp_path_factory.mktemp(mode) / "storage", env).start()
+        return servers[mode]
+
+    yield start
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def double(_double):
+    """The model server that the tests pretend to have: what it received, and what it is to answer."""
+    _double.received.clear()
+    _double.script, _double.keeps_bodies, _double.eager = completed, True, False
+    return _double
+
+
+@pytest.fixture
+def front(double, _behind):
+    """A client of Lazu before the double, in a mode: `front("text")`."""
+    fronts = []
+
+    def make(mode="native"):
+        fronts.append(Front(_behind(mode), "client-secret"))
+        return fronts[-1]
+
+    yield make
+    for each in fronts:
+        each.close()
+        assert problems(each.server.storage) == []

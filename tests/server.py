@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import openai
@@ -38,6 +39,7 @@ class Server:
     env: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    keys: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -71,6 +73,7 @@ class Server:
             self.process.send_signal(how)
             self.process.wait(30)
             self.process = None
+            assert self.leaks() == []
 
     def flask(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         """Run `flask COMMAND` on this server's store."""
@@ -79,7 +82,18 @@ class Server:
 
     def new_key(self, name: str | None = None) -> str:
         with opened(self.storage) as store:
-            return store.keys.create(name or f"key-{secrets.token_hex(4)}")
+            self.keys.append(store.keys.create(name or f"key-{secrets.token_hex(4)}"))
+        return self.keys[-1]
+
+    @cached_property
+    def any_key(self) -> str:
+        """One key for the tests that need just any."""
+        return self.new_key()
+
+    def leaks(self, *more: Path) -> list[Path]:
+        """Files that hold a key which a test used: in the log, the database, the storage, and in `more`."""
+        where = [self.log, *(path for path in self.storage.rglob("*") if path.is_file()), *more]
+        return [path for path in where if any(key.encode() in path.read_bytes() for key in self.keys)]
 
     def client(self, key: str | None = None, **options) -> openai.OpenAI:
         """The OpenAI SDK with a key of its own, unless one is given; it does not repeat unless asked to."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from server import PROJECT, opened
+from server import PROJECT, free_port, opened
 from wire import BOUNDARY, PURPOSE, form, part, request, stored
 
 
@@ -144,6 +144,13 @@ def test_the_store_is_told(serve):
     assert figures == {"files": 2, "file_bytes": 20, "blobs": 1, "blob_bytes": 10, "saved_bytes": 10, "overdue_files": 0}
     assert time.time() - told[("lazu_last_purge_timestamp_seconds",)] < 60
     assert told[("lazu_free_bytes",)] > told[("lazu_min_free_bytes",)] == 0
+
+
+def test_calls_of_the_upstream_are_counted_by_what_came_of_them(serve):
+    server = serve(LAZU_UPSTREAM_URL=f"http://127.0.0.1:{free_port()}/v1")
+    body, headers = b'{"model": "m", "input": "x"}', {"Content-Type": "application/json"}
+    assert request(server, "POST", "/v1/responses", server.new_key(), body, headers).status == 502
+    assert samples(server)[("lazu_upstream_calls_total", ("outcome", "upstream_error"))] == 1
 
 
 def test_nothing_that_a_client_chose_can_be_read(server):

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from lazu import models, stats
 from lazu.models import File
-from server import PROJECT, Server, opened
+from server import PROJECT, Server, free_port, opened
 from wire import request, stored
 
 
@@ -71,6 +72,7 @@ def test_a_database_that_is_busy_neither_fails_nor_slows_a_request(serve):
     """Somebody else holds the write lock: the use is written later, the request does not wait."""
     server = serve(LAZU_WORKERS="1")
     key = server.new_key("alice")
+    assert request(server, "GET", "/healthz").status == 200  # its worker, which needs the lock to start, has started
     with closing(sqlite.connect(str(server.storage / "lazu.sqlite3"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
@@ -185,6 +187,17 @@ def test_doctor_warns_of_overdue_files_and_of_a_clock_set_back(serve):
     done = server.flask("doctor")
     assert "warn  purge        never ran, 1 files overdue" in done.stdout
     assert re.search(r"^warn  history +a file was made at .*, in the future$", done.stdout, re.MULTILINE)
+
+
+def test_doctor_says_whether_the_model_server_is_there(tmp_path):
+    def told(port):
+        server = Server(tmp_path / "storage", {"LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1", "LAZU_MIN_FREE_BYTES": "0"})
+        done = server.flask("doctor", "--json")
+        return next(each["state"] for each in json.loads(done.stdout) if each["check"] == "upstream")
+
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        assert told(there.getsockname()[1]) == "ok"
+    assert told(free_port()) == "warn"
 
 
 def test_help_is_a_page_with_an_example(serve):

@@ -13,10 +13,10 @@ ROWS = {
     "routes": 6, "cli": 6, "worker": 6, "accesslog": 6,
     "backup": 5, "doctor": 5,
     "store": 4, "purge": 4, "fsck": 4, "stats": 4,
-    "files": 3,
-    "uploads": 2, "keys": 2, "snapshot": 2,
-    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1, "documents": 1,
-    "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0,
+    "files": 3, "responses": 4,
+    "uploads": 2, "keys": 2, "snapshot": 2, "extracts": 2, "upstream": 2,
+    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1, "documents": 1, "splice": 1,
+    "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0, "kept": 0, "watch": 0,
 }  # fmt: skip
 
 #: Each outside thing and the rooms that may know it.
@@ -35,18 +35,21 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "keys"},
     "random": set(),
-    "fcntl": {"disk"},
+    "fcntl": {"disk", "worker"},
     "ctypes": {"disk", "documents"},
     "tempfile": set(),
-    "shutil": set(),
-    "socket": {"worker"},
+    "shutil": {"disk"},
+    "socket": {"worker", "upstream", "watch", "routes"},
+    "http": {"upstream"},
+    "ssl": {"upstream"},
+    "pybase64": {"splice"},
     "subprocess": {"documents"},
     "pypdfium2_raw": {"documents"},
     "PIL": {"documents"},
     "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
     "resource": {"disk", "documents"},
-    "threading": {"keys", "documents"},
+    "threading": {"keys", "documents", "worker", "upstream", "watch"},
 }
 
 

@@ -1,7 +1,9 @@
 """SQLite as Lazu needs it: a sound version, durable commits, one connection a thread, none across a fork."""
 
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,8 +89,12 @@ def test_no_code_opens_the_database_files(tmp_path):
 
 
 def descriptors(pid):
-    links = (path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir())
-    return sorted(link.name for link in links if "lazu.sqlite3" in link.name)
+    """The database files that a process has open; what it closes meanwhile is none of them."""
+    names = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.append(path.readlink().name)
+    return sorted(name for name in names if "lazu.sqlite3" in name)
 
 
 @pytest.mark.parametrize("more", [[], ["--preload"]])
@@ -101,3 +107,11 @@ def test_no_connection_crosses_a_fork(serve, monkeypatch, more):
     master, *workers = server.pids()
     assert descriptors(master) == []
     assert any(descriptors(worker) for worker in workers)
+
+
+def test_processes_that_start_together_on_a_new_store_all_start(tmp_path):
+    command = [sys.executable, "-c", "import app"]
+    for number in range(3):
+        env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path / str(number)), "LAZU_API_KEY": "test-key"}
+        started = [subprocess.Popen(command, cwd=PROJECT, env=env) for _ in range(6)]
+        assert [process.wait(30) for process in started] == [0] * 6

@@ -110,3 +110,10 @@ def test_vision_takes_pictures_by_content(server, key, content):
 def test_vision_takes_nothing_else(server, key, content, order):
     parts = [VISION, part("file", content, "picture.png", "Content-Type: image/png\r\n")][::order]
     assert upload(server, key, *parts).error == (400, "unsupported_file_type", "file")
+
+
+@pytest.mark.parametrize("first", range(256))
+def test_data_is_no_program_for_its_first_byte(first):
+    """libmagic takes one byte for a DOS .COM file; such data is welcome, whatever it begins with."""
+    head = bytes([first]) + bytes(range(7, 250)) * 2
+    assert filetypes.identify(head, "a.dat", filetypes.PURPOSES["user_data"]) not in filetypes.EXECUTABLE_TYPES

@@ -44,7 +44,7 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
     with opened(old) as store:
         assert [key.name for key in store.keys.all()] == ["alice", "bob"]
         alice = store.keys.authenticate("Bearer sk-lazu-alice")
-        assert [file.filename for file in store.files.page(alice, paging()).files] == ["again.txt", "a.txt"]
+        assert [file["filename"] for file in store.files.page(alice, paging()).files] == ["again.txt", "a.txt"]
     with opened(new):
         pass
     assert schema(old) == schema(new)

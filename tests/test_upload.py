@@ -1,7 +1,9 @@
 """POST /v1/files: what is taken, and every way in which it is refused."""
 
 import hashlib
+import json
 import re
+import socket
 
 import pytest
 
@@ -45,6 +47,18 @@ def test_fields_come_in_any_order(server, key, parts, chunked):
     answer = upload(server, key, body=iter([body[:50], body[50:]]) if chunked else body)
     assert answer.status == 200
     assert answer.json["bytes"] == 5
+
+
+def test_a_request_sent_behind_an_upload_is_not_taken_for_its_body(server, key):
+    body = form(PURPOSE, FILE)
+    head = f"Host: a\r\nAuthorization: Bearer {key}\r\n"
+    kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {len(body)}\r\n"
+    post = f"POST /v1/files HTTP/1.1\r\n{head}{kind}\r\n".encode() + body
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(post + post + f"GET /v1/files HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert len(json.loads(answers.rpartition(b"\r\n\r\n")[2])["data"]) == 2
 
 
 def test_unknown_fields_are_ignored(server, key):

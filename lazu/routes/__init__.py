@@ -7,7 +7,7 @@ Invariant: views take from the request, call one thing and return; every error o
 from flask import Flask, Response, request
 
 from lazu import ids, logs, models
-from lazu.routes import files, health, problems
+from lazu.routes import description, files, health, problems, responses
 from lazu.routes.body import drain
 
 
@@ -21,7 +21,9 @@ def init_app(app: Flask) -> None:
     app.after_request(_finish)
     problems.init_app(app)
     app.register_blueprint(files.bp)
+    app.register_blueprint(responses.bp)
     app.register_blueprint(health.bp)
+    app.register_blueprint(description.bp)
 
 
 def _begin() -> None:

@@ -5,10 +5,12 @@ answer goes first, and the rest of the body is read and thrown away, within boun
 (docs/decisions/0005-answer-first.md). How slowly it may come is `lazu.worker`'s affair.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
 
+import gunicorn
 from flask import Response, request
+from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 
 from lazu import clock
@@ -18,12 +20,15 @@ from lazu.errors import InvalidRequest, RequestTimeout
 DRAIN_BYTES = 640 * 2**20
 DRAIN_SECONDS = 60
 
+#: Bytes of one read from the socket: what stays in the processor's cache until it is hashed and written.
+PIECE_BYTES = 512 * 1024
+
 
 class Body:
     """The body of the current request."""
 
     def __init__(self) -> None:
-        self._stream = request.environ["wsgi.input"]
+        self._take = _reader(request.environ)
         self._length = request.content_length
         self._received = 0
 
@@ -34,7 +39,7 @@ class Body:
         Content-Length or its chunks are malformed.
         """
         try:
-            chunk: bytes = self._stream.read(size)
+            chunk = self._take(size)
         except TimeoutError as e:
             raise RequestTimeout("The request body stopped arriving, or came too slowly.") from e
         except (OSError, ParseException) as e:
@@ -43,6 +48,28 @@ class Body:
         if not chunk and self._length is not None and self._received < self._length:
             raise InvalidRequest(f"The request body ended after {self._received} of {self._length} bytes.")
         return chunk
+
+
+def _reader(environ: dict[str, Any]) -> Callable[[int], bytes]:
+    """What reads up to so many bytes of the body: past gunicorn's buffers where they are as we know them."""
+    stream = environ["wsgi.input"]
+    reader = getattr(stream, "reader", None)
+    if gunicorn.version_info[0] != 27 or not isinstance(reader, LengthReader):
+        read: Callable[[int], bytes] = stream.read
+        return read
+    connection = environ["gunicorn.socket"]
+
+    def straight(size: int) -> bytes:
+        """What gunicorn holds already, then what the socket has; `reader.length` stays true, for draining."""
+        held = reader.unreader.take_buffered()
+        most = min(size, PIECE_BYTES, reader.length)
+        if held:
+            reader.unreader.unread(held[most:])
+        chunk: bytes = held[:most] if held else connection.recv(most) if most else b""
+        reader.length -= len(chunk)
+        return chunk
+
+    return straight
 
 
 def drain(response: Response) -> None:

@@ -28,7 +28,7 @@ def upload_file() -> dict[str, Any]:
 def list_files() -> dict[str, Any]:
     """List."""
     page = store().files.page(caller(), files.paging(request.args.to_dict()))
-    data = [file.as_json() for file in page.files]
+    data = page.files
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
     return {"object": "list", "data": data, **ends, "has_more": page.has_more}
 

@@ -35,6 +35,7 @@ class Result:
     stored: int = 0
     deleted: int = 0
     faults: list[str] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
 
     def add(self, other: "Result") -> None:
         for name, value in vars(other).items():
@@ -91,7 +92,8 @@ def main() -> None:
     began = time.monotonic()
     found = cuts(number) if how == "cut" else {how: run(how, number)}
     for name, result in found.items():
-        lines = [f"{name}: {vars(result) | {'faults': len(result.faults)}}", *result.faults[:50]]
+        figures = {key: value for key, value in vars(result).items() if isinstance(value, int)}
+        lines = [f"{name}: {figures}, {len(result.faults)} faults", *result.faults[:50]]
         sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.write(f"{time.monotonic() - began:.0f} s\n")
     sys.exit(any(result.faults for result in found.values()))

@@ -3,7 +3,8 @@
 A script is three lists of words. `base` is done first and is whole; `victim` is done by the process that the crash
 meets; `peer`, if there is any, by another process that has the store open all along and goes on when the first is dead
 (or paused). The words: `+a` uploads the content a, `-a` deletes the newest file of the content a, `later` (only
-in the base) goes 31 days ahead, and the others are commands of Lazu. The last word of a peer may end with a sign: with
+in the base) goes 31 days ahead, `~a` loses and `%a` damages the blob of a (only in the base, without a peer), and the
+others are commands of Lazu. The last word of a peer may end with a sign: with
 `!` it is killed when it has removed its first blob, with `?` when its commit is in the log and not yet announced, with
 `^` when it has named its first blob.
 """
@@ -32,6 +33,7 @@ STORIES = [
     Script("+a +a", "-a"),
     Script("+a +b +b later +c", "purge"),
     Script("+a", "+b -a +a -b -a"),
+    Script("+b", "+a -a"),
     Script("", "+a", "+a"),
     Script("", "+a", "purge"),
     Script("+a", "+a", "-a"),
@@ -42,7 +44,11 @@ STORIES = [
     Script("", "+a", "purge!"),
     Script("+a", "-a", "+a?"),
     Script("", "+a", "+a^"),
+    Script("+a +b ~a", "fsck_--repair"),
+    Script("+a +b +a %a", "fsck_--rehash_--repair"),
 ]
+#: Those in which opening the store counts too: the first start, and a later one.
+OPENINGS = STORIES[:2]
 WORDS = ("+a", "+b", "+c", "+a", "-a", "-b", "-c", "-a", "purge")
 
 
@@ -63,6 +69,7 @@ class Ledger:
         self.expired: set[str] = set()  # must be gone after a purge
         self.doomed: set[str] = set()  # deletion tried, or expired: may be gone
         self.gone: set[str] = set()  # deletion acknowledged: must be gone
+        self.harmed: set[str] = set()  # contents whose blob was lost or damaged: fsck has to be run
 
     def note(self, event: list[str]) -> None:
         """Take in one event of `perform`."""
@@ -73,6 +80,9 @@ class Ledger:
             self.doomed.add(what)
         elif kind == "deleted":
             self.gone.add(what)
+        elif kind == "harmed":
+            self.harmed.add(what)
+            self.doomed |= {file_id for file_id, letter in self.stored.items() if letter == what}
         elif kind == "later":
             self.expired = set(self.stored)
             self.doomed |= self.expired
@@ -88,6 +98,9 @@ def perform(lazu: store.Store, words: str, tell) -> None:
         if word == "later":
             lazu.later()
             tell("later")
+        elif word[0] in "~%":
+            store.harm(lazu.folder, word[1], word[0] == "~")
+            tell("harmed", word[1])
         elif word[0] == "+":
             tell("stored", word[1], lazu.upload(word[1]))
         elif word[0] == "-":
@@ -129,10 +142,15 @@ def look(folder: Path) -> Look:
 
 
 def examine(folder: Path, ledger: Ledger) -> list[str]:
-    """Look at the store, open it, purge once, look again, and use it once; gives what is wrong."""
-    found = look(folder).faults(ledger)
+    """Look at the store, open it, purge once, look again, and use it once; gives what is wrong.
+
+    A store that was harmed before is first repaired.
+    """
+    found = [] if ledger.harmed else look(folder).faults(ledger)
     lazu = store.Store(folder, bool(ledger.expired))
-    lazu.purge()
+    if ledger.harmed:
+        lazu.command("fsck", "--rehash", "--repair")
+    lazu.command("purge")
     then = look(folder)
     found += [f"{fault} after a purge" for fault in then.faults(ledger)] + then.leaks(ledger)
     if not found:

@@ -15,11 +15,11 @@ KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 LATER = 31 * clock.DAY
 
-#: What is uploaded: a few bytes, more than a page, and more than one piece of a request's body.
+#: What is uploaded: a few bytes, more than a page, and more than one piece of a request's body, with room reserved.
 CONTENTS = {
     "a": b"a small file\n",
     "b": b"a file of two pages\n" * 300,
-    "c": b"a file that comes in several pieces\n" * 5000,
+    "c": b"a file that comes in several pieces\n" * 36_000,
 }
 DIGESTS = {letter: hashlib.sha256(data).hexdigest() for letter, data in CONTENTS.items()}
 FORM = "multipart/form-data; boundary=crash"
@@ -43,6 +43,7 @@ class Store:
 
     def __init__(self, folder: Path, later: bool = False) -> None:
         self.app.extensions["lazu"] = open_store(settings(folder))
+        self.folder = folder
         self.client = self.app.test_client()
         if later:
             self.later()
@@ -57,7 +58,7 @@ class Store:
         cls.app = create_app(settings(folder))
         lazu = cls(folder)
         lazu.delete(lazu.upload("a"))
-        lazu.purge()
+        lazu.command("purge")
         models.database.close()
 
     @staticmethod
@@ -83,15 +84,20 @@ class Store:
         files = self.client.get("/v1/files", headers=HEADERS).json["data"]
         return next((file["id"] for file in files if file["filename"] == f"{letter}.txt"), None)
 
-    def purge(self) -> None:
-        """What `flask purge` does."""
-        self.command("purge")
-
     def command(self, *words: str) -> None:
         """`flask WORDS`; AssertionError unless it leaves with 0."""
         with self.app.app_context():
             result = self.app.test_cli_runner().invoke(args=list(words))
         assert result.exit_code == 0, f"{result.output} {result.exception!r}"
+
+
+def harm(folder: Path, letter: str, lose: bool) -> None:
+    """Lose a blob, or change a byte of it, as a bad disk does."""
+    blob = folder / "blobs" / DIGESTS[letter][:2] / DIGESTS[letter]
+    if lose:
+        blob.unlink()
+    else:
+        blob.write_bytes(b"?" + CONTENTS[letter][1:])
 
 
 def rows(folder: Path) -> dict[str, str]:
@@ -109,8 +115,5 @@ def rows(folder: Path) -> dict[str, str]:
 
 def blobs(folder: Path) -> dict[str, str]:
     """Every file under `blobs/`: name to the sha256 of what is in it."""
-    found = {}
-    for shard in os.scandir(folder / "blobs") if (folder / "blobs").is_dir() else ():
-        for name in os.listdir(shard.path):
-            found[name] = hashlib.sha256(Path(shard.path, name).read_bytes()).hexdigest()
-    return found
+    return {name: hashlib.sha256(Path(place, name).read_bytes()).hexdigest()
+            for place, _, names in os.walk(folder / "blobs") for name in names}

@@ -24,11 +24,13 @@ import script
 import store
 from shim import AFTER, BEFORE, COUNT, PAUSE, TORN, WRITES, Shim
 
-PATIENCE = 0.03  # seconds after which a peer that has not ended is taken to wait for the paused victim
+#: A peer that was asleep at so many looks in a row, so many seconds apart, waits for the paused victim. It is not
+#: asleep while it wants the processor or the disk, however busy they are.
+LOOKS, APART = 6, 0.005
 
 #: What is printed: points run and boundaries they stand on, processes killed at one, files whose upload and whose
-#: deletion was acknowledged, and what was wrong.
-RESULT = ("points", "boundaries", "killed", "stored", "deleted", "faults")
+#: deletion was acknowledged, what was wrong, and the boundaries of the last script (call, end of its path).
+RESULT = ("points", "boundaries", "killed", "stored", "deleted", "faults", "calls")
 
 Tell = Callable[..., None]
 
@@ -95,6 +97,10 @@ class Process:
             self.events += [json.loads(line) for line in lines]
         return True
 
+    def asleep(self) -> bool:
+        """Whether it waits for something that is neither the processor nor the disk (proc(5))."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
     def finish(self) -> list[str]:
         """Wait until it has told its end, and kill it; gives what failed. It may have been killed before."""
         self.read("end", 30)
@@ -131,6 +137,7 @@ class Runner:
         self.killed = 0
         self.stored = 0
         self.deleted = 0
+        self.calls: list[list[str]] = []
 
     def run(self) -> None:
         left = len(self.job.stories)
@@ -144,13 +151,13 @@ class Runner:
 
     def tell_story(self, story: script.Script, share: int) -> None:
         """Count the boundaries of a story, then have a crash at each of them, or at `share` of them."""
-        if self.done():
+        if self.points and self.done():
             return
         ledger = self.prepare(story.base)
-        calls = self.count(story, ledger)
-        self.boundaries += len(calls)
-        places = list(self.plan(calls))
-        for place in places[:: -max(1, len(places) // share)]:
+        self.calls = self.count(story, ledger)
+        self.boundaries += len(self.calls)
+        places = list(self.plan(self.calls))
+        for place in places[:: -max(1, len(places) // max(1, share))]:
             if not self.done():
                 self.points += 1
                 self.point(story, ledger, place)
@@ -184,8 +191,7 @@ class Runner:
     def count(self, story: script.Script, ledger: script.Ledger) -> list[list[str]]:
         """The boundaries of the story's victim: the call, and the end of the path it was made on."""
         def act(tell: Tell, _: Callable[[], None]) -> None:
-            self.shim.arm(str(self.folder), 0, COUNT)
-            self.victim(story, ledger, tell)
+            self.victim(story, ledger, tell, (0, COUNT))
             tell("calls", self.shim.disarm())
 
         self.restore()
@@ -195,8 +201,15 @@ class Runner:
             peer.kill()
         return calls
 
-    def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell) -> None:
-        script.perform(store.Store(self.folder, bool(ledger.expired)), story.victim, tell)
+    def victim(self, story: script.Script, ledger: script.Ledger, tell: Tell, place: tuple[int, int]) -> None:
+        """Do what the victim does, with a crash at `place`: from the opening of the store in some stories."""
+        opening = story in script.OPENINGS
+        if opening:
+            self.shim.arm(str(self.folder), *place)
+        lazu = store.Store(self.folder, bool(ledger.expired))
+        if not opening:
+            self.shim.arm(str(self.folder), *place)
+        script.perform(lazu, story.victim, tell)
 
     def restore(self) -> None:
         """Make `store` what `kept` is."""
@@ -212,8 +225,7 @@ class Runner:
         peer = self.begin_peer(story, ledger) if story.peer else None
 
         def act(tell: Tell, _: Callable[[], None]) -> None:
-            self.shim.arm(str(self.folder), *place)
-            self.victim(story, base, tell)
+            self.victim(story, base, tell, place)
 
         found = self.meet(Process(act), peer, ledger)
         if self.power:
@@ -263,7 +275,9 @@ class Runner:
         """While the victim is stopped at its boundary have the peer do all it can without it."""
         if stopped(victim):
             peer.go()
-            peer.read("end", PATIENCE)
+            asleep = 0
+            while asleep < LOOKS and not peer.read("end", APART):
+                asleep = asleep + 1 if peer.asleep() else 0
             os.kill(victim.pid, signal.SIGCONT)
 
     def judge(self, ledger: script.Ledger) -> list[str]:
@@ -287,23 +301,28 @@ def note(ledger: script.Ledger, process: Process) -> None:
 
 
 def refill(source: Path, target: Path) -> None:
-    """Give `target` the files of `source`; each is a store, or empty. Shards stay: making them is what takes time."""
+    """Give `target` the files of `source`; each is a store, or empty.
+
+    Shards stay, and so does the ballast: making them is what takes time.
+    """
     for folder in folders(target):
-        for entry in os.scandir(folder):
-            if entry.is_file():
-                os.unlink(entry.path)
+        for path in loose(folder):
+            os.unlink(path)
     for folder in folders(source):
         there = target / folder.relative_to(source)
         there.mkdir(parents=True, exist_ok=True)
-        for entry in os.scandir(folder):
-            if entry.is_file():
-                shutil.copy(entry.path, there)
+        for path in loose(folder):
+            shutil.copy(path, there)
+
+
+def loose(folder: Path) -> list[str]:
+    return [entry.path for entry in os.scandir(folder) if entry.is_file() and entry.name != "ballast"]
 
 
 def folders(root: Path) -> list[Path]:
     """Where files can be: the store's own folder and the shards of what is uploaded."""
     shards = [root / "blobs" / sha256[:2] for sha256 in store.DIGESTS.values()]
-    return [folder for folder in [root, *shards] if folder.is_dir()]
+    return [folder for folder in [root, root / "blobs", root / "quarantine", *shards] if folder.is_dir()]
 
 
 def main() -> None:

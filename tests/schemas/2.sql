@@ -37,7 +37,7 @@ CREATE TABLE purge (
 INSERT INTO "purge" VALUES(1,1779480000,1779480001,3,2,100);
 CREATE INDEX file_by_key ON file (key_id, id);
 CREATE INDEX file_by_purpose ON file (key_id, purpose, id);
-CREATE INDEX file_by_sha256 ON file (sha256);
+CREATE INDEX file_by_sha256 ON file (sha256, bytes);
 CREATE INDEX file_by_expiry ON file (expires_at);
 CREATE INDEX file_by_size ON file (key_id, expires_at, bytes);
 COMMIT;

@@ -1,0 +1,72 @@
+"""`bench/run`: races the rows asked for and reports them."""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from bench import picture, report
+from bench.procs import ROOT, WORK, shed
+from bench.results import Missing, Plan, Result
+from bench.rows import ROWS
+
+
+def main() -> None:
+    asked = arguments()
+    plan = Plan(asked.quick, frozenset(asked.skip))
+    whole = not asked.rows and not asked.quick and not asked.skip
+    out = Path(asked.out) if asked.out else ROOT / "bench" if whole else WORK / "report"
+    started = time.monotonic()
+    clean()
+    try:
+        results = {name: measured(name, plan) for name in asked.rows or ROWS}
+    finally:
+        clean()
+    sections = [report.section(result, name) for name, result in results.items()]
+    minutes = (time.monotonic() - started) / 60
+    how = f"{'A quick run' if asked.quick else 'A full run'} of {minutes:.0f} minutes on {time.strftime('%Y-%m-%d')}."
+    drawn = {name: each for name, each in results.items() if isinstance(each, Result)}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.md").write_text(report.page(sections, how))
+    (out / "results.svg").write_text(picture.draw(drawn))
+    print(f"\n{how} Written: {out}/results.md and {out}/results.svg")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/run", description="Measure Lazu beside its floors and its peers.")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
+    parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
+    parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")
+    asked = parser.parse_args()
+    unknown = set(asked.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"no row called {', '.join(sorted(unknown))}")
+    return asked
+
+
+def measured(name: str, plan: Plan) -> Result | Missing:
+    started = time.monotonic()
+    print(f"\n{name} …", file=sys.stderr, flush=True)
+    try:
+        result: Result | Missing = ROWS[name](plan)
+    except Missing as missing:
+        result = missing
+    finally:
+        shed(Path(os.environ.get("BENCH_DIR", WORK)))
+    print(report.section(result, name), flush=True)
+    print(f"({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
+    return result
+
+
+def clean() -> None:
+    """Leave nothing on the disk but the report."""
+    for path in Path(os.environ.get("BENCH_DIR", WORK)).glob("*"):
+        if path.name != "report":
+            shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The least that Flask does for a request: one route, one constant, JSON of the size of a file object.
+
+It runs under Lazu's own gunicorn.conf.py, whose worker asks the application for its settings.
+"""
+
+from types import SimpleNamespace
+
+from flask import Flask
+
+from lazu import config
+
+app = Flask(__name__)
+app.extensions["lazu"] = SimpleNamespace(settings=config.load())
+
+FILE = {
+    "object": "file",
+    "bytes": 4096,
+    "created_at": 1779587764,
+    "expires_at": 1782179764,
+    "filename": "paper.pdf",
+    "purpose": "user_data",
+    "status": "processed",
+}
+
+
+@app.get("/v1/files/<file_id>")
+def show(file_id: str) -> dict[str, object]:
+    return {"id": file_id, **FILE}

@@ -1,0 +1,18 @@
+"""The rows of the table of aims: each is a function from a `Plan` to a `Result`, named as `bench/run NAME` takes it."""
+
+from bench.rows import download, fsck, metadata, purge, responses, small, start, upload
+
+ROWS = {
+    "small-1": small.one_client,
+    "small-8": small.eight_clients,
+    "upload": upload.big,
+    "upload-many": upload.many,
+    "download": download.run,
+    "metadata": metadata.run,
+    "list": metadata.pages,
+    "responses": responses.run,
+    "fsck": fsck.run,
+    "start": start.run,
+    "memory": upload.memory,
+    "purge": purge.run,
+}

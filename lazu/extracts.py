@@ -1,0 +1,101 @@
+"""What was read out of stored files: their text, and pictures of their pages, read once a blob and kept beside it.
+
+The invariant: what is kept lives as long as its blob and no longer (`lazu.kept`). It is found by
+the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
+bytes leave the disk piece by piece.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import BinaryIO
+
+from lazu import documents, kept
+from lazu.blobs import Blobs
+from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
+from lazu.splice import Slice
+
+#: Bytes of a number in the file of pages: first how many pages the document has, then before each picture its size.
+_NUMBER = 4
+
+log = logging.getLogger(__name__)
+
+
+class Extracts:
+    """The texts and pages of the blobs in `blobs`. Reading one the first time takes a child process, and time."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    def text(self, sha256: str, content_type: str) -> Slice:
+        """The text of a blob of this type, JSON-escaped; raises `UnsupportedFileType`, `Overloaded`."""
+        try:
+            return self._whole(sha256, kept.TEXT)
+        except FileNotFoundError:
+            with _told(), self._blobs.open(sha256) as blob:
+                text = documents.text(blob.fileno(), content_type)
+            # Lone surrogates, which UTF-8 can't hold, are not in it (`documents.text`).
+            return self._keep(sha256, kept.TEXT, json.dumps(text, ensure_ascii=False)[1:-1].encode())
+
+    def pages(self, sha256: str) -> tuple[int, list[Slice]]:
+        """How many pages a PDF has, and JPEG pictures of the first ones; raises as `text` does."""
+        try:
+            whole = self._whole(sha256, kept.PAGES)
+        except FileNotFoundError:
+            with _told(), self._blobs.open(sha256) as blob:
+                total, pictures = documents.pictures(blob.fileno())
+            packed = b"".join(_number(len(picture)) + picture for picture in pictures)
+            whole = self._keep(sha256, kept.PAGES, _number(total) + packed)
+        with whole.open() as file:
+            return _read_number(file), list(_pictures(whole, file))
+
+    def _whole(self, sha256: str, kind: str) -> Slice:
+        name = kept.name(sha256, kind)
+        with self._blobs.open(name) as file:
+            size = file.seek(0, io.SEEK_END)
+        return Slice(partial(self._blobs.open, name), size, base64=False)
+
+    def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
+        """`data` as a slice of what is kept, or of memory where it can't be kept: the disk is full, the blob gone."""
+        try:
+            self._blobs.require(len(data))
+            with self._blobs.stage(len(data)) as staged:
+                staged.write(data)
+                staged.seal()
+                if self._blobs.keep(staged, sha256, kind):
+                    return self._whole(sha256, kind)
+        except (InsufficientStorage, OSError) as e:
+            log.warning("what was read out of a file is not kept: %s", type(e).__name__)
+        return Slice(partial(io.BytesIO, data), len(data), base64=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Why a file can't be read, as an answer."""
+    try:
+        yield
+    except documents.Unreadable as e:
+        raise UnsupportedFileType(str(e)) from e
+    except documents.Busy as e:
+        raise Overloaded from e
+
+
+def _pictures(whole: Slice, file: BinaryIO) -> Iterator[Slice]:
+    """The pictures in what `pages` keeps; `file` is it, after the first number."""
+    at = _NUMBER
+    while at < whole.size:
+        size = _read_number(file)
+        at += _NUMBER
+        yield Slice(whole.open, size, at)
+        at = file.seek(size, io.SEEK_CUR)
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(_NUMBER, "big")
+
+
+def _read_number(file: BinaryIO) -> int:
+    return int.from_bytes(file.read(_NUMBER), "big")

@@ -1,0 +1,99 @@
+"""A request with file ids becomes the request that the upstream understands: the bytes stand where the ids stood.
+
+The order is the promise: everything is looked up, for the calling key, and added up before a byte is read or sent.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from lazu.errors import ApiError, FileNotFound, FilesTooLarge
+from lazu.files import Files
+from lazu.models import File, Key
+from lazu.responses import parts, places, request
+from lazu.responses.places import Find, Reference
+from lazu.splice import Body, Plain
+
+#: What the files of one call may have together, in bytes: as they are stored, and again as what is sent for them.
+MAX_TOTAL = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A body to send, and what was made of each file it names: its id and a word."""
+
+    body: Body | Plain
+    done: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where requests of `key` are prepared, for an upstream that takes files as `mode` says."""
+
+    files: Files
+    key: Key
+    mode: str
+
+    def prepare(self, body: bytearray, find: Find) -> Prepared:
+        """The request in `body`, ready to send; without file ids it goes on byte for byte.
+
+        Raises `InvalidRequest`, `FileNotFound`, `FilesTooLarge`, `UnsupportedFileType`, `Overloaded`; `param` is the
+        JSON path of the id that is to blame.
+        """
+        tree = request.parse(body)
+        with request.shallow():
+            references = list(find(tree))
+        if not references:
+            return Prepared(Plain(body))
+        body.clear()
+        found = self._look_up(references)
+        builder = parts.Builder(self.files, self.mode)
+        # From the last to the first: a list that grows keeps the places before.
+        words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(references)]
+        done = [(reference.file_id, word) for reference, word in zip(references, reversed(words), strict=True)]
+        return Prepared(builder.holes.fill(request.write(tree)), done)
+
+    def _look_up(self, references: list[Reference]) -> dict[str, File]:
+        """The files of `references`, by id, all of them fit for their places and small enough together."""
+        found: dict[str, File] = {}
+        for reference in references:
+            if reference.file_id not in found:
+                with _at(reference):
+                    found[reference.file_id] = self.files.get(self.key, reference.file_id)
+        total = sum(found[reference.file_id].bytes for reference in references)
+        if total > MAX_TOTAL:
+            raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
+        for reference in references:
+            parts.check(reference, found[reference.file_id])
+        return found
+
+    def _replace(self, builder: parts.Builder, reference: Reference, file: File) -> str:
+        with _at(reference):
+            word, made = builder.parts(reference, file)
+        if builder.sent > MAX_TOTAL:
+            raise FilesTooLarge(_too_large("grow larger than that when they are read"), reference.where)
+        holder, key = reference.slot.holder, reference.slot.key
+        if isinstance(holder, list) and isinstance(key, int):
+            holder[key : key + 1] = made
+        else:
+            holder[key] = made[0] if len(made) == 1 else made
+        return word
+
+
+@contextmanager
+def _at(reference: Reference) -> Iterator[None]:
+    """Let errors name the place of `reference`."""
+    try:
+        yield
+    except (FileNotFound, FileNotFoundError) as e:
+        raise FileNotFound(reference.file_id[:100], reference.where) from e
+    except ApiError as e:
+        e.param = reference.where
+        raise
+
+
+def _too_large(what: str) -> str:
+    return f"The files of one call may have {MAX_TOTAL // 2**20} MB together; these {what}."
+
+
+RESPONSES, CHAT, NOWHERE = places.responses, places.chat, places.nowhere

@@ -1,0 +1,121 @@
+"""What stands in place of a file id: the parts that carry the file, in the shape and to the taste of the upstream.
+
+`native`: the file itself. `text`: its text, for servers that take no files. `images`: its text, and a PDF's pages as
+pictures. Pictures go as they are, always.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, BinaryIO
+
+from lazu.errors import FileNotFound, UnsupportedFileType
+from lazu.extracts import Extracts
+from lazu.files import Files
+from lazu.models import File
+from lazu.responses.places import CHAT_FILE, FILE, Reference
+from lazu.splice import Holes, Slice
+
+#: The pictures that model servers take, and the purpose `vision` does.
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PDF = "application/pdf"
+
+NATIVE, TEXT, IMAGES = "native", "text", "images"
+
+Part = dict[str, Any]
+
+
+def check(reference: Reference, file: File) -> None:
+    """Raise `UnsupportedFileType` if `file` can't stand where `reference` does."""
+    picture = file.content_type in PICTURES
+    if reference.kind == FILE and picture:
+        raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
+    if reference.kind not in (FILE, CHAT_FILE) and not picture:
+        right = "an image of a type that models take (PNG, JPEG, GIF, WebP)"
+        raise UnsupportedFileType(
+            f"This file is {file.content_type}, not {right}; name it in an input_file part.", reference.where
+        )
+
+
+class Builder:
+    """Makes the parts of one request; `sent` counts the bytes that go in place of its files, before base64."""
+
+    def __init__(self, files: Files, mode: str) -> None:
+        self.holes = Holes()
+        self.sent = 0
+        self._blobs = files.blobs
+        self._extracts = Extracts(files.blobs)
+        self._mode = mode
+
+    def parts(self, reference: Reference, file: File) -> tuple[str, list[Part]]:
+        """What was made of `file`, in a word, and the parts; raises `UnsupportedFileType`, FileNotFoundError."""
+        if file.content_type in PICTURES:
+            return "image", [self._picture(reference, self._whole(file), file.content_type)]
+        if self._mode == NATIVE:
+            return "file", [self._file(reference, file)]
+        if self._mode == IMAGES and file.content_type == PDF:
+            return "pages", list(self._pages(reference, file))
+        return "text", [self._text(reference, file)]
+
+    def _whole(self, file: File) -> Slice:
+        return Slice(partial(self._blobs.open, file.sha256), file.bytes)
+
+    def _data(self, reference: Reference, content: Slice, content_type: str) -> str:
+        return f"data:{content_type};base64,{self._cut(reference, content)}"
+
+    def _cut(self, reference: Reference, content: Slice) -> str:
+        self.sent += content.size
+        return self.holes.cut(replace(content, open=partial(_open, reference, content)))
+
+    def _file(self, reference: Reference, file: File) -> Part:
+        data = {"file_data": self._data(reference, self._whole(file), file.content_type)}
+        part = reference.slot.value
+        if reference.kind == CHAT_FILE:
+            return {**part, "file": {"filename": file.filename, **_rest(part["file"]), **data}}
+        return {"filename": file.filename, **_rest(part), **data}
+
+    def _picture(self, reference: Reference, content: Slice, content_type: str) -> Part:
+        url = self._data(reference, content, content_type)
+        if reference.kind == CHAT_FILE:
+            return {"type": "image_url", "image_url": {"url": url}}
+        if reference.kind == FILE:
+            return {"type": "input_image", "image_url": url, "detail": "auto"}
+        part = {**_rest(reference.slot.value), "image_url": url}
+        if reference.kind == "input_image":
+            part["detail"] = part.get("detail") or "auto"
+        return part
+
+    def _text(self, reference: Reference, file: File) -> Part:
+        text = self._extracts.text(file.sha256, file.content_type)
+        return _words(reference, f"[File: {file.filename}]\n\n{self._cut(reference, text)}")
+
+    def _pages(self, reference: Reference, file: File) -> Iterator[Part]:
+        with suppress(UnsupportedFileType):  # a scan has no text, but pages
+            yield self._text(reference, file)
+        total, pictures = self._extracts.pages(file.sha256)
+        shown = f"all {total}" if len(pictures) == total else f"the first {len(pictures)} of {total}"
+        yield _words(reference, f"[File: {file.filename}, pictures of {shown} pages]")
+        for picture in pictures:
+            yield self._picture(reference, picture, "image/jpeg")
+
+
+def _open(reference: Reference, content: Slice) -> BinaryIO:
+    """Open `content` when its turn to be sent has come; raises `FileNotFound` if the file was deleted since."""
+    try:
+        return content.open()
+    except FileNotFoundError as e:
+        raise FileNotFound(reference.file_id, reference.where) from e
+
+
+def _words(reference: Reference, text: str) -> Part:
+    return {"type": "text" if reference.kind == CHAT_FILE else "input_text", "text": text}
+
+
+def _rest(part: Part) -> Part:
+    """`part` without the id and without inline data, which is null; a filename that is null goes too."""
+    return {
+        key: value
+        for key, value in part.items()
+        if key not in ("file_id", "file_data", "file_url", "image_url") and (key != "filename" or value)
+    }

@@ -1,0 +1,126 @@
+"""Where file ids stand in a request, and where they can't.
+
+The places are those of the OpenAI API's request types; `tests/test_places.py` holds them against the types of its SDK.
+Ids in annotations, citations and results of `file_search` are history, which nobody resolves: they are not looked at.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from lazu.errors import InvalidRequest
+
+#: Keys that carry what a file id stands for; a part has one or the other.
+INLINE = ("file_data", "file_url", "image_url")
+
+#: Parts of the Responses API that may name a file. A mask has no type of its own.
+FILE, IMAGE, SCREENSHOT, MASK = "input_file", "input_image", "computer_screenshot", "input_image_mask"
+PARTS = (FILE, IMAGE, SCREENSHOT)
+
+#: The part of chat completions that may name a file.
+CHAT_FILE = "file"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An object within a request: `holder[key]`, and the JSON path of it."""
+
+    holder: Any
+    key: int | str
+    where: str
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The object."""
+        value: dict[str, Any] = self.holder[self.key]
+        return value
+
+    def within(self, key: str) -> Iterator["Slot"]:
+        """The objects in the list `value[key]`, or the one that stands for a list of one."""
+        inner, where = self.value.get(key), f"{self.where}.{key}".removeprefix(".")
+        if isinstance(inner, dict):
+            yield Slot(self.value, key, where)
+        elif isinstance(inner, list):
+            yield from (Slot(inner, n, f"{where}[{n}]") for n, entry in enumerate(inner) if isinstance(entry, dict))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A file id in a request: the part that names it, the kind of the part, and the JSON path of the id itself."""
+
+    kind: str
+    file_id: str
+    where: str
+    slot: Slot
+
+
+Find = Callable[[dict[str, Any]], Iterator[Reference]]
+
+
+def responses(request: dict[str, Any]) -> Iterator[Reference]:
+    """Every file id in a request to `/v1/responses`, in order; raises `InvalidRequest` where none can stand."""
+    root = Slot([request], 0, "")
+    for item in chain(root.within("input"), root.within("instructions")):
+        for part in chain(item.within("content"), item.within("output")):
+            yield from _part(part)
+        yield from _tools(item)
+    for prompt in root.within("prompt"):
+        for variables in prompt.within("variables"):
+            for part in chain.from_iterable(map(variables.within, variables.value)):
+                yield from _part(part)
+    yield from _tools(root)
+
+
+def chat(request: dict[str, Any]) -> Iterator[Reference]:
+    """Every file id in a request to `/v1/chat/completions`, as `responses` gives them."""
+    for message in Slot([request], 0, "").within("messages"):
+        for part in message.within("content"):
+            if part.value.get("file_id") is not None:
+                text = "Chat completions name files as {'type': 'file', 'file': {'file_id': …}}."
+                raise InvalidRequest(text, f"{part.where}.file_id")
+            for file in part.within("file"):
+                yield from _reference(CHAT_FILE, file, part)
+
+
+def nowhere(_: dict[str, Any]) -> Iterator[Reference]:
+    """The file ids of a request that takes none."""
+    return iter(())
+
+
+def _part(part: Slot) -> Iterator[Reference]:
+    kind = part.value.get("type")
+    if kind in PARTS:
+        yield from _reference(kind, part, part)
+    elif part.value.get("file_id") is not None:
+        known = ", ".join(PARTS)
+        text = f"A part of this type can't name a file; those that can are {known}."
+        raise InvalidRequest(text, f"{part.where}.file_id")
+
+
+def _tools(holder: Slot) -> Iterator[Reference]:
+    for tool in holder.within("tools"):
+        for container in chain(tool.within("container"), tool.within("environment")):
+            _no_files(container)
+        for mask in tool.within(MASK):
+            yield from _reference(MASK, mask, mask)
+        yield from _tools(tool)
+
+
+def _no_files(container: Slot) -> None:
+    if container.value.get("file_ids"):
+        text = "Files can't be put into a tool's container; name them in a message, as input_file."
+        raise InvalidRequest(text, f"{container.where}.file_ids")
+
+
+def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
+    """What `named` refers to, if it does; `part` is what the file will replace."""
+    file_id, where = named.value.get("file_id"), f"{named.where}.file_id"
+    if file_id is None:
+        return
+    if not isinstance(file_id, str):
+        raise InvalidRequest("A file id must be a string.", where)
+    for key in INLINE:
+        if named.value.get(key) is not None:
+            raise InvalidRequest(f"Send file_id or {key}, not both.", where)
+    yield Reference(kind, file_id, where, part)

@@ -1,0 +1,159 @@
+"""What the upstream answers, one view for each route that passes to it; nothing else does."""
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+
+from lazu.errors import NotFound
+from lazu.responses import CHAT, NOWHERE, RESPONSES, Desk, Prepared
+from lazu.responses.places import Find
+from lazu.responses.request import receive
+from lazu.routes.body import Body
+from lazu.routes.context import caller, store
+from lazu.upstream import Answer, Call
+
+#: Files that `X-Lazu-Files` tells of: proxies bound the length of headers.
+MAX_TOLD = 16
+
+bp = Blueprint("responses", __name__, url_prefix="/v1")
+
+
+class Passed(Response):
+    """The upstream's answer; nothing about it is guessed."""
+
+    default_mimetype = None
+
+
+@bp.post("/responses")
+def create_response() -> Response:
+    """Ask the model; files by id."""
+    return _ask("/responses", RESPONSES)
+
+
+@bp.post("/responses/input_tokens")
+def count_tokens() -> Response:
+    """Count the tokens of a request."""
+    return _ask("/responses/input_tokens", RESPONSES)
+
+
+@bp.post("/responses/compact")
+def compact() -> Response:
+    """Make a conversation shorter."""
+    return _ask("/responses/compact", RESPONSES)
+
+
+@bp.post("/chat/completions")
+def complete_chat() -> Response:
+    """Ask the model the older way; files by id."""
+    return _ask("/chat/completions", CHAT)
+
+
+@bp.post("/embeddings")
+def embed() -> Response:
+    """Text as vectors."""
+    return _ask("/embeddings", NOWHERE)
+
+
+@bp.get("/models")
+def list_models() -> Response:
+    """The upstream's models."""
+    return _fetch("/models")
+
+
+@bp.get("/models/<path:model>")
+def get_model(model: str) -> Response:
+    """One model."""
+    return _fetch(f"/models/{_segment(model)}")
+
+
+@bp.get("/responses/<response_id>")
+def get_response(response_id: str) -> Response:
+    """A stored response."""
+    return _fetch(f"/responses/{_segment(response_id)}")
+
+
+@bp.delete("/responses/<response_id>")
+def delete_response(response_id: str) -> Response:
+    """Delete a stored response."""
+    return _fetch(f"/responses/{_segment(response_id)}")
+
+
+@bp.post("/responses/<response_id>/cancel")
+def cancel_response(response_id: str) -> Response:
+    """Stop a response that runs in the background."""
+    return _fetch(f"/responses/{_segment(response_id)}/cancel")
+
+
+@bp.get("/responses/<response_id>/input_items")
+def list_input(response_id: str) -> Response:
+    """What a stored response was asked."""
+    return _fetch(f"/responses/{_segment(response_id)}/input_items")
+
+
+def _ask(path: str, find: Find) -> Response:
+    """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
+    key = caller()
+    store().upstream.require()
+    desk = Desk(store().files, key, store().upstream.files)
+    return _pass(path, desk.prepare(receive(Body().read, request.content_length), find))
+
+
+def _fetch(path: str) -> Response:
+    """Pass a request without a body on."""
+    caller()
+    return _pass(path, None)
+
+
+def _pass(path: str, prepared: Prepared | None) -> Response:
+    query = request.query_string.decode("latin-1")
+    answer = store().upstream.send(
+        Call(
+            method=request.method,
+            target=f"{path}?{query}" if query else path,
+            headers=dict(request.headers),
+            body=prepared.body if prepared else None,
+            client=request.environ.get("gunicorn.socket"),
+        )
+    )
+    response = Passed(_flushed(answer, request.environ), answer.status, answer.headers)
+    response.call_on_close(answer.close)
+    if response.mimetype == "text/event-stream":
+        response.headers["X-Accel-Buffering"] = "no"  # each event goes through nginx as it comes
+    if prepared and prepared.done:
+        response.headers["X-Lazu-Files"] = _told(prepared.done)
+    return response
+
+
+def _flushed(answer: Answer, environ: dict[str, Any]) -> Iterator[bytes]:
+    """The body of `answer`, after nothing: that makes gunicorn send the headers before the first event is there."""
+    yield b""
+    try:
+        yield from answer
+    except ConnectionResetError:
+        if environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+            _reset(environ["gunicorn.socket"])
+        raise
+
+
+def _reset(client: socket.socket) -> None:
+    """Break the connection off: in HTTP/1.0 its plain end would be the end of the answer."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def _told(done: list[tuple[str, str]]) -> str:
+    """What was made of each file, as a list (RFC 9651 §3.1): `file-lazu-…;as=text`."""
+    told = [f"{file_id};as={word}" for file_id, word in done[:MAX_TOLD]]
+    more = [f"more;count={len(done) - MAX_TOLD}"] if len(done) > MAX_TOLD else []
+    return ", ".join(told + more)
+
+
+def _segment(name: str) -> str:
+    """`name` as one segment of a path, whatever is in it."""
+    if name in (".", ".."):
+        raise NotFound("Unknown URL.")
+    return quote(name, safe="")

@@ -1,0 +1,114 @@
+"""A request body made of JSON text and of files: read from disk while it is sent, its length known before.
+
+A `Slice` is bytes of a file, as they are or as base64; a `Body` is text with slices in its holes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pybase64
+
+from lazu import ids
+from lazu.errors import InternalError
+
+#: Bytes read at a time: a multiple of 3, so that each piece is base64 without padding until the last
+#: (docs/decisions/0040-splice.md has the measurement).
+PIECE = 192 * 1024
+
+
+@dataclass(frozen=True)
+class Slice:
+    """`size` bytes from `start` of the file that `open` gives, for a hole in a JSON string.
+
+    With `base64` False the bytes have to be UTF-8 and JSON-escaped already.
+    """
+
+    open: Callable[[], BinaryIO]
+    size: int
+    start: int = 0
+    base64: bool = True
+
+    def __len__(self) -> int:
+        return (self.size + 2) // 3 * 4 if self.base64 else self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The encoded bytes, piece by piece; raises FileNotFoundError, and `InternalError` when the file is short."""
+        left = self.size
+        with self.open() as file:
+            file.seek(self.start)
+            while left:
+                piece = _exactly(file, min(PIECE, left))
+                left -= len(piece)
+                yield pybase64.b64encode(piece) if self.base64 else piece
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    piece = file.read(size)
+    while len(piece) < size:
+        more = file.read(size - len(piece))
+        if not more:
+            raise InternalError
+        piece += more
+    return piece
+
+
+class Holes:
+    """Places in a JSON text that slices will fill. A hole is a string that nobody can have written into the text."""
+
+    def __init__(self) -> None:
+        self._prefix = ids.new_marker()
+        self._slices: list[Slice] = []
+
+    def cut(self, filling: Slice) -> str:
+        """A new hole, to be put into a string of the JSON, once."""
+        self._slices.append(filling)
+        return f"{self._prefix}{len(self._slices) - 1:08d}"
+
+    def fill(self, text: str) -> "Body":
+        """`text`, which is ASCII and has each hole once, as a body."""
+        return Body(text, list(self._find(text)))
+
+    def _find(self, text: str) -> Iterator[tuple[int, int, Slice]]:
+        size = len(self._prefix) + 8
+        at = text.find(self._prefix)
+        while at >= 0:
+            yield at, at + size, self._slices[int(text[at + size - 8 : at + size])]
+            at = text.find(self._prefix, at + size)
+
+
+class Body:
+    """ASCII text with slices in place of some of it: `holes` are start, end and filling, in order. `len` is exact."""
+
+    def __init__(self, text: str, holes: list[tuple[int, int, Slice]]) -> None:
+        self._text = text
+        self._holes = holes
+
+    def __len__(self) -> int:
+        return len(self._text) + sum(len(filling) - (end - start) for start, end, filling in self._holes)
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        for start, end, filling in self._holes:
+            yield from self._plain(at, start)
+            yield from filling
+            at = end
+        yield from self._plain(at, len(self._text))
+
+    def _plain(self, start: int, end: int) -> Iterator[bytes]:
+        for at in range(start, end, PIECE):
+            yield self._text[at : min(at + PIECE, end)].encode()
+
+
+class Plain:
+    """A body that goes on as it came, under the same protocol as `Body`."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = memoryview(data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for at in range(0, len(self._data), PIECE):
+            yield self._data[at : at + PIECE]

@@ -1,0 +1,101 @@
+"""What `scripts/try-upstreams` does once llama.cpp is there: the same requests to it and through Lazu, side by side."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from server import Server, free_port
+from test_documents import pages, words
+
+QUESTION = {"type": "input_text", "text": "Repeat the first line of the file."}
+
+
+def ask(url, key, path, body):
+    """Status and JSON of the answer."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return answer.status, json.load(answer), answer.headers.get("X-Lazu-Files", "")
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e), ""
+
+
+def wait(url):
+    """Until the server answers."""
+    for _ in range(600):
+        try:
+            return urllib.request.urlopen(url + "/health", timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit("llama-server did not start")
+
+
+def said(status, body):
+    """The beginning of the answer, or of the refusal."""
+    if status != 200:
+        return body["error"]["message"][:90]
+    if "choices" in body:
+        return body["choices"][0]["message"]["content"][:60]
+    return body["output"][-1]["content"][0]["text"][:60]
+
+
+def requests(file_id):
+    """Each way to name a file: a title, a path, a body."""
+    part = {"type": "input_file", "file_id": file_id}
+    yield "responses, input_file", "/v1/responses", {"input": [{"role": "user", "content": [QUESTION, part]}]}
+    call = {"type": "function_call", "call_id": "c", "name": "read", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": [part]}
+    said = {"role": "user", "content": [QUESTION]}
+    yield "responses, function_call_output", "/v1/responses", {"input": [said, call, output]}
+    content = [{"type": "text", "text": QUESTION["text"]}, {"type": "file", "file": {"file_id": file_id}}]
+    yield "chat, file", "/v1/chat/completions", {"messages": [{"role": "user", "content": content}]}
+
+
+def compare(upstream, server):
+    """Print what each request gets, itself and through Lazu."""
+    with server.client("k") as client:
+        for name, data in (("note.txt", b"Blue whales sing.\n"), ("paper.pdf", pages(words("Blue whales sing.")))):
+            file_id = client.files.create(file=(name, data), purpose="user_data").id
+            for title, path, body in requests(file_id):
+                limit = "max_tokens" if "chat" in path else "max_output_tokens"
+                body |= {"model": "m", limit: 24, "temperature": 0}
+                for whom, url in (("itself", upstream), ("through Lazu", server.url)):
+                    status, answer, done = ask(url, "k", path, body)
+                    print(f"{name:9}  {title:31}  {whom:12}  {status}  {said(status, answer)!r}  {done[-8:]}")
+        stream = client.responses.create(
+            model="m", input=[{"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}],
+            stream=True, max_output_tokens=24,
+        )  # fmt: skip
+        kinds = [event.type for event in stream]
+        print(f"stream: {len(kinds)} events, from {kinds[0]} to {kinds[-1]}")
+        print("models:", [model.id for model in client.models.list()])
+
+
+def main(binary, model):
+    """Start both servers, compare, and stop them."""
+    port = free_port()
+    upstream = f"http://127.0.0.1:{port}"
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+    print((version.stdout + version.stderr).strip().splitlines()[-2:])
+    command = [binary, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "2"]
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/llama.log", "w") as log:
+        llama = subprocess.Popen(command, stdout=log, stderr=log)
+        env = {"LAZU_UPSTREAM_URL": f"{upstream}/v1", "LAZU_UPSTREAM_FILES": "text", "LAZU_API_KEY": "k"}
+        server = Server(Path(folder) / "storage", env)
+        try:
+            wait(upstream)
+            compare(upstream, server.start())
+        finally:
+            server.stop()
+            llama.terminate()
+            llama.wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

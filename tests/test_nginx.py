@@ -1,0 +1,169 @@
+"""The shipped nginx file: the same stories through it, downloads that nginx sends, and what nginx itself refuses."""
+
+import os
+import socket
+import time
+
+import pytest
+
+from test_content import *  # noqa: F403  the stories of downloads, told again through nginx
+from test_content import BYTES
+from test_upload import *  # noqa: F403  and those of uploads
+from wire import BOUNDARY, PURPOSE, form, part, request, stored
+
+# Those that are about a server without nginx.
+del test_behind_nginx_the_answer_names_the_blob_only  # noqa: F821
+
+
+@pytest.fixture
+def server(edge):
+    return edge
+
+
+@pytest.fixture
+def serve(deploy):
+    return deploy
+
+
+def raw(edge, data):
+    """The answer to `data`, on a connection of its own: nginx may keep that for a while, to see more come."""
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as sock:
+        sock.sendall(data)
+        got = b""
+        while not got.endswith(b"}\n") and (chunk := sock.recv(65536)):
+            got += chunk
+        return got
+
+
+def test_nginx_sends_the_bytes_and_lazu_does_not(edge, key, file):
+    answer = request(edge, "GET", f"/v1/files/{file['id']}/content", key)
+    assert answer.body == BYTES
+    assert "X-Accel-Redirect" not in answer.headers
+    last = edge.log.read_text().splitlines()[-1]
+    assert answer.headers["x-request-id"] in last
+
+
+def test_the_time_of_the_blob_stays_hidden(edge, key):
+    content = os.urandom(1000)
+    stored(edge, edge.new_key(), content)
+    [blob] = [path for path in edge.blobs() if path.stat().st_size == 1000 and path.read_bytes() == content]
+    os.utime(blob, (1_000_000_000, 1_000_000_000))
+    path = f"/v1/files/{stored(edge, key, content)['id']}/content"
+    plain = request(edge, "GET", path, key)
+    assert "2001" not in str(plain.headers)
+    assert plain.headers["ETag"] == f'"{blob.name}"'
+    for name in ("If-Modified-Since", "If-Unmodified-Since", "If-Range"):
+        for date in ("Sun, 09 Sep 2001 01:46:40 GMT", "Sun, 09 Sep 2001 01:46:39 GMT", "Sun, 09 Sep 2040 01:46:40 GMT"):
+            answer = request(edge, "GET", path, key, headers={name: date})
+            assert (answer.status, answer.body) == (200, content), (name, date)
+    for etag in ('"3b9aca00-3e8"', "*", '"x"'):
+        assert request(edge, "GET", path, key, headers={"If-Match": etag}).status == 200
+
+
+PROBES = [
+    "/_blobs/lazu.sqlite3", "/_blobs/../lazu.sqlite3", "/_blobs/..%2flazu.sqlite3", "/_blobs/", "/_blobs",
+    "/_blobs/ab/", "/_blobs/ab/" + "0" * 64, "/v1/../_blobs/ab/" + "0" * 64, "//_blobs/ab/" + "0" * 64,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_no_client_reaches_the_internal_location(edge, path):
+    edge.server.new_key()
+    assert request(edge, "GET", path).error[:2] in {(404, "invalid_request"), (404, "not_found")}
+
+
+def test_a_blob_is_out_of_reach_by_its_name(edge, key, file):
+    for blob in edge.blobs():
+        assert request(edge, "GET", f"/_blobs/{blob.parent.name}/{blob.name}", key).status == 404
+
+
+def test_the_database_is_out_of_reach_even_for_lazu(edge):
+    """Whatever path an answer named, the location matches names of blobs only."""
+    from edge import site
+
+    text = site(edge.server, 1)
+    pattern = text.split('location ~ "')[1].split('"')[0].replace("?<blob>", "?P<blob>")
+    import re
+
+    for path in ("/_blobs/lazu.sqlite3", "/_blobs/ab/../../lazu.sqlite3", "/_blobs/ab/" + "0" * 64 + "/x", "/_blobs/AB/" + "0" * 64):
+        assert not re.search(pattern, path)
+    assert re.search(pattern, "/_blobs/ab/" + "0" * 64)
+
+
+REFUSED = {
+    "a body too large": (b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n", 413),
+    "a header too long": (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20000 + b"\r\n\r\n", 400),
+    "a URL too long": (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "no Host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "no method": (b"\x16\x03\x01\r\n\r\n", 400),
+    "a NUL": (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "length and chunked": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "two lengths": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+    "another encoding": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "status"), REFUSED.values(), ids=REFUSED)
+def test_what_nginx_refuses_has_the_one_shape(edge, data, status):
+    answer = parsed(raw(edge, data))
+    assert answer.error == (status, "invalid_request", None)
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert "Retry-After" not in answer.headers
+
+
+def parsed(data):
+    """An HTTP answer from its bytes."""
+    import http.client
+    import io
+
+    from wire import Answer
+
+    class Fake:
+        def makefile(self, *_):
+            return io.BytesIO(data)
+
+    response = http.client.HTTPResponse(Fake())
+    response.begin()
+    return Answer(response.status, response.headers, response.read())
+
+
+def test_a_lazu_that_is_down_is_overloaded(deploy):
+    edge = deploy()
+    edge.server.stop()
+    answer = request(edge, "GET", "/v1/files", "k")
+    assert answer.error == (502, "overloaded", None)
+    assert answer.headers["Retry-After"] == "2"
+
+
+def test_one_address_may_not_take_every_connection(deploy):
+    edge = deploy(LAZU_BODY_TIMEOUT="5")
+    key = edge.new_key()
+    head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 5\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    open_ones = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(64)]
+    for each in open_ones:
+        each.sendall(head.encode())
+    time.sleep(0.5)
+    answer = request(edge, "GET", "/v1/files", key)
+    assert answer.error == (503, "overloaded", None)
+    for each in open_ones:
+        each.close()
+    deadline = time.monotonic() + 10
+    while request(edge, "GET", "/v1/files", key).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_metrics_are_for_this_machine_only(edge):
+    text = edge.prefix.joinpath("site.conf").read_text()
+    place = text.split("location = /metrics")[1].split("}")[0]
+    assert "deny all;" in place
+
+
+def test_a_message_of_many_lines_is_kept_out_of_the_upload(edge, key):
+    """A whole form arrives whole through nginx, in whichever pieces."""
+    body = form(PURPOSE, part("file", os.urandom(300_000), "a.dat"))
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    pieces = (body[i : i + 7919] for i in range(0, len(body), 7919))
+    assert request(edge, "POST", "/v1/files", key, pieces, headers).json["bytes"] == 300_000

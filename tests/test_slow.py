@@ -1,0 +1,183 @@
+"""Slow and stalled clients: they are let go in time, and nobody waits for them meanwhile."""
+
+import os
+import socket
+import time
+from contextlib import ExitStack, closing
+
+import pytest
+
+from wire import BOUNDARY, PURPOSE, form, part, request, stored
+
+#: Few slots, so that there are many more slow clients than slots; short times, so that the test is.
+FEW = {"LAZU_WORKERS": "1", "LAZU_THREADS": "2", "LAZU_BODY_TIMEOUT": "3", "LAZU_BODY_MIN_RATE": "65536"}
+SLOW = 60
+BIG = os.urandom(2**20) * 32
+WHOLE = form(PURPOSE, part("file", b"x" * 200_000, "a.txt"))
+
+
+def head(key, method="POST", path="/v1/files", length=None):
+    """The head of a request, as bytes."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: lazu", f"Authorization: Bearer {key}"]
+    if length is not None:
+        lines += [f"Content-Length: {length}", f"Content-Type: multipart/form-data; boundary={BOUNDARY}"]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def dial(server, data, receive=None):
+    """A connection on which `data` was sent, with a small receive buffer if `receive` says so."""
+    sock = socket.socket()
+    if receive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    sock.settimeout(30)
+    sock.connect(("127.0.0.1", server.port))
+    sock.sendall(data)
+    return sock
+
+
+def rest(sock):
+    """All that still comes, until the end or a reset."""
+    got = bytearray()
+    try:
+        while chunk := sock.recv(2**20):
+            got += chunk
+    except ConnectionResetError:
+        pass
+    return bytes(got)
+
+
+def slowest(server, key, seconds=2.0):
+    """The longest of the metadata requests made one after the other for so long, in seconds."""
+    times = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        assert request(server, "GET", "/v1/files", key).status == 200
+        times.append(time.monotonic() - began)
+    assert len(times) > 10
+    return max(times)
+
+
+@pytest.fixture
+def few(serve):
+    return serve(**FEW)
+
+
+SLOW_KINDS = {
+    "uploads that stall": lambda key, _: (head(key, length=len(WHOLE)) + WHOLE[:5000], None),
+    "refused uploads that stall": lambda _, __: (head("wrong", length=len(WHOLE)) + WHOLE[:5000], None),
+    "headers that stall": lambda key, _: (head(key)[:-20], None),
+    "connections that say nothing": lambda _, __: (b"", None),
+    "readers that stall": lambda key, file: (head(key, "GET", f"/v1/files/{file['id']}/content"), 4096),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW_KINDS.values(), ids=SLOW_KINDS)
+def test_more_slow_clients_than_slots_keep_nobody_waiting(few, kind):
+    key = few.new_key()
+    data, receive = kind(key, stored(few, key, BIG, "big.dat"))
+    with ExitStack() as stack:
+        for _ in range(SLOW):
+            stack.enter_context(closing(dial(few, data, receive)))
+        assert slowest(few, key) < 1
+
+
+def test_through_nginx_too(deploy):
+    edge = deploy(**FEW)
+    key = edge.new_key()
+    with ExitStack() as stack:
+        for _ in range(SLOW):
+            stack.enter_context(closing(dial(edge, head(key, length=len(WHOLE)) + WHOLE[:5000])))
+        assert slowest(edge, key) < 1
+
+
+@pytest.mark.parametrize("through", ["direct", "nginx"])
+def test_a_stalled_upload_ends_with_408(serve, deploy, through):
+    server = deploy(**FEW) if through == "nginx" else serve(**FEW)
+    key = server.new_key()
+    began = time.monotonic()
+    with closing(dial(server, head(key, length=len(WHOLE)) + WHOLE[:5000])) as sock:
+        answer = rest(sock)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"request_timeout"' in answer
+    assert 2.5 < time.monotonic() - began < 8
+    assert request(server, "GET", "/v1/files", key).json["data"] == []
+
+
+def drip(sock, data, seconds, step=1024):
+    """Send `data`, `step` bytes a tenth of a second, until an answer or the end comes, or so long is over."""
+    sock.setblocking(False)
+    end = time.monotonic() + seconds
+    for i in range(0, len(data), step):
+        try:
+            return sock.recv(4096)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                break
+            sock.send(data[i : i + step])
+            time.sleep(0.1)
+    return b""
+
+
+def test_an_upload_below_the_floor_ends_with_408(few):
+    with closing(dial(few, head(few.new_key(), length=len(WHOLE)))) as sock:
+        assert drip(sock, WHOLE, 10).startswith(b"HTTP/1.1 408 ")
+
+
+def test_an_upload_above_the_floor_takes_its_time(serve):
+    server = serve(**FEW | {"LAZU_BODY_MIN_RATE": "2000", "LAZU_BODY_TIMEOUT": "1"})
+    data = form(PURPOSE, part("file", b"x" * 30_000, "a.txt"))
+    with closing(dial(server, head(server.new_key(), length=len(data)))) as sock:
+        drip(sock, data, 10)
+        sock.settimeout(5)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_headers_that_drip_are_let_go(few):
+    data = head(few.new_key())[:-2] + b"".join(b"X-%d: 1\r\n" % i for i in range(90))
+    began = time.monotonic()
+    with closing(dial(few, data[:10])) as sock:
+        assert drip(sock, data[10:], 10, step=1) == b""
+    assert time.monotonic() - began < 8
+
+
+def test_a_reader_that_stalls_is_let_go(few):
+    key = few.new_key()
+    file = stored(few, key, BIG, "big.dat")
+    with closing(dial(few, head(key, "GET", f"/v1/files/{file['id']}/content"), 4096)) as sock:
+        time.sleep(6)
+        assert len(rest(sock)) < len(BIG)
+
+
+def test_a_reader_below_the_floor_is_let_go(few):
+    key = few.new_key()
+    file = stored(few, key, BIG, "big.dat")
+    with closing(dial(few, head(key, "GET", f"/v1/files/{file['id']}/content"), 4096)) as sock:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            sock.recv(500)
+            time.sleep(0.05)
+        assert len(rest(sock)) < len(BIG) - 2**20
+
+
+def test_a_slow_reader_above_the_floor_gets_everything(serve):
+    server = serve(**FEW | {"LAZU_BODY_TIMEOUT": "1", "LAZU_BODY_MIN_RATE": "100000"})
+    key = server.new_key()
+    content = BIG[: 8 * 2**20]
+    file = stored(server, key, content, "a.dat")
+    with closing(dial(server, head(key, "GET", f"/v1/files/{file['id']}/content"), 65536)) as sock:
+        sock.settimeout(5)
+        got = 0
+        while got < len(content):  # about 2.5 MB/s: several times the time limit
+            got += len(sock.recv(32768))
+            time.sleep(0.01)
+
+
+def test_the_log_has_a_line_and_no_trace_for_a_slow_client(few):
+    key = few.new_key()
+    with closing(dial(few, head(key, length=len(WHOLE)) + WHOLE[:5000])) as sock:
+        rest(sock)
+    with closing(dial(few, head(key)[:-20])) as sock:
+        rest(sock)
+    assert "Traceback" not in few.log.read_text()
+    assert " 408 " in few.log.read_text()

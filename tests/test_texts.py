@@ -1,0 +1,247 @@
+"""For model servers that take no files: their text and pictures instead, read once, kept no longer than the bytes."""
+
+import base64
+import errno
+import io
+import os
+import threading
+
+import openai
+import pytest
+
+from lazu import documents
+from lazu.blobs import Blobs
+from lazu.extracts import Extracts
+from server import problems
+from test_documents import RED, pages, words
+from test_responses import PNG, data_url, error
+
+PAPER = pages(words("First page"), words("Second"))
+SCAN = pages(RED, RED)
+
+
+@pytest.fixture
+def text(front):
+    return front("text")
+
+
+@pytest.fixture
+def images(front):
+    return front("images")
+
+
+def sent(client, double, name, data, part="input_file"):
+    """The parts that stand for a file."""
+    status, headers, body = client.ask({"type": part, "file_id": client.upload(name, data)})
+    assert status == 200, body
+    return double.last.json["input"][0]["content"], headers["X-Lazu-Files"].partition(";")[2]
+
+
+def kept(server):
+    return sorted(path.name[64:] for path in server.blobs() if path.suffix)
+
+
+# What stands for a file
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.txt", b"some words", "some words"),
+        ("a.py", b'print("\\n")\r\n', 'print("\\n")\r\n'),
+        ("bom.txt", "Grüße".encode("utf-8-sig"), "Grüße"),
+        ("wide.txt", "Grüße, wide".encode("utf-16"), "Grüße, wide"),
+        ("old.txt", "Der Bär läßt grüßen, schöne Grüße aus München.".encode("latin-1"), "Der Bär läßt grüßen, schöne Grüße aus München."),
+        ("far.txt", "\U0001f600 \u2028 你好".encode(), "\U0001f600 \u2028 你好"),
+    ],
+)  # fmt: skip
+def test_a_text_goes_as_text_under_its_name(text, double, name, data, expected):
+    parts, told = sent(text, double, name, data)
+    assert parts == [{"type": "input_text", "text": f"[File: {name}]\n\n{expected}"}]
+    assert told == "as=text"
+
+
+def test_a_pdf_goes_as_its_text_page_by_page(text, double):
+    (part,), told = sent(text, double, "paper.pdf", PAPER)
+    assert part["text"].startswith("[File: paper.pdf]\n\n[Page 1 of 2]\nFirst page")
+    assert "[Page 2 of 2]\nSecond" in part["text"]
+    assert told == "as=text"
+
+
+def test_an_image_stays_an_image(text, double):
+    parts, told = sent(text, double, "dot.png", PNG, "input_image")
+    assert parts == [{"type": "input_image", "image_url": data_url("image/png", PNG), "detail": "auto"}]
+    assert told == "as=image"
+
+
+def test_chat_gets_text_in_its_own_way(text, double):
+    file_id = text.upload("a.txt", b"some words")
+    body = {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": file_id}}]}]}
+    assert text.post("/v1/chat/completions", body)[0] == 200
+    assert double.last.json["messages"][0]["content"] == [{"type": "text", "text": "[File: a.txt]\n\nsome words"}]
+
+
+@pytest.mark.parametrize(("name", "data"), [("scan.pdf", SCAN), ("a.zip", b"PK\x03\x04" + os.urandom(400)), ("broken.pdf", PAPER[:90])])
+def test_a_file_without_text_is_refused_never_dropped(text, double, name, data):
+    status, _, body = text.ask({"type": "input_file", "file_id": text.upload(name, data)})
+    assert (status, body["error"]["code"]) == (400, "unsupported_file_type")
+    assert body["error"]["param"] == "input[0].content[0].file_id"
+    assert double.received == []
+
+
+def jpegs(parts):
+    found = [part["image_url"] for part in parts if part["type"] == "input_image"]
+    assert all(url.startswith("data:image/jpeg;base64,") for url in found)
+    return [base64.b64decode(url.partition(",")[2], validate=True) for url in found]
+
+
+def test_pages_go_along_as_pictures(images, double):
+    parts, told = sent(images, double, "paper.pdf", PAPER)
+    assert [part["type"] for part in parts] == ["input_text", "input_text", "input_image", "input_image"]
+    assert "First page" in parts[0]["text"]
+    assert parts[1]["text"] == "[File: paper.pdf, pictures of all 2 pages]"
+    assert all(jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9") for jpeg in jpegs(parts))
+    assert told == "as=pages"
+
+
+def test_a_scan_goes_as_pictures_alone(images, double):
+    parts, _ = sent(images, double, "scan.pdf", SCAN)
+    assert [part["type"] for part in parts] == ["input_text", "input_image", "input_image"]
+
+
+def test_pages_beyond_the_twentieth_are_told_of(images, double):
+    parts, _ = sent(images, double, "long.pdf", pages(*[words(f"Page {n}") for n in range(23)]))
+    assert parts[1]["text"] == "[File: long.pdf, pictures of the first 20 of 23 pages]"
+    assert len(jpegs(parts)) == 20
+
+
+def test_parts_around_a_pdf_keep_their_order(images, double):
+    scan, note = images.upload("scan.pdf", SCAN), images.upload("note.txt", b"note")
+    say = [{"type": "input_text", "text": word} for word in "abc"]
+    images.ask(say[0], {"type": "input_file", "file_id": scan}, say[1], {"type": "input_file", "file_id": note}, say[2])
+    order = [part.get("text", "picture") for part in double.last.json["input"][0]["content"]]
+    assert order == ["a", "[File: scan.pdf, pictures of all 2 pages]", "picture", "picture", "b", "[File: note.txt]\n\nnote", "c"]
+
+
+def test_images_mode_in_chat(images, double):
+    file_id = images.upload("scan.pdf", SCAN)
+    images.post("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": file_id}}]}]})
+    content = double.last.json["messages"][0]["content"]
+    assert [part["type"] for part in content] == ["text", "image_url", "image_url"]
+    assert content[1]["image_url"]["url"].startswith("data:image/jpeg;base64,")
+
+
+def test_what_grows_beyond_64_mb_is_refused(text, double):
+    part = {"type": "input_file", "file_id": text.upload("grows.txt", (b'"' * 79 + b"\n") * 75_000)}
+    assert error(text.ask(*[part] * 10)) == (400, "file_too_large", "input[0].content[4].file_id")
+    assert double.received == []
+
+
+# What is kept
+
+
+@pytest.fixture
+def own(serve, double):
+    """A server of one's own, in images mode."""
+    return serve(**double.env, LAZU_UPSTREAM_FILES="images", LAZU_API_KEY="k")
+
+
+def ask(client, file_id):
+    content = [{"type": "input_file", "file_id": file_id}]
+    return client.responses.with_raw_response.create(model="m", input=[{"role": "user", "content": content}])
+
+
+def test_a_document_is_read_once_whoever_owns_it(own, double):
+    with own.client("k") as one, own.client() as two:
+        ids = [each.files.create(file=("a.pdf", PAPER), purpose="user_data").id for each in (one, two)]
+        ask(one, ids[0])
+        assert kept(own) == [".pages", ".text"]
+        before = {path: path.stat().st_ino for path in own.blobs()}
+        (next(path for path in own.blobs() if path.suffix == ".text")).write_bytes(b"kept words")
+        ask(two, ids[1])
+        assert "kept words" in double.last.json["input"][0]["content"][0]["text"]
+        assert {path: path.stat().st_ino for path in own.blobs()} == before
+
+
+def test_what_is_kept_goes_with_the_last_file(own):
+    with own.client("k") as client:
+        ids = [client.files.create(file=("a.pdf", PAPER), purpose="user_data").id for _ in range(2)]
+        ask(client, ids[0])
+        client.files.delete(ids[0])
+        assert kept(own) == [".pages", ".text"]
+        client.files.delete(ids[1])
+        assert own.blobs() == []
+
+
+def test_what_is_kept_of_nothing_is_found_and_swept(own):
+    with own.client("k") as client:
+        client.files.list()  # the shards are made when the first worker is there
+    (leftover := own.storage / "blobs/ab" / f"ab{'0' * 62}.text").write_bytes(b"left")
+    assert [(problem.kind, problem.about) for problem in problems(own.storage)] == [("leftover", f"ab/{leftover.name}")]
+    own.flask("purge")
+    assert not leftover.exists()
+
+
+def test_deletes_and_calls_of_the_same_document_leave_nothing(own):
+    """Whoever wins, nothing is kept of bytes that are gone, and every call that fails says why."""
+    odd = []
+
+    def churn(number):
+        with own.client("k") as client:
+            for _ in range(6):
+                file_id = client.files.create(file=("a.pdf", PAPER), purpose="user_data").id
+                rival = threading.Thread(target=client.files.delete, args=(file_id,))
+                rival.start()
+                try:
+                    ask(client, file_id)
+                except openai.APIError as e:
+                    if e.code != "file_not_found":
+                        odd.append(e)
+                rival.join()
+
+    threads = [threading.Thread(target=churn, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert odd == []
+    assert own.blobs() == []
+
+
+def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
+    """The document is being read when its file is deleted: the text serves this call and is not kept."""
+    files = app.extensions["lazu"].files
+    client, auth = app.test_client(), {"Authorization": "Bearer test-key"}
+    file_id = client.post("/v1/files", headers=auth, data={"purpose": "user_data", "file": (io.BytesIO(b"words"), "a.txt")}).json["id"]
+    sha256 = next(name for names in files.blobs.names() for name in names)
+    read = documents.text
+
+    def meanwhile(source, kind):
+        found = read(source, kind)
+        client.delete(f"/v1/files/{file_id}", headers=auth)
+        return found
+
+    monkeypatch.setattr(documents, "text", meanwhile)
+    assert b"".join(Extracts(files.blobs).text(sha256, "text/plain")) == b"words"
+    assert not [path for path in files.blobs.root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_keeps_nothing_and_answers(tmp_path, monkeypatch, failure):
+    blobs = Blobs(tmp_path / "blobs", 0)
+    blobs.prepare()
+    with blobs.stage(99) as staged:
+        staged.write(b"words")
+        staged.seal()
+        with blobs.lock(staged.sha256) as shard:
+            blobs.publish(staged, shard)
+        sha256 = staged.sha256
+
+    def full(*_):
+        raise OSError(failure, "no")
+
+    monkeypatch.setattr(os, "write", full)
+    found = Extracts(blobs).text(sha256, "text/plain")
+    assert (b"".join(found), len(found)) == (b"words", 5)
+    monkeypatch.undo()
+    assert sum(path.is_file() for path in blobs.root.rglob("*")) == 1
