@@ -52,7 +52,7 @@ class Staged:
         try:
             os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
             self._grow(min(expected, max_bytes))
-        except BaseException:
+        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
             os.close(self.fd)
             raise
 
@@ -240,11 +240,14 @@ class Blobs:
         """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
         for shard in SHARDS:
             for name in os.listdir(self.root / shard):
-                owner = kept.owner(name)
-                if name.endswith(NEW) or owner:
-                    with self.lock(shard) as fd, suppress(FileNotFoundError):
-                        if not (owner and self.size(owner)):
-                            os.unlink(name, dir_fd=fd)
+                if name.endswith(NEW) or kept.owner(name):
+                    self._discard(shard, name)
+
+    def _discard(self, shard: str, name: str) -> None:
+        owner = kept.owner(name)
+        with self.lock(shard) as fd, suppress(FileNotFoundError):
+            if owner is None or not self.size(owner):
+                os.unlink(name, dir_fd=fd)
 
     def quarantine(self, path: str) -> None:
         """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
@@ -265,10 +268,7 @@ class Blobs:
 
     @contextmanager
     def alone(self, wait: bool = False) -> Iterator[bool]:
-        """Whether the caller is the only one in here, in any process, until the end of the `with`.
-
-        Never waits, unless asked to.
-        """
+        """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait."""
         try:
             with disk.lock(self.root, wait):
                 yield True

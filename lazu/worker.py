@@ -131,7 +131,7 @@ class Connection(socket.socket):
         view = memoryview(data).cast("B")
         self._push(lambda done: self.send(view[done : done + _STEP], flags), len(view))
 
-    def sendfile(self, file: FileIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]
+    def sendfile(self, file: FileIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # files
         """Send `count` bytes of `file` (by default the rest) from `offset` on; raises `TooSlow`."""
         size = os.fstat(file.fileno()).st_size - offset if count is None else count
 
