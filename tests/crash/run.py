@@ -72,7 +72,8 @@ def start(job: Job, library: Path) -> subprocess.Popen[str]:
 def gather(workers: list[subprocess.Popen[str]]) -> Result:
     total = Result()
     outs = [worker.communicate()[0] for worker in workers]
-    assert not any(worker.returncode for worker in workers), "a worker failed"
+    codes = [worker.returncode for worker in workers]
+    assert not any(codes), f"a worker failed: {codes}"
     for out in outs:
         total.add(Result(**json.loads(out)))
     return total
