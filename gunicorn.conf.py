@@ -59,6 +59,11 @@ def pre_fork(_server, _worker):
     os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
 
 
+def post_fork(server, worker):
+    """A worker has begun, still with the master's signal handlers: what they take meanwhile is in its copy of the queue."""
+    worker.missed = server.SIG_QUEUE
+
+
 def child_exit(_server, worker):
     """A worker has ended, however."""
     metrics.forget(worker.pid)

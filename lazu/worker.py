@@ -9,6 +9,7 @@ of the `LAZU_THREADS` slots only while it is worked on, not while it waits for i
 import errno
 import os
 import select
+import signal
 import socket
 import termios
 import threading
@@ -19,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fcntl import ioctl
 from io import FileIO
+from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -192,10 +194,20 @@ class Connection(socket.socket):
 class Worker(ThreadWorker):
     """gunicorn's threaded worker on `Connection`s: a thread for each connection that has a request, on `slots`."""
 
+    #: Signals that came between the fork and `init_signals` (gunicorn.conf.py).
+    missed: "SimpleQueue[int]"
+
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
         self.slots = threading.Semaphore(self.cfg.threads)
         return ThreadPoolExecutor(max_workers=self.cfg.worker_connections)
+
+    def init_signals(self) -> None:
+        """Listen to signals; a TERM that came before is not lost, or the master would wait `graceful_timeout` for us."""
+        super().init_signals()
+        while not self.missed.empty():
+            if self.missed.get() == signal.SIGTERM:
+                self.alive = False
 
     def handle(self, conn: TConn) -> Any:
         """Serve one request of `conn`, in a thread of the pool."""

@@ -115,6 +115,26 @@ def test_a_restart_under_load_fails_nothing(edge):
     check(load)
 
 
+SLOW_TO_BEGIN = """
+import runpy, time
+globals().update(runpy.run_path("gunicorn.conf.py"))
+begin = post_fork
+
+def post_fork(server, worker):
+    begin(server, worker)
+    time.sleep(2)
+"""
+
+
+def test_a_worker_that_has_just_begun_ends_at_once_when_told(tmp_path):
+    (tmp_path / "slow.conf.py").write_text(SLOW_TO_BEGIN)
+    server = Server(tmp_path / "storage", {"GUNICORN_CMD_ARGS": f"--config {tmp_path}/slow.conf.py"}).start()
+    while server.log.read_text().count("Booting worker") < 2:
+        time.sleep(0.02)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(15) == 0
+
+
 def units():
     return sorted(path.name for path in (PROJECT / "deploy").iterdir() if path.suffix in (".service", ".socket", ".timer"))
 
