@@ -60,7 +60,7 @@ def pre_fork(_server, _worker):
 
 
 def post_fork(server, worker):
-    """A worker has begun, still with the master's signal handlers: what they take meanwhile is in its copy of the queue."""
+    """A worker has begun, still with the master's signal handlers: what they take is in its copy of the queue."""
     worker.missed = server.SIG_QUEUE
 
 

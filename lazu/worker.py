@@ -195,7 +195,7 @@ class Worker(ThreadWorker):
     """gunicorn's threaded worker on `Connection`s: a thread for each connection that has a request, on `slots`."""
 
     #: Signals that came between the fork and `init_signals` (gunicorn.conf.py).
-    missed: "SimpleQueue[int]"
+    missed: SimpleQueue[int]
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
@@ -203,7 +203,7 @@ class Worker(ThreadWorker):
         return ThreadPoolExecutor(max_workers=self.cfg.worker_connections)
 
     def init_signals(self) -> None:
-        """Listen to signals; a TERM that came before is not lost, or the master would wait `graceful_timeout` for us."""
+        """Listen to signals. A TERM that came before counts too, or the master would wait `graceful_timeout` for us."""
         super().init_signals()
         while not self.missed.empty():
             if self.missed.get() == signal.SIGTERM:
