@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lazu import clock, ids, logs, models
+from lazu import clock, commits, ids, logs, models
 from lazu.blobs import Blobs
 from lazu.disk import Ballast
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
@@ -77,11 +77,13 @@ class Files:
         )
         with self.blobs.lock(file.sha256) as shard, self._undone(file.sha256, shard):
             self.blobs.publish(upload.staged, shard)
-            with models.transaction():
-                self.require(key, file.bytes)  # where no other upload of the key can come between
-                file.save(force_insert=True)
+            commits.commit(lambda: self._add(key, file))
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
+
+    def _add(self, key: Key, file: File) -> None:
+        self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
+        file.add()
 
     def limit(self, key: Key) -> int:
         """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
@@ -164,13 +166,16 @@ class Files:
             return self._reap(hashes, shard)
 
     def _reap(self, hashes: list[str], shard: int) -> list[int]:
-        with models.transaction():
-            # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
-            free = set() if self.blobs.failed else self.unreferred(hashes)
-            if not free:
-                return []
-            models.write_over()
+        free = commits.commit(lambda: self._free(hashes))
         return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
+
+    def _free(self, hashes: list[str]) -> set[str]:
+        """Those of `hashes` that may go."""
+        # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+        free = set() if self.blobs.failed else self.unreferred(hashes)
+        if free:
+            models.write_over()
+        return free
 
     @contextmanager
     def _undone(self, sha256: str, shard: int) -> Iterator[None]:
@@ -200,8 +205,7 @@ class Files:
 
 
 def _drop(which: models.Expression) -> list[models.Gone]:
-    with models.transaction():
-        return models.delete(which)
+    return commits.commit(lambda: models.delete(which))
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -40,7 +40,7 @@ class Keys:
 
     def __init__(self, fixed: str | None) -> None:
         self._fixed = _hash(fixed) if fixed else None
-        self._noted: dict[int, str] = {}
+        self._noted: dict[int, int] = {}
 
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
@@ -114,11 +114,11 @@ class Keys:
 
     def _note(self, key: Key) -> None:
         """Have it written down that `key` was used today, beside the request: one attempt a day and process."""
-        today = clock.day(clock.now())
+        today = clock.midnight(clock.now())
         if self._noted.get(key.id) == today:
             return
         self._noted[key.id] = today
-        if key.last_used_at is None or clock.day(key.last_used_at) != today:
+        if key.last_used_at is None or clock.midnight(key.last_used_at) != today:
             threading.Thread(target=_write_use, args=(key.id, clock.now()), daemon=True).start()
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import peewee
 
+from lazu import disk
 from lazu.errors import CannotStart
 
 #: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
@@ -118,6 +119,10 @@ class Key(_Row):
     quota_bytes = peewee.IntegerField(null=True)
 
 
+_ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
+    VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
+
+
 class File(_Row):
     """What a key owns: a name for the bytes of one blob, until `expires_at`."""
 
@@ -130,6 +135,10 @@ class File(_Row):
     content_type = peewee.TextField()
     created_at = peewee.IntegerField()
     expires_at = peewee.IntegerField()
+
+    def add(self) -> None:
+        """Insert this row; the caller is in a transaction. By a text of SQL, for the reason of `one`: 40 µs for 290."""
+        database.execute_sql(_ADD, self.__data__)
 
     def as_json(self) -> dict[str, Any]:
         """The file object of the API."""
@@ -218,11 +227,8 @@ def prepare(path: Path) -> None:
     Raises `CannotStart` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
     """
     if not sound(version()):
-        name = ".".join(map(str, version()))
-        raise CannotStart(
-            f"SQLite {name} can lose commits (the WAL-reset bug); "
-            "install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer"
-        )
+        found = f"SQLite {'.'.join(map(str, version()))} can lose commits (the WAL-reset bug)"
+        raise CannotStart(f"{found}; install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer")
     if not database.is_closed():
         database.close()
     database.init(str(path), timeout=BUSY_SECONDS)
@@ -238,13 +244,14 @@ def connect() -> None:
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """A transaction that is committed or certainly not.
+    """A transaction that is committed or certainly not. It must not hold another one.
 
+    The processes queue for it at a lock: SQLite would let each sleep up to 100 ms, and then whoever looks first go on.
     After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back. A small
     write takes their place there. Raises `Doubt` when that fails too, otherwise what Peewee raises.
     """
     try:
-        with database.atomic():
+        with disk.lock(Path(database.database).parent), database.atomic():
             yield
     except peewee.OperationalError as e:
         if "I/O" in str(e):

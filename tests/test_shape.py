@@ -14,7 +14,7 @@ ROWS = {
     "backup": 5, "doctor": 5,
     "store": 4, "purge": 4, "fsck": 4, "stats": 4,
     "files": 3, "responses": 4,
-    "uploads": 2, "keys": 2, "snapshot": 2, "extracts": 2, "upstream": 2,
+    "uploads": 2, "keys": 2, "commits": 2, "snapshot": 2, "extracts": 2, "upstream": 2,
     "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1, "documents": 1, "splice": 1,
     "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0, "kept": 0, "watch": 0,
 }  # fmt: skip
@@ -49,7 +49,7 @@ DOORS = {
     "charset_normalizer": {"documents"},
     "prometheus_client": {"metrics"},
     "resource": {"disk", "documents"},
-    "threading": {"keys", "documents", "worker", "upstream", "watch"},
+    "threading": {"commits", "keys", "documents", "worker", "upstream", "watch"},
 }
 
 

@@ -1,0 +1,88 @@
+"""Threads that want to write at the same time share a commit: it is for all of them, or each learns that it is not."""
+
+import sqlite3
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+import peewee
+import pytest
+
+from lazu import models
+from server import problems
+from test_purge import AUTH
+from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+
+FRAME = 24 + 4096
+
+
+def committed(storage):
+    """How many commits the write-ahead log holds: its frames that tell a database size (sqlite.org/fileformat §4.1)."""
+    log = (storage / "lazu.sqlite3-wal").read_bytes()[32:]
+    return sum(struct.unpack_from(">I", log, at + 4)[0] != 0 for at in range(0, len(log), FRAME))
+
+
+@contextmanager
+def held(storage):
+    """Somebody else is writing."""
+    with closing(sqlite3.connect(storage / "lazu.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def single(serve):
+    """One process, and what is in the write-ahead log stays there."""
+    server = serve(LAZU_WORKERS="1", LAZU_KEY_QUOTA_BYTES="1000")
+    stored(server, server.any_key, b"first")
+    time.sleep(0.5)  # the first use of the key is written beside
+    return server
+
+
+def at_once(server, sent):
+    """Upload each key's content, all while somebody else is writing; the answers' statuses."""
+    with ThreadPoolExecutor(len(sent)) as pool:
+        with held(server.storage):
+            answers = [pool.submit(upload, server, key, PURPOSE, part("file", content, "a.txt")) for key, content in sent]
+            time.sleep(1)
+        return [answer.result().status for answer in answers]
+
+
+def test_uploads_that_wait_are_committed_together(single):
+    before = committed(single.storage)
+    assert at_once(single, [(single.any_key, b"content %d" % n) for n in range(8)]) == [200] * 8
+    assert committed(single.storage) - before == 2, "the first one's, and one for all that came meanwhile"
+    assert len(request(single, "GET", "/v1/files", single.any_key).json["data"]) == 9
+
+
+def test_one_that_is_refused_takes_no_other_along(single):
+    sent = [(single.any_key, (b"%d" % n) * (2000 if n == 3 else 10)) for n in range(6)]
+    assert at_once(single, sent) == [200, 200, 200, 507, 200, 200]
+    assert len(request(single, "GET", "/v1/files", single.any_key).json["data"]) == 6
+
+
+@pytest.mark.parametrize("why", ["database or disk is full", "disk I/O error"])
+def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
+    sizes, commit = [], models.database.commit
+
+    def failing():
+        time.sleep(0.2)  # the others come meanwhile
+        sizes.append(models.File.select().count())
+        raise peewee.OperationalError(why)
+
+    def send(number):
+        body = form(PURPOSE, part("file", b"content %d" % number, "a.txt"))
+        content_type = f"multipart/form-data; boundary={BOUNDARY}"
+        return app.test_client().post("/v1/files", data=body, content_type=content_type, headers=AUTH).status_code
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
+        patch.setattr(models.database, "commit", failing)
+        statuses = list(pool.map(send, range(5)))
+    assert set(statuses) <= {500, 507}
+    assert max(sizes) > 1, "some were in one commit"
+    assert models.File.select().count() == 0
+    app.extensions["lazu"].files.blobs.recover()
+    app.test_cli_runner().invoke(args=["purge", "--force"])
+    assert problems(app.extensions["lazu"].settings.storage_dir) == []
