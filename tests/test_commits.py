@@ -65,7 +65,7 @@ def test_one_that_is_refused_takes_no_other_along(single):
 
 @pytest.mark.parametrize("why", ["database or disk is full", "disk I/O error"])
 def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
-    sizes, commit = [], models.database.commit
+    sizes = []
 
     def failing():
         time.sleep(0.2)  # the others come meanwhile
