@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import picture, report
+from bench import growth, picture, report
 from bench.procs import ROOT, WORK, shed
 from bench.results import Missing, Plan, Result
 from bench.rows import ROWS
@@ -16,14 +16,21 @@ from bench.rows import ROWS
 def main() -> None:
     asked = arguments()
     plan = Plan(asked.quick, frozenset(asked.skip))
+    try:
+        if asked.rows == ["growth"]:
+            print(growth.table(plan))
+        else:
+            races(asked, plan)
+    finally:
+        clean()
+
+
+def races(asked: argparse.Namespace, plan: Plan) -> None:
     whole = not asked.rows and not asked.quick and not asked.skip
     out = Path(asked.out) if asked.out else ROOT / "bench" if whole else WORK / "report"
     started = time.monotonic()
     clean()
-    try:
-        results = {name: measured(name, plan) for name in asked.rows or ROWS}
-    finally:
-        clean()
+    results = {name: measured(name, plan) for name in asked.rows or ROWS}
     sections = [report.section(result, name) for name, result in results.items()]
     minutes = (time.monotonic() - started) / 60
     how = f"{'A quick run' if asked.quick else 'A full run'} of {minutes:.0f} minutes on {time.strftime('%Y-%m-%d')}."
@@ -36,13 +43,13 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measure Lazu beside its floors and its peers.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(ROWS)}")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(ROWS)}; or growth, alone")
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
     parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
     parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")
     asked = parser.parse_args()
     unknown = set(asked.rows) - set(ROWS)
-    if unknown:
+    if unknown and asked.rows != ["growth"]:
         parser.error(f"no row called {', '.join(sorted(unknown))}")
     return asked
 

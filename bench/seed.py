@@ -38,9 +38,11 @@ def fill(storage: Path, made: list[tuple[object, ...]]) -> None:
     db.close()
 
 
-def live(storage: Path, count: int) -> list[str]:
-    """`count` files that live for weeks; gives their ids, oldest first."""
+def live(storage: Path, count: int, blobs: bool = False) -> list[str]:
+    """`count` files that live for weeks, each with a blob of one byte if asked for; gives their ids, oldest first."""
     made = list(rows(count, int(time.time()) - count // 10 - DAY, 30 * DAY))
+    if blobs:
+        place(storage, made, b"1")
     fill(storage, made)
     return [str(row[0]) for row in made]
 
@@ -48,6 +50,13 @@ def live(storage: Path, count: int) -> list[str]:
 def expired(storage: Path, count: int) -> None:
     """`count` files that expired a day ago, each with a blob (empty, which costs the purge the same)."""
     made = list(rows(count, int(time.time()) - count // 10 - 2 * DAY, DAY // 2))
-    for digest in sorted(str(row[2]) for row in made):
-        os.close(os.open(storage / "blobs" / digest[:2] / digest, os.O_CREAT | os.O_WRONLY, 0o640))
+    place(storage, made, b"")
     fill(storage, made)
+
+
+def place(storage: Path, made: list[tuple[object, ...]], content: bytes) -> None:
+    """The blobs of rows, each with `content`: their names are no hashes of it, which only `fsck --rehash` looks at."""
+    for digest in sorted(str(row[2]) for row in made):
+        blob = os.open(storage / "blobs" / digest[:2] / digest, os.O_CREAT | os.O_WRONLY, 0o640)
+        os.write(blob, content)
+        os.close(blob)

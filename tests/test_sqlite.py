@@ -12,6 +12,7 @@ from lazu import models
 from lazu.errors import CannotStart
 from lazu.models import database
 from server import PROJECT, problems
+from test_purge import AUTH, put
 from wire import stored
 
 
@@ -115,3 +116,17 @@ def test_processes_that_start_together_on_a_new_store_all_start(tmp_path):
         env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path / str(number)), "LAZU_API_KEY": "test-key"}
         started = [subprocess.Popen(command, cwd=PROJECT, env=env) for _ in range(6)]
         assert [process.wait(30) for process in started] == [0] * 6
+
+
+@pytest.mark.parametrize("query", ["", "?order=asc", "?limit=2&after={id}", "?purpose=user_data", "?purpose=user_data&order=asc&after={id}"])
+def test_a_page_is_read_in_the_order_of_an_index(app, caplog, query):
+    """Were a key's files sorted for it, the first page would take 63 ms at 100,000 files instead of 1."""
+    http = app.test_client()
+    file = put(http, b"one")
+    with caplog.at_level("DEBUG", "peewee"):
+        assert http.get("/v1/files" + query.format(id=file["id"]), headers=AUTH).status_code == 200
+    [(sql, values)] = [each.msg for each in caplog.records if 'ORDER BY "t1"."id"' in str(each.msg)]
+    plan = [row[3] for row in models.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    index = "file_by_purpose" if "purpose" in query else "file_by_key"
+    assert len(plan) == 1, "one search, no sorting"
+    assert f"USING INDEX {index} " in plan[0]
