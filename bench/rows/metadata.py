@@ -48,7 +48,7 @@ def run(plan: Plan) -> Result:
 def raw(server: Server, count: int) -> Sample:
     """The rows of a page as SQLite gives them."""
     db = seed.connect(server.folder / "storage")
-    query = "SELECT * FROM file WHERE key_id = 1 AND expires_at > ? ORDER BY id DESC LIMIT 10000"
+    query = "SELECT * FROM file WHERE key_id = 1 AND expires_at + 0 > ? ORDER BY id DESC LIMIT 10000"
     start, cpu = time.monotonic(), time.process_time()
     for _ in range(count):
         db.execute(query, (int(time.time()),)).fetchall()
