@@ -160,9 +160,9 @@ def test_the_purge_runs_at_half_past_four_in_shanghai():
 
 def test_the_parts_of_the_deployment_name_the_same_places():
     deploy = PROJECT / "deploy"
-    nginx, service, sock = ((deploy / name).read_text() for name in ("nginx.conf", "lazu.service", "lazu.socket"))
+    nginx, settings, sock = ((deploy / name).read_text() for name in ("nginx.conf", "lazu.env", "lazu.socket"))
     assert "ListenStream=127.0.0.1:8000\n" in sock
     assert "server 127.0.0.1:8000;" in nginx
-    assert "LAZU_ACCEL_LOCATION=/_blobs/" in service
-    assert "LAZU_STORAGE_DIR=/var/lib/lazu/storage " in service
+    assert "LAZU_ACCEL_LOCATION=/_blobs/\n" in settings
+    assert "LAZU_STORAGE_DIR=/var/lib/lazu/storage\n" in settings
     assert "alias /var/lib/lazu/storage/blobs/$blob;" in nginx
