@@ -35,11 +35,12 @@ http {{
 TEMPS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def site(server: Server, port: int) -> str:
+def site(server: Server, port: int, tls: Path | None) -> str:
     """The shipped file with this port, this Lazu and this data directory; fails when one is no longer in it."""
     text = SITE.read_text()
+    secured = f" ssl http2; ssl_certificate {tls}/tls.pem; ssl_certificate_key {tls}/tls.key" if tls else ""
     for old, new in {
-        "listen 80;": f"listen 127.0.0.1:{port};",
+        "listen 80;": f"listen 127.0.0.1:{port}{secured};",
         "listen [::]:80;": "",
         "127.0.0.1:8000": f"127.0.0.1:{server.port}",
         "/var/lib/lazu/storage/": f"{server.storage}/",
@@ -55,6 +56,8 @@ class Edge:
 
     server: Server
     prefix: Path
+    #: Where `tls.pem` and `tls.key` lie, if it speaks TLS.
+    tls: Path | None = None
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
 
@@ -63,7 +66,7 @@ class Edge:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def client(self, key: str | None = None, **options) -> openai.OpenAI:
         """As the server's, through nginx."""
@@ -76,7 +79,7 @@ class Edge:
         self.prefix.mkdir()
         temps = "\n".join(f"{name}_temp_path {self.prefix}/{name};" for name in TEMPS)
         (self.prefix / "nginx.conf").write_text(MAIN.format(prefix=self.prefix, temps=temps))
-        (self.prefix / "site.conf").write_text(site(self.server, self.port))
+        (self.prefix / "site.conf").write_text(site(self.server, self.port, self.tls))
         command = ["nginx", "-p", self.prefix, "-c", self.prefix / "nginx.conf", "-g", "daemon off;"]
         with (self.prefix / "start.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
