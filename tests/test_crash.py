@@ -95,6 +95,7 @@ KILLS = {
     "no_sweep": story("+a"),
     "unlink_inside_the_transaction": story("-a", base="+a"),
     "write_in_place": story("+a", "+a"),
+    "reap_that_only_reads": story("+a", "purge!"),
 }
 PAUSED = {
     "unlink_without_the_lock": story("+a", "-a", base="+a"),

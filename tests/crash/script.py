@@ -5,7 +5,7 @@ meets; `peer`, if there is any, by another process that has the store open all a
 (or paused). The words: `+a` uploads the content a, `-a` deletes the newest file of the content a, `later` (only
 in the base) goes 31 days ahead, `~a` loses and `%a` damages the blob of a (only in the base, without a peer), and the
 others are commands of Lazu. The last word of a peer may end with a sign: with
-`!` it is killed when it has removed its first blob, with `?` when its commit is in the log and not yet announced, with
+`!` it is killed when it has removed the blob of a, with `?` when its commit is in the log and not yet announced, with
 `^` when it has named its first blob.
 """
 
@@ -66,6 +66,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.stored: dict[str, str] = {}  # id to content, acknowledged
+        self.later = 0  # leaps of the clock
         self.expired: set[str] = set()  # must be gone after a purge
         self.doomed: set[str] = set()  # deletion tried, or expired: may be gone
         self.gone: set[str] = set()  # deletion acknowledged: must be gone
@@ -84,12 +85,13 @@ class Ledger:
             self.harmed.add(what)
             self.doomed |= {file_id for file_id, letter in self.stored.items() if letter == what}
         elif kind == "later":
+            self.later += 1
             self.expired = set(self.stored)
             self.doomed |= self.expired
 
 
 #: Where a peer dies whose words end so: the call after which, and the end of the path it is made on.
-DEATHS = {"!": ("unlink", ""), "?": ("fsync", "-wal"), "^": ("link", "")}
+DEATHS = {"!": ("unlink", store.DIGESTS["a"][-8:]), "?": ("fsync", "-wal"), "^": ("link", "")}
 
 
 def perform(lazu: store.Store, words: str, tell) -> None:
@@ -147,7 +149,7 @@ def examine(folder: Path, ledger: Ledger) -> list[str]:
     A store that was harmed before is first repaired.
     """
     found = [] if ledger.harmed else look(folder).faults(ledger)
-    lazu = store.Store(folder, bool(ledger.expired))
+    lazu = store.Store(folder, ledger.later)
     if ledger.harmed:
         lazu.command("fsck", "--rehash", "--repair")
     lazu.command("purge")

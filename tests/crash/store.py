@@ -37,15 +37,15 @@ def settings(folder: Path) -> config.Settings:
 
 
 class Store:
-    """A Lazu on `folder`, in this process and thread only; `later` opens it 31 days ahead."""
+    """A Lazu on `folder`, in this process and thread only; `later` times 31 days ahead."""
 
     app: Flask | None = None
 
-    def __init__(self, folder: Path, later: bool = False) -> None:
+    def __init__(self, folder: Path, later: int = 0) -> None:
         self.app.extensions["lazu"] = open_store(settings(folder))
         self.folder = folder
         self.client = self.app.test_client()
-        if later:
+        for _ in range(later):
             self.later()
 
     @classmethod

@@ -206,7 +206,7 @@ class Runner:
         opening = story in script.OPENINGS
         if opening:
             self.shim.arm(str(self.folder), *place)
-        lazu = store.Store(self.folder, bool(ledger.expired))
+        lazu = store.Store(self.folder, ledger.later)
         if not opening:
             self.shim.arm(str(self.folder), *place)
         script.perform(lazu, story.victim, tell)
@@ -239,7 +239,7 @@ class Runner:
         death = script.DEATHS.get(story.peer[-1])
 
         def act(tell: Tell, wait: Callable[[], None]) -> None:
-            lazu = store.Store(self.folder, bool(ledger.expired))
+            lazu = store.Store(self.folder, ledger.later)
             lazu.newest("a")
             tell("ready")
             wait()
