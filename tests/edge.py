@@ -35,7 +35,7 @@ http {{
 TEMPS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def site(server: Server, port: int, tls: Path | None) -> str:
+def site(server: Server, port: int, tls: Path | None = None) -> str:
     """The shipped file with this port, this Lazu and this data directory; fails when one is no longer in it."""
     text = SITE.read_text()
     secured = f" ssl http2; ssl_certificate {tls}/tls.pem; ssl_certificate_key {tls}/tls.key" if tls else ""
