@@ -28,9 +28,9 @@ settings = load()
 
 bind = settings.bind
 workers = settings.workers
-# Requests a process works on at once; those that wait for their client do not count (lazu/worker.py).
+# Requests a process works on at once; those that wait for their client do not count (lazu/server/worker.py).
 threads = settings.threads
-worker_class = "lazu.worker.Worker"
+worker_class = "lazu.server.worker.Worker"
 
 # A worker without free file descriptors would lose all its uploads, so connections run out first. Each may need its
 # socket, SQLite's two files, an upload or a blob, its shard and one to spare.
@@ -51,7 +51,7 @@ graceful_timeout = 90
 control_socket_disable = True
 
 accesslog = "-"
-logger_class = "lazu.accesslog.Logger"
+logger_class = "lazu.server.accesslog.Logger"
 
 
 def pre_fork(_server, _worker):

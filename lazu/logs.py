@@ -28,10 +28,15 @@ _audit = logging.getLogger("lazu.audit")
 
 @dataclass(frozen=True)
 class Style:
-    """How lines look: JSON or words; the zone of their times, `utc` or `shanghai`."""
+    """How lines look: their `form`, `json` or `text` (words), and the `zone` of their times, `utc` or `shanghai`."""
 
-    as_json: bool
+    form: str
     zone: str
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a line is a JSON object."""
+        return self.form == "json"
 
     def line(self, facts: Facts) -> str:
         """One line, without its end: the time, then `facts` in their order; those that are None are left out."""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from edge import Edge
-from lazu import create_app
+from lazu.application import create_app
 from lazu.config import Settings
 from server import Server, problems
 from upstream import Front, completed, running

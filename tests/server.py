@@ -15,9 +15,10 @@ from pathlib import Path
 
 import openai
 
-from lazu import fsck, models
 from lazu.config import Settings
-from lazu.store import Store, open_store
+from lazu.store import rows
+from lazu.store.opening import Store, open_store
+from lazu.upkeep import fsck
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -123,7 +124,7 @@ class Server:
 def opened(storage: Path) -> Iterator[Store]:
     """The store in `storage`, opened by this process."""
     store = open_store(Settings(storage_dir=storage, min_free_bytes=0))
-    with models.database.connection_context():
+    with rows.database.connection_context():
         yield store
 
 

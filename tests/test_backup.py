@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from lazu import backup as backups
-from lazu.models import File
+from lazu.store.rows import File
+from lazu.upkeep import backup as backups
 from server import opened, problems
 from wire import request, stored
 

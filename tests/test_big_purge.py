@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from lazu.models import File, database
+from lazu.store.rows import File, database
 from server import opened
 from wire import request, stored
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import peewee
 import pytest
 
-from lazu import models
+from lazu.store import rows
 from server import problems
 from test_purge import AUTH
 from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
@@ -69,7 +69,7 @@ def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
 
     def failing():
         time.sleep(0.2)  # the others come meanwhile
-        sizes.append(models.File.select().count())
+        sizes.append(rows.File.select().count())
         raise peewee.OperationalError(why)
 
     def send(number):
@@ -78,11 +78,11 @@ def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
         return app.test_client().post("/v1/files", data=body, content_type=content_type, headers=AUTH).status_code
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
-        patch.setattr(models.database, "commit", failing)
+        patch.setattr(rows.database, "commit", failing)
         statuses = list(pool.map(send, range(5)))
     assert set(statuses) <= {500, 507}
     assert max(sizes) > 1, "some were in one commit"
-    assert models.File.select().count() == 0
+    assert rows.File.select().count() == 0
     app.extensions["lazu"].files.blobs.recover()
     app.test_cli_runner().invoke(args=["purge", "--force"])
     assert problems(app.extensions["lazu"].settings.storage_dir) == []

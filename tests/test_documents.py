@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lazu import documents
-from lazu.documents import cell, child
+from lazu.documents import launcher, reading, sandbox
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -127,20 +126,20 @@ def nothing_stays():
     yield
     assert CHILDREN.read_text() == children
     assert len(os.listdir("/proc/self/fd")) == before
-    assert child.SLOTS._value == child.SLOTS._initial_value
+    assert launcher.SLOTS._value == launcher.SLOTS._initial_value
 
 
 def refusal(call, *arguments):
     """Return the words with which a call refuses, which must come in time."""
     start = time.monotonic()
-    with pytest.raises(documents.Unreadable) as error:
+    with pytest.raises(reading.Unreadable) as error:
         call(*arguments)
-    assert time.monotonic() - start < child.WALL + 2
+    assert time.monotonic() - start < launcher.WALL + 2
     return str(error.value)
 
 
 def pdf_text(path):
-    return documents.text(path, "application/pdf")
+    return reading.text(path, "application/pdf")
 
 
 # Text
@@ -164,23 +163,23 @@ RUSSIAN = "Файл загружается один раз, после чего 
     ],
 )
 def test_text_is_read_whatever_its_encoding(stored, encoding, text):
-    assert documents.text(stored(text.encode(encoding)), "text/plain") == text
+    assert reading.text(stored(text.encode(encoding)), "text/plain") == text
 
 
 def test_utf8_cut_within_a_character_is_still_utf8(stored):
-    assert documents.text(stored(CHINESE.encode()[:-2]), "text/plain").startswith(CHINESE[:-2])
+    assert reading.text(stored(CHINESE.encode()[:-2]), "text/plain").startswith(CHINESE[:-2])
 
 
 def test_a_long_text_is_read_to_its_end(stored):
     text = JAPANESE * 20_000 + "終わり。"
-    assert documents.text(stored(text.encode("shift-jis")), "text/plain") == text
+    assert reading.text(stored(text.encode("shift-jis")), "text/plain") == text
 
 
 def test_text_can_go_into_json(stored):
     dirty = b"a\0b" + b"c" * 900 + b"\x1b\x7f\xef\xbb\xbf\xef\xbf\xbf\r\n\t"
-    assert documents.text(stored(dirty), "text/plain") == "ab" + "c" * 900 + "\r\n\t"
+    assert reading.text(stored(dirty), "text/plain") == "ab" + "c" * 900 + "\r\n\t"
     lone = b"\xff\xfe" + "x".encode("utf-16-le") * 300 + b"\x00\xd8"
-    documents.text(stored(lone), "text/plain").encode()
+    reading.text(stored(lone), "text/plain").encode()
 
 
 ZIP = b"PK\3\4\x14\0\0\0\x08\0" + zlib.compress(ENGLISH.encode() * 50)
@@ -190,21 +189,21 @@ ZIP = b"PK\3\4\x14\0\0\0\x08\0" + zlib.compress(ENGLISH.encode() * 50)
     "data", [os.urandom(5000), bytes(4000), ZIP, b"\0\1" * 999, b""], ids=["noise", "zeros", "zip", "numbers", "empty"]
 )
 def test_what_is_no_text_is_refused(stored, data):
-    assert "neither text nor a PDF" in refusal(documents.text, stored(data), "application/octet-stream")
+    assert "neither text nor a PDF" in refusal(reading.text, stored(data), "application/octet-stream")
 
 
 def test_a_picture_is_refused_without_a_look():
-    assert "neither text" in refusal(documents.text, "/nowhere", "image/gif")
+    assert "neither text" in refusal(reading.text, "/nowhere", "image/gif")
 
 
 def test_an_svg_is_text(stored):
-    assert documents.text(stored(b"<svg/>"), "image/svg+xml") == "<svg/>"
+    assert reading.text(stored(b"<svg/>"), "image/svg+xml") == "<svg/>"
 
 
 def test_text_over_the_limit_is_refused_not_cut(stored):
-    assert len(documents.text(stored(b"x" * documents.TEXT_LIMIT), "text/plain")) == documents.TEXT_LIMIT
-    for size in documents.TEXT_LIMIT + 1, documents.TEXT_LIMIT * 4 + 1:
-        assert "more than can be given" in refusal(documents.text, stored(b"x" * size), "text/plain")
+    assert len(reading.text(stored(b"x" * reading.TEXT_LIMIT), "text/plain")) == reading.TEXT_LIMIT
+    for size in reading.TEXT_LIMIT + 1, reading.TEXT_LIMIT * 4 + 1:
+        assert "more than can be given" in refusal(reading.text, stored(b"x" * size), "text/plain")
 
 
 # PDF
@@ -224,7 +223,7 @@ def test_ten_thousand_pages_are_read_and_one_more_is_refused(stored):
 
 
 def test_pages_become_pictures(stored):
-    shown = documents.pictures(stored(pages(RED, words("x"))))
+    shown = reading.pictures(stored(pages(RED, words("x"))))
     image = Image.open(io.BytesIO(shown.pictures[0]))
     assert (shown.total, len(shown.pictures), image.format, image.size) == (2, 2, "JPEG", (1187, 1536))
     red, green, blue = image.getpixel((600, 700))
@@ -251,13 +250,13 @@ def filled():
 def test_what_is_filled_into_a_form_is_read_and_shown(stored):
     path = stored(filled())
     assert pdf_text(path).split() == ["[Page", "1", "of", "1]", "Name:", "Ada"]
-    image = Image.open(io.BytesIO(documents.pictures(path).pictures[0]))
+    image = Image.open(io.BytesIO(reading.pictures(path).pictures[0]))
     assert image.size == (1152, 1536)
     assert image.getpixel((600, 1300))[1] < 9
 
 
 def test_only_the_first_twenty_pages_become_pictures(stored):
-    shown = documents.pictures(stored(pages(*[words("x")] * 25)))
+    shown = reading.pictures(stored(pages(*[words("x")] * 25)))
     assert (shown.total, len(shown.pictures)) == (25, 20)
 
 
@@ -271,14 +270,14 @@ def test_only_the_first_twenty_pages_become_pictures(stored):
     ],
 )
 def test_a_picture_is_bounded_whatever_the_page(stored, box, size):
-    (picture,) = documents.pictures(stored(pages(RED, box=box))).pictures
+    (picture,) = reading.pictures(stored(pages(RED, box=box))).pictures
     assert Image.open(io.BytesIO(picture)).size == size
 
 
 def test_a_scan_has_no_text_but_pictures(stored):
     scan = stored(pages(RED))
     assert "no text in it" in refusal(pdf_text, scan)
-    assert len(documents.pictures(scan).pictures) == 1
+    assert len(reading.pictures(scan).pictures) == 1
 
 
 def test_an_open_file_is_read_from_its_start_and_left_where_it_was(stored):
@@ -291,7 +290,7 @@ def test_an_open_file_is_read_from_its_start_and_left_where_it_was(stored):
 # Hostile files
 
 
-@pytest.mark.parametrize("call", [pdf_text, documents.pictures])
+@pytest.mark.parametrize("call", [pdf_text, reading.pictures])
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -311,24 +310,24 @@ def test_a_file_that_is_no_readable_pdf_is_refused(stored, call, data, reason):
     [looped(), nested("content"), nested("catalogue"), self_drawing(), bomb(1 << 26), bomb(1 << 26, 3)],
     ids=["looped", "nested content", "nested catalogue", "self-drawing", "bomb", "bomb in bomb"],
 )
-@pytest.mark.parametrize("call", [pdf_text, documents.pictures])
+@pytest.mark.parametrize("call", [pdf_text, reading.pictures])
 def test_a_hostile_pdf_is_read_or_refused_in_time(stored, call, data):
     start = time.monotonic()
-    with contextlib.suppress(documents.Unreadable):
+    with contextlib.suppress(reading.Unreadable):
         call(stored(data))
-    assert time.monotonic() - start < child.WALL + 2
+    assert time.monotonic() - start < launcher.WALL + 2
 
 
 def test_every_cut_of_a_pdf_is_read_or_refused(stored):
     whole = pages(words("cut"))
     for end in range(1, len(whole), 61):
-        with contextlib.suppress(documents.Unreadable):
+        with contextlib.suppress(reading.Unreadable):
             pdf_text(stored(whole[:end]))
 
 
 # Limits
 
-PRELUDE = "import ctypes, os, signal, socket, sys, time; from lazu.documents import cell, reader; "
+PRELUDE = "import ctypes, os, signal, socket, sys, time; from lazu.documents import sandbox, reader; "
 
 
 @pytest.fixture
@@ -336,14 +335,14 @@ def reader(stored):
     """Return a function that reads a file by a misbehaving reader, which runs `code` in place of the real one's."""
 
     def run(code, limit=1 << 20, wall=10):
-        command = [word.replace("reader.main(sys.argv[2])", "exec(sys.argv[2])") for word in child.command(PRELUDE + code)]
-        return child.run(command, stored(b"x"), limit, wall)
+        command = [word.replace("reader.main(sys.argv[1])", "exec(sys.argv[1])") for word in launcher.command(PRELUDE + code)]
+        return launcher.run(command, stored(b"x"), limit, wall)
 
     return run
 
 
 def test_a_reader_that_spins_is_ended_by_its_cpu_limit(reader):
-    spin = "cell.CPU = 1; cell.limit(1)\nwhile True: pass"
+    spin = "sandbox.CPU = 1; sandbox.limit(1)\nwhile True: pass"
     assert "too long" in refusal(reader, spin)
 
 
@@ -356,7 +355,7 @@ def test_a_reader_that_stalls_is_ended_by_the_clock(reader, code):
 
 
 def test_a_reader_that_takes_memory_is_refused(reader):
-    code = "\ntry: cell.limit(1); x = bytes(600 << 20)\nexcept MemoryError: reader.leave(15)"
+    code = "\ntry: sandbox.limit(1); x = bytes(600 << 20)\nexcept MemoryError: reader.leave(15)"
     assert "memory" in refusal(reader, code)
 
 
@@ -388,31 +387,31 @@ FORBIDDEN = {
 
 
 SEALED = """
-cell.limit(1)
-if not cell.seal(): os._exit(99)
+sandbox.limit(1)
+if not sandbox.seal(): os._exit(99)
 try: {}
 except OSError as error: os.write(1, str(error.errno).encode())
 """
 
 
-@pytest.mark.skipif(os.uname().machine not in cell.CALLS, reason="no seal for this machine")
+@pytest.mark.skipif(os.uname().machine not in sandbox.CALLS, reason="no seal for this machine")
 @pytest.mark.parametrize("act", FORBIDDEN.values(), ids=FORBIDDEN)
 def test_a_sealed_reader_can_do_nothing_but_answer(reader, act):
     assert reader(SEALED.format(act)) == b"1"  # EPERM
 
 
 @pytest.mark.parametrize("kind", ["pdf", "pictures"])
-@pytest.mark.skipif(os.uname().machine not in cell.CALLS, reason="no seal for this machine")
+@pytest.mark.skipif(os.uname().machine not in sandbox.CALLS, reason="no seal for this machine")
 def test_pdfium_runs_limited_and_sealed(stored, kind):
     end = time.monotonic() + 10
-    with open(stored(self_drawing())) as file, child.started(child.command(kind), file.fileno()) as process:
+    with open(stored(self_drawing())) as file, launcher.started(launcher.command(kind), file.fileno()) as process:
         while "Seccomp:\t2" not in about(process, "status"):
             assert process.poll() is None, "it ended unsealed"
             assert time.monotonic() < end
             time.sleep(0.005)
         limits = {line[:26].strip(): line[26:].split()[:2] for line in about(process, "limits").splitlines()}
     assert limits["Max cpu time"] == ["20", "21"]
-    assert limits["Max address space"] == [str(cell.MEMORY + len(self_drawing()))] * 2
+    assert limits["Max address space"] == [str(sandbox.MEMORY + len(self_drawing()))] * 2
     for what in "file size", "core file size", "processes", "open files":
         assert limits[f"Max {what}"] == ["0", "0"]
 
@@ -424,7 +423,7 @@ def about(process, what):
 
 def test_a_text_detector_runs_limited(stored):
     path = stored(b"x" * (4 << 20))
-    with open(path) as file, child.started(child.command("plain"), file.fileno()) as process:
+    with open(path) as file, launcher.started(launcher.command("text"), file.fileno()) as process:
         while "Max file size             0 " not in about(process, "limits"):
             assert process.poll() is None, "it ended unlimited"
 
@@ -438,9 +437,9 @@ def test_a_reader_knows_nothing_of_the_server(reader, monkeypatch):
 
 def test_who_finds_no_free_reader_is_told_so(reader):
     with contextlib.ExitStack() as stack:
-        for _ in range(child.SLOTS._initial_value):
-            stack.enter_context(child.slot(1))
-        with pytest.raises(documents.Busy):
+        for _ in range(launcher.SLOTS._initial_value):
+            stack.enter_context(launcher.slot(1))
+        with pytest.raises(reading.Busy):
             reader("pass", wall=0.01)
 
 
@@ -461,16 +460,16 @@ def test_many_threads_share_few_readers(stored):
         most = max(most, sum(len(offspring(task)) for task in tasks) - others)
         time.sleep(0.005)
     assert [text.count("together") for text in texts] == [1] * 16
-    assert 1 <= most <= child.SLOTS._initial_value
+    assert 1 <= most <= launcher.SLOTS._initial_value
 
 
 MEASURE = """
-import resource, sys; sys.path.insert(0, sys.argv[1]); from lazu import documents
+import resource, sys; sys.path.insert(0, sys.argv[1]); from lazu.documents import reading
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-for call in lambda: documents.text(sys.argv[2], "application/pdf"), lambda: documents.pictures(sys.argv[2]):
+for call in lambda: reading.text(sys.argv[2], "application/pdf"), lambda: reading.pictures(sys.argv[2]):
     try: print(call())
-    except documents.Unreadable as error: print(error)
+    except reading.Unreadable as error: print(error)
 assert peak() - before < 8 << 10, peak() - before
 assert not {"pypdfium2_raw", "PIL", "charset_normalizer"} & set(sys.modules)
 """

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from lazu import fsck
-from lazu.models import File, database
+from lazu.store.rows import File, database
+from lazu.upkeep import fsck
 from test_purge import AUTH, content, put
 
 

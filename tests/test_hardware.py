@@ -13,11 +13,12 @@ from contextlib import ExitStack, closing
 import peewee
 import pytest
 
-from lazu import fsck, models
-from lazu.blobs import Blobs
 from lazu.errors import InsufficientStorage, StorageFailed
-from lazu.models import File
-from lazu.purge import purge
+from lazu.store import rows
+from lazu.store.blobs import Blobs
+from lazu.store.rows import File
+from lazu.upkeep import fsck
+from lazu.upkeep.purge import purge
 from server import PROJECT, Server, opened, problems
 from test_purge import AUTH, put
 from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
@@ -145,7 +146,7 @@ def test_an_upload_too_large_for_the_disk_is_refused_before_its_body_comes(serve
 
 STORY = """
 import json, sys
-from lazu import create_app
+from lazu.application import create_app
 app = create_app()
 from test_purge import AUTH
 from wire import BOUNDARY, PURPOSE, form, part
@@ -262,7 +263,7 @@ def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):
     http, room = app.test_client(), app.extensions["lazu"].files.blobs
     put(http, b"shared")
 
-    commit, fails = models.database.commit, []
+    commit, fails = rows.database.commit, []
 
     def full():
         if fails:
@@ -270,7 +271,7 @@ def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):
         commit()
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.database, "commit", full)
+        patch.setattr(rows.database, "commit", full)
         for content in (b"alone", b"shared"):
             fails.append("database or disk is full")
             body = form(PURPOSE, part("file", content, "a.txt"))
@@ -289,7 +290,7 @@ def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
         raise peewee.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.database, "commit", broken)
+        patch.setattr(rows.database, "commit", broken)
         body = form(PURPOSE, part("file", b"in doubt", "a.txt"))
         content_type = f"multipart/form-data; boundary={BOUNDARY}"
         answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)

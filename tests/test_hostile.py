@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazu import multipart
 from lazu.errors import InvalidRequest
+from lazu.routes import multipart
 from test_slow import head, rest
 from wire import BOUNDARY, PURPOSE, Answer, form, part, request, stored, upload
 

@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from lazu import clock
-from lazu.models import File
+from lazu.store.rows import File
 from server import opened
 from wire import request, stored
 

@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
 
-from lazu import clock, create_app, fsck, models
+from lazu import clock
+from lazu.application import create_app
 from lazu.config import Settings
+from lazu.store import rows
+from lazu.upkeep import fsck
 from test_purge import AUTH
 from wire import BOUNDARY, PURPOSE, form, part
 
@@ -35,11 +38,11 @@ class Store(RuleBasedStateMachine):
     def open(self):
         self.app = create_app(Settings(storage_dir=self.folder / "s", api_key="test-key", min_free_bytes=0))
         self.http = self.app.test_client()
-        models.connect()
+        rows.connect()
 
     def teardown(self):
         self.check()
-        models.database.close()
+        rows.database.close()
         self.frozen.stop()
         shutil.rmtree(self.folder)
 
@@ -88,7 +91,7 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
-        models.database.close()
+        rows.database.close()
         self.open()
 
     @rule()

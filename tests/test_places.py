@@ -13,7 +13,7 @@ from openai.types.responses import (
 )
 
 from lazu.errors import InvalidRequest
-from lazu.responses import places
+from lazu.gateway import references
 
 #: Where an id is history: what the model cited or found. Nobody resolves it.
 HISTORY = ("annotations", "results")
@@ -67,10 +67,10 @@ def dotted(path):
 
 def cases():
     for name, kind, find in (
-        ("create", response_create_params.ResponseCreateParamsNonStreaming, places.responses),
-        ("input_tokens", input_token_count_params.InputTokenCountParams, places.responses),
-        ("compact", response_compact_params.ResponseCompactParams, places.responses),
-        ("chat", completion_create_params.CompletionCreateParamsNonStreaming, places.chat),
+        ("create", response_create_params.ResponseCreateParamsNonStreaming, references.responses),
+        ("input_tokens", input_token_count_params.InputTokenCountParams, references.responses),
+        ("compact", response_compact_params.ResponseCompactParams, references.responses),
+        ("chat", completion_create_params.CompletionCreateParamsNonStreaming, references.chat),
     ):
         for value, path in samples(kind):
             yield pytest.param(find, value, path, id=f"{name} {dotted(path)} {kinds(value)}")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from lazu.models import File
+from lazu.store.rows import File
 from server import opened
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

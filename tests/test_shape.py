@@ -1,67 +1,59 @@
-"""The house keeps its shape: imports point down, each outside thing has one door (docs/architecture.md)."""
+"""The house keeps its shape: imports point down, each outside thing has one door, and the page of the architecture says so."""
 
 import ast
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "lazu"
+PROJECT = Path(__file__).parent.parent
+PACKAGE = PROJECT / "lazu"
 
-#: Each room and its row; a room imports only from rows below its own.
-ROWS = {
-    "": 7,
-    "routes": 6, "cli": 6, "worker": 6, "accesslog": 6,
-    "backup": 5, "doctor": 5,
-    "store": 4, "purge": 4, "fsck": 4, "stats": 4,
-    "files": 3, "responses": 4,
-    "uploads": 2, "keys": 2, "commits": 2, "snapshot": 2, "extracts": 2, "upstream": 2,
-    "blobs": 1, "models": 1, "multipart": 1, "filetypes": 1, "config": 1, "logs": 1, "documents": 1, "splice": 1,
-    "errors": 0, "clock": 0, "ids": 0, "disk": 0, "metrics": 0, "kept": 0, "watch": 0,
-}  # fmt: skip
-
-#: Each outside thing and the rooms that may know it.
+#: Each outside thing and the rooms that may know it: a wing, or one module of it.
 DOORS = {
-    "flask": {"", "routes", "cli"},
+    "flask": {"application", "routes", "cli"},
     "werkzeug": {"routes"},
     "click": {"cli"},
-    "gunicorn": {"worker", "routes", "accesslog"},
-    "peewee": {"models", "keys", "routes"},
+    "gunicorn": {"server", "routes.body"},
+    "peewee": {"store.rows", "store.keys", "routes.problems"},
     "sqlite3": set(),
     "pysqlite3": set(),
     "magic": {"filetypes"},
-    "multipart": {"multipart"},
-    "time": {"clock", "purge", "fsck", "worker", "documents"},
+    "multipart": {"routes.multipart"},
+    "time": {"clock", "upkeep.purge", "upkeep.fsck", "server.worker", "documents.launcher"},
     "datetime": {"clock"},
     "dotenv": {"config"},
-    "secrets": {"ids", "keys"},
+    "secrets": {"ids", "store.keys"},
     "random": set(),
-    "fcntl": {"disk", "worker"},
-    "ctypes": {"disk", "documents"},
+    "fcntl": {"store.disk", "server.worker"},
+    "ctypes": {"store.disk", "documents"},
     "tempfile": set(),
-    "shutil": {"disk"},
-    "socket": {"worker", "upstream", "watch", "routes"},
-    "http": {"upstream"},
-    "ssl": {"upstream"},
-    "pybase64": {"splice"},
-    "subprocess": {"documents"},
-    "pypdfium2_raw": {"documents"},
+    "shutil": {"store.disk"},
+    "socket": {"server.worker", "gateway.upstream", "gateway.hangup", "routes.responses"},
+    "http": {"gateway.upstream"},
+    "ssl": {"gateway.upstream"},
+    "pybase64": {"gateway.splice"},
+    "subprocess": {"documents.launcher"},
+    "pypdfium2_raw": {"documents.pdf"},
     "PIL": {"documents"},
-    "charset_normalizer": {"documents"},
+    "charset_normalizer": {"documents.encodings"},
     "prometheus_client": {"metrics"},
-    "resource": {"disk", "documents"},
-    "threading": {"commits", "keys", "documents", "worker", "upstream", "watch"},
+    "resource": {"store.disk", "documents.sandbox"},
+    "threading": {"store", "documents.launcher", "server.worker", "gateway"},
 }
 
 
 def modules():
+    """Each module without its `lazu.`, and its tree; a wing's `__init__` is the wing."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        yield name, ast.parse(path.read_text())
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name.removesuffix("__init__").removesuffix("."), ast.parse(path.read_text())
 
 
-def room(name):
-    """The room of a module: `routes` for `lazu.routes.files`, the empty one for `lazu` itself."""
-    return ([*name.split("."), ""])[1]
+MODULES = dict(modules())
 
 
 def imported(tree):
@@ -75,33 +67,62 @@ def imported(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-EDGES = [(name, target) for name, tree in modules() for target in set(imported(tree))]
+EDGES = [(name, target) for name, tree in MODULES.items() for target in set(imported(tree))]
+INNER = [(name, target.removeprefix("lazu.")) for name, target in EDGES if target.removeprefix("lazu.") in MODULES]
 
 
-@pytest.mark.parametrize("name", [name for name, _ in modules()])
+def wing(name):
+    """`routes` for `routes.files`, `ids` for `ids`."""
+    return name.split(".")[0]
+
+
+def page():
+    """Row and modules of each line of the table in docs/architecture.md."""
+    text = (PROJECT / "docs/architecture.md").read_text()
+    for row, place, rooms in re.findall(r"^\| (\d) \| `([\w/]+)` \| (.*?) ?\|", text, re.MULTILINE):
+        inside = re.findall(r"`(\w+)`", rooms)
+        yield int(row), place.rstrip("/"), {f"{place.rstrip('/')}.{name}" for name in inside} if place.endswith("/") else {place}
+
+
+def test_the_page_of_the_architecture_has_every_module_and_no_other():
+    named = set().union(*(rooms for _, _, rooms in page()))
+    assert named == {name for name in MODULES if name and not (PACKAGE / name / "__init__.py").exists()}
+    assert [row for row, _, _ in page()] == sorted((row for row, _, _ in page()), reverse=True)
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_imports_point_down(name):
-    for target in (target for source, target in EDGES if source == name and target.startswith("lazu.")):
-        if room(target) in ROWS and room(target) != room(name):
-            assert ROWS[room(target)] < ROWS[room(name)], f"{name} imports {target}"
+    row = {place: row for row, place, _ in page()}
+    for target in (target for source, target in INNER if source == name and wing(target) != wing(name)):
+        assert row[wing(target)] < row[wing(name)], f"{name} imports {target}"
 
 
-def test_every_room_has_a_row():
-    assert {room(name) for name, _ in modules()} == set(ROWS)
+def test_no_import_goes_round():
+    """Within a wing too. Raises `CycleError`, which names the modules."""
+    graph = {name: {target for source, target in INNER if source == name and target != name} for name in MODULES}
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("thing", DOORS)
 def test_each_outside_thing_has_its_door(thing):
-    users = {room(name) for name, target in EDGES if target.split(".")[0] == thing}
-    assert users <= DOORS[thing]
+    users = {name for name, target in EDGES if target.split(".")[0] == thing}
+    assert {name for name in users if name not in DOORS[thing] and wing(name) not in DOORS[thing]} == set()
+
+
+def test_a_leaf_brings_no_flask_and_no_database():
+    """Else each reader of a document would import them."""
+    code = "import sys; from lazu import errors; from lazu.documents import reader; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"flask", "peewee", "gunicorn", "subprocess", "lazu.store", "lazu.config"} & set(loaded)
 
 
 def test_nothing_opens_the_database_files():
     """Closing such a descriptor would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html §2.2)."""
-    for name, tree in modules():
+    for name, tree in MODULES.items():
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             called = getattr(call.func, "attr", getattr(call.func, "id", ""))
             if called in ("open", "FileIO", "read_bytes", "write_bytes", "read_text", "write_text", "touch"):
-                assert room(name) == "blobs" or called == "open", f"{name}:{call.lineno}"
+                assert name == "store.blobs" or called == "open", f"{name}:{call.lineno}"
                 assert "sqlite" not in ast.unparse(call), f"{name}:{call.lineno}"
 
 

@@ -9,9 +9,9 @@ import threading
 import openai
 import pytest
 
-from lazu import documents
-from lazu.blobs import Blobs
-from lazu.extracts import Extracts
+from lazu.documents import reading
+from lazu.gateway.extracts import Extracts
+from lazu.store.blobs import Blobs
 from server import problems
 from test_documents import RED, pages, words
 from test_responses import PNG, data_url, error
@@ -214,14 +214,14 @@ def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
     client, auth = app.test_client(), {"Authorization": "Bearer test-key"}
     file_id = client.post("/v1/files", headers=auth, data={"purpose": "user_data", "file": (io.BytesIO(b"words"), "a.txt")}).json["id"]
     sha256 = next(name for names in files.blobs.names() for name in names)
-    read = documents.text
+    read = reading.text
 
     def meanwhile(source, kind):
         found = read(source, kind)
         client.delete(f"/v1/files/{file_id}", headers=auth)
         return found
 
-    monkeypatch.setattr(documents, "text", meanwhile)
+    monkeypatch.setattr(reading, "text", meanwhile)
     assert b"".join(Extracts(files.blobs).text(sha256, "text/plain")) == b"words"
     assert not [path for path in files.blobs.root.rglob("*") if path.is_file()]
 

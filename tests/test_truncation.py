@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from lazu import multipart
+from lazu.routes import multipart
 from wire import BOUNDARY, PURPOSE, form, part, request, upload
 
 MARK = f"\r\n--{BOUNDARY}".encode()

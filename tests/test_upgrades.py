@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from pysqlite3 import dbapi2 as sqlite
 
-from lazu import models
+from lazu.store import rows
 from server import PROJECT, Server, opened, problems
 from wire import request, stored
 
@@ -35,10 +35,10 @@ def schema(storage):
 
 def test_every_schema_has_its_fixture():
     """Who adds a step adds the dump of a store that it made."""
-    assert {path.stem for path in SCHEMAS.iterdir()} == {str(number + 1) for number in range(len(models.STEPS))}
+    assert {path.stem for path in SCHEMAS.iterdir()} == {str(number + 1) for number in range(len(rows.STEPS))}
 
 
-@pytest.mark.parametrize("version", range(1, len(models.STEPS) + 1))
+@pytest.mark.parametrize("version", range(1, len(rows.STEPS) + 1))
 def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path):
     old, new = store_of(version, tmp_path / "old"), tmp_path / "new"
     with opened(old) as store:
@@ -52,7 +52,7 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
 
 
 def paging():
-    from lazu.files import Paging
+    from lazu.store.files import Paging
 
     return Paging()
 
@@ -75,13 +75,13 @@ def test_two_processes_that_start_at_once_upgrade_once(tmp_path):
     command = [sys.executable, "-m", "flask", "keys", "list"]
     running = [subprocess.Popen(command, cwd=PROJECT, env=environ, stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [each.wait(30) for each in running] == [0, 0, 0, 0]
-    assert schema(storage)[0] == len(models.STEPS)
+    assert schema(storage)[0] == len(rows.STEPS)
 
 
 def test_a_step_that_fails_leaves_the_old_schema_whole(tmp_path, monkeypatch):
     storage = store_of(1, tmp_path / "storage")
     before = schema(storage)
-    monkeypatch.setattr(models, "STEPS", (*models.STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
+    monkeypatch.setattr(rows, "STEPS", (*rows.STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
     with pytest.raises(SystemExit), opened(storage):
         pass
     assert schema(storage) == before

@@ -11,7 +11,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from lazu.cli import host, keys, store, whole
+from lazu.cli import host, keys, recovery, store
 
 EPILOG = """\b
 Lazu's commands are those with a sentence about files, keys or the store.
@@ -28,7 +28,7 @@ Settings: LAZU_... variables, or .env in the project's root (docs/settings.md).
 """
 
 
-COMMANDS = (keys.group, *store.COMMANDS, *whole.COMMANDS, *host.COMMANDS)
+COMMANDS = (keys.group, *store.COMMANDS, *recovery.COMMANDS, *host.COMMANDS)
 
 
 def named() -> Iterator[tuple[str, click.Command]]:

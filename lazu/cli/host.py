@@ -7,9 +7,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from lazu import doctor, models
 from lazu.cli.output import as_json_option, say_json
 from lazu.errors import CannotStart
+from lazu.store import rows
+from lazu.upkeep import doctor
 
 
 @click.command("doctor")
@@ -25,7 +26,7 @@ def doctor_command(as_json: bool) -> None:
     opened = current_app.extensions["lazu"]
     problem = opened if isinstance(opened, CannotStart) else None
     if problem is None:
-        models.connect()
+        rows.connect()
     findings = list(doctor.examine(problem))
     if as_json:
         say_json([asdict(finding) for finding in findings])

@@ -6,9 +6,10 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from lazu import clock, stats
+from lazu import clock
 from lazu.cli.output import as_json_option, fail, opened, say_json, size, table
-from lazu.keys import KeyProblem
+from lazu.store.keys import KeyProblem
+from lazu.upkeep import stats
 
 group = AppGroup("keys", help="API keys, the owners of files: create, list, quota, rotate, revoke.")
 

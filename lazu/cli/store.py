@@ -6,11 +6,13 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from lazu import clock, disk, stats
+from lazu import clock
 from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
 from lazu.errors import StorageFailed
-from lazu.purge import ClockJump, Removed, preview, purge, steps
-from lazu.store import Store
+from lazu.store import disk
+from lazu.store.opening import Store
+from lazu.upkeep import stats
+from lazu.upkeep.purge import ClockJump, Removed, preview, purge, steps
 
 #: Days that `flask stats` looks back on, and days a bar of ages stands for.
 DAYS, AGES = 30, 5

@@ -1,20 +1,16 @@
 """PDF files by PDFium: their text and their pages as pictures. Runs in the reader process only."""
 
-from __future__ import annotations
-
 import codecs
 import ctypes
 import io
 import mmap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pypdfium2_raw as pdfium
 
-from lazu.documents import plain, reasons
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from lazu.documents import encodings, refusals
 
 PAGES = 10_000  # of which the text is read
 SHOWN = 20  # pages of which a picture is made
@@ -32,27 +28,27 @@ def mapped(size: int) -> ctypes.Array[ctypes.c_char]:
 
 
 def load(memory: ctypes.Array[ctypes.c_char]) -> Any:
-    """Return the document in `memory`. Raises `reasons.Refused`."""
+    """Return the document in `memory`. Raises `refusals.Refused`."""
     pdfium.FPDF_InitLibrary()
     document = pdfium.FPDF_LoadMemDocument64(memory, len(memory), None)
     if not document:
         error = pdfium.FPDF_GetLastError()
-        raise reasons.Refused(reasons.LOCKED if error == pdfium.FPDF_ERR_PASSWORD else reasons.BROKEN)
+        raise refusals.Refused(refusals.LOCKED if error == pdfium.FPDF_ERR_PASSWORD else refusals.BROKEN)
     return document
 
 
 def text(document: Any) -> Iterator[bytes]:
-    """Give the text page by page, each under its heading. Raises `reasons.Refused` if no page has any."""
+    """Give the text page by page, each under its heading. Raises `refusals.Refused` if no page has any."""
     count = pdfium.FPDF_GetPageCount(document)
     if count > PAGES:
-        raise reasons.Refused(reasons.PAGES)
+        raise refusals.Refused(refusals.PAGES)
     bodies = 0
     for number in range(count):
         body = words(document, number)
         bodies += bool(body)
         yield f"[Page {number + 1} of {count}]\n{body or '(no text on this page)'}\n\n".encode()
     if not bodies:
-        raise reasons.Refused(reasons.EMPTY)
+        raise refusals.Refused(refusals.EMPTY)
 
 
 def words(document: Any, number: int) -> str:
@@ -63,7 +59,7 @@ def words(document: Any, number: int) -> str:
             return ""
         found = glyphs(content, bounds(leaf))
         pdfium.FPDFText_ClosePage(content)
-    return plain.clean(found.replace("\r", "").replace(HYPHEN, "-\n")).strip()
+    return encodings.clean(found.replace("\r", "").replace(HYPHEN, "-\n")).strip()
 
 
 def bounds(leaf: Any) -> Any:
@@ -110,7 +106,7 @@ def rendered(document: Any, number: int) -> tuple[tuple[int, int], bytes]:
     """Return the width and height of one page in pixels, and its pixels, four bytes each: blue, green, red, unused."""
     with page(document, number) as leaf:
         if not leaf:
-            raise reasons.Refused(reasons.BROKEN)
+            raise refusals.Refused(refusals.BROKEN)
         width, height = extent(leaf)
         sheet = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_BGRx, None, 0)
         if not sheet:

@@ -1,39 +1,37 @@
 """The reader process: one file on standard input, what was read on standard output, the reason as exit status."""
 
-from __future__ import annotations
-
 import os
 import sys
 
-from lazu.documents import cell, reasons
+from lazu.documents import refusals, sandbox
 
 
 def main(kind: str) -> None:
     """Read standard input as `kind` says and leave: 0 when all was written, else one of `reasons`."""
     try:
         work(kind)
-    except reasons.Refused as refused:
+    except refusals.Refused as refused:
         leave(refused.reason)
     except MemoryError:
-        leave(reasons.LARGE)
+        leave(refusals.LARGE)
     leave(0)
 
 
 def work(kind: str) -> None:
     """Import what `kind` needs, and only that, before the limits hold: then no file can be opened any more."""
     size = os.fstat(0).st_size
-    if kind == "plain":
-        from lazu.documents import plain  # a PDF doesn't wait for what text needs
+    if kind == "text":
+        from lazu.documents import encodings  # a PDF doesn't wait for what text needs
 
-        cell.limit(size)
-        write(plain.decode(read(size)).encode())
+        sandbox.limit(size)
+        write(encodings.decode(read(size)).encode())
     else:
         from lazu.documents import pdf  # text doesn't wait for PDFium
 
         make = pdf.text if kind == "pdf" else pdf.picturer()
         memory = pdf.mapped(size)
-        cell.limit(size)
-        cell.seal()
+        sandbox.limit(size)
+        sandbox.seal()
         for piece in make(pdf.load(memory)):
             write(piece)
 

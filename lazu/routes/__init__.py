@@ -6,9 +6,10 @@ Invariant: views take from the request, call one thing and return; every error o
 
 from flask import Flask, Response, request
 
-from lazu import ids, logs, models
+from lazu import ids, logs
 from lazu.routes import description, files, health, problems, responses
 from lazu.routes.body import drain
+from lazu.store import rows
 
 
 def init_app(app: Flask) -> None:
@@ -31,7 +32,7 @@ def _begin() -> None:
     request.environ["lazu.route"] = str(request.url_rule or "-")
     logs.request_id.set(request.environ["lazu.request_id"])
     if request.endpoint != "health.alive":
-        models.connect()
+        rows.connect()
 
 
 def _finish(response: Response) -> Response:

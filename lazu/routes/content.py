@@ -12,8 +12,8 @@ from werkzeug.wsgi import wrap_file
 
 from lazu import clock
 from lazu.errors import RangeNotSatisfiable
-from lazu.models import File
 from lazu.routes.context import store
+from lazu.store.rows import File
 
 #: A stored HTML or SVG file must never run as a page of this origin.
 INERT = {

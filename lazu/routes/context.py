@@ -1,14 +1,21 @@
-"""What a view asks of the request around it: the store, and who is calling."""
+"""What a view asks of the request around it: the store, the model server, and who is calling."""
 
 from flask import current_app, request
 
-from lazu.models import Key
-from lazu.store import Store
+from lazu.gateway.upstream import Upstream
+from lazu.store.opening import Store
+from lazu.store.rows import Key
 
 
 def store() -> Store:
     """The store of this application."""
     found: Store = current_app.extensions["lazu"]
+    return found
+
+
+def upstream() -> Upstream:
+    """The model server of this application."""
+    found: Upstream = current_app.extensions["lazu.upstream"]
     return found
 
 

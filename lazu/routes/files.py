@@ -4,10 +4,13 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from lazu import files, filetypes, multipart, uploads
-from lazu.routes import content
+from lazu import filetypes
 from lazu.routes.body import Body
+from lazu.routes.content import send
 from lazu.routes.context import caller, store
+from lazu.routes.form import receive
+from lazu.routes.multipart import at_least, parts
+from lazu.store import files
 
 bp = Blueprint("files", __name__, url_prefix="/v1/files")
 
@@ -18,9 +21,9 @@ def upload_file() -> dict[str, Any]:
     key = caller()
     blobs, expected = store().files.blobs, min(request.content_length or 0, filetypes.MAX_BYTES)
     blobs.require(expected)
-    store().files.require(key, multipart.at_least(request.content_length))
-    parts = multipart.parts(Body().read, request.headers.get("Content-Type", ""))
-    with uploads.receive(parts, blobs, expected) as upload:
+    store().files.require(key, at_least(request.content_length))
+    form = parts(Body().read, request.headers.get("Content-Type", ""))
+    with receive(form, blobs, expected) as upload:
         return store().files.create(key, upload).as_json()
 
 
@@ -42,7 +45,7 @@ def get_file(file_id: str) -> dict[str, Any]:
 @bp.get("/<file_id>/content")
 def download_file(file_id: str) -> Response:
     """Download."""
-    return content.send(store().files.get(caller(), file_id))
+    return send(store().files.get(caller(), file_id))
 
 
 @bp.delete("/<file_id>")

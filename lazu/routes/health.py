@@ -2,9 +2,10 @@
 
 from flask import Blueprint, Response
 
-from lazu import metrics, stats
+from lazu import metrics
 from lazu.routes.context import store
-from lazu.store import require_ready
+from lazu.store.opening import require_ready
+from lazu.upkeep import stats
 
 bp = Blueprint("health", __name__)
 

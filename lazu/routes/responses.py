@@ -9,12 +9,12 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 
 from lazu.errors import NotFound
-from lazu.responses import CHAT, NOWHERE, RESPONSES, Desk, Prepared
-from lazu.responses.places import Find
-from lazu.responses.request import receive
+from lazu.gateway.inlining import CHAT, NOWHERE, RESPONSES, Desk, Prepared
+from lazu.gateway.json_body import receive
+from lazu.gateway.references import Find
+from lazu.gateway.upstream import Answer, Call
 from lazu.routes.body import Body
-from lazu.routes.context import caller, store
-from lazu.upstream import Answer, Call
+from lazu.routes.context import caller, store, upstream
 
 #: Files that `X-Lazu-Files` tells of: proxies bound the length of headers.
 MAX_TOLD = 16
@@ -97,8 +97,8 @@ def list_input(response_id: str) -> Response:
 def _ask(path: str, find: Find) -> Response:
     """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
     key = caller()
-    store().upstream.require()
-    desk = Desk(store().files, key, store().upstream.files)
+    upstream().require()
+    desk = Desk(store().files, key, upstream().files)
     return _pass(path, desk.prepare(receive(Body().read, request.content_length), find))
 
 
@@ -110,7 +110,7 @@ def _fetch(path: str) -> Response:
 
 def _pass(path: str, prepared: Prepared | None) -> Response:
     query = request.query_string.decode("latin-1")
-    answer = store().upstream.send(
+    answer = upstream().send(
         Call(
             method=request.method,
             target=f"{path}?{query}" if query else path,

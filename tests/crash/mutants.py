@@ -5,10 +5,11 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from lazu import models, purge
-from lazu.blobs import Blobs
-from lazu.files import Files
-from lazu.models import File, database
+from lazu.store import rows
+from lazu.store.blobs import Blobs
+from lazu.store.files import Files
+from lazu.store.rows import File, database
+from lazu.upkeep import purge
 
 MUTANTS: dict[str, Callable[[], None]] = {}
 
@@ -78,7 +79,7 @@ def lockless(self: Files, sha256: str) -> int:
     with database.atomic():
         if File.select().where(File.sha256 == sha256).exists():
             return 0
-        models.write_over()
+        rows.write_over()
     shard = os.open(self.blobs.root / sha256[:2], os.O_RDONLY)
     return self.blobs.unlink(sha256, shard)
 
@@ -119,7 +120,7 @@ def unlink_without_looking_again() -> None:
 
 @mutant
 def reap_that_only_reads() -> None:
-    models.write_over = lambda: None
+    rows.write_over = lambda: None
 
 
 @mutant

@@ -8,8 +8,10 @@ from pathlib import Path
 from flask import Flask
 from peewee import sqlite3
 
-from lazu import clock, config, create_app, models
-from lazu.store import open_store
+from lazu import clock, config
+from lazu.application import create_app
+from lazu.store.opening import open_store
+from lazu.store.rows import database
 
 KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -59,7 +61,7 @@ class Store:
         lazu = cls(folder)
         lazu.delete(lazu.upload("a"))
         lazu.command("purge")
-        models.database.close()
+        database.close()
 
     @staticmethod
     def later() -> None:

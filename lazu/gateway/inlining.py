@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lazu.errors import ApiError, FileNotFound, FilesTooLarge
-from lazu.files import Files
-from lazu.models import File, Key
-from lazu.responses import parts, places, request
-from lazu.responses.places import Find, Reference
-from lazu.splice import Body, Plain
+from lazu.gateway import json_body, parts, references
+from lazu.gateway.references import Find, Reference
+from lazu.gateway.splice import Body, Plain
+from lazu.store.files import Files
+from lazu.store.rows import File, Key
 
 #: What the files of one call may have together, in bytes: as they are stored, and again as what is sent for them.
 MAX_TOTAL = 64 * 2**20
@@ -40,8 +40,8 @@ class Desk:
         Raises `InvalidRequest`, `FileNotFound`, `FilesTooLarge`, `UnsupportedFileType`, `Overloaded`; `param` is the
         JSON path of the id that is to blame.
         """
-        tree = request.parse(body)
-        with request.shallow():
+        tree = json_body.parse(body)
+        with json_body.shallow():
             references = list(find(tree))
         if not references:
             return Prepared(Plain(body))
@@ -51,7 +51,7 @@ class Desk:
         # From the last to the first: a list that grows keeps the places before.
         words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(references)]
         done = [(reference.file_id, word) for reference, word in zip(references, reversed(words), strict=True)]
-        return Prepared(builder.holes.fill(request.write(tree)), done)
+        return Prepared(builder.holes.fill(json_body.write(tree)), done)
 
     def _look_up(self, references: list[Reference]) -> dict[str, File]:
         """The files of `references`, by id, all of them fit for their places and small enough together."""
@@ -96,4 +96,4 @@ def _too_large(what: str) -> str:
     return f"The files of one call may have {MAX_TOTAL // 2**20} MB together; these {what}."
 
 
-RESPONSES, CHAT, NOWHERE = places.responses, places.chat, places.nowhere
+RESPONSES, CHAT, NOWHERE = references.responses, references.chat, references.nowhere

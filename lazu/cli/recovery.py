@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from lazu import fsck, models
-from lazu.backup import BackupProblem, Copied, backup, restore
-from lazu.blobs import SHARDS
 from lazu.cli.output import as_json_option, fail, opened, progress, say_json
 from lazu.errors import CannotStart
-from lazu.files import Files
-from lazu.models import File
+from lazu.store import rows
+from lazu.store.blobs import SHARDS
+from lazu.store.files import Files
+from lazu.store.rows import File
+from lazu.upkeep import fsck
+from lazu.upkeep.backup import BackupProblem, Copied, backup, restore
 
 DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 
@@ -56,7 +57,7 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
         sound = all(finding.repaired for finding in findings)
         if sound:
             fsck.recover(files)
-    except (OSError, models.DatabaseError) as e:
+    except (OSError, rows.DatabaseError) as e:
         fail(e)
     _report(findings, as_json)
     sys.exit(0 if sound else 1)
@@ -124,7 +125,7 @@ def _whole() -> Iterator[None]:
     """Every way in which a copy fails, as one line."""
     try:
         yield
-    except (BackupProblem, CannotStart, OSError, models.DatabaseError) as e:
+    except (BackupProblem, CannotStart, OSError, rows.DatabaseError) as e:
         fail(e)
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 
 import peewee
 
-from lazu import disk
 from lazu.errors import CannotStart
+from lazu.store import disk
 
 #: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
 STEPS: tuple[tuple[str, ...], ...] = (

@@ -14,8 +14,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from lazu import clock, disk, kept, metrics
+from lazu import clock, metrics
 from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
+from lazu.store import disk, kept
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
 _SMALL = 2**20

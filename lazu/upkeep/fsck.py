@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from lazu import kept, models
-from lazu.blobs import NEW, SHARDS, Blobs, is_blob
-from lazu.files import Files
-from lazu.models import File, Key, database
+from lazu.store import kept, rows
+from lazu.store.blobs import NEW, SHARDS, Blobs, is_blob
+from lazu.store.files import Files
+from lazu.store.rows import File, Key, database
 
 #: Seconds that a deletion has from its row to its bytes, before what it leaves counts as stray.
 SETTLE = 0.5
@@ -97,7 +97,7 @@ def repair(files: Files, problem: Problem) -> str:
 def recover(files: Files) -> None:
     """Let a store that a disk error stopped go on; raises OSError or a Peewee error if the disk still fails."""
     if files.blobs.failed:
-        models.settle()
+        rows.settle()
         files.blobs.recover()
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from lazu import metrics
 from lazu.config import Settings
 from lazu.errors import Overloaded, UpstreamError, UpstreamNotConfigured, UpstreamTimeout
-from lazu.watch import Watch
+from lazu.gateway.hangup import Watch
 
 #: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10

@@ -10,7 +10,6 @@ from typing import Any
 from gunicorn.glogging import Logger as GunicornLogger
 
 from lazu import config, logs, metrics
-from lazu.store import style
 
 
 class Logger(GunicornLogger):
@@ -19,7 +18,8 @@ class Logger(GunicornLogger):
     def setup(self, cfg: Any) -> None:
         """Open the logs as `cfg` says; called again when gunicorn reloads its settings."""
         super().setup(cfg)
-        self._style = style(config.load())
+        settings = config.load()
+        self._style = logs.Style(settings.log_format, settings.log_timezone)
         for handler in self.error_log.handlers:
             handler.setFormatter(logs.Formatter(self._style))
         # Ours go where gunicorn's go, so that a bug's trace stands beside its request.

@@ -1,37 +1,22 @@
 """The reader process as the server sees it: started, listened to, and ended whatever it does."""
 
-from __future__ import annotations
-
 import os
 import select
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from lazu.documents import reasons
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from lazu.documents import refusals
 
 Source = int | str | os.PathLike[str]  # an open file, whose offset is neither used nor moved, or its path
 
 WALL = 30  # seconds a reader may live, and seconds to wait for a slot
 SLOTS = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))  # readers at once, of this server process
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# `lazu` and `lazu.documents` are made by hand: the real ones would import Flask, and the database with it.
-BOOT = """
-import sys, types
-for name, place in ("lazu", None), ("lazu.documents", sys.argv[1]):
-    package = sys.modules[name] = types.ModuleType(name)
-    package.__path__ = [place] if place else []
-sys.path[:] = sys.argv[3:]
-from lazu.documents import reader
-reader.main(sys.argv[2])
-"""
+BOOT = "import sys; sys.path[:] = sys.argv[2:]; from lazu.documents import reader; reader.main(sys.argv[1])"
 
 
 class Busy(Exception):
@@ -39,28 +24,28 @@ class Busy(Exception):
 
 
 def read(source: Source, kind: str, limit: int) -> bytes:
-    """Return what the reader says about `source`: its `kind` is plain, pdf or pictures. Raises as `run` does."""
+    """Return what the reader says about `source`: its `kind` is text, pdf or pictures. Raises as `run` does."""
     return run(command(kind), source, limit)
 
 
 def command(kind: str) -> list[str]:
     """Return the command that starts a reader. It finds modules where this process does, wherever that runs."""
     path = [os.path.abspath(entry) for entry in sys.path if entry]
-    return [sys.executable, "-I", "-S", "-c", BOOT, HERE, kind, *path]
+    return [sys.executable, "-I", "-S", "-c", BOOT, kind, *path]
 
 
 def run(words: list[str], source: Source, limit: int, wall: float = WALL) -> bytes:
     """Return what a command says about `source`, in at most `limit` bytes and `wall` seconds.
 
-    Raises `reasons.Refused` if it says that the file can't be read, says too much, takes too long or crashes; `Busy` if
-    there was no slot for it in `wall` seconds; `RuntimeError` if it met a fault of its own.
+    Raises `refusals.Refused` if it says that the file can't be read, says too much, takes too long or crashes; `Busy`
+    if there was no slot for it in `wall` seconds; `RuntimeError` if it met a fault of its own.
     """
     mine = not isinstance(source, int)
     with slot(wall), open(source, "rb", closefd=mine) as file, started(words, file.fileno()) as reader:
         output = listen(reader, limit, wall)
         status = ended(reader)
     if status:
-        raise reasons.Refused(meaning(status))
+        raise refusals.Refused(meaning(status))
     return output
 
 
@@ -94,7 +79,7 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def listen(reader: subprocess.Popen[bytes], limit: int, wall: float) -> bytes:
-    """Return all that the reader writes. Raises `reasons.Refused` when it writes or takes too much."""
+    """Return all that the reader writes. Raises `refusals.Refused` when it writes or takes too much."""
     assert reader.stdout
     pipe = reader.stdout.fileno()
     poll, end, output = select.poll(), time.monotonic() + wall, bytearray()
@@ -105,8 +90,8 @@ def listen(reader: subprocess.Popen[bytes], limit: int, wall: float) -> bytes:
             return bytes(output)
         output += piece
         if len(output) > limit:
-            raise reasons.Refused(reasons.LONG)
-    raise reasons.Refused(reasons.SLOW)
+            raise refusals.Refused(refusals.LONG)
+    raise refusals.Refused(refusals.SLOW)
 
 
 def ended(reader: subprocess.Popen[bytes]) -> int:
@@ -114,7 +99,7 @@ def ended(reader: subprocess.Popen[bytes]) -> int:
     try:
         return reader.wait(1)
     except subprocess.TimeoutExpired:
-        return reasons.BROKEN
+        return refusals.BROKEN
 
 
 def meaning(status: int) -> int:
@@ -125,5 +110,5 @@ def meaning(status: int) -> int:
     if status == 1:
         raise RuntimeError("The reader of documents failed; see docs/decisions/0010-documents.md.")
     if -status in (24, 9):  # SIGXCPU, and the SIGKILL that follows it
-        return reasons.SLOW
-    return status if status in reasons.WORDS else reasons.BROKEN
+        return refusals.SLOW
+    return status if status in refusals.WORDS else refusals.BROKEN

@@ -1,11 +1,9 @@
 """Text files: bytes of an unknown encoding become text, or are found to be no text."""
 
-from __future__ import annotations
-
 import codecs
 import unicodedata
 
-from lazu.documents import reasons
+from lazu.documents import refusals
 
 SAMPLE = 256 << 10  # bytes that the detector looks at
 
@@ -32,12 +30,12 @@ CLEAN: dict[int, str | None] = {
 
 
 def decode(data: bytes) -> str:
-    """Return `data` as clean text. Raises `reasons.Refused` if it is no text."""
+    """Return `data` as clean text. Raises `refusals.Refused` if it is no text."""
     for attempt in (marked, utf8, utf16, detected):
         text = attempt(data)
         if text is not None and (cleaned := clean(text)) and len(text) - len(cleaned) <= len(text) // 100:
             return cleaned
-    raise reasons.Refused(reasons.BINARY)
+    raise refusals.Refused(refusals.BINARY)
 
 
 def clean(text: str) -> str:

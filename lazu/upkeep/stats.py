@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from lazu import clock, disk
-from lazu.blobs import Blobs
+from lazu import clock
 from lazu.metrics import Figure
-from lazu.models import File, Key, Purge, fn, rows
+from lazu.store import disk
+from lazu.store.blobs import Blobs
+from lazu.store.rows import File, Key, Purge, fn, rows
 
 #: Files that expired longer ago than this should be gone: the purge runs once a day.
 LATE_SECONDS = 26 * 3600

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from lazu.errors import FileNotFound, UnsupportedFileType
-from lazu.extracts import Extracts
-from lazu.files import Files
-from lazu.models import File
-from lazu.responses.places import CHAT_FILE, FILE, Reference
-from lazu.splice import Holes, Slice
+from lazu.gateway.extracts import Extracts
+from lazu.gateway.references import CHAT_FILE, FILE, Reference
+from lazu.gateway.splice import Holes, Slice
+from lazu.store.files import Files
+from lazu.store.rows import File
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from lazu import disk, fsck, kept, snapshot
-from lazu.blobs import NEW, SHARDS, is_blob
-from lazu.files import Files
-from lazu.models import File
+from lazu.store import disk, kept, snapshot
+from lazu.store.blobs import NEW, SHARDS, is_blob
+from lazu.store.files import Files
+from lazu.store.rows import File
+from lazu.upkeep import fsck
 
 NAME = "lazu.sqlite3"
 #: What was done, by word: blobs that were `present` already, `linked`, `cloned` or `copied`, and those `gone` because

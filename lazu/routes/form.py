@@ -9,26 +9,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from lazu import filetypes, metrics
-from lazu.blobs import Blobs, Staged
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.filetypes import Purpose
-from lazu.multipart import FILE, Part
+from lazu.routes.multipart import FILE, Part
+from lazu.store.blobs import Blobs, Staged
+from lazu.store.files import Upload
 
 #: `expires_after[seconds]`: an hour to 30 days, as in the OpenAI API.
 SHORTEST, LONGEST = 3600, 2592000
 
 _ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A complete upload: bytes sealed, type and name settled; `lifetime` in seconds, if one was asked for."""
-
-    staged: Staged
-    filename: str
-    content_type: str
-    purpose: str
-    lifetime: int | None
 
 
 @dataclass

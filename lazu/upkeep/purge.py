@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from lazu import clock, models
-from lazu.blobs import SHARDS
+from lazu import clock
 from lazu.errors import StorageFailed
-from lazu.files import Files
-from lazu.models import File, Purge
+from lazu.store import rows
+from lazu.store.blobs import SHARDS
+from lazu.store.files import Files
+from lazu.store.rows import File, Purge
 
 #: Rows a transaction: holds the write lock for some 10 ms, so that uploads hardly wait.
 BATCH = 500
@@ -142,11 +143,11 @@ def _portions(files: Files, hashes: set[str]) -> Iterator[list[str]]:
 
 def _record(files: Files, run: Purge) -> None:
     try:
-        with models.transaction():
+        with rows.transaction():
             run.save(force_insert=True)
-    except models.DatabaseError as e:
-        if not models.full(e):
+    except rows.DatabaseError as e:
+        if not rows.full(e):
             raise
         files.ballast.spend()
-        with models.transaction():
+        with rows.transaction():
             run.save(force_insert=True)

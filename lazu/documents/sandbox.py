@@ -1,7 +1,5 @@
 """The cell of the reader process: limits on what it takes, and a seal on what it may ask of the kernel."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import resource

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from lazu import models
 from lazu.errors import ApiError, InternalError
+from lazu.store import rows
 
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ def commit(work: Callable[[], Result]) -> Result:
     """What `work` gives, called in a transaction that is committed, durably, when this returns.
 
     `work` reads and writes rows, perhaps in another thread. It may refuse by a `ApiError` before it has written
-    anything: that is raised here, and the rest of the transaction is committed. Raises what `models.transaction` does,
+    anything: that is raised here, and the rest of the transaction is committed. Raises what `rows.transaction` does,
     and then nothing of the transaction is there.
     """
     job = _Job(work)
@@ -56,12 +56,12 @@ def commit(work: Callable[[], Result]) -> Result:
 
 def _commit(jobs: list[_Job]) -> None:
     try:
-        with models.transaction():
+        with rows.transaction():
             for job in jobs:
                 job.run()
         for job in jobs:
             job.error = job.refusal
-    except models.DatabaseError as e:
+    except rows.DatabaseError as e:
         for job in jobs:
             job.error = e
     finally:

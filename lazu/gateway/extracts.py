@@ -1,6 +1,6 @@
 """What was read out of stored files: their text, and pictures of their pages, read once a blob and kept beside it.
 
-The invariant: what is kept lives as long as its blob and no longer (`lazu.kept`). It is found by
+The invariant: what is kept lives as long as its blob and no longer (`lazu.store.kept`). It is found by
 the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
 bytes leave the disk piece by piece.
 """
@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
-from lazu import documents, kept
-from lazu.blobs import Blobs
+from lazu.documents import reading
 from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
-from lazu.splice import Slice
+from lazu.gateway.splice import Slice
+from lazu.store import kept
+from lazu.store.blobs import Blobs
 
 #: Bytes of a number in the file of pages: first how many pages the document has, then before each picture its size.
 _NUMBER = 4
@@ -36,8 +37,8 @@ class Extracts:
             return self._whole(sha256, kept.TEXT)
         except FileNotFoundError:
             with _told(), self._blobs.open(sha256) as blob:
-                text = documents.text(blob.fileno(), content_type)
-            # Lone surrogates, which UTF-8 can't hold, are not in it (`documents.text`).
+                text = reading.text(blob.fileno(), content_type)
+            # Lone surrogates, which UTF-8 can't hold, are not in it (`reading.text`).
             return self._keep(sha256, kept.TEXT, json.dumps(text, ensure_ascii=False)[1:-1].encode())
 
     def pages(self, sha256: str) -> tuple[int, list[Slice]]:
@@ -46,7 +47,7 @@ class Extracts:
             whole = self._whole(sha256, kept.PAGES)
         except FileNotFoundError:
             with _told(), self._blobs.open(sha256) as blob:
-                total, pictures = documents.pictures(blob.fileno())
+                total, pictures = reading.pictures(blob.fileno())
             packed = b"".join(_number(len(picture)) + picture for picture in pictures)
             whole = self._keep(sha256, kept.PAGES, _number(total) + packed)
         with whole.open() as file:
@@ -77,9 +78,9 @@ def _told() -> Iterator[None]:
     """Why a file can't be read, as an answer."""
     try:
         yield
-    except documents.Unreadable as e:
+    except reading.Unreadable as e:
         raise UnsupportedFileType(str(e)) from e
-    except documents.Busy as e:
+    except reading.Busy as e:
         raise Overloaded from e
 
 

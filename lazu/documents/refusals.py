@@ -1,7 +1,5 @@
 """Why a file can't be read, in words for the person who sent it; the number is the reader process's exit status."""
 
-from __future__ import annotations
-
 BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES = range(10, 18)
 
 WORDS = {

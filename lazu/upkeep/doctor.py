@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lazu import clock, config, disk, filetypes, models, stats
+from lazu import clock, config, filetypes
 from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart
-from lazu.upstream import Upstream
+from lazu.gateway.upstream import Upstream
+from lazu.store import disk, rows
+from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -61,9 +63,9 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
 
 
 def _sqlite() -> Finding:
-    version = models.version()
+    version = rows.version()
     name = ".".join(map(str, version))
-    if models.sound(version):
+    if rows.sound(version):
         return Finding("sqlite", OK, name)
     return Finding("sqlite", FAIL, f"{name} can lose commits (the WAL-reset bug)", "pip install pysqlite3")
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lazu import disk, models
 from lazu.errors import CannotStart
-from lazu.models import File, Key, database
+from lazu.store import disk, rows
+from lazu.store.rows import File, Key, database
 
 
 def take(path: Path) -> None:
@@ -47,7 +47,7 @@ def absorb(path: Path) -> None:
     The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
     """
     with _opened(path) as copy:
-        if not 0 < copy.user_version <= len(models.STEPS):
+        if not 0 < copy.user_version <= len(rows.STEPS):
             raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
     database.execute_sql("ATTACH ? AS copy", (str(path),))
     try:
@@ -70,7 +70,7 @@ def _absorb_table(table: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[models.Database]:
-    copy = models.Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
+def _opened(path: Path) -> Iterator[rows.Database]:
+    copy = rows.Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
     with copy.connection_context():
         yield copy

@@ -11,18 +11,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lazu import clock, commits, ids, logs, models
-from lazu.blobs import Blobs
-from lazu.disk import Ballast
+from lazu import clock, ids, logs
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
-from lazu.models import File, Key
-from lazu.uploads import Upload
+from lazu.store import group_commit, rows
+from lazu.store.blobs import Blobs, Staged
+from lazu.store.disk import Ballast
+from lazu.store.rows import File, Key
 
 MAX_LIMIT = 10_000
 
 _BY_ID = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A complete upload: bytes sealed, type and name settled; `lifetime` in seconds, if one was asked for."""
+
+    staged: Staged
+    filename: str
+    content_type: str
+    purpose: str
+    lifetime: int | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Files:
         )
         with self.blobs.lock(file.sha256) as shard, self._undone(file.sha256, shard):
             self.blobs.publish(upload.staged, shard)
-            commits.commit(lambda: self._add(key, file))
+            group_commit.commit(lambda: self._add(key, file))
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
 
@@ -95,7 +106,7 @@ class Files:
         What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes.
         """
         limit = self.limit(key)
-        if limit and models.held(key, clock.now()) + size > limit:
+        if limit and rows.held(key, clock.now()) + size > limit:
             raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:
@@ -126,7 +137,7 @@ class Files:
         try:
             self.reap(gone[0])
             self.ballast.fill()
-        except (OSError, models.DatabaseError):
+        except (OSError, rows.DatabaseError):
             # The file is gone, durably; the next purge sweeps its bytes. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
@@ -137,15 +148,15 @@ class Files:
             self.reap(sha256)
         return len(gone)
 
-    def drop(self, which: models.Expression, event: str) -> list[str]:
+    def drop(self, which: rows.Expression, event: str) -> list[str]:
         """Delete rows, durably; gives the hashes they referred to, for `reap`. Works on a full disk.
 
         Each is an `event` of the audit log: `delete`, `expiry`, or `lost` when its bytes were.
         """
         try:
             gone = _drop(which)
-        except models.DatabaseError as e:
-            if not models.full(e):
+        except rows.DatabaseError as e:
+            if not rows.full(e):
                 raise
             self.ballast.spend()
             gone = _drop(which)
@@ -157,7 +168,7 @@ class Files:
         """Remove a blob that no row refers to: the only way bytes leave the store. Gives the bytes freed.
 
         Call it when the deletion of the row is committed, never within a transaction. Costs one commit for a blob that
-        goes: see `models.write_over`.
+        goes: see `rows.write_over`.
         """
         return sum(self.reap_all([sha256]))
 
@@ -167,7 +178,7 @@ class Files:
             return self._reap(hashes, shard)
 
     def _reap(self, hashes: list[str], shard: int) -> list[int]:
-        free = commits.commit(lambda: self._free(hashes))
+        free = group_commit.commit(lambda: self._free(hashes))
         return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
 
     def _free(self, hashes: list[str]) -> set[str]:
@@ -175,7 +186,7 @@ class Files:
         # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
         free = set() if self.blobs.failed else self.unreferred(hashes)
         if free:
-            models.write_over()
+            rows.write_over()
         return free
 
     @contextmanager
@@ -183,12 +194,12 @@ class Files:
         """Take the blob's name back when its row does not come: a full disk must not fill with what it refused."""
         try:
             yield
-        except models.Doubt as e:
+        except rows.Doubt as e:
             self.blobs.fail(f"a commit is in doubt: {e}")
             raise
-        except (models.DatabaseError, OSError, InsufficientStorage) as e:
-            with suppress(models.DatabaseError, OSError):
-                if models.full(e):
+        except (rows.DatabaseError, OSError, InsufficientStorage) as e:
+            with suppress(rows.DatabaseError, OSError):
+                if rows.full(e):
                     self.ballast.spend()
                 self._reap([sha256], shard)
             raise
@@ -205,8 +216,8 @@ class Files:
         return names - {file.sha256 for file in File.select(File.sha256).where(near).distinct()}
 
 
-def _drop(which: models.Expression) -> list[models.Gone]:
-    return commits.commit(lambda: models.delete(which))
+def _drop(which: rows.Expression) -> list[rows.Gone]:
+    return group_commit.commit(lambda: rows.delete(which))
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 
 import peewee
 
-from lazu import clock, logs, models
+from lazu import clock, logs
 from lazu.errors import InvalidApiKey
-from lazu.models import Key
+from lazu.store import rows
+from lazu.store.rows import Key
 
 PREFIX = "sk-lazu-"
 DEFAULT = "default"
@@ -45,7 +46,7 @@ class Keys:
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
         if self._fixed:
-            with models.database.atomic():
+            with rows.database.atomic():
                 Key.insert(name=DEFAULT, created_at=clock.now()).on_conflict_ignore().execute()
 
     def authenticate(self, authorization: str | None) -> Key:
@@ -67,7 +68,7 @@ class Keys:
             raise KeyProblem("a key's name is 1 to 64 letters, digits and . _ @ -, the first a letter or digit")
         secret = _new_secret()
         try:
-            with models.database.atomic():
+            with rows.database.atomic():
                 Key.create(name=name, secret_sha256=_hash(secret), created_at=clock.now(), quota_bytes=quota)
         except peewee.IntegrityError as e:
             raise KeyProblem(f"there is a key called '{name}' already; 'flask keys rotate {name}' renews it") from e
@@ -77,7 +78,7 @@ class Keys:
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
         secret = _new_secret()
-        with models.database.atomic():
+        with rows.database.atomic():
             key = self.find(name)
             if key.revoked_at is not None:
                 raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
@@ -87,13 +88,13 @@ class Keys:
 
     def limit(self, name: str, quota: int | None) -> None:
         """Let a key hold `quota` bytes: 0 for no limit, None for what the setting says. Raises `KeyProblem`."""
-        with models.database.atomic():
+        with rows.database.atomic():
             Key.update(quota_bytes=quota).where(Key.id == self.find(name).id).execute()
         logs.audit("key-quota", key=name, quota="default" if quota is None else quota)
 
     def revoke(self, name: str) -> Key:
         """Refuse a key from now on; its files live until they expire. Revoking twice changes nothing."""
-        with models.database.atomic():
+        with rows.database.atomic():
             key = self.find(name)
             if key.revoked_at is None:
                 key.revoked_at = clock.now()
@@ -128,7 +129,7 @@ def _write_use(key_id: int, now: int) -> None:
     A request must neither wait for it nor fail by it: a commit takes milliseconds, and seconds when others write.
     """
     try:
-        with models.database:
+        with rows.database:
             Key.update(last_used_at=now).where(Key.id == key_id).execute()
     except peewee.PeeweeException as e:
         log.warning("the last use of a key could not be written: %s", e)
