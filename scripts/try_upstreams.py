@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from server import Server, free_port
-from test_documents import pages, words
+from helpers.documents import pages, words
+from helpers.server import Server, free_port
 
 QUESTION = {"type": "input_text", "text": "Repeat the first line of the file."}
 

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from edge import Edge
+from helpers.edge import Edge
+from helpers.server import Server, problems
+from helpers.upstream import Front, completed, running
 from lazu.application import create_app
 from lazu.config import Settings
-from server import Server, problems
-from upstream import Front, completed, running
 
 
 def pytest_runtest_logreport(report):

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
+from helpers.server import opened, problems
+from helpers.wire import request, stored
 from lazu.store.rows import File
 from lazu.upkeep import backup as backups
-from server import opened, problems
-from wire import request, stored
 
 
 def faults(target):
@@ -140,7 +140,7 @@ def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):
 
 
 def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkeypatch):
-    from test_purge import AUTH, put
+    from helpers.in_process import AUTH, put
 
     http, files = app.test_client(), app.extensions["lazu"].files
     gone, _ = put(http, b"gone"), put(http, b"kept")

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 
+from helpers.server import opened
+from helpers.wire import request, stored
 from lazu.store.rows import File, database
-from server import opened
-from wire import request, stored
 
 COUNT = int(os.environ.get("LAZU_TEST_EXPIRED", "10000"))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from freezegun import freeze_time
 
-from test_purge import AUTH, START, blobs, content, purge, put
+from helpers.in_process import AUTH, START, blobs, content, purge, put
 
 
 @pytest.fixture

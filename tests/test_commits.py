@@ -9,10 +9,10 @@ from contextlib import closing, contextmanager
 import peewee
 import pytest
 
+from helpers.in_process import AUTH
+from helpers.server import problems
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.store import rows
-from server import problems
-from test_purge import AUTH
-from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 
 FRAME = 24 + 4096
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wire import request, stored
+from helpers.wire import request, stored
 
 BYTES = bytes(reversed(range(256))) * 40
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.server import PROJECT
 from lazu import cli, config, errors
-from server import PROJECT
 
 API = (PROJECT / "docs/api.md").read_text()
 OPERATIONS = (PROJECT / "docs/operations.md").read_text()

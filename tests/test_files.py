@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from wire import request, stored
+from helpers.wire import request, stored
 
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from helpers.in_process import AUTH, content, put
 from lazu.store.rows import File, database
 from lazu.upkeep import fsck
-from test_purge import AUTH, content, put
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from contextlib import ExitStack, closing
 import peewee
 import pytest
 
+from helpers.in_process import AUTH, put
+from helpers.server import PROJECT, Server, opened, problems
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import InsufficientStorage, StorageFailed
 from lazu.store import rows
 from lazu.store.blobs import Blobs
 from lazu.store.rows import File
 from lazu.upkeep import fsck
 from lazu.upkeep.purge import purge
-from server import PROJECT, Server, opened, problems
-from test_purge import AUTH, put
-from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 
 MB = 2**20
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -148,8 +148,8 @@ STORY = """
 import json, sys
 from lazu.application import create_app
 app = create_app()
-from test_purge import AUTH
-from wire import BOUNDARY, PURPOSE, form, part
+from helpers.in_process import AUTH
+from helpers.wire import BOUNDARY, PURPOSE, form, part
 http, kept = app.test_client(), {}
 content_type = f"multipart/form-data; boundary={BOUNDARY}"
 for i in (1, 2, 1, 3):

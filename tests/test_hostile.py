@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.wire import BOUNDARY, PURPOSE, Answer, form, head, part, request, rest, stored, upload
 from lazu.errors import InvalidRequest
 from lazu.routes import multipart
-from test_slow import head, rest
-from wire import BOUNDARY, PURPOSE, Answer, form, part, request, stored, upload
 
 MB = 2**20
 #: Nobody needs to send more before the answer comes than what the buffers on the way hold.

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from wire import request, stored
+from helpers.wire import request, stored
 
 #: Tells the witness, by every way a script or page has.
 CALL = "fetch('{url}/fetch?{name}');new Image().src='{url}/image?{name}';document.title='ran'"

@@ -4,10 +4,10 @@ import secrets
 
 import pytest
 
+from helpers.server import opened
+from helpers.wire import request, stored
 from lazu import clock
 from lazu.store.rows import File
-from server import opened
-from wire import request, stored
 
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 

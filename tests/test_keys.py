@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from wire import request, stored
+from helpers.wire import request, stored
 
 
 def status(server, **headers):

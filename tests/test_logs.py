@@ -11,8 +11,8 @@ from datetime import datetime
 
 import pytest
 
-from server import PROJECT, opened
-from wire import PURPOSE, part, request, stored, upload
+from helpers.server import PROJECT, opened
+from helpers.wire import PURPOSE, part, request, stored, upload
 
 
 def lines(server):

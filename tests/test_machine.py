@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
 
+from helpers.in_process import AUTH
+from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.store import rows
 from lazu.upkeep import fsck
-from test_purge import AUTH
-from wire import BOUNDARY, PURPOSE, form, part
 
 DAY = 86400
 CONTENTS = [b"a", b"bb", b"ccc" * 1000, b"PK\x03\x04 not a zip"]

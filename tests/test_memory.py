@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from test_large import BLOCK, MB, Peak, content_hash, download_hash
-from wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.large import BLOCK, MB, Peak, content_hash, download_hash
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 
 SIZE = (511 if os.environ.get("LAZU_LONG_TESTS") else 96) * MB
 AT_ONCE = 8

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from server import PROJECT, free_port, opened
-from wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.server import PROJECT, free_port, opened
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 
 
 def samples(server):

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 from test_content import *  # noqa: F403  the stories of downloads, told again through nginx
 from test_content import BYTES
 from test_upload import *  # noqa: F403  and those of uploads
-from wire import BOUNDARY, PURPOSE, form, part, request, stored
 
 # Those that are about a server without nginx.
 del test_behind_nginx_the_answer_names_the_blob_only  # noqa: F821
@@ -81,7 +81,7 @@ def test_a_blob_is_out_of_reach_by_its_name(edge, key, file):
 
 def test_the_database_is_out_of_reach_even_for_lazu(edge):
     """Whatever path an answer named, the location matches names of blobs only."""
-    from edge import site
+    from helpers.edge import site
 
     text = site(edge.server, 1)
     pattern = text.split('location ~ "')[1].split('"')[0].replace("?<blob>", "?P<blob>")
@@ -120,7 +120,7 @@ def parsed(data):
     import http.client
     import io
 
-    from wire import Answer
+    from helpers.wire import Answer
 
     class Fake:
         def makefile(self, *_):

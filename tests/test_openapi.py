@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.wire import request, stored
 from lazu import errors
-from wire import request, stored
 
 
 @pytest.fixture

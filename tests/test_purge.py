@@ -6,37 +6,13 @@ from datetime import timedelta
 import pytest
 from freezegun import freeze_time
 
-from wire import BOUNDARY, PURPOSE, form, part
-
-START = "2026-05-24 01:56:04"
-AUTH = {"Authorization": "Bearer test-key"}
+from helpers.in_process import AUTH, START, blobs, content, purge, put
+from helpers.wire import part
 
 
 @pytest.fixture
 def http(app):
     return app.test_client()
-
-
-def put(http, content=b"words", *more):
-    body = form(PURPOSE, *more, part("file", content, "a.txt"))
-    answer = http.post("/v1/files", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}", headers=AUTH)
-    assert answer.status_code == 200, answer.json
-    return answer.json
-
-
-def content(http, file):
-    with http.get(f"/v1/files/{file['id']}/content", headers=AUTH) as answer:
-        return answer.data
-
-
-def blobs(app):
-    return [name for names in app.extensions["lazu"].files.blobs.names() for name in names]
-
-
-def purge(app, *options):
-    done = app.test_cli_runner().invoke(args=["purge", *options])
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_a_file_is_gone_for_every_endpoint_at_the_second_of_its_expiry(app, http):

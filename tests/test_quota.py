@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 
 MB = 2**20
 
@@ -12,7 +12,7 @@ MB = 2**20
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory):
     """A server where a key may hold 1 MB."""
-    from server import Server, problems
+    from helpers.server import Server, problems
 
     server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(MB)}).start()
     yield server
@@ -105,7 +105,7 @@ def test_a_wrong_size_is_a_wrong_call(limited, size):
 def test_expired_files_do_not_count(app):
     from freezegun import freeze_time
 
-    from wire import BOUNDARY
+    from helpers.wire import BOUNDARY
 
     app.extensions["lazu"].files.quota = 5
     client = app.test_client()

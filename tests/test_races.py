@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 
-from server import PROJECT, problems
+from helpers.server import PROJECT, problems
 
 SECONDS = float(os.environ.get("LAZU_TEST_SECONDS", "8"))
 
 CLIENT = """
 import http.client, json, random, sys, time
 sys.path.insert(0, "tests")
-from wire import BOUNDARY, PURPOSE, form, part
+from helpers.wire import BOUNDARY, PURPOSE, form, part
 port, seconds, seed = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 keys = sys.argv[4:]
 draw, mine, count = random.Random(seed), [], 0

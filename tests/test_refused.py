@@ -14,9 +14,9 @@ from pathlib import Path
 import openai
 import pytest
 
-from edge import Edge
-from server import Server
-from wire import BOUNDARY, PURPOSE, form, part, request
+from helpers.edge import Edge
+from helpers.server import Server
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request
 
 NODE = Path(__file__).parent / "node"
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))

@@ -6,18 +6,11 @@ import os
 
 import pytest
 
+from helpers.samples import PDF, PNG, data_url
+from helpers.server import opened
 from lazu.store.rows import File
-from server import opened
 
-PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 MB = 2**20
-
-
-def data_url(kind, data):
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from test_responses import PDF, PNG, data_url
-from upstream import RESPONSE
+from helpers.samples import PDF, PNG, data_url
+from helpers.upstream import RESPONSE
 
 NODE = Path(__file__).parent / "node"
 

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from edge import Edge
-from server import PROJECT, Server, problems
-from wire import PURPOSE, part, request, upload
+from helpers.edge import Edge
+from helpers.server import PROJECT, Server, problems
+from helpers.wire import PURPOSE, part, request, upload
 
 CONTENT = os.urandom(200_000)
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server import PROJECT
+from helpers.server import PROJECT
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 #: UTC; no daylight saving; daylight saving north and south; a changeover in 2026 by half an hour; quarters of an hour.

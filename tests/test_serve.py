@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from server import PROJECT, Server, free_port, problems
+from helpers.server import PROJECT, Server, free_port, problems
 
 
 def wait_for(text, log, process):

@@ -1,49 +1,18 @@
 """Slow and stalled clients: they are let go in time, and nobody waits for them meanwhile."""
 
 import os
-import socket
 import time
 from contextlib import ExitStack, closing
 
 import pytest
 
-from wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.wire import PURPOSE, dial, form, head, part, request, rest, stored
 
 #: Few slots, so that there are many more slow clients than slots; short times, so that the test is.
 FEW = {"LAZU_WORKERS": "1", "LAZU_THREADS": "2", "LAZU_BODY_TIMEOUT": "3", "LAZU_BODY_MIN_RATE": "65536"}
 SLOW = 60
 BIG = os.urandom(2**20) * 32
 WHOLE = form(PURPOSE, part("file", b"x" * 200_000, "a.txt"))
-
-
-def head(key, method="POST", path="/v1/files", length=None):
-    """The head of a request, as bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: lazu", f"Authorization: Bearer {key}"]
-    if length is not None:
-        lines += [f"Content-Length: {length}", f"Content-Type: multipart/form-data; boundary={BOUNDARY}"]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def dial(server, data, receive=None):
-    """A connection on which `data` was sent, with a small receive buffer if `receive` says so."""
-    sock = socket.socket()
-    if receive:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-    sock.settimeout(30)
-    sock.connect(("127.0.0.1", server.port))
-    sock.sendall(data)
-    return sock
-
-
-def rest(sock):
-    """All that still comes, until the end or a reset."""
-    got = bytearray()
-    try:
-        while chunk := sock.recv(2**20):
-            got += chunk
-    except ConnectionResetError:
-        pass
-    return bytes(got)
 
 
 def slowest(server, key, seconds=2.0):

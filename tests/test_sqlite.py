@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.in_process import AUTH, put
+from helpers.server import PROJECT, problems
+from helpers.wire import stored
 from lazu.errors import CannotStart
 from lazu.store import rows
 from lazu.store.rows import database
-from server import PROJECT, problems
-from test_purge import AUTH, put
-from wire import stored
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ seen = []
 sys.addaudithook(lambda event, args: seen.append(str(args[0])) if event == "open" else None)
 from lazu.application import create_app
 app = create_app()
-from test_purge import put, content, AUTH
+from helpers.in_process import put, content, AUTH
 http = app.test_client()
 file = put(http, b"a", )
 content(http, file)

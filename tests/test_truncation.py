@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
 from lazu.routes import multipart
-from wire import BOUNDARY, PURPOSE, form, part, request, upload
 
 MARK = f"\r\n--{BOUNDARY}".encode()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu import filetypes
-from wire import PURPOSE, part, request, stored, upload
 
 VISION = part("purpose", "vision")
 EXECUTABLE = (400, "unsupported_file_type", "file")

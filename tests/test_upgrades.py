@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 from pysqlite3 import dbapi2 as sqlite
 
+from helpers.server import PROJECT, Server, opened, problems
+from helpers.wire import request, stored
 from lazu.store import rows
-from server import PROJECT, Server, opened, problems
-from wire import request, stored
 
 SCHEMAS = PROJECT / "tests/schemas"
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 
 FILE = part("file", b"hello", "hello.txt")
 

@@ -12,8 +12,8 @@ from contextlib import closing
 import openai
 import pytest
 
-from server import free_port
-from upstream import RESPONSE, running
+from helpers.server import free_port
+from helpers.upstream import RESPONSE, running
 
 ASK = {"model": "m", "input": "x"}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server import PROJECT, free_port, opened, problems
-from wire import request, stored
+from helpers.server import PROJECT, free_port, opened, problems
+from helpers.wire import request, stored
 
 PAGE = (PROJECT / "docs/operations.md").read_text()
 SECTIONS = {

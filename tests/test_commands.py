@@ -15,11 +15,11 @@ import pytest
 from freezegun import freeze_time
 from pysqlite3 import dbapi2 as sqlite
 
+from helpers.server import PROJECT, Server, free_port, opened
+from helpers.wire import request, stored
 from lazu.store import rows
 from lazu.store.rows import File
 from lazu.upkeep import stats
-from server import PROJECT, Server, free_port, opened
-from wire import request, stored
 
 
 def keys(server):

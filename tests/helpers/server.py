@@ -20,7 +20,7 @@ from lazu.store import rows
 from lazu.store.opening import Store, open_store
 from lazu.upkeep import fsck
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 #: Enough for tests that want few processes to look at; the rest is the shipped default.
 DEFAULTS = {"LAZU_WORKERS": "2", "LAZU_MIN_FREE_BYTES": "0"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from server import PROJECT, Server, free_port
+from helpers.server import PROJECT, Server, free_port
 
 SITE = PROJECT / "deploy" / "nginx.conf"
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from dataclasses import dataclass
 
 BOUNDARY = "----lazu-test-boundary"
@@ -71,3 +72,33 @@ def stored(server, key, content=b"hello", filename="hello.txt", *more):
     answer = upload(server, key, PURPOSE, *more, part("file", content, filename))
     assert answer.status == 200, answer.body
     return answer.json
+
+
+def head(key, method="POST", path="/v1/files", length=None):
+    """The head of a request, as bytes."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: lazu", f"Authorization: Bearer {key}"]
+    if length is not None:
+        lines += [f"Content-Length: {length}", f"Content-Type: multipart/form-data; boundary={BOUNDARY}"]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def dial(server, data, receive=None):
+    """A connection on which `data` was sent, with a small receive buffer if `receive` says so."""
+    sock = socket.socket()
+    if receive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    sock.settimeout(30)
+    sock.connect(("127.0.0.1", server.port))
+    sock.sendall(data)
+    return sock
+
+
+def rest(sock):
+    """All that still comes, until the end or a reset."""
+    got = bytearray()
+    try:
+        while chunk := sock.recv(2**20):
+            got += chunk
+    except ConnectionResetError:
+        pass
+    return bytes(got)

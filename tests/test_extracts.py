@@ -9,12 +9,13 @@ import threading
 import openai
 import pytest
 
+from helpers.documents import RED, pages, words
+from helpers.samples import PNG, data_url
+from helpers.server import problems
 from lazu.documents import reading
 from lazu.gateway.extracts import Extracts
 from lazu.store.blobs import Blobs
-from server import problems
-from test_documents import RED, pages, words
-from test_responses import PNG, data_url, error
+from test_responses import error
 
 PAPER = pages(words("First page"), words("Second"))
 SCAN = pages(RED, RED)

@@ -7,8 +7,9 @@ import subprocess
 import openai
 import pytest
 
-from edge import Edge
-from server import Server, problems
+from helpers.edge import Edge
+from helpers.server import Server, problems
+from helpers.upstream import Front
 from test_responses import test_64_mb_pass_and_one_byte_more_does_not, test_a_body_over_128_mb_is_refused  # noqa: F401
 from test_upstream import (  # noqa: F401  the same stories, told through nginx
     test_a_client_that_leaves_ends_the_call,
@@ -18,7 +19,6 @@ from test_upstream import (  # noqa: F401  the same stories, told through nginx
     test_the_sdk_hears_of_a_stream_that_broke,
     test_what_is_no_multiple_of_an_event_comes_too,
 )
-from upstream import Front
 
 
 @pytest.fixture

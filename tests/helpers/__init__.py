@@ -1,0 +1,1 @@
+"""What tests share: servers, nginx, the double of a model server, raw HTTP, files of all kinds."""

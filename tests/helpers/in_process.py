@@ -1,0 +1,29 @@
+"""The application in this process, for tests that move the clock: its key is `test-key`."""
+
+from helpers.wire import BOUNDARY, PURPOSE, form, part
+
+START = "2026-05-24 01:56:04"
+
+AUTH = {"Authorization": "Bearer test-key"}
+
+
+def put(http, content=b"words", *more):
+    body = form(PURPOSE, *more, part("file", content, "a.txt"))
+    answer = http.post("/v1/files", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}", headers=AUTH)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def content(http, file):
+    with http.get(f"/v1/files/{file['id']}/content", headers=AUTH) as answer:
+        return answer.data
+
+
+def blobs(app):
+    return [name for names in app.extensions["lazu"].files.blobs.names() for name in names]
+
+
+def purge(app, *options):
+    done = app.test_cli_runner().invoke(args=["purge", *options])
+    assert done.exit_code == 0, done.output
+    return done.output
