@@ -7,6 +7,7 @@ No label has a value that a client chose: neither names nor ids can be read here
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,6 +33,11 @@ _sent = Counter("lazu_sent_bytes", "Bytes of bodies sent to clients, without wha
 _uploading = Gauge("lazu_uploads_in_flight", "Uploads being received.", registry=_memory, multiprocess_mode="livesum")
 _fsyncs = Counter("lazu_fsync_failures", "Calls of fsync that failed, since the start.", registry=_memory)
 _upstream = Counter("lazu_upstream_calls", "Calls of the upstream.", ["outcome"], registry=_memory)
+_objects = Counter("lazu_object_calls", "Calls of the object store.", ["verb", "outcome"], registry=_memory)
+_object_seconds = Histogram(
+    "lazu_object_call_seconds", "Seconds of a call of the object store, its repeats included.", ["verb"],
+    buckets=BUCKETS, registry=_memory,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,17 @@ def fsync_failed() -> None:
 def upstream_called(outcome: str) -> None:
     """Count a call of the upstream, whose `outcome` is one of a few fixed words."""
     _upstream.labels(outcome).inc()
+
+
+def object_called(verb: str, outcome: str) -> None:
+    """Count a call of the object store: its `verb` as botocore names it, its `outcome` a status or a fixed word."""
+    _objects.labels(verb, outcome).inc()
+
+
+def object_seconds(verb: str) -> AbstractContextManager[object]:
+    """Measure, in a `with`, what a call of the object store takes."""
+    timer: AbstractContextManager[object] = _object_seconds.labels(verb).time()
+    return timer
 
 
 def render(figures: list[Figure]) -> bytes:

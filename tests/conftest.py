@@ -1,10 +1,12 @@
 """Real servers on real disks; after every test the rows and the blobs of each store it used must agree."""
 
 import os
+import signal
 
 import pytest
 
 from helpers.edge import Edge
+from helpers.seaweed import SeaweedFS
 from helpers.server import Server, problems
 from helpers.upstream import Front, completed, running
 from lazu.application import create_app
@@ -96,6 +98,16 @@ def app(tmp_path):
     """The application in this process, for tests that move the clock; its key is `test-key`."""
     yield create_app(Settings(storage_dir=tmp_path / "storage", api_key="test-key", min_free_bytes=0))
     assert problems(tmp_path / "storage") == []
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory):
+    """A real object store, for the tests of the cluster; each takes a `prefix()` of its own."""
+    store = SeaweedFS(tmp_path_factory.mktemp("seaweed"))
+    try:
+        yield store.start()
+    finally:
+        store.stop(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The house keeps its shape: imports point down, each outside thing has one door, and the page of the architecture says so."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -41,6 +42,7 @@ DOORS = {
     "PIL": {"documents"},
     "charset_normalizer": {"documents.encodings"},
     "prometheus_client": {"metrics"},
+    "botocore": {"store.bucket"},
     "resource": {"store.disk", "documents.sandbox"},
     "threading": {"store", "documents.launcher", "server.worker", "gateway"},
 }
@@ -114,6 +116,14 @@ def test_a_leaf_brings_no_flask_and_no_database():
     code = "import sys; from lazu import errors; from lazu.documents import reader; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
     assert not {"flask", "peewee", "gunicorn", "subprocess", "lazu.store", "lazu.config"} & set(loaded)
+
+
+def test_a_store_on_one_machine_imports_nothing_of_the_cluster(tmp_path):
+    """Peewee imports psycopg wherever that is installed; only the extra brings it."""
+    code = "import sys, wsgi; print(*sys.modules)"
+    env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path / "storage")}
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
+    assert not {"botocore", "urllib3", "lazu.store.bucket"} & set(loaded.stdout.split())
 
 
 def test_nothing_opens_the_database_files():

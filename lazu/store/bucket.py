@@ -1,0 +1,285 @@
+"""The door to the object store: objects of one bucket under one prefix, by the S3 protocol.
+
+It knows neither rows nor what a name means. Credentials, region, endpoint and TLS come from where operators keep them
+for every AWS client: the AWS_ variables, `~/.aws`, the role of the machine (botocore's chain). Only PUT, GET, HEAD,
+DELETE and ListObjectsV2 are used: these are what all servers do alike (docs/decisions/0070-botocore.md).
+
+A call that failed may have been carried out, or may yet be: a DELETE that timed out can remove what a later PUT of the
+same name has made. So callers use each name for one object only, once.
+"""
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore import auth, exceptions
+from botocore.config import Config
+
+from lazu import metrics
+
+#: Seconds for a connection, and without a byte of an answer.
+CONNECT_SECONDS, SILENCE_SECONDS = 5, 60
+#: How often a read goes on after the connection broke without having brought a byte.
+_TRIES = 3
+#: Bytes handed to the socket at once: 16 KiB, http.client's own, take 2.4 times the CPU.
+_BLOCK = 256 * 1024
+#: Connections that are kept: a thread of the server uses one, and the purge some.
+_CONNECTIONS = 64
+
+_FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
+_SIGNATURE = "lazu-s3v4"
+
+
+class ObjectStoreFailed(Exception):
+    """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
+
+
+class ObjectStoreFull(ObjectStoreFailed):
+    """The object store has no room."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object as a listing shows it: its name without the prefix, and its bytes."""
+
+    name: str
+    bytes: int
+
+
+class _Signer(auth.S3SigV4Auth):
+    """Signs the SHA-256 that the caller knows already, instead of reading the body once more."""
+
+    def payload(self, request: Any) -> str:
+        known = request.headers.get("x-amz-checksum-sha256")
+        signed: str = base64.b64decode(known).hex() if known else super().payload(request)
+        return signed
+
+
+class Bucket:
+    """The objects of a `url` like `s3://bucket/prefix`. Threads may share it; processes may not.
+
+    `silence` is the number of seconds after which a call without an answer counts as failed. Every verb is repeated
+    twice, as AWS_MAX_ATTEMPTS allows, when the store is busy or a connection breaks.
+    """
+
+    def __init__(self, url: str, silence: float = SILENCE_SECONDS) -> None:
+        place = urlsplit(url)
+        self.url = url
+        self._bucket = place.netloc
+        self._prefix = f"{place.path.strip('/')}/".lstrip("/")
+        try:
+            self._client = _client(silence)
+        except exceptions.BotoCoreError as e:
+            raise ObjectStoreFailed(str(e)) from e
+
+    def put(self, name: str, fd: int, size: int, sha256: str) -> None:
+        """Store the first `size` bytes of the file `fd`, whose hash is `sha256` (hex), as the object `name`.
+
+        When this returns, the object is whole, and as durable as the engine makes it; the engine has compared the hash.
+        Raises `ObjectStoreFull` or `ObjectStoreFailed`: then it may be there all the same, now or later, yet never in
+        part.
+        """
+        digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+        self._call("put_object", name, Body=_Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
+
+    def open(self, name: str, size: int) -> "Reader":
+        """The object `name` of `size` bytes, for reading from any place; costs nothing until something is read."""
+        return Reader(self, name, size)
+
+    def get(self, name: str, start: int) -> Any:
+        """The bytes of `name` from `start` to the end, as a stream that the caller closes.
+
+        Raises `FileNotFoundError` or `ObjectStoreFailed`.
+        """
+        asked = {"Range": f"bytes={start}-"} if start else {}
+        return self._call("get_object", name, **asked)["Body"]
+
+    def size(self, name: str) -> int | None:
+        """Bytes of the object `name`, None if it is not there; raises `ObjectStoreFailed`."""
+        try:
+            return int(self._call("head_object", name)["ContentLength"])
+        except FileNotFoundError:
+            return None
+
+    def delete(self, name: str) -> None:
+        """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
+        self._call("delete_object", name)
+
+    def pages(self, size: int = 1000) -> Iterator[list[Entry]]:
+        """All objects under the prefix, in the order of their names, at most `size` (up to 1,000) at once.
+
+        An object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.
+        """
+        token: dict[str, str] = {}
+        while True:
+            answer = self._call("list_objects_v2", None, Prefix=self._prefix, MaxKeys=size, **token)
+            length = len(self._prefix)
+            yield [Entry(each["Key"][length:], each["Size"]) for each in answer.get("Contents", [])]
+            if not answer.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def presigned(self, name: str, seconds: int) -> str:
+        """A URL by which anybody may GET the object `name` for that long; made without asking the store."""
+        where = {"Bucket": self._bucket, "Key": self._prefix + name}
+        url: str = self._client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        return url
+
+    def _call(self, verb: str, name: str | None, **more: Any) -> dict[str, Any]:
+        key = {} if name is None else {"Key": self._prefix + name}
+        outcome = "unreachable"
+        try:
+            with metrics.object_seconds(verb):
+                answer: dict[str, Any] = getattr(self._client, verb)(Bucket=self._bucket, **key, **more)
+            outcome = "ok"
+        except exceptions.ClientError as e:
+            outcome = str(_status(e))
+            raise _translated(e, name) from e
+        except exceptions.BotoCoreError as e:
+            raise ObjectStoreFailed(str(e)) from e
+        finally:
+            metrics.object_called(verb, outcome)
+        return answer
+
+
+class Reader(RawIOBase):
+    """An object, read like a file. A connection that breaks is replaced where it broke: an object never changes.
+
+    Raises from `read`: `FileNotFoundError` when the object is not there, `ObjectStoreFailed` when the store can't be
+    read. A seek gives the connection up, so a range costs one call.
+    """
+
+    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+        self._bucket, self._name, self.size = bucket, name, size
+        self._at = 0
+        self._stream: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte comes from."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Go to a place; gives it."""
+        at = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self.size}[whence] + offset
+        if at != self._at:
+            self._drop()
+            self._at = at
+        return at
+
+    def begin(self) -> Self:
+        """Have the bytes on their way: raises now what the first `read` would."""
+        if self._stream is None and self._at < self.size:
+            self._stream = self._bucket.get(self._name, self._at)
+        return self
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`; gives how many bytes came, 0 at the end."""
+        if self._at >= self.size or not len(buffer):
+            return 0
+        for _ in range(_TRIES):
+            count = self._some(buffer)
+            if count:
+                self._at += count
+                return count
+        raise ObjectStoreFailed(f"an object could not be read past {self._at} of {self.size} bytes")
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._drop()
+        super().close()
+
+    def _some(self, buffer: Any) -> int:
+        """Fill `buffer` from the connection there is, or a new one; 0 when it broke."""
+        self.begin()
+        try:
+            count: int = self._stream.readinto(buffer)
+        except exceptions.BotoCoreError:
+            count = 0
+        if not count:
+            self._drop()
+        return count
+
+    def _drop(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class _Body(RawIOBase):
+    """The first bytes of a file, read without moving its offset, in blocks as large as they should be sent in."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd, self._size, self._at = fd, size, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes: about a quarter of a megabyte, whatever http.client asks for."""
+        wanted = self._size - self._at if size is None or size < 0 else max(size, _BLOCK)
+        chunk = os.pread(self._fd, min(wanted, self._size - self._at), self._at)
+        self._at += len(chunk)
+        return chunk
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is: botocore goes back before it repeats."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte comes from."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Go to a place; gives it."""
+        self._at = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence] + offset
+        return self._at
+
+
+def _client(silence: float) -> Any:
+    auth.AUTH_TYPE_MAPS[_SIGNATURE] = _Signer
+    auth.AUTH_TYPE_MAPS[f"{_SIGNATURE}-query"] = auth.S3SigV4QueryAuth
+    session = botocore.session.get_session()
+    # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
+    region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
+    config = Config(
+        signature_version=_SIGNATURE,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=silence,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard"},
+        # A CRC beside the SHA-256 would be one hash more, and older servers refuse it.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return session.create_client("s3", region_name=region, config=config)
+
+
+def _status(error: exceptions.ClientError) -> int:
+    """Of the answer; 200 for an error that came after it, 0 for none."""
+    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+
+
+def _translated(error: exceptions.ClientError, name: str | None) -> Exception:
+    status, code = _status(error), error.response.get("Error", {}).get("Code", "")
+    if status == 404 and name is not None and code != "NoSuchBucket":
+        return FileNotFoundError(name)
+    if status == 507 or code in _FULL:
+        return ObjectStoreFull(code)
+    return ObjectStoreFailed(f"{error.operation_name}: {status} {code}")

@@ -1,0 +1,110 @@
+"""A real SeaweedFS with one bucket, as the tests of the cluster use it: started once a session, a prefix for each test."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import which
+from socket import socket
+
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from helpers.server import free_port
+
+BUCKET = "lazu"
+KEY, SECRET = "AKIALAZUTESTS", "secret-of-the-test-bucket"
+PARTS = ("master", "volume", "filer", "s3")
+
+
+@dataclass
+class SeaweedFS:
+    """One process that is master, volume, filer and S3 gateway, on 127.0.0.1."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a client of it has in its environment."""
+        return credentials(self.endpoint)
+
+    def start(self) -> "SeaweedFS":
+        self.home.mkdir(exist_ok=True)
+        identity = {"name": "lazu", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+        (self.home / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        (self.home / "data").mkdir(exist_ok=True)
+        self.run()
+        self.wait()
+        return self
+
+    def run(self) -> None:
+        """Start the process, without waiting; the same ports each time."""
+        if not self.ports:
+            self.ports = {part: free_port() for part in PARTS} | {f"{part}.grpc": free_port() for part in PARTS}
+            self.ports["s3"] = self.port
+        options = [f"-{part.replace('.grpc', '')}.port{'.grpc' * part.endswith('.grpc')}={port}" for part, port in self.ports.items()]
+        command = [
+            which("weed"), "server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.home / 'data'}",
+            f"-s3.config={self.home / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=40", "-volume.preStopSeconds=0", *options,
+        ]  # fmt: skip
+        env = {**os.environ, "GOMEMLIMIT": "512MiB"}
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.home, env=env, stdout=log, stderr=log)
+
+    def wait(self) -> None:
+        """Until an object can be written and read."""
+        client = self.client()
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with suppress(BotoCoreError, ClientError):
+                with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+                    client.create_bucket(Bucket=BUCKET)
+                client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"SeaweedFS did not start:\n{(self.home / 'log').read_text()[-4000:]}")
+
+    def client(self):
+        """botocore's own client, for looking at the bucket past Lazu's door."""
+        return botocore.session.get_session().create_client(
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
+        )
+
+    def prefix(self) -> str:
+        """A new, empty place in the bucket, as the value of LAZU_BLOBS_URL."""
+        return f"s3://{BUCKET}/{secrets.token_hex(6)}"
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def credentials(endpoint: str) -> dict[str, str]:
+    """The AWS_ variables of a client of the store at `endpoint`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+
+
+def listening(port: int) -> bool:
+    with closing(socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,172 @@
+"""The door to the object store, on a real SeaweedFS, through a proxy that breaks calls as networks and servers do."""
+
+import hashlib
+import os
+import urllib.request
+
+import pytest
+
+from helpers import between as wire
+from helpers.seaweed import BUCKET, credentials
+from lazu.store.bucket import Bucket, Entry, ObjectStoreFailed
+
+CONTENT = os.urandom(3_000_000)
+
+
+@pytest.fixture
+def proxy(seaweed):
+    with wire.between(seaweed.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def place(seaweed, monkeypatch):
+    """The address of an empty place in the store, with its credentials in the environment."""
+    for name, value in seaweed.env.items():
+        monkeypatch.setenv(name, value)
+    return seaweed.prefix()
+
+
+@pytest.fixture
+def bucket(place):
+    return Bucket(place)
+
+
+@pytest.fixture
+def shaken(place, proxy, monkeypatch):
+    """The same place through the proxy, by a client that waits half a second."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    return Bucket(place, silence=0.5)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A file on the box, and the hash of its bytes."""
+    path = tmp_path / "source"
+    path.write_bytes(CONTENT)
+    with path.open("rb") as file:
+        yield file.fileno(), len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
+
+
+def read(bucket, name):
+    with bucket.open(name, len(CONTENT)) as reader:
+        return reader.read()
+
+
+def test_an_object_comes_back_whole_from_any_place_and_goes(bucket, source):
+    bucket.put("ab/one", *source)
+    assert bucket.size("ab/one") == len(CONTENT)
+    with bucket.open("ab/one", len(CONTENT)) as reader:
+        assert reader.read() == CONTENT
+        assert reader.seek(-10, os.SEEK_END) == len(CONTENT) - 10
+        assert reader.read() == CONTENT[-10:]
+        assert reader.seek(1_000_000) == reader.tell()
+        assert reader.read(5) == CONTENT[1_000_000:1_000_005]
+    bucket.delete("ab/one")
+    assert bucket.size("ab/one") is None
+    bucket.delete("ab/one")
+
+
+def test_an_object_that_is_not_there_is_a_missing_file(bucket):
+    with bucket.open("ab/none", 10) as reader, pytest.raises(FileNotFoundError):
+        reader.read(1)
+
+
+def test_a_listing_pages_through_one_prefix_in_order(bucket, seaweed, tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"x")
+    names = [f"{n:02x}/{n:04d}" for n in range(8)]
+    with path.open("rb") as file:
+        for name in reversed(names):
+            bucket.put(name, file.fileno(), 1, hashlib.sha256(b"x").hexdigest())
+    seaweed.client().put_object(Bucket=BUCKET, Key=f"{bucket.url.rpartition('/')[2]}-beside/other", Body=b"y")
+    assert [entry for page in bucket.pages(3) for entry in page] == [Entry(name, 1) for name in names]
+
+
+def test_bytes_with_another_hash_are_refused(bucket, source):
+    fd, size, _ = source
+    with pytest.raises(ObjectStoreFailed):
+        bucket.put("ab/wrong", fd, size, hashlib.sha256(b"other").hexdigest())
+    assert bucket.size("ab/wrong") is None
+
+
+@pytest.mark.parametrize("what", [wire.BUSY, wire.SILENCE, wire.CUT_BODY, wire.LOSE_ANSWER])
+@pytest.mark.parametrize("verb", ["PUT", "GET", "DELETE"])
+def test_a_call_that_goes_wrong_twice_is_repeated(shaken, proxy, source, verb, what):
+    if verb != "PUT":
+        shaken.put("ab/object", *source)
+    proxy.only(what, verb, times=2)
+    {
+        "PUT": lambda: shaken.put("ab/object", *source),
+        "GET": lambda: read(shaken, "ab/object") == CONTENT,
+        "DELETE": lambda: shaken.delete("ab/object"),
+    }[verb]()
+    assert [method for method, _ in proxy.calls].count(verb) == 3
+    proxy.rule = wire.passing
+    assert shaken.size("ab/object") == (None if verb == "DELETE" else len(CONTENT))
+
+
+@pytest.mark.parametrize("what", [wire.BUSY, wire.SILENCE, wire.CUT_BODY])
+def test_a_put_that_goes_wrong_each_time_fails_and_leaves_nothing(shaken, proxy, source, what):
+    proxy.only(what, "PUT")
+    with pytest.raises(ObjectStoreFailed):
+        shaken.put("ab/object", *source)
+    proxy.rule = wire.passing
+    assert shaken.size("ab/object") is None
+
+
+def test_a_body_that_ends_early_goes_on_where_it_broke(shaken, proxy, source):
+    shaken.put("ab/object", *source)
+    proxy.only(wire.EARLY_END, "GET", times=2)
+    assert read(shaken, "ab/object") == CONTENT
+
+
+def test_a_body_that_never_comes_is_an_error_and_no_short_file(shaken, proxy, source):
+    shaken.put("ab/object", *source)
+    proxy.only(wire.SILENCE, "GET")
+    with pytest.raises(ObjectStoreFailed):
+        read(shaken, "ab/object")
+
+
+def test_no_error_shows_a_secret(place, proxy, monkeypatch, source):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    with pytest.raises(ObjectStoreFailed) as refused:
+        Bucket(place).put("ab/object", *source)
+    shown = f"{refused.value!r} {refused.value.__cause__!r}"
+    assert "403" in shown
+    assert "not-the-secret" not in shown
+
+
+def test_without_credentials_each_call_says_so(place, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(ObjectStoreFailed, match="credentials"):
+        Bucket(place).size("ab/object")
+
+
+def test_credentials_come_from_the_files_of_the_aws_tools(seaweed, place, monkeypatch, tmp_path):
+    known = seaweed.env
+    for name in known.keys() - {"AWS_EC2_METADATA_DISABLED"}:
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text(
+        f"[lazu]\naws_access_key_id = {known['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {known['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    (tmp_path / "config").write_text(f"[profile lazu]\nendpoint_url = {seaweed.endpoint}\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "lazu")
+    assert Bucket(place).size("ab/none") is None
+
+
+def test_an_unreachable_store_is_an_error_that_names_no_file(place, monkeypatch):
+    for name, value in credentials("http://127.0.0.1:9").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ObjectStoreFailed, match=r"127\.0\.0\.1:9"):
+        Bucket(place).size("ab/none")
+
+
+def test_a_presigned_address_opens_one_object_without_a_key(bucket, seaweed, source):
+    bucket.put("ab/object", *source)
+    with urllib.request.urlopen(bucket.presigned("ab/object", 60)) as answer:
+        assert answer.read() == CONTENT
