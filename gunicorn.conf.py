@@ -42,6 +42,9 @@ worker_connections = max(threads, min(1000, (_files - 64) // 6))
 # Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
 limit_request_line = 8190
 
+# No header may say where the application lies (SCRIPT_NAME): that would give every route a second path.
+forwarder_headers = ""
+
 # Kept-alive connections wait in the poller and cost no thread; nginx keeps its own for 60 s.
 keepalive = 75
 # On TERM and HUP, how long requests in flight may take to end.

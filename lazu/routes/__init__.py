@@ -7,7 +7,7 @@ Invariant: views take from the request, call one thing and return; every error o
 from flask import Flask, Response, request
 
 from lazu import ids, logs
-from lazu.routes import description, files, health, problems, responses
+from lazu.routes import description, files, health, paths, problems, responses
 from lazu.routes.body import drain
 from lazu.store import rows
 
@@ -29,8 +29,9 @@ def init_app(app: Flask) -> None:
 
 def _begin() -> None:
     request.environ["lazu.request_id"] = ids.new_request_id()
-    request.environ["lazu.route"] = str(request.url_rule or "-")
     logs.request_id.set(request.environ["lazu.request_id"])
+    paths.require_exact()
+    request.environ["lazu.route"] = str(request.url_rule or "-")
     if request.endpoint != "health.alive":
         rows.connect()
 

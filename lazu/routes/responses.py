@@ -15,6 +15,7 @@ from lazu.gateway.references import Find
 from lazu.gateway.upstream import Answer, Call
 from lazu.routes.body import Body
 from lazu.routes.context import caller, store, upstream
+from lazu.routes.paths import ambiguous
 
 #: Files that `X-Lazu-Files` tells of: proxies bound the length of headers.
 MAX_TOLD = 16
@@ -154,6 +155,6 @@ def _told(done: list[tuple[str, str]]) -> str:
 
 def _segment(name: str) -> str:
     """`name` as one segment of a path, whatever is in it."""
-    if name in (".", ".."):
+    if ambiguous(name):
         raise NotFound("Unknown URL.")
     return quote(name, safe="")
