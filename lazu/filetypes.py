@@ -1,15 +1,17 @@
 """The door to libmagic: what may be uploaded for which purpose, and what a file is by its content and its name.
 
-To add a purpose, an extension or a name's type, add a row to a table here. What the client claims never counts.
+To add a purpose or an extension, add a row to a table here; to add a text's type, in `texttypes`. What the client
+claims never counts.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
 import pylibmagic  # noqa: F401  imported first: puts its libmagic, of a known version, where python-magic finds it
 
 import magic  # isort: skip
+from lazu import containers, filenames, texttypes
+from lazu.containers import Peek
 from lazu.errors import PurposeNotSupported, UnsupportedFileType
 
 MB = 2**20
@@ -33,15 +35,15 @@ MAX_BYTES = max(purpose.max_bytes for purpose in PURPOSES.values())
 
 #: Extensions that make a file executable whatever its content.
 EXECUTABLE_EXTENSIONS = frozenset(
-    """exe dll com scr msi bat cmd ps1 vbs vbe wsf hta cpl sys drv ocx sh bash zsh ksh csh fish command so dylib bin run
-    app apk jar class deb rpm dmg pkg appimage elf out lnk reg""".split()
+    """exe dll com scr msi bat cmd ps1 vbs vbe wsf hta cpl sys drv ocx sh bash zsh ksh csh fish command so dylib run
+    app apk jar class deb rpm dmg pkg appimage elf lnk reg""".split()
 )
 
 #: What libmagic calls a program. Scripts of languages (Python, Perl …) are source code and welcome.
 EXECUTABLE_TYPES = frozenset(
     """application/x-dosexec application/vnd.microsoft.portable-executable application/x-executable
     application/x-pie-executable application/x-sharedlib application/x-object application/x-coredump application/x-elf
-    application/x-mach-binary application/x-java-applet application/java-vm text/x-shellscript""".split()
+    application/x-mach-binary application/x-java-applet application/java-vm""".split()
 )
 
 #: First bytes of programs that libmagic does not name when they are cut short: ELF, Mach-O (four kinds, two byte
@@ -51,43 +53,34 @@ EXECUTABLE_SIGNATURES = (
     b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"\xbe\xba\xfe\xca", b"\xbf\xba\xfe\xca",
 )  # fmt: skip
 
-#: A text file's name says more than its content can.
-TEXT_NAMES = {
-    "md": "text/markdown", "markdown": "text/markdown", "csv": "text/csv", "tsv": "text/tab-separated-values",
-    "json": "application/json", "jsonl": "application/jsonl", "ndjson": "application/x-ndjson",
-    "yaml": "application/yaml", "yml": "application/yaml", "toml": "application/toml", "xml": "application/xml",
-    "html": "text/html", "htm": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript",
-    "ts": "text/x-typescript", "py": "text/x-python", "c": "text/x-c", "h": "text/x-c", "cpp": "text/x-c++",
-    "cs": "text/x-csharp", "go": "text/x-golang", "java": "text/x-java", "php": "text/x-php", "rb": "text/x-ruby",
-    "rs": "text/x-rust", "tex": "text/x-tex", "sql": "application/sql", "log": "text/plain", "txt": "text/plain",
-    "ics": "text/calendar", "vcf": "text/vcard", "rst": "text/x-rst", "srt": "application/x-subrip",
-}  # fmt: skip
+#: Extensions of documents and data, in which a script's first line may be an example.
+DOCUMENTS = frozenset("md markdown rst adoc json jsonl ipynb csv html tex log".split())
 
-#: Office documents are zip archives; libmagic sees through some of them only.
-_OPENXML = "application/vnd.openxmlformats-officedocument"
-ZIP_NAMES = {
-    "docx": f"{_OPENXML}.wordprocessingml.document",
-    "xlsx": f"{_OPENXML}.spreadsheetml.sheet",
-    "pptx": f"{_OPENXML}.presentationml.presentation",
-    "odt": "application/vnd.oasis.opendocument.text",
-    "ods": "application/vnd.oasis.opendocument.spreadsheet",
-    "odp": "application/vnd.oasis.opendocument.presentation",
-    "epub": "application/epub+zip",
-}
+# The interpreter of a script, by its path, and whatever `env`, `busybox` or `env -S` name behind it.
+_SHELL = re.compile(r"(?:ba|rba|z|da|a|k|mk|pdk|tc|c|fi|ya)?sh[\d.]*(?:\.exe)?|pwsh(?:-preview)?|powershell(?:\.exe)?")
+_OPTION = re.compile(r"-\w*S|--split-string=")
+_BATCH = re.compile(rb"\s*@echo\s+off\b", re.IGNORECASE)
 
-#: libmagic looks at a file's beginning; more than this changes no answer and costs time (0.1 ms for text, measured).
+# The header of a PDF may stand behind what a printer or a mail program put before it (ISO 32000-1, Annex H.3.4.1).
+_PDF = re.compile(rb"%PDF-\d\.\d[\s%]")
+_PDF_WITHIN = 1024
+
+#: More of a file's beginning than this changes no answer.
 HEAD_BYTES = 64 * 1024
+#: So short a text in an older encoding may also be the beginning of something else: libmagic is asked.
+_SHORT = 32
 
-MAX_NAME_BYTES = 255
-
-# Marks, embeddings, overrides and isolates of the bidirectional algorithm (Unicode UAX #9 §2).
-_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Cc control, Cs surrogate, Zl and Zp line separators.
-_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
-
+_OCTETS = "application/octet-stream"
 _DOS = "application/x-dosexec"
 
 _libmagic = magic.Magic(mime=True)
+# Texts are judged without it, and its tests for them take up to a second for 64 KB: CSV, JSON and encodings too
+# (MAGIC_NO_CHECK_CSV, _JSON and _ENCODING of magic.h). docs/decisions/0070-types.md
+_NO_CSV, _NO_ENCODING, _NO_JSON = 0x80000, 0x200000, 0x400000
+magic.magic_setflags(
+    _libmagic.cookie,
+    _libmagic.flags | magic.MAGIC_NO_CHECK_ASCII | magic.MAGIC_NO_CHECK_TOKENS | _NO_CSV | _NO_ENCODING | _NO_JSON,
+)
 
 
 def purpose(name: str) -> Purpose:
@@ -98,34 +91,16 @@ def purpose(name: str) -> Purpose:
     return PURPOSES[name]
 
 
-def clean_name(sent: str) -> str:
-    """The name to store for what a client `sent`: one path segment of at most 255 bytes of UTF-8, never empty."""
-    last = re.split(r"[/\\]", sent)[-1]
-    clean = "".join(c for c in last if c not in _BIDI and unicodedata.category(c) not in _CONTROL)
-    cut = clean.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-    return cut if _bare(cut) else "upload"
+def identify(peek: Peek, size: int, name: str, wanted: Purpose) -> str:
+    """The MIME type of a file of `size` bytes by what `peek` shows of them, and its stored name.
 
-
-def extension(name: str) -> str:
-    """The last extension of a stored name, lower case, without the dot: `exe` for `a.EXE. `; may be empty."""
-    _, dot, last = _bare(name).casefold().rpartition(".")
-    return last if dot else ""
-
-
-def _bare(name: str) -> str:
-    """`name` without the dots and spaces at its end, which Windows drops too."""
-    return re.sub(r"[.\s]+$", "", name)
-
-
-def identify(head: bytes, name: str, wanted: Purpose) -> str:
-    """The MIME type of a file by its first `HEAD_BYTES` and its stored name.
-
-    Raises `UnsupportedFileType` for an executable, and for a type that the purpose does not take.
+    A text of Unicode has a `charset`, found in its first `HEAD_BYTES`. Raises `UnsupportedFileType` for an executable,
+    and for a type that the purpose does not take.
     """
-    found = _refine(_found(head), extension(name))
-    if extension(name) in EXECUTABLE_EXTENSIONS:
-        raise UnsupportedFileType(f"Executable files are not accepted: '.{extension(name)}'.", "file")
-    if found in EXECUTABLE_TYPES or head.startswith(EXECUTABLE_SIGNATURES) or _is_dos(head, found):
+    head = peek(0, HEAD_BYTES)
+    check_name(name)
+    found = _type(peek, size, head, filenames.extension(name))
+    if found in EXECUTABLE_TYPES or _is_program(head, found) or _is_script(head, filenames.extension(name)):
         raise UnsupportedFileType("Executable files are not accepted, and this file's content is a program.", "file")
     if wanted.types is not None and found not in wanted.types:
         kinds = ", ".join(sorted(wanted.types))
@@ -133,23 +108,47 @@ def identify(head: bytes, name: str, wanted: Purpose) -> str:
     return found
 
 
-def _found(head: bytes) -> str:
+def check_name(name: str) -> None:
+    """Raise `UnsupportedFileType` for the stored name of an executable."""
+    for ending in filenames.extensions(name) & EXECUTABLE_EXTENSIONS:
+        raise UnsupportedFileType(f"Executable files are not accepted: '.{ending}'.", "file")
+
+
+def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:
+    if (pdf := _PDF.search(head, 0, _PDF_WITHIN)) and (pdf.start() == 0 or b" obj" in head):
+        return "application/pdf"
+    encoding = texttypes.encoding(head)
+    if encoding and (encoding != texttypes.UNKNOWN or len(head) >= _SHORT or by_libmagic(head) == _OCTETS):
+        return texttypes.kind(head, encoding, ending)
+    found = None
+    if head.startswith(containers.ZIP):
+        found = containers.zip_type(peek, size)
+    elif head.startswith(containers.OLE2):
+        found = containers.ole2_type(peek)
+    return found or by_libmagic(head)
+
+
+def by_libmagic(head: bytes) -> str:
     """What libmagic says, but for DOS .COM files: it knows them by one byte, and so takes much other data for one."""
     found: str = _libmagic.from_buffer(head)
-    return "application/octet-stream" if found == _DOS and not head.startswith(b"MZ") else found
+    return _OCTETS if found == _DOS and not head.startswith(b"MZ") else found
 
 
-def _is_dos(head: bytes, found: str) -> bool:
-    """Whether this is a DOS or Windows program, or the beginning of one: a text may start with MZ too."""
-    return head.startswith(b"MZ") and not found.startswith("text/")
+def _is_program(head: bytes, found: str) -> bool:
+    """Whether this is a program, or the beginning of one: a text may start with MZ too."""
+    return head.startswith(EXECUTABLE_SIGNATURES) or (head.startswith(b"MZ") and found in (_DOS, _OCTETS))
 
 
-def _refine(found: str, ending: str) -> str:
-    if found in EXECUTABLE_TYPES:
-        return found
-    if found.startswith("text/") or found == "application/json":
-        return TEXT_NAMES.get(ending, found)
-    if found == "application/zip":
-        return ZIP_NAMES.get(ending, found)
-    return found
+def _is_script(head: bytes, ending: str) -> bool:
+    """Whether this is a shell's script, and not a document with one in it."""
+    if ending in DOCUMENTS:
+        return False
+    begin = head[:512].removeprefix(b"\xef\xbb\xbf")
+    line = begin.partition(b"\n")[0].decode("latin-1")
+    return _BATCH.match(begin) is not None or (line.startswith("#!") and _names_shell(line[2:]))
 
+
+def _names_shell(line: str) -> bool:
+    words = [_OPTION.sub("", word).rpartition("/")[2].casefold() for word in line.split()]
+    through = words[:1] in (["env"], ["busybox"])
+    return any(_SHELL.fullmatch(word) for word in (words if through else words[:1]))

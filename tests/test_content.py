@@ -111,20 +111,6 @@ def test_head_is_get_without_the_bytes(get):
     assert dict(head.headers) == dict(whole.headers)
 
 
-@pytest.mark.parametrize(
-    ("name", "header"),
-    [("plain.txt", 'attachment; filename="plain.txt"'),
-     ("résumé.txt", "attachment; filename=\"resume.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt"),
-     ("☃", "attachment; filename=\"download\"; filename*=UTF-8''%E2%98%83"),
-     ("50% of it.txt", "attachment; filename=\"50_ of it.txt\"; filename*=UTF-8''50%25%20of%20it.txt"),
-     ("a%22b.txt", "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt")],
-)  # fmt: skip
-def test_a_download_carries_its_name_safely(server, key, name, header):
-    file = stored(server, key, b"x", name)
-    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
-    assert answer.headers["Content-Disposition"] == header
-
-
 def test_a_download_that_began_finishes_after_the_delete(server, key):
     import http.client
 

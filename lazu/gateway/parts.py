@@ -16,6 +16,7 @@ from lazu.gateway.references import CHAT_FILE, FILE, Reference
 from lazu.gateway.splice import Holes, Slice
 from lazu.store.files import Files
 from lazu.store.rows import File
+from lazu.texttypes import bare
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -28,7 +29,7 @@ Part = dict[str, Any]
 
 def check(reference: Reference, file: File) -> None:
     """Raise `UnsupportedFileType` if `file` can't stand where `reference` does."""
-    picture = file.content_type in PICTURES
+    picture = bare(file.content_type) in PICTURES
     if reference.kind == FILE and picture:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
     if reference.kind not in (FILE, CHAT_FILE) and not picture:
@@ -50,11 +51,11 @@ class Builder:
 
     def parts(self, reference: Reference, file: File) -> tuple[str, list[Part]]:
         """What was made of `file`, in a word, and the parts; raises `UnsupportedFileType`, FileNotFoundError."""
-        if file.content_type in PICTURES:
-            return "image", [self._picture(reference, self._whole(file), file.content_type)]
+        if bare(file.content_type) in PICTURES:
+            return "image", [self._picture(reference, self._whole(file), bare(file.content_type))]
         if self._mode == NATIVE:
             return "file", [self._file(reference, file)]
-        if self._mode == IMAGES and file.content_type == PDF:
+        if self._mode == IMAGES and bare(file.content_type) == PDF:
             return "pages", list(self._pages(reference, file))
         return "text", [self._text(reference, file)]
 
@@ -69,7 +70,7 @@ class Builder:
         return self.holes.cut(replace(content, open=partial(_open, reference, content)))
 
     def _file(self, reference: Reference, file: File) -> Part:
-        data = {"file_data": self._data(reference, self._whole(file), file.content_type)}
+        data = {"file_data": self._data(reference, self._whole(file), bare(file.content_type))}
         part = reference.slot.value
         if reference.kind == CHAT_FILE:
             return {**part, "file": {"filename": file.filename, **_rest(part["file"]), **data}}
@@ -87,7 +88,7 @@ class Builder:
         return part
 
     def _text(self, reference: Reference, file: File) -> Part:
-        text = self._extracts.text(file.sha256, file.content_type)
+        text = self._extracts.text(file.sha256, bare(file.content_type))
         return _words(reference, f"[File: {file.filename}]\n\n{self._cut(reference, text)}")
 
     def _pages(self, reference: Reference, file: File) -> Iterator[Part]:

@@ -4,6 +4,7 @@ Behind nginx the bytes go by X-Accel-Redirect; alone, gunicorn sends them by sen
 """
 
 import os
+import re
 import unicodedata
 from urllib.parse import quote
 
@@ -23,6 +24,13 @@ INERT = {
 }
 
 
+#: Letters that Unicode takes for no other letter with a mark.
+_LETTERS = {
+    "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "ß": "ss", "Ø": "O", "ø": "o", "Đ": "D", "đ": "d", "Ð": "D", "ð": "d",
+    "Ł": "L", "ł": "l", "Þ": "Th", "þ": "th", "ı": "i",  # noqa: RUF001  it is that letter
+}  # fmt: skip
+
+
 def send(file: File) -> Response:
     """The answer to GET and HEAD of the content of `file`; raises `RangeNotSatisfiable`."""
     response = Response(content_type=file.content_type, headers={**INERT, "Accept-Ranges": "bytes"})
@@ -32,17 +40,27 @@ def send(file: File) -> Response:
     if request.if_none_match.contains_weak(file.sha256):
         response.status_code = 304
         return response
-    response.headers["Content-Disposition"] = disposition(file.filename)
+    response.headers["Content-Disposition"] = disposition(file)
     _attach(response, file)
     return response
 
 
-def disposition(name: str) -> str:
-    """`attachment` with `name`, for old clients in ASCII and for others in UTF-8 (RFC 6266 §4.3, RFC 8187)."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    safe = "".join("_" if c in '"\\%' else c for c in plain)
-    value = f'attachment; filename="{safe or "download"}"'
-    return value if safe == name else f"{value}; filename*=UTF-8''{quote(name, safe='')}"
+def disposition(file: File) -> str:
+    """`attachment` with the file's name, for old clients in ASCII and for others in UTF-8 (RFC 6266 §4.3, RFC 8187)."""
+    plain = "".join(map(_ascii, unicodedata.normalize("NFC", file.filename)))
+    stem, dot, last = plain.rpartition(".")
+    if not re.search("[A-Za-z0-9]", stem or last):
+        # Else all names of one script would be one, and a hidden file.
+        plain = file.id + (dot + last if dot else "")
+    value = f'attachment; filename="{plain}"'
+    return value if plain == file.filename else f"{value}; filename*=UTF-8''{quote(file.filename, safe='')}"
+
+
+def _ascii(character: str) -> str:
+    """`character` as ASCII that can stand between quotes: `e` for `é`, `_` where there is nothing like it."""
+    parts = unicodedata.normalize("NFKD", character)
+    plain = _LETTERS.get(character) or "".join(c for c in parts if not unicodedata.combining(c))
+    return plain if plain.isascii() and plain.isprintable() and not set(plain) & set('"\\%/') else "_"
 
 
 def _attach(response: Response, file: File) -> None:

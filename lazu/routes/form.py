@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from lazu import filetypes, metrics
+from lazu import filenames, filetypes, metrics
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.filetypes import Purpose
 from lazu.routes.multipart import FILE, Part
@@ -47,7 +47,7 @@ class _Form:
         if self.staged is not None:
             raise InvalidRequest("The form has two 'file' parts; upload one file a request.", FILE)
         limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
-        self.filename = filetypes.clean_name(part.filename)
+        self.filename = filenames.clean(part.filename)
         self.staged = stack.enter_context(self.blobs.stage(limit, self.expected))
         for chunk in part.chunks:
             self.staged.write(chunk)
@@ -62,7 +62,7 @@ class _Form:
             raise InvalidRequest("The file is empty.", FILE)
         if self.staged.size > purpose.max_bytes:
             raise FileTooLarge(purpose.max_bytes)
-        content_type = filetypes.identify(self.staged.head(filetypes.HEAD_BYTES), self.filename, purpose)
+        content_type = filetypes.identify(self.staged.peek, self.staged.size, self.filename, purpose)
         self.staged.seal()
         return Upload(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
 

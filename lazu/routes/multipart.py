@@ -11,6 +11,7 @@ from typing import Any
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
+from lazu import filenames
 from lazu.errors import InvalidRequest
 
 #: The part that carries the file; the bytes of every other part are bounded.
@@ -53,7 +54,7 @@ def parts(read: Read, content_type: str) -> Iterator[Part]:
     for event in events:
         if isinstance(event, MultipartSegment):
             chunks = iter(events.__next__, None)
-            yield Part(_name(event), event.filename or None, chunks)
+            yield Part(_name(event), _filename(event), chunks)
             for _ in chunks:
                 pass  # what the caller did not want
 
@@ -79,6 +80,18 @@ def _name(segment: MultipartSegment) -> str:
     return str(segment.name)
 
 
+def _filename(segment: MultipartSegment) -> str | None:
+    """What `filename*` says, else `filename`; None if both are absent, empty or, alone, malformed."""
+    plain = filenames.unwrapped(segment.filename or "") or None
+    try:
+        return filenames.extended(segment.header("Content-Disposition")) or plain
+    except ValueError as e:
+        if plain is not None:
+            return plain  # RFC 8187 §3.2.1: what can't be decoded is ignored
+        text = "The part's filename* is not UTF-8 or ISO-8859-1 in percent-encoding, as filename*=UTF-8''a%20b.pdf."
+        raise InvalidRequest(text, segment.name) from e
+
+
 def _events(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
     """The parser's events (a segment, its bytes, None at its end) until the body's end, faults translated."""
     try:
@@ -87,6 +100,8 @@ def _events(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
     except ParserLimitReached as e:
         raise InvalidRequest(f"The form has too many parts (over {MAX_PARTS}) or too long part headers.") from e
     except MultipartError as e:
+        if isinstance(e.__context__, UnicodeDecodeError):
+            raise InvalidRequest("A part's name or filename is not UTF-8; send it in UTF-8.", FILE) from e
         raise InvalidRequest("The multipart body is malformed, or ended before its closing boundary.") from e
 
 
@@ -97,7 +112,7 @@ def _bounded(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
         received += len(chunk)
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
-                in_file = event.name == FILE and bool(event.filename)
+                in_file = event.name == FILE and _filename(event) is not None
             elif event is not None and in_file:
                 file_bytes += len(event)
             yield event

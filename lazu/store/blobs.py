@@ -80,9 +80,9 @@ class Staged:
             disk.write_back(self.fd, self._begun, self.size - self._begun)
             self._begun = self.size
 
-    def head(self, size: int) -> bytes:
-        """The first `size` bytes, or fewer if there are no more."""
-        return os.pread(self.fd, size, 0)
+    def peek(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, or fewer if there are no more."""
+        return os.pread(self.fd, size, start)
 
     def seal(self) -> None:
         """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""

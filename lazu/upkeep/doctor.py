@@ -71,10 +71,10 @@ def _sqlite() -> Finding:
 
 
 def _libmagic() -> Finding:
-    found = filetypes.identify(b"%PDF-1.7\n", "probe", filetypes.PURPOSES["user_data"])
-    if found == "application/pdf":
-        return Finding("libmagic", OK, "knows a PDF")
-    return Finding("libmagic", FAIL, f"takes a PDF for {found}", "install pylibmagic, which brings its own data")
+    found = filetypes.by_libmagic(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    if found == "image/png":
+        return Finding("libmagic", OK, "knows a PNG")
+    return Finding("libmagic", FAIL, f"takes a PNG for {found}", "install pylibmagic, which brings its own data")
 
 
 def _open_files() -> Finding:

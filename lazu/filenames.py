@@ -1,0 +1,106 @@
+"""The name of a file: read out of what a client sent, cleaned for the store, and its extension.
+
+What is stored is one path segment; every rule about extensions looks at the stored name.
+"""
+
+import base64
+import binascii
+import quopri
+import re
+import unicodedata
+from urllib.parse import unquote_to_bytes
+
+MAX_BYTES = 255
+#: A longer extension is none: nothing of it has to survive when a long name is cut.
+MAX_EXTENSION_BYTES = 64
+
+# Cc control, Cs surrogate, Zl and Zp line separators, Cf format characters, among them those of the bidirectional
+# algorithm (Unicode UAX #9 §2).
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp", "Cf"}
+# Default_Ignorable_Code_Point beyond those categories (Unicode 16, DerivedCoreProperties.txt).
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+# What some scripts and emoji are written with: the joiners, and the variation selectors. Only the extension is read
+# without them.
+_WRITING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+# `a.exe::$DATA` is `a.exe` on NTFS ([MS-FSCC] §2.1.4: `:stream:$TYPE`).
+_STREAM = re.compile(r":[^:]*:\$[A-Za-z_]+$")
+
+# A parameter of Content-Disposition, its value quoted or plain; what stands within quotes is no parameter.
+_PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
+_EXTENDED = re.compile(r"([^']*)'[^']*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+.^_`|~-])+)")
+_ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
+
+#: The two of RFC 8187 §3.2.1, and the common part of both.
+_CHARSETS = {"utf-8", "iso-8859-1", "us-ascii"}
+
+
+def extended(disposition: str) -> str | None:
+    """What `filename*` in a Content-Disposition header says (RFC 8187), decoded; None if it is not there.
+
+    Raises `ValueError` where it is malformed or of another charset.
+    """
+    sent = [value for name, value in _PARAMETER.findall(disposition) if name.lower() == "filename*"]
+    if not sent:
+        return None
+    match = _EXTENDED.fullmatch(sent[-1].strip().strip('"'))
+    if not match or match[1].lower() not in _CHARSETS:
+        raise ValueError(sent[-1])
+    return unquote_to_bytes(match[2]).decode(match[1])
+
+
+def unwrapped(filename: str) -> str:
+    """`filename`, decoded if all of it is one encoded word (RFC 2047 §2), as .NET sends it by default."""
+    match = _ENCODED_WORD.fullmatch(filename.strip())
+    if not match or match[1].lower() not in _CHARSETS:
+        return filename
+    try:
+        if match[2] in "bB":
+            return base64.b64decode(match[3], validate=True).decode(match[1])
+        return quopri.decodestring(match[3].encode(), header=True).decode(match[1])
+    except (binascii.Error, ValueError):
+        return filename
+
+
+def clean(sent: str) -> str:
+    """The name to store for what a client `sent`: one path segment of at most 255 bytes of UTF-8, never empty."""
+    last = re.split(r"[/\\]", sent)[-1]
+    seen = "".join(c for c in last if not _hidden(c) or _WRITING.match(c))
+    cut = _cut(_STREAM.sub("", seen))
+    return cut if _bare(cut) else "upload"
+
+
+def extension(name: str) -> str:
+    """The last extension of a stored name, lower case, without the dot: `exe` for `a.EXE. `; may be empty.
+
+    Characters that nobody sees are left out.
+    """
+    _, dot, last = _bare(name).casefold().rpartition(".")
+    return last if dot else ""
+
+
+def extensions(name: str) -> set[str]:
+    """The extensions that `name` may have for some system: also those before a colon, where NTFS begins a stream."""
+    return {extension(name), *map(extension, name.split(":"))}
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or _IGNORABLE.match(character) is not None
+
+
+def _bare(name: str) -> str:
+    """`name` without what nobody sees, and without the dots and spaces at its end, which Windows drops too."""
+    return re.sub(r"[.\s]+$", "", "".join(c for c in name if not _hidden(c)))
+
+
+def _cut(name: str) -> str:
+    """`name` in at most 255 bytes: a longer one loses characters of its stem, never its extension."""
+    if len(name.encode()) <= MAX_BYTES:
+        return name
+    stem, dot, last = re.sub(r"[.\s]+$", "", name).rpartition(".")
+    if not dot or len(last.encode()) > MAX_EXTENSION_BYTES:
+        stem, dot, last = name, "", ""
+    room = MAX_BYTES - len((dot + last).encode())
+    return stem.encode()[:room].decode(errors="ignore") + dot + last

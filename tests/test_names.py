@@ -1,0 +1,144 @@
+"""A file's name on its way in and out: whatever clients write it in, what hides in it, what is cut of it."""
+
+import pytest
+
+from helpers.wire import BOUNDARY, PURPOSE, form, request, stored, upload
+
+EXECUTABLE = (400, "unsupported_file_type", "file")
+
+
+@pytest.fixture
+def key(server):
+    return server.new_key()
+
+
+def sent(server, key, disposition, content=b"words"):
+    """The answer to an upload whose file part says `disposition` behind its name, in Latin-1."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name=file; {disposition}\r\n\r\n'.encode("latin-1")
+    return upload(server, key, body=form(PURPOSE, head + content + b"\r\n"))
+
+
+# As .NET writes them (issue 12, f11): an encoded word for old servers, RFC 8187 for others.
+DOTNET = 'filename="=?utf-8?B?{}?="; filename*=utf-8\'\'{}'
+WRITTEN = {
+    "both of .NET": (DOTNET.format("5rWL6K+VLmNzdg==", "%E6%B5%8B%E8%AF%95.csv"), "测试.csv"),
+    "a slash in the encoded word": (DOTNET.format("w7/Dvy50eHQ=", "%C3%BF%C3%BF.txt"), "ÿÿ.txt"),
+    "an encoded word alone": ('filename="=?utf-8?B?5rWL6K+VLmNzdg==?="', "测试.csv"),
+    "an encoded word in Q": ('filename="=?ISO-8859-1?Q?gr=FC=DFe_1.csv?="', "grüße 1.csv"),
+    "filename* alone": ("filename*=UTF-8''%E2%98%83%20a.txt", "☃ a.txt"),
+    "filename* in Latin-1": ("filename*=iso-8859-1'de'gr%FC%DFe.txt", "grüße.txt"),
+    "filename* first": ("filename*=UTF-8''right.txt; filename=\"wrong.txt\"", "right.txt"),
+    "filename* broken beside filename": ("filename=\"a.txt\"; filename*=UTF-8''%zz", "a.txt"),
+    "filename* within quotes": ("filename=\"a; filename*=UTF-8''b.txt\"", "a; filename*=UTF-8''b.txt"),
+    "a path in filename*": ("filename*=UTF-8''..%2F..%5Cpasswd.txt", "passwd.txt"),
+    "an encoded word of another charset": ('filename="=?utf-7?Q?a.txt?="', "=?utf-7?Q?a.txt?="),
+    "an encoded word that is none": ('filename="=?utf-8?B?%%%?="', "=?utf-8?B?%%%?="),
+}
+
+
+@pytest.mark.parametrize(("disposition", "kept"), WRITTEN.values(), ids=WRITTEN)
+def test_a_name_is_read_as_its_client_wrote_it(server, key, disposition, kept):
+    assert sent(server, key, disposition).json["filename"] == kept
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [DOTNET.format("0L7RgtGH0ZHRgi5leGU=", "%D0%BE%D1%82%D1%87%D1%91%D1%82.exe"), DOTNET.format("YQ==", "t%C3%B6mp.bat"),
+     'filename="=?utf-8?B?0LjRgtC+0LMuc2g=?="', "filename=\"a.txt\"; filename*=UTF-8''a%2Eexe"],
+)  # fmt: skip
+def test_no_way_of_writing_it_hides_an_executable(server, key, disposition):
+    assert sent(server, key, disposition).error == EXECUTABLE
+
+
+@pytest.mark.parametrize("disposition", ["filename*=UTF-8''%zz", "filename*=utf-7''+AC8-", "filename*=UTF-8''%FF", "filename*=a.txt"])
+def test_a_name_that_can_not_be_decoded_is_refused_by_name(server, key, disposition):
+    answer = sent(server, key, disposition)
+    assert answer.error == (400, "invalid_request", "file")
+    assert "filename*" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "gbk", "shift_jis"])
+def test_a_name_in_another_charset_is_told_so(server, key, charset):
+    name = {"latin-1": "Größe.csv", "gbk": "测试.csv", "shift_jis": "表.csv"}[charset]
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nx\r\n'
+    answer = upload(server, key, body=form(PURPOSE, head.encode(charset)))
+    assert answer.error == (400, "invalid_request", "file")
+    assert "UTF-8" in answer.json["error"]["message"]
+
+
+LONG = {
+    "長" * 90 + ".csv": "長" * 83 + ".csv",
+    "長" * 84 + ".pdf": "長" * 83 + ".pdf",
+    "a" * 300 + ".txt": "a" * 251 + ".txt",
+    "a" * 251 + ".exefoo": "a" * 248 + ".exefoo",
+    "a" * 300 + ".tar.gz": "a" * 252 + ".gz",
+    "a." + "b" * 300: "a." + "b" * 253,
+    "a" * 300: "a" * 255,
+    "é" * 200 + ".md. .": "é" * 126 + ".md",
+}
+
+
+@pytest.mark.parametrize(("name", "kept"), LONG.items())
+def test_a_long_name_loses_its_stem_and_never_its_extension(server, key, name, kept):
+    assert stored(server, key, b"x", name)["filename"] == kept
+
+
+def test_a_name_cut_to_an_executable_one_is_refused(server, key):
+    assert sent(server, key, f'filename="{"a" * 251}.exe{"b" * 100}"').error == EXECUTABLE
+
+
+# Unicode Cf and Default_Ignorable_Code_Point, and what NTFS takes for a stream (issue 11, H).
+HIDING = ["\u200b", "\u00ad", "\ufeff", "\u200d", "\u2060", "\ufe0f", "\u034f", "\u115f", "\u3164", "\U000e0001", "\U000e0100"]
+
+
+@pytest.mark.parametrize("hiding", HIDING, ids=ascii)
+def test_what_nobody_sees_hides_no_extension(server, key, hiding):
+    for name in (f"a.exe{hiding}", f"a.e{hiding}xe", f"a.{hiding}exe", f"a.exe.{hiding}"):
+        answer = upload(server, key, body=form(PURPOSE, disposition(name)))
+        assert answer.error == EXECUTABLE, ascii(name)
+
+
+def disposition(name):
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nwords\r\n'.encode()
+
+
+@pytest.mark.parametrize("name", ["a.exe::$DATA", "a.exe:x:$DATA", "a.exe:notes.txt", "notes.txt:a.exe", "a.bat. ::$DATA", "a.exe:"])
+def test_a_stream_hides_no_extension(server, key, name):
+    assert upload(server, key, body=form(PURPOSE, disposition(name))).error == EXECUTABLE
+
+
+SEEN = {
+    "notes.txt::$DATA": "notes.txt",
+    "12:30 notes.txt": "12:30 notes.txt",
+    "a\u200b\u00adb.txt": "ab.txt",
+    "می\u200cخواهم.pdf": "می\u200cخواهم.pdf",  # noqa: RUF001  Persian is written with it
+    "👩\u200d💻 \u2764\ufe0f.txt": "👩\u200d💻 \u2764\ufe0f.txt",
+    "\u200b\u2060": "upload",
+    "\u200d": "upload",
+}
+
+
+@pytest.mark.parametrize(("name", "kept"), SEEN.items(), ids=ascii)
+def test_what_is_seen_of_a_name_is_kept(server, key, name, kept):
+    assert stored(server, key, b"x", name)["filename"] == kept
+
+
+OUT = {
+    "plain.txt": 'filename="plain.txt"',
+    "résumé.txt": "filename=\"resume.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt",
+    "50% of it.txt": "filename=\"50_ of it.txt\"; filename*=UTF-8''50%25%20of%20it.txt",
+    "a%22b.txt": "filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt",
+    "Ægir ß.txt": "filename=\"AEgir ss.txt\"; filename*=UTF-8''%C3%86gir%20%C3%9F.txt",
+    "报告 2024.pdf": "filename=\"__ 2024.pdf\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%202024.pdf",
+    "测试.pdf": "filename=\"{id}.pdf\"; filename*=UTF-8''%E6%B5%8B%E8%AF%95.pdf",
+    "☃": "filename=\"{id}\"; filename*=UTF-8''%E2%98%83",
+    "a\uff0fb\uff02.txt": "filename=\"a_b_.txt\"; filename*=UTF-8''a%EF%BC%8Fb%EF%BC%82.txt",
+    ".hidden": 'filename=".hidden"',
+}
+
+
+@pytest.mark.parametrize(("name", "header"), OUT.items(), ids=ascii)
+def test_a_download_carries_its_name_for_old_clients_and_new_ones(server, key, name, header):
+    file = stored(server, key, b"x", name)
+    answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    assert answer.headers["Content-Disposition"] == "attachment; " + header.replace("{id}", file["id"])
