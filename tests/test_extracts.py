@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import threading
+from pathlib import Path
 
 import openai
 import pytest
@@ -17,6 +18,7 @@ from lazu.gateway.extracts import Extracts
 from lazu.store.blobs import Blobs
 from test_responses import error
 
+CASES = Path(__file__).parent / "pdf"
 PAPER = pages(words("First page"), words("Second"))
 SCAN = pages(RED, RED)
 
@@ -114,6 +116,20 @@ def test_pages_beyond_the_twentieth_are_told_of(images, double):
     parts, _ = sent(images, double, "long.pdf", pages(*[words(f"Page {n}") for n in range(23)]))
     assert parts[1]["text"] == "[File: long.pdf, pictures of the first 20 of 23 pages]"
     assert len(jpegs(parts)) == 20
+
+
+def test_a_page_that_can_not_be_read_is_named_and_the_others_are_shown(images, double):
+    parts, _ = sent(images, double, "odd.pdf", (CASES / "one-unreadable-page.pdf").read_bytes())
+    assert "[Page 2 of 2]\n(this page could not be read)" in parts[0]["text"]
+    assert parts[1]["text"] == "[File: odd.pdf, pictures of all 2 pages but page 2, which can't be read]"
+    assert len(jpegs(parts)) == 1
+
+
+@pytest.mark.parametrize("case", ["images-500-empty-cropbox", "invalid-boxes"])
+def test_a_page_of_no_size_is_no_fault_of_the_server(images, double, case):
+    parts, told = sent(images, double, "box.pdf", (CASES / f"{case}.pdf").read_bytes())
+    assert told == "as=pages"
+    assert jpegs(parts)
 
 
 def test_parts_around_a_pdf_keep_their_order(images, double):

@@ -38,7 +38,7 @@ DOORS = {
     "ssl": {"gateway.upstream"},
     "pybase64": {"gateway.splice"},
     "subprocess": {"documents.launcher"},
-    "pypdfium2_raw": {"documents.pdf"},
+    "pypdfium2_raw": {"documents.pdfium"},
     "PIL": {"documents"},
     "charset_normalizer": {"documents.encodings"},
     "prometheus_client": {"metrics"},

@@ -1,147 +1,145 @@
-"""PDF files by PDFium: their text and their pages as pictures. Runs in the reader process only."""
+"""The text of PDF files, page by page, with what annotations and forms add to it. Runs in the reader process only."""
 
-import codecs
 import ctypes
-import io
-import mmap
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pypdfium2_raw as pdfium
-
-from lazu.documents import encodings, refusals
+from lazu.documents import annotations, encodings, refusals, xfa
+from lazu.documents.annotations import Note
+from lazu.documents.pdfium import Document, page, raw, utf16
 
 PAGES = 10_000  # of which the text is read
-SHOWN = 20  # pages of which a picture is made
-SIDE = 1536  # pixels of a picture's longer side, at most
-SCALE = 200 / 72  # pixels a point, at most: a small page is not blown up
-QUALITY = 85  # of the JPEG
-UTF16 = codecs.lookup("utf-16-le")  # found now: a codec is a file, and the cell opens none
 HYPHEN = "\x02"  # what PDFium gives for a hyphen and the line end after it
 
-
-def mapped(size: int) -> ctypes.Array[ctypes.c_char]:
-    """Return standard input, `size` bytes, as memory; it must outlive the document loaded from it."""
-    memory = mmap.mmap(0, size, access=mmap.ACCESS_COPY)  # never written to, but ctypes takes no read-only buffer
-    return (ctypes.c_char * size).from_buffer(memory)
+NO_TEXT, UNREADABLE = "(no text on this page)", "(this page could not be read)"
 
 
-def load(memory: ctypes.Array[ctypes.c_char]) -> Any:
-    """Return the document in `memory`. Raises `refusals.Refused`."""
-    pdfium.FPDF_InitLibrary()
-    document = pdfium.FPDF_LoadMemDocument64(memory, len(memory), None)
-    if not document:
-        error = pdfium.FPDF_GetLastError()
-        raise refusals.Refused(refusals.LOCKED if error == pdfium.FPDF_ERR_PASSWORD else refusals.BROKEN)
-    return document
+def text(document: Document) -> Iterator[bytes]:
+    """Give the text page by page, each under its heading, then what belongs to none.
 
-
-def text(document: Any) -> Iterator[bytes]:
-    """Give the text page by page, each under its heading. Raises `refusals.Refused` if no page has any."""
-    count = pdfium.FPDF_GetPageCount(document)
+    Raises `refusals.Refused` if there is no text at all, or no page that can be read.
+    """
+    count = raw.FPDF_GetPageCount(document.handle)
     if count > PAGES:
         raise refusals.Refused(refusals.PAGES)
-    bodies = 0
+    if xfa.bare(document):
+        yield _form(document)
+        return
+    bodies, read = [], 0
     for number in range(count):
         body = words(document, number)
-        bodies += bool(body)
-        yield f"[Page {number + 1} of {count}]\n{body or '(no text on this page)'}\n\n".encode()
-    if not bodies:
-        raise refusals.Refused(refusals.EMPTY)
+        read += body is not None
+        bodies.append(body or "")
+        yield f"[Page {number + 1} of {count}]\n{UNREADABLE if body is None else body or NO_TEXT}\n\n".encode()
+    end = encodings.clean("\n".join(_rest(document, bodies)))
+    yield end.encode()
+    if not any(bodies) and not end:
+        raise refusals.Refused(refusals.EMPTY if read else refusals.BROKEN)
 
 
-def words(document: Any, number: int) -> str:
-    """Return the text of one page; of one that can't be read, none."""
-    with page(document, number) as leaf:
-        content = pdfium.FPDFText_LoadPage(leaf) if leaf else None
+def _form(document: Document) -> bytes:
+    """Return what a form says whose pages say nothing. Raises `refusals.Refused` if that is nothing too."""
+    form = xfa.read(document)
+    lines = [*form.words, *(f"{name}: {value}" for name, value in form.values)]
+    if not lines:
+        raise refusals.Refused(refusals.XFA)
+    return encodings.clean("\n".join([xfa.TITLE, *lines])).encode()
+
+
+def _rest(document: Document, bodies: list[str]) -> Iterator[str]:
+    """Give the lines that belong to no page."""
+    values = xfa.read(document).values
+    notes = [Note(f"{name}: {value}", value) for name, value in values]
+    yield from _new(notes, "\n".join(bodies) if notes else "")
+    for name in annotations.attached(document):
+        yield f"[Attached file: {name}]"
+
+
+def words(document: Document, number: int) -> str | None:
+    """Return the text of one page, and what its annotations add; None if it can't be read."""
+    with page(document, number) as leaf, _content(leaf) as content:
         if not content:
-            return ""
-        found = glyphs(content, bounds(leaf))
-        pdfium.FPDFText_ClosePage(content)
-    return encodings.clean(found.replace("\r", "").replace(HYPHEN, "-\n")).strip()
-
-
-def bounds(leaf: Any) -> Any:
-    """Return the visible part of a page."""
-    box = pdfium.FS_RECTF()
-    pdfium.FPDF_GetPageBoundingBox(leaf, box)
-    return box
-
-
-def glyphs(content: Any, box: Any) -> str:
-    """Return the characters inside `box`; FPDFText_GetText would leave out all beyond the 16-bit ones."""
-    place = (content, box.left, box.top, box.right, box.bottom)
-    count = pdfium.FPDFText_GetBoundedText(*place, None, 0)
-    units = (ctypes.c_ushort * max(0, count))()
-    pdfium.FPDFText_GetBoundedText(*place, units, count)
-    return UTF16.decode(bytes(units), "replace")[0]
-
-
-def picturer() -> Callable[[Any], Iterator[bytes]]:
-    """Return `pictures`, with Pillow imported and ready: afterwards no file can be opened."""
-    from PIL import Image, JpegImagePlugin  # 15 ms that the text of a PDF need not wait
-
-    assert JpegImagePlugin
-
-    def pictures(document: Any) -> Iterator[bytes]:
-        """Give the number of pages, then a JPEG of each of the first ones, all behind their length."""
-        count = pdfium.FPDF_GetPageCount(document)
-        yield piece(count.to_bytes(4))
-        for number in range(min(count, SHOWN)):
-            size, pixels = rendered(document, number)
-            file = io.BytesIO()
-            Image.frombuffer("RGB", size, pixels, "raw", "BGRX", 0, 1).save(file, "JPEG", quality=QUALITY)
-            yield piece(file.getvalue())
-
-    return pictures
-
-
-def piece(data: bytes) -> bytes:
-    """Return `data` behind four bytes that say its length."""
-    return len(data).to_bytes(4) + data
-
-
-def rendered(document: Any, number: int) -> tuple[tuple[int, int], bytes]:
-    """Return the width and height of one page in pixels, and its pixels, four bytes each: blue, green, red, unused."""
-    with page(document, number) as leaf:
-        if not leaf:
-            raise refusals.Refused(refusals.BROKEN)
-        width, height = extent(leaf)
-        sheet = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_BGRx, None, 0)
-        if not sheet:
-            raise MemoryError
-        pdfium.FPDFBitmap_FillRect(sheet, 0, 0, width, height, 0xFFFFFFFF)
-        pdfium.FPDF_RenderPageBitmap(sheet, leaf, 0, 0, width, height, 0, pdfium.FPDF_ANNOT)
-        pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(sheet), width * height * 4)
-        pdfium.FPDFBitmap_Destroy(sheet)
-    return (width, height), pixels
-
-
-def extent(leaf: Any) -> tuple[int, int]:
-    """Return the size of a page's picture in pixels."""
-    width, height = pdfium.FPDF_GetPageWidthF(leaf), pdfium.FPDF_GetPageHeightF(leaf)
-    scale = min(SCALE, SIDE / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+            return None
+        own, notes = _glyphs(leaf, content), annotations.notes(document, leaf, content)
+        annotated = raw.FPDFPage_GetAnnotCount(leaf)
+        if annotated:
+            _flatten(leaf)
+    body = _whole(document, number, own) if annotated else own
+    body = _plain(body)
+    return "\n".join([*([body] if body else []), *map(_plain, _new(notes, body))])
 
 
 @contextmanager
-def page(document: Any, number: int) -> Iterator[Any]:
-    """Open a page while the block runs; what comes is false if it can't be read."""
-    leaf = pdfium.FPDF_LoadPage(document, number)
-    if leaf and pdfium.FPDFPage_GetAnnotCount(leaf):
-        leaf = flattened(document, leaf, number)
+def _content(leaf: Any) -> Iterator[Any]:
+    """Give the text page of a page; what comes is false if it has none."""
+    content = raw.FPDFText_LoadPage(leaf) if leaf else None
     try:
-        yield leaf
+        yield content
     finally:
-        if leaf:
-            pdfium.FPDF_ClosePage(leaf)
+        if content:
+            raw.FPDFText_ClosePage(content)
 
 
-def flattened(document: Any, leaf: Any, number: int) -> Any:
-    """Return the page anew with its notes and form fields as part of it: else what is filled in would be missing."""
-    box = bounds(leaf)  # flattening takes a page whose size is its parent's for a Letter page
-    pdfium.FPDFPage_SetMediaBox(leaf, box.left, box.bottom, box.right, box.top)
-    pdfium.FPDFPage_Flatten(leaf, pdfium.FLAT_NORMALDISPLAY)
-    pdfium.FPDF_ClosePage(leaf)
-    return pdfium.FPDF_LoadPage(document, number)
+def _flatten(leaf: Any) -> None:
+    """Make the looks of a page's annotations part of it: what is filled in, stamped, written over it.
+
+    It shows when the page is opened anew.
+    """
+    box = raw.FS_RECTF()
+    raw.FPDF_GetPageBoundingBox(leaf, box)  # flattening takes a page whose size is its parent's for a Letter page
+    raw.FPDFPage_SetMediaBox(leaf, box.left, box.bottom, box.right, box.top)
+    raw.FPDFPage_Flatten(leaf, raw.FLAT_NORMALDISPLAY)
+
+
+def _whole(document: Document, number: int, own: str) -> str:
+    """Return the text of a flattened page; the page's `own` if flattening lost a word of it, as it may (fonts)."""
+    with page(document, number) as leaf, _content(leaf) as content:
+        whole = _glyphs(leaf, content) if content else ""
+    return own if Counter(own.split()) - Counter(whole.split()) else whole
+
+
+def _new(notes: Iterable[Note], body: str) -> Iterator[str]:
+    """Give the lines of those notes whose words do not stand in `body`."""
+    seen = " ".join(body.split())
+    for note in notes:
+        if not note.shown or " ".join(note.shown.split()) not in seen:
+            yield note.line
+
+
+def _plain(text: str) -> str:
+    return encodings.clean(text.replace("\r", "").replace(HYPHEN, "-\n")).strip()
+
+
+def _glyphs(leaf: Any, content: Any) -> str:
+    """Return the visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
+    count = raw.FPDFText_CountChars(content)
+    box = raw.FS_RECTF()
+    raw.FPDF_GetPageBoundingBox(leaf, box)
+    if not _inside(content, count, box):
+        return utf16(b"".join(_visible(content, count, box)))
+    units = (ctypes.c_ushort * (count + 1))()
+    size = raw.FPDFText_GetText(content, 0, count, units)
+    return utf16(bytes(units)[: 2 * max(0, size - 1)])
+
+
+def _inside(content: Any, count: int, box: Any) -> bool:
+    """Whether all text of a page lies in its visible part."""
+    left, top, right, bottom = (ctypes.c_double() for _ in range(4))
+    for place in range(raw.FPDFText_CountRects(content, 0, count)):
+        raw.FPDFText_GetRect(content, place, left, top, right, bottom)
+        if left.value < box.left or right.value > box.right or bottom.value < box.bottom or top.value > box.top:
+            return False
+    return True
+
+
+def _visible(content: Any, count: int, box: Any) -> Iterator[bytes]:
+    """Give the characters whose middle lies in `box`, and those between words, which PDFium makes up."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    for place in range(count):
+        raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
+        across, up = (left.value + right.value) / 2, (bottom.value + top.value) / 2
+        seen = box.left <= across <= box.right and box.bottom <= up <= box.top
+        if seen or raw.FPDFText_IsGenerated(content, place) == 1:
+            yield (raw.FPDFText_GetUnicode(content, place) & 0xFFFF).to_bytes(2, "little")

@@ -2,8 +2,13 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from lazu.documents import refusals, sandbox
+
+if TYPE_CHECKING:
+    from lazu.documents.pdfium import Document
 
 
 def main(kind: str) -> None:
@@ -26,14 +31,25 @@ def work(kind: str) -> None:
         sandbox.limit(size)
         write(encodings.decode(read(size)).encode())
     else:
-        from lazu.documents import pdf  # text doesn't wait for PDFium
+        from lazu.documents import pdfium  # text doesn't wait for PDFium
 
-        make = pdf.text if kind == "pdf" else pdf.picturer()
-        memory = pdf.mapped(size)
+        make = maker(kind)
+        memory = pdfium.mapped(size)
         sandbox.limit(size)
         sandbox.seal()
-        for piece in make(pdf.load(memory)):
+        for piece in make(pdfium.load(memory)):
             write(piece)
+
+
+def maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
+    """Return what gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
+    if kind == "pdf":
+        from lazu.documents import pdf
+
+        return pdf.text
+    from lazu.documents import rendering
+
+    return rendering.picturer(int(kind.removeprefix("pages ")))
 
 
 def read(size: int) -> bytes:

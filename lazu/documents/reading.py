@@ -11,12 +11,17 @@ Busy = launcher.Busy
 Unreadable = refusals.Refused
 
 TEXT_LIMIT = 8 << 20  # bytes of UTF-8: some 2 million tokens, more than any model takes
-PICTURES_LIMIT = 48 << 20  # bytes of JPEG; 20 pages of pure noise, the worst there is, fit
+PICTURES_LIMIT = 64 << 20  # bytes of JPEG; 20 pages of pure noise, the worst there is, fit
+#: Pixels of a picture's longer side, at most, by the `detail` that is asked for.
+SIDES = {"low": 768, "auto": 1536, "high": 2048}
 PICTURES = ("image/", "audio/", "video/", "font/")  # types that are never text, but for SVG
 
 
 class Pages(NamedTuple):
-    """The first pages of a PDF as JPEG files, in order, and how many pages it has in all."""
+    """The first pages of a PDF as JPEG files, in order, and how many pages it has in all.
+
+    Of a page that can't be read the picture is empty.
+    """
 
     total: int
     pictures: list[bytes]
@@ -41,9 +46,9 @@ def text(source: launcher.Source, media_type: str) -> str:
     return launcher.read(source, "text", TEXT_LIMIT).decode(errors="replace")
 
 
-def pictures(source: launcher.Source) -> Pages:
-    """Return the first 20 pages of a PDF as JPEG pictures of at most 1536 pixels a side. Raises as `text` does."""
-    output = launcher.read(source, "pictures", PICTURES_LIMIT)
+def pictures(source: launcher.Source, detail: str = "auto") -> Pages:
+    """Return the first 20 pages of a PDF as JPEG pictures, their size by `SIDES`. Raises as `text` does."""
+    output = launcher.read(source, f"pages {SIDES[detail]}", PICTURES_LIMIT)
     total, *pieces = split(output)
     return Pages(int.from_bytes(total), pieces)
 

@@ -1,6 +1,6 @@
 """Why a file can't be read, in words for the person who sent it; the number is the reader process's exit status."""
 
-BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES = range(10, 18)
+BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA = range(10, 20)
 
 WORDS = {
     BROKEN: "The file is damaged: it could not be read as a PDF.",
@@ -11,6 +11,8 @@ WORDS = {
     LARGE: "The file needs too much memory to read. Upload a smaller or simpler one.",
     LONG: "The file holds more than can be given to a model at once. Upload a part of it.",
     PAGES: "The PDF has more than 10,000 pages. Upload a part of it.",
+    PAGELESS: "The PDF has no pages.",
+    XFA: "The PDF is an XFA form, which only Adobe's programs can read. Print it there to a PDF, and upload that.",
 }
 
 

@@ -95,10 +95,16 @@ class Builder:
         with suppress(UnsupportedFileType):  # a scan has no text, but pages
             yield self._text(reference, file)
         total, pictures = self._extracts.pages(file.sha256)
-        shown = f"all {total}" if len(pictures) == total else f"the first {len(pictures)} of {total}"
-        yield _words(reference, f"[File: {file.filename}, pictures of {shown} pages]")
-        for picture in pictures:
+        yield _words(reference, f"[File: {file.filename}, pictures of {_shown(total, pictures)}]")
+        for picture in filter(len, pictures):
             yield self._picture(reference, picture, "image/jpeg")
+
+
+def _shown(total: int, pictures: list[Slice]) -> str:
+    """Of which pages there are pictures, in words."""
+    shown = f"all {total} pages" if len(pictures) == total else f"the first {len(pictures)} of {total} pages"
+    lost = [str(number) for number, picture in enumerate(pictures, 1) if not picture]
+    return f"{shown} but page {', '.join(lost)}, which can't be read" if lost else shown
 
 
 def _open(reference: Reference, content: Slice) -> BinaryIO:

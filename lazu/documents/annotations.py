@@ -1,0 +1,123 @@
+"""What stands on a PDF's page and is no part of it: notes, links, fields of forms, attached files."""
+
+import ctypes
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from lazu.documents.pdfium import Document, raw, string, utf16
+
+_UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
+
+
+class Note(NamedTuple):
+    """A line for the reader, and the part of it that the page may show already; empty if it never does."""
+
+    line: str
+    shown: str
+
+
+def notes(document: Document, leaf: Any, content: Any) -> list[Note]:
+    """Return what the annotations of a page say, in order, each once; `content` is the text of the page."""
+    found: list[Note] = []
+    for place in range(raw.FPDFPage_GetAnnotCount(leaf)):
+        annotation = raw.FPDFPage_GetAnnot(leaf, place)
+        if not annotation:
+            continue
+        if not raw.FPDFAnnot_GetFlags(annotation) & _UNSEEN:
+            read = _READERS.get(raw.FPDFAnnot_GetSubtype(annotation), _comment)
+            found += read(document, annotation, content)
+        raw.FPDFPage_CloseAnnot(annotation)
+    return list(dict.fromkeys(found))
+
+
+def attached(document: Document) -> list[str]:
+    """Return the names of the files that a document carries."""
+    count = raw.FPDFDoc_GetAttachmentCount(document.handle)
+    files = (raw.FPDFDoc_GetAttachment(document.handle, place) for place in range(count))
+    return [string(raw.FPDFAttachment_GetName, file) for file in files if file]
+
+
+def _comment(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
+    text = _value(annotation, b"Contents")
+    if text:
+        yield Note(f"[Note: {text}]", text)
+
+
+def _free_text(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
+    text = _value(annotation, b"Contents")
+    if text:
+        yield Note(text, text)
+
+
+def _attachment(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
+    file = raw.FPDFAnnot_GetFileAttachment(annotation)
+    if file:
+        yield Note(f"[Attached file: {string(raw.FPDFAttachment_GetName, file)}]", "")
+
+
+def _link(document: Document, annotation: Any, content: Any) -> Iterator[Note]:
+    link = raw.FPDFAnnot_GetLink(annotation)
+    action = link and raw.FPDFLink_GetAction(link)
+    if action and raw.FPDFAction_GetType(action) == raw.PDFACTION_URI:
+        target = _target(document, action)
+        anchor = " ".join(_under(annotation, content).split())
+        yield Note(f"[{anchor or 'link'}]({target})", re.sub(r"^\w+:(//)?", "", target).rstrip("/"))
+
+
+def _target(document: Document, action: Any) -> str:
+    size = raw.FPDFAction_GetURIPath(document.handle, action, None, 0)
+    buffer = ctypes.create_string_buffer(size)
+    raw.FPDFAction_GetURIPath(document.handle, action, buffer, size)
+    return buffer.value.decode("utf-8", "replace")
+
+
+def _under(annotation: Any, content: Any) -> str:
+    """Return the text of the page where an annotation lies."""
+    box = raw.FS_RECTF()
+    if not content or not raw.FPDFAnnot_GetRect(annotation, box):
+        return ""
+    place = (content, box.left, box.top, box.right, box.bottom)
+    size = raw.FPDFText_GetBoundedText(*place, None, 0)
+    units = (ctypes.c_ushort * max(0, size))()
+    raw.FPDFText_GetBoundedText(*place, units, size)
+    return utf16(bytes(units)).rstrip("\0")
+
+
+def _field(document: Document, annotation: Any, _: Any) -> Iterator[Note]:
+    form = document.form
+    if not form:
+        return
+    kind = raw.FPDFAnnot_GetFormFieldType(form, annotation)
+    value = _told(form, annotation, raw.FPDFAnnot_GetFormFieldValue)
+    label = _told(form, annotation, raw.FPDFAnnot_GetFormFieldAlternateName)
+    label = label or _told(form, annotation, raw.FPDFAnnot_GetFormFieldName).rpartition(".")[2]
+    ticked = _value(annotation, b"AS") not in ("", "Off")
+    if kind == raw.FPDF_FORMFIELD_CHECKBOX:
+        yield Note(f"[{'x' if ticked else ' '}] {label}", "")
+    elif kind == raw.FPDF_FORMFIELD_RADIOBUTTON and ticked:
+        yield Note(f"(x) {label}: {_value(annotation, b'AS')}", "")
+    elif kind in _WRITTEN and value:
+        yield Note(f"{label}: {value}", value)
+
+
+def _told(form: Any, annotation: Any, call: Callable[..., int]) -> str:
+    return string(call, form, annotation).strip()
+
+
+def _value(annotation: Any, key: bytes) -> str:
+    return string(raw.FPDFAnnot_GetStringValue, annotation, key).strip()
+
+
+def _nothing(*_: Any) -> Iterator[Note]:
+    return iter(())
+
+
+_WRITTEN = (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
+_READERS: dict[int, Callable[[Document, Any, Any], Iterator[Note]]] = {
+    raw.FPDF_ANNOT_FREETEXT: _free_text,
+    raw.FPDF_ANNOT_FILEATTACHMENT: _attachment,
+    raw.FPDF_ANNOT_LINK: _link,
+    raw.FPDF_ANNOT_WIDGET: _field,
+    raw.FPDF_ANNOT_POPUP: _nothing,  # the window of another annotation, which says the same
+}

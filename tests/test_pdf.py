@@ -1,0 +1,203 @@
+"""What a PDF holds beside its pages' own words, and what the ways it can be odd cost: nothing but what is lost."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from helpers.documents import pages, pdf, stream, words
+from lazu.documents import reading
+
+CASES = Path(__file__).parent / "pdf"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return the text of a case, or of bytes."""
+
+    def text(case):
+        path = CASES / f"{case}.pdf" if isinstance(case, str) else tmp_path / "blob"
+        if isinstance(case, bytes):
+            path.write_bytes(case)
+        return reading.text(path, "application/pdf")
+
+    return text
+
+
+def image(path, detail="auto", page=0):
+    return Image.open(io.BytesIO(reading.pictures(path, detail).pictures[page]))
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("case", "cells"),
+    [
+        ("table-run-together", "Apples 400.01 3 Pears 600.01 5 Plums 800.01 7"),
+        ("all-number-table", "200.01 1 400.01 3 600.01 5 800.01 7 1000.01 9 1200.01 11 1400.01 13 1600.01 15"),
+        ("pjl-prefix", "Apples 400.01 3 Pears 600.01 5 Plums 800.01 7"),
+    ],
+)
+def test_cells_of_a_table_stay_apart(read, case, cells):
+    assert read(case).split("]\n")[1].split() == cells.split()
+
+
+CELLS = b"BT /F 12 Tf 72 700 Td (400.01) Tj ET BT /F 12 Tf 330 700 Td (3) Tj ET BT /F 12 Tf 900 700 Td (beside) Tj ET"
+
+
+def test_cells_stay_apart_where_words_lie_beside_the_page_which_are_not_read(read):
+    assert read(pages(CELLS)).split("]\n")[1].split() == ["400.01", "3"]
+
+
+def test_characters_beyond_16_bits_are_read(read):
+    names = stream(
+        b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange "
+        b"1 beginbfchar <41> <D83DDE00> endbfchar endcmap end"
+    )
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>"
+    for place in (b"72", b"900"):
+        page = stream(b"BT /F 24 Tf 72 700 Td (xA) Tj ET BT /F 24 Tf %s 600 Td (yA) Tj ET" % place)
+        emoji = pdf(
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+            font, b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R >>", page, names,
+        )  # fmt: skip
+        assert "x\U0001f600" in read(emoji)
+
+
+# Annotations and forms
+
+
+def test_what_is_filled_in_is_read_and_shown_though_it_has_no_appearance(read):
+    lines = read("form-without-appearance").splitlines()
+    assert "FILLED VALUE Option B" in lines
+    assert [line for line in lines if line[0:1] in ("[", "(") and "Page" not in line] == ["[x] cb", "(x) r: v1"]
+    picture = image(CASES / "form-without-appearance.pdf").convert("L")
+    field = picture.crop((230, 207, 400, 240))
+    assert min(field.tobytes()) < 80, "the picture has no letters in the field"
+
+
+def test_notes_and_targets_of_links_are_read(read):
+    assert read("note-and-link").splitlines()[1:4] == [
+        "Hello plain world", "[Note: Sticky note: please fix]", "[Hello plain world](https://example.org/target)"
+    ]  # fmt: skip
+
+
+def test_a_target_that_stands_on_the_page_is_not_told_twice(read):
+    link = b"<< /Type /Annot /Subtype /Link /Rect [70 690 400 730] /A << /S /URI /URI (https://lazu.ai/docs) >> >>"
+    assert read(annotated(words("see lazu.ai/docs"), link)).split("]\n")[1].strip() == "see lazu.ai/docs"
+
+
+def annotated(content, *annotations, catalogue=b""):
+    """Return a PDF of one page with these annotations."""
+    return pdf(
+        b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalogue,
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R /Annots [%s] >>" % b" ".join(annotations), stream(content),
+    )  # fmt: skip
+
+
+def test_a_hidden_note_is_not_read(read):
+    note = b"<< /Type /Annot /Subtype /Text /Rect [0 0 9 9] /F 2 /Contents (draft) >>"
+    assert "draft" not in read(annotated(words("shown"), note))
+
+
+def test_free_text_without_an_appearance_is_read(read):
+    assert "أعمق الآمال في التقدم البشري" in read("freetext-no-appearance")
+
+
+def test_flattening_that_garbles_a_page_is_undone(read):
+    text = read("flatten-garbles")
+    assert "Ulrike-Gschwandtner-Straße 5" in text
+    assert text.count("[ ] ") == 5
+
+
+def test_attached_files_are_named(read):
+    names = b"/Names << /EmbeddedFiles << /Names [(a) << /Type /Filespec /F (sums.csv) /UF (sums.csv) >>] >> >>"
+    note = b"<< /Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /FS << /Type /Filespec /F (more.xml) /UF (more.xml) >> >>"
+    text = read(annotated(words("see below"), note, catalogue=names))
+    assert "[Attached file: sums.csv]" in text
+    assert "[Attached file: more.xml]" in text
+
+
+# XFA
+
+
+def xfa(form, rendering=b"true"):
+    """Return a PDF that says nothing but "Please wait", and holds an XFA form."""
+    return pdf(
+        b"<< /Type /Catalog /Pages 2 0 R /NeedsRendering %s /AcroForm << /Fields [] /XFA 6 0 R >> >>" % rendering,
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R >>", stream(words("Please wait...")), stream(form),
+    )  # fmt: skip
+
+
+XFA = b"""<xdp:xdp xmlns:xdp="http://ns.adobe.com/xdp/"><template xmlns="http://www.xfa.org/schema/xfa-template/3.3/"><subform>
+<draw><value><text>Request for leave</text></value></draw><event><script>var x = 1</script></event>
+<field name="who"><caption><value><exData><body xmlns="http://www.w3.org/1999/xhtml">Your <b>name</b></body></exData></value></caption></field>
+</subform></template><xfa:datasets xmlns:xfa="http://www.xfa.org/schema/xfa-data/1.0/"><xfa:data><form><who>Ada</who></form></xfa:data>
+</xfa:datasets></xdp:xdp>"""
+
+
+def test_an_xfa_form_says_what_it_is_and_what_is_filled_in(read):
+    title, *lines = read(xfa(XFA)).splitlines()
+    assert "XFA form" in title
+    assert lines == ["Request for leave", "Your", "name", "who: Ada"]
+
+
+@pytest.mark.parametrize("form", [b"", b"<xdp:xdp", b'<?xml version="1.0" encoding="IBM037"?>\x4c'], ids=["none", "cut", "odd encoding"])
+def test_an_xfa_form_that_says_nothing_is_refused_by_its_name(read, form):
+    with pytest.raises(reading.Unreadable, match="XFA form"):
+        read(xfa(form))
+
+
+def test_what_is_filled_into_the_xfa_of_a_readable_form_is_added(read):
+    assert read("xfa-data").split("\n\n") == ["[Page 1 of 1]\nHello plain world", "Name: XFA VALUE"]
+
+
+# Damage
+
+
+def test_an_unreadable_page_is_named_and_the_others_are_read(read):
+    assert read("one-unreadable-page").split("\n\n")[:2] == [
+        "[Page 1 of 2]\nTestcase: \u2019Pages loop\u2019", "[Page 2 of 2]\n(this page could not be read)"
+    ]  # fmt: skip
+    total, pictures = reading.pictures(CASES / "one-unreadable-page.pdf")
+    assert (total, [bool(picture) for picture in pictures]) == (2, [True, False])
+
+
+@pytest.mark.parametrize(("case", "texts"), [("images-500-empty-cropbox", ["Hello"]), ("invalid-boxes", ["Empty /MediaBox", "Empty /CropBox", "Empty /CropBox and /MediaBox intersection"])])
+def test_a_page_with_an_empty_or_absurd_box_is_read_and_shown_whole(read, case, texts):
+    assert [block.split("\n")[1] for block in read(case).strip().split("\n\n")] == texts
+    for picture in reading.pictures(CASES / f"{case}.pdf").pictures:
+        shown = Image.open(io.BytesIO(picture)).convert("L")
+        assert max(shown.size) == 1536
+        assert min(shown.tobytes()) < 80, "nothing is shown"
+
+
+def test_no_pages_are_no_file(read):
+    with pytest.raises(reading.Unreadable, match="no pages"):
+        read("no-pages")
+    with pytest.raises(reading.Unreadable, match="no pages"):
+        reading.pictures(CASES / "no-pages.pdf")
+
+
+@pytest.mark.parametrize("before", [b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n", b"%!PS-Adobe-3.0 ticket\n" + b"<job copies='2'/>\n" * 50, b"\xef\xbb\xbf", bytes(400)])
+def test_up_to_1024_bytes_before_a_pdf_make_no_other_file_of_it(read, before):
+    assert "inside" in read(before + pages(words("inside")))
+
+
+@pytest.mark.parametrize(("detail", "side"), [("low", 768), ("auto", 1536), ("high", 2048)])
+def test_detail_sets_the_size_of_pictures(detail, side):
+    assert max(image(CASES / "table-run-together.pdf", detail).size) == side
+
+
+def test_every_case_has_text_on_each_page_it_tells_of(read):
+    for path in CASES.glob("*.pdf"):
+        if path.stem != "no-pages":
+            assert re.search(r"\[Page 1 of \d\]\n\S", read(path.stem)), path
