@@ -23,6 +23,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from lazu import metrics  # noqa: E402  only now
 from lazu.config import load  # noqa: E402
+from lazu.gateway import calls  # noqa: E402
 
 settings = load()
 
@@ -70,3 +71,4 @@ def post_fork(server, worker):
 def child_exit(_server, worker):
     """A worker has ended, however."""
     metrics.forget(worker.pid)
+    calls.forget(worker.pid)

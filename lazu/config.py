@@ -102,6 +102,10 @@ class Settings:
     upstream_timeout: int = _setting(
         _whole(1, " of seconds"), 600, "the model server is given up after that long without a byte"
     )
+    upstream_calls: int = _setting(
+        _whole(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
+        "the setting. Keys with few calls may go above it, all of them together by an eighth"
+    )  # fmt: skip
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
     )

@@ -151,8 +151,8 @@ class Overloaded(ApiError):
 
     status, code = 503, "overloaded"
 
-    def __init__(self) -> None:
-        super().__init__("Lazu is busy; repeat the request in a few seconds.", headers={"Retry-After": "2"})
+    def __init__(self, message: str = "Lazu is busy; repeat the request in a few seconds.") -> None:
+        super().__init__(message, headers={"Retry-After": "2"})
 
 
 class NotReady(ApiError):

@@ -108,6 +108,11 @@ def render(figures: list[Figure]) -> bytes:
     return generate_latest(_counted()) + generate_latest(registry)
 
 
+def folder() -> str | None:
+    """Where the processes of one server count together, None if this one is alone."""
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+
+
 def forget(pid: int) -> None:
     """What is in flight in a worker that died is in flight no more; what it counted stays."""
     if shared(os.environ):

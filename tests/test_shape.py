@@ -29,12 +29,13 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "store.keys"},
     "random": set(),
-    "fcntl": {"store.disk", "server.worker"},
+    "fcntl": {"store.disk", "server", "gateway.calls"},
     "ctypes": {"store.disk", "documents"},
     "tempfile": set(),
     "shutil": {"store.disk"},
-    "socket": {"server.worker", "gateway.upstream", "gateway.hangup", "routes.responses"},
-    "http": {"gateway.upstream"},
+    "socket": {"server", "gateway.upstream"},
+    "http": {"gateway.answer"},
+
     "ssl": {"gateway.upstream"},
     "pybase64": {"gateway.splice"},
     "subprocess": {"documents.launcher"},
@@ -44,7 +45,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "botocore": {"store.bucket"},
     "resource": {"store.disk", "documents.sandbox"},
-    "threading": {"store", "documents.launcher", "server.worker", "gateway"},
+    "threading": {"store", "documents.launcher", "server", "gateway"},
 }
 
 

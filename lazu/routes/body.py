@@ -2,7 +2,7 @@
 
 A client that is still sending when the answer comes and the connection closes sees a reset, not the answer: so the
 answer goes first, and the rest of the body is read and thrown away, within bounds
-(docs/decisions/0005-answer-first.md). How slowly it may come is `lazu.server.worker`'s affair.
+(docs/decisions/0005-answer-first.md). How slowly it may come is the affair of `lazu.server.connection`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

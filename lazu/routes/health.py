@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 
 from lazu import metrics
-from lazu.routes.context import store
+from lazu.routes.context import store, upstream
 from lazu.store.opening import require_ready
 from lazu.upkeep import stats
 
@@ -26,4 +26,5 @@ def ready() -> dict[str, str]:
 @bp.get("/metrics")
 def show_metrics() -> Response:
     """Prometheus' text format, all workers summed."""
-    return Response(metrics.render(stats.figures(store().files.blobs)), content_type=metrics.CONTENT_TYPE)
+    figures = stats.figures(store().files.blobs) + upstream().figures()
+    return Response(metrics.render(figures), content_type=metrics.CONTENT_TYPE)

@@ -1,21 +1,22 @@
 """What the upstream answers, one view for each route that passes to it; nothing else does."""
 
-import socket
-import struct
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
 from lazu.errors import NotFound
+from lazu.gateway.answer import Asked
+from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.inlining import CHAT, NOWHERE, RESPONSES, Desk, Prepared
 from lazu.gateway.json_body import receive
 from lazu.gateway.references import Find
-from lazu.gateway.upstream import Answer, Call
+from lazu.gateway.upstream import Call
 from lazu.routes.body import Body
 from lazu.routes.context import caller, store, upstream
 from lazu.routes.paths import ambiguous
+from lazu.store.rows import Key
 
 #: Files that `X-Lazu-Files` tells of: proxies bound the length of headers.
 MAX_TOLD = 16
@@ -23,10 +24,32 @@ MAX_TOLD = 16
 bp = Blueprint("responses", __name__, url_prefix="/v1")
 
 
+#: What the log tells of a request (`lazu.server.accesslog`).
+FACTS = ("REQUEST_METHOD", "lazu.route", "lazu.key", "lazu.request_id")
+
+
 class Passed(Response):
-    """The upstream's answer; nothing about it is guessed."""
+    """The upstream's answer to `call`, which is asked for when this response has gone through the whole application.
+
+    So nothing is held in a view, and no thread waits: the server goes on with the exchange. The headers of this
+    response are those that Lazu adds.
+    """
 
     default_mimetype = None
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self._call = call
+        self._upstream = upstream()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> NoReturn:  # noqa: ARG002  WSGI's
+        """Raise `Detached`."""
+        facts = {name: environ[name] for name in FACTS if name in environ}
+        old = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
+        asked = Asked(environ["REQUEST_METHOD"], old, facts, list(self.headers))
+        exchange = Exchange(self._upstream, self._call, environ["gunicorn.socket"], asked)
+        environ["lazu.detached"] = True
+        raise Detached(exchange)
 
 
 @bp.post("/responses")
@@ -98,52 +121,30 @@ def list_input(response_id: str) -> Response:
 def _ask(path: str, find: Find) -> Response:
     """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
     key = caller()
-    upstream().require()
+    upstream().require(key.id)
     desk = Desk(store().files, key, upstream().files)
-    return _pass(path, desk.prepare(receive(Body().read, request.content_length), find))
+    return _pass(path, key, desk.prepare(receive(Body().read, request.content_length), find))
 
 
 def _fetch(path: str) -> Response:
     """Pass a request without a body on."""
-    caller()
-    return _pass(path, None)
+    return _pass(path, caller(), None)
 
 
-def _pass(path: str, prepared: Prepared | None) -> Response:
+def _pass(path: str, key: Key, prepared: Prepared | None) -> Response:
     query = request.query_string.decode("latin-1")
-    answer = upstream().send(
+    response = Passed(
         Call(
+            key=key.id,
             method=request.method,
             target=f"{path}?{query}" if query else path,
             headers=dict(request.headers),
             body=prepared.body if prepared else None,
-            client=request.environ.get("gunicorn.socket"),
         )
     )
-    response = Passed(_flushed(answer, request.environ), answer.status, answer.headers)
-    response.call_on_close(answer.close)
-    if response.mimetype == "text/event-stream":
-        response.headers["X-Accel-Buffering"] = "no"  # each event goes through nginx as it comes
     if prepared and prepared.done:
         response.headers["X-Lazu-Files"] = _told(prepared.done)
     return response
-
-
-def _flushed(answer: Answer, environ: dict[str, Any]) -> Iterator[bytes]:
-    """The body of `answer`, after nothing: that makes gunicorn send the headers before the first event is there."""
-    yield b""
-    try:
-        yield from answer
-    except ConnectionResetError:
-        if environ["SERVER_PROTOCOL"] == "HTTP/1.0":
-            _reset(environ["gunicorn.socket"])
-        raise
-
-
-def _reset(client: socket.socket) -> None:
-    """Break the connection off: in HTTP/1.0 its plain end would be the end of the answer."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
 
 
 def _told(done: list[tuple[str, str]]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.glogging import Logger as GunicornLogger
 
 from lazu import config, logs, metrics
+from lazu.gateway.exchange import Exchange
 
 
 class Logger(GunicornLogger):
@@ -30,11 +31,28 @@ class Logger(GunicornLogger):
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
         """Write the line of a request, and count it; called when its answer was sent, or broke off."""
         del req
-        answer = _answered(resp, environ, request_time)
+        if "lazu.detached" in environ:  # its answer is still to come: `relayed`
+            return
+        self._write(_answered(resp, environ, request_time), environ)
+        logs.request_id.set(None)
+
+    def relayed(self, exchange: Exchange, seconds: float, received: int) -> None:
+        """The same for a request whose answer came from the model server."""
+        facts = exchange.asked.facts
+        answer = metrics.Answered(
+            method=facts["REQUEST_METHOD"],
+            route=facts["lazu.route"],
+            status=exchange.status,
+            seconds=seconds,
+            received=received,
+            sent=exchange.sent,
+        )
+        self._write(answer, {**facts, "lazu.upstream": exchange.outcome})
+
+    def _write(self, answer: metrics.Answered, environ: dict[str, Any]) -> None:
         metrics.answered(answer)
         if self.access_log_enabled:
             self.access_log.info("%s", self._style.line(_facts(answer, environ)))
-        logs.request_id.set(None)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log `msg`, without the bytes of a malformed request: they may hold a key."""
@@ -70,5 +88,6 @@ def _facts(answer: metrics.Answered, environ: dict[str, Any]) -> logs.Facts:
         "in": answer.received,
         "out": answer.sent,
         "seconds": round(answer.seconds, 4),
+        "upstream": environ.get("lazu.upstream"),
         "request": environ.get("lazu.request_id", "-"),
     }

@@ -1,194 +1,30 @@
 """The door to gunicorn: its threaded worker, where a client that is slow keeps nobody else waiting.
 
-gunicorn's own has no limit on how slowly a client may send or read, and a thread of its pool waits with each of them
-(its `timeout` watches the worker, not the request). Here every connection has a pace to keep, and a request takes one
-of the `LAZU_THREADS` slots only while it is worked on, not while it waits for its client
-(docs/decisions/0030-slots.md).
+Its connections have a pace to keep (`lazu.server.connection`), and an answer of the model server takes no thread
+(`lazu.gateway.relay`).
 """
 
 import errno
-import os
-import select
 import signal
 import socket
-import termios
 import threading
 import time
-from array import array
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from fcntl import ioctl
-from io import FileIO
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lazu import clock
-from lazu.config import Settings
-
-#: Seconds between two looks at how much a reader has taken.
-TICK = 1.0
+from lazu.gateway.exchange import Detached, Exchange
+from lazu.server.connection import Connection
 
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
 
-#: Bytes handed to the kernel at a time.
-_STEP = 2**20
-
-#: How long, and for how many bytes, a connection that ends waits for its client's end (RFC 9112 §9.6).
-LINGER_SECONDS, LINGER_BYTES = 2.0, 64 * 1024
-
-
-class TooSlow(TimeoutError):
-    """A client does not keep the pace. gunicorn takes it, by its errno, for a reset, and logs no trace."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ECONNRESET, "the client is too slow")
-
-
-class Connection(socket.socket):
-    """A client's connection: each request has to arrive, and each answer to be taken, at a pace.
-
-    Receiving raises `TooSlow` when no byte came for `timeout` seconds, or when after `timeout` seconds the request came
-    slower than `min_rate` bytes a second on average; sending likewise, counting only the time spent waiting for the
-    client and the bytes that it has acknowledged. After that nothing is received any more.
-    """
-
-    def __init__(self, plain: socket.socket, settings: Settings, slots: threading.Semaphore) -> None:
-        """Take over `plain`, which can't be used any more."""
-        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
-        super().setblocking(False)
-        self._timeout, self._min_rate = settings.body_timeout, settings.body_min_rate
-        self._slots = slots
-        self._working = False
-        self._given_up = False
-        self._restart()
-
-    def _restart(self) -> None:
-        self._began, self._sent, self._blocked = clock.monotonic(), 0, 0.0
-        #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
-        self.received = self.sent = 0
-
-    def setblocking(self, flag: bool) -> None:
-        """What gunicorn calls with True before each request; the descriptor itself never blocks."""
-        if flag:
-            self._restart()
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold a slot, except while waiting for the client and in `resting`."""
-        with self._slots:
-            self._working = True
-            try:
-                yield
-            finally:
-                self._working = False
-
-    @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Give the slot to others while this request waits for something that costs nothing here."""
-        if not self._working:
-            yield
-            return
-        self._working = False
-        self._slots.release()
-        try:
-            yield
-        finally:
-            self._slots.acquire()
-            self._working = True
-
-    def _ready(self, event: int, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self, event)
-        with self.resting():
-            return bool(poll.poll(seconds * 1000))
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Up to `size` bytes, empty when the client has ended; raises `TooSlow`."""
-        if self._given_up:
-            raise TooSlow
-        chunk = self._receive(size, flags)
-        waited = clock.monotonic() - self._began
-        if chunk is None or (waited > self._timeout and self.received < waited * self._min_rate):
-            self._given_up = True
-            raise TooSlow
-        return chunk
-
-    def _receive(self, size: int, flags: int) -> bytes | None:
-        while True:
-            try:
-                chunk = super().recv(size, flags)
-            except BlockingIOError:
-                if not self._ready(select.POLLIN, self._timeout):
-                    return None
-            else:
-                self.received += len(chunk)
-                return chunk
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of `data`; raises `TooSlow`."""
-        view = memoryview(data).cast("B")
-        self._push(lambda done: self.send(view[done : done + _STEP], flags), len(view))
-
-    def sendfile(self, file: FileIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # files
-        """Send `count` bytes of `file` (by default the rest) from `offset` on; raises `TooSlow`."""
-        size = os.fstat(file.fileno()).st_size - offset if count is None else count
-
-        def push(done: int) -> int:
-            return os.sendfile(self.fileno(), file.fileno(), offset + done, min(_STEP, size - done))
-
-        before = self._sent
-        try:
-            self._push(push, size)
-        finally:
-            self.sent = self._sent - before
-        return size
-
-    def _push(self, push: Callable[[int], int], size: int) -> None:
-        done = 0
-        while done < size:
-            try:
-                count = push(done)
-            except BlockingIOError:
-                self._await_reader()
-            else:
-                if count == 0:
-                    raise OSError(errno.EIO, "the file is shorter than announced")
-                done += count
-                self._sent += count
-
-    def _await_reader(self) -> None:
-        """Wait until the kernel takes more bytes for the client; raises `TooSlow`."""
-        began, taken, since = clock.monotonic(), self._taken(), clock.monotonic()
-        while not self._ready(select.POLLOUT, min(TICK, self._timeout)):
-            now = clock.monotonic()
-            if self._taken() > taken:
-                taken, since = self._taken(), now
-            blocked = self._blocked + now - began
-            if now - since > self._timeout or (blocked > self._timeout and taken < blocked * self._min_rate):
-                raise TooSlow
-        self._blocked += clock.monotonic() - began
-
-    def _taken(self) -> int:
-        """Bytes of this answer that the client has acknowledged: sent, less what the kernel still holds (tcp(7))."""
-        held = array("i", [0])
-        ioctl(self, termios.TIOCOUTQ, held)
-        return self._sent - held[0]
-
-    def linger(self) -> None:
-        """End the connection so that the client sees the whole answer, also when it is still sending."""
-        try:
-            self.shutdown(socket.SHUT_WR)
-            deadline, left = clock.monotonic() + LINGER_SECONDS, LINGER_BYTES
-            while left > 0 and self._ready(select.POLLIN, max(0.0, deadline - clock.monotonic())):
-                received = len(super().recv(4096))
-                left -= received or left
-        except OSError:
-            pass
-        self.close()
+#: What `handle` gives for a connection that the relay has.
+_RELAYED = object()
 
 
 class Worker(ThreadWorker):
@@ -211,9 +47,13 @@ class Worker(ThreadWorker):
 
     def handle(self, conn: TConn) -> Any:
         """Serve one request of `conn`, in a thread of the pool."""
+        conn.exchange = None
         if not isinstance(conn.sock, Connection):
             conn.sock = Connection(conn.sock, self.wsgi.extensions["lazu"].settings, self.slots)
         kept = super().handle(conn)
+        if conn.exchange is not None:
+            self._relay(conn, bool(kept))
+            return _RELAYED
         if kept is False:
             # gunicorn does this in the thread that accepts everybody else, for up to 2 s a client.
             conn.sock.linger()
@@ -232,4 +72,40 @@ class Worker(ThreadWorker):
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has arrived."""
         with conn.sock.working():
-            return super().handle_request(req, conn)
+            try:
+                return super().handle_request(req, conn)
+            except Detached as detached:
+                detached.exchange.send()
+                conn.exchange = detached.exchange
+                return not req.should_close()
+
+    def _relay(self, conn: TConn, kept: bool) -> None:
+        """Let the relay answer: no thread waits for it. `kept` says that the connection can stay."""
+
+        def may_keep() -> bool:
+            return kept and self.alive and len(self.keepalived_conns) < self.max_keepalived
+
+        exchange, conn.exchange = conn.exchange, None
+        exchange.start(may_keep, partial(self._relayed, conn))
+
+    def _relayed(self, conn: TConn, exchange: Exchange) -> None:
+        """The answer has been given, or never will be; called in the relay's thread."""
+        self.log.relayed(exchange, clock.monotonic() - conn.sock.began, conn.sock.received)
+        done: Future[bool] = Future()
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
+        if exchange.keeps and self.alive:
+            done.set_result(True)
+        elif exchange.outcome in ("client_left", "broke_off"):
+            conn.sock.close()
+            done.set_result(False)
+        else:
+            self.tpool.submit(self._say_goodbye, conn, done)
+
+    def _say_goodbye(self, conn: TConn, done: "Future[bool]") -> None:
+        conn.sock.linger()
+        done.set_result(False)
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """What becomes of `conn` after a request; nothing while the relay has it. Called in the main thread."""
+        if fs.cancelled() or fs.exception() is not None or fs.result() is not _RELAYED:
+            super().finish_request(conn, fs)

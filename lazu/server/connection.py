@@ -1,0 +1,223 @@
+"""A client's connection with a pace to keep: how slowly a request may arrive, and how slowly an answer may be taken.
+
+gunicorn's own has no limit on either, and a thread of its pool waits with each slow client. Here a request takes one of
+the `LAZU_THREADS` slots only while it is worked on, not while it waits for its client (docs/decisions/0030-slots.md).
+"""
+
+import errno
+import os
+import select
+import socket
+import struct
+import termios
+import threading
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from io import FileIO
+from typing import Any
+
+from lazu import clock
+from lazu.config import Settings
+
+#: Seconds between two looks at how much a reader has taken.
+TICK = 1.0
+
+#: Bytes handed to the kernel at a time.
+_STEP = 2**20
+
+#: How long, and for how many bytes, a connection that ends waits for its client's end (RFC 9112 §9.6).
+LINGER_SECONDS, LINGER_BYTES = 2.0, 64 * 1024
+
+
+class TooSlow(TimeoutError):
+    """A client does not keep the pace. gunicorn takes it, by its errno, for a reset, and logs no trace."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the client is too slow")
+
+
+class Connection(socket.socket):
+    """A client's connection: each request has to arrive, and each answer to be taken, at a pace.
+
+    Receiving raises `TooSlow` when no byte came for `timeout` seconds, or when after `timeout` seconds the request came
+    slower than `min_rate` bytes a second on average; sending likewise, counting only the time spent waiting for the
+    client and the bytes that it has acknowledged. After that nothing is received any more.
+    """
+
+    def __init__(self, plain: socket.socket, settings: Settings, slots: threading.Semaphore) -> None:
+        """Take over `plain`, which can't be used any more."""
+        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
+        super().setblocking(False)
+        self._timeout, self._min_rate = settings.body_timeout, settings.body_min_rate
+        self._slots = slots
+        self._working = False
+        self._given_up = False
+        self._restart()
+
+    def _restart(self) -> None:
+        self.began, self._sent, self._blocked = clock.monotonic(), 0, 0.0
+        #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
+        self.received = self.sent = 0
+
+    def setblocking(self, flag: bool) -> None:
+        """What gunicorn calls with True before each request; the descriptor itself never blocks."""
+        if flag:
+            self._restart()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold a slot, except while waiting for the client and in `resting`."""
+        with self._slots:
+            self._working = True
+            try:
+                yield
+            finally:
+                self._working = False
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Give the slot to others while this request waits for something that costs nothing here."""
+        if not self._working:
+            yield
+            return
+        self._working = False
+        self._slots.release()
+        try:
+            yield
+        finally:
+            self._slots.acquire()
+            self._working = True
+
+    def _ready(self, event: int, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self, event)
+        with self.resting():
+            return bool(poll.poll(seconds * 1000))
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Up to `size` bytes, empty when the client has ended; raises `TooSlow`."""
+        if self._given_up:
+            raise TooSlow
+        chunk = self._receive(size, flags)
+        waited = clock.monotonic() - self.began
+        if chunk is None or (waited > self._timeout and self.received < waited * self._min_rate):
+            self._given_up = True
+            raise TooSlow
+        return chunk
+
+    def _receive(self, size: int, flags: int) -> bytes | None:
+        while True:
+            try:
+                chunk = super().recv(size, flags)
+            except BlockingIOError:
+                if not self._ready(select.POLLIN, self._timeout):
+                    return None
+            else:
+                self.received += len(chunk)
+                return chunk
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of `data`; raises `TooSlow`."""
+        view = memoryview(data).cast("B")
+        self._push(lambda done: self.send(view[done : done + _STEP], flags), len(view))
+
+    def sendfile(self, file: FileIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # files
+        """Send `count` bytes of `file` (by default the rest) from `offset` on; raises `TooSlow`."""
+        size = os.fstat(file.fileno()).st_size - offset if count is None else count
+
+        def push(done: int) -> int:
+            return os.sendfile(self.fileno(), file.fileno(), offset + done, min(_STEP, size - done))
+
+        before = self._sent
+        try:
+            self._push(push, size)
+        finally:
+            self.sent = self._sent - before
+        return size
+
+    def _push(self, push: Callable[[int], int], size: int) -> None:
+        done = 0
+        while done < size:
+            try:
+                count = push(done)
+            except BlockingIOError:
+                self._await_reader()
+            else:
+                if count == 0:
+                    raise OSError(errno.EIO, "the file is shorter than announced")
+                done += count
+                self._sent += count
+
+    def _await_reader(self) -> None:
+        """Wait until the kernel takes more bytes for the client; raises `TooSlow`."""
+        patience = self.patience()
+        while not self._ready(select.POLLOUT, min(TICK, self._timeout)):
+            patience.check()
+        patience.end()
+
+    def offer(self, data: bytes) -> int:
+        """Send what the kernel takes of `data` at once: how many bytes."""
+        try:
+            count = self.send(data)
+        except BlockingIOError:
+            return 0
+        self._sent += count
+        return count
+
+    def patience(self) -> "Patience":
+        """Begin to wait for a client that reads slowly."""
+        return Patience(self)
+
+    def require_pace(self, silent: float, waited: float) -> None:
+        """Raise `TooSlow` if the client took nothing for `silent` seconds, or too little in `waited` and before."""
+        blocked = self._blocked + waited
+        if silent > self._timeout or (blocked > self._timeout and self.taken() < blocked * self._min_rate):
+            raise TooSlow
+
+    def add_wait(self, seconds: float) -> None:
+        """So long this answer has waited for the client."""
+        self._blocked += seconds
+
+    def brittle(self, on: bool) -> None:
+        """Whether the connection's end, whyever it comes, is to be a reset."""
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
+
+    def taken(self) -> int:
+        """Bytes of this answer that the client has acknowledged: sent, less what the kernel still holds (tcp(7))."""
+        held = array("i", [0])
+        ioctl(self, termios.TIOCOUTQ, held)
+        return self._sent - held[0]
+
+    def linger(self) -> None:
+        """End the connection so that the client sees the whole answer, also when it is still sending."""
+        try:
+            self.shutdown(socket.SHUT_WR)
+            deadline, left = clock.monotonic() + LINGER_SECONDS, LINGER_BYTES
+            while left > 0 and self._ready(select.POLLIN, max(0.0, deadline - clock.monotonic())):
+                received = len(super().recv(4096))
+                left -= received or left
+        except OSError:
+            pass
+        self.close()
+
+
+class Patience:
+    """A wait for a client that does not read: `check` it now and then, `end` it when the client reads on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._began = self._since = clock.monotonic()
+        self._taken = connection.taken()
+
+    def check(self) -> None:
+        """Raise `TooSlow` when the client takes too little."""
+        now, taken = clock.monotonic(), self._connection.taken()
+        if taken > self._taken:
+            self._taken, self._since = taken, now
+        self._connection.require_pace(now - self._since, now - self._began)
+
+    def end(self) -> None:
+        """The client reads on."""
+        self._connection.add_wait(clock.monotonic() - self._began)
