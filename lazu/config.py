@@ -16,6 +16,8 @@ from lazu.errors import CannotStart
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
 
 def _whole(minimum: int, unit: str = "") -> Callable[[str], int]:
     def parse(text: str) -> int:
@@ -74,6 +76,19 @@ def _choice(*names: str) -> Callable[[str], str]:
     return parse
 
 
+def _origins(text: str) -> frozenset[str]:
+    return frozenset({"*"} if text.strip() == "*" else map(_origin, text.split(",")))
+
+
+def _origin(text: str) -> str:
+    """`text` as browsers write it in `Origin`: lower case, without path and usual port (RFC 6454 §6.1)."""
+    url = urlsplit(text.strip().lower())
+    bare = url.scheme and url.hostname and _port(url) and text.isascii() and "@" not in url.netloc
+    if not bare or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError("* or a comma-separated list of origins, as https://chat.example.com or http://localhost:3000")
+    return f"{url.scheme}://{url.netloc.removesuffix(_USUAL_PORTS.get(url.scheme, ' '))}"
+
+
 def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"parse": parse, "meaning": meaning})
 
@@ -106,6 +121,10 @@ class Settings:
         _whole(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
         "the setting. Keys with few calls may go above it, all of them together by an eighth"
     )  # fmt: skip
+    page: str = _setting(_choice("on", "off"), "on", "`off`: no page at `/`, no `/docs`")
+    cors_origins: frozenset[str] = _setting(
+        _origins, frozenset(), "origins whose pages may call the API: a comma-separated list, or `*`"
+    )
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
     )

@@ -7,7 +7,7 @@ Invariant: views take from the request, call one thing and return; every error o
 from flask import Flask, Response, request
 
 from lazu import ids, logs
-from lazu.routes import description, files, health, paths, problems, responses
+from lazu.routes import cors, description, files, health, page, paths, problems, responses
 from lazu.routes.body import drain
 from lazu.store import rows
 
@@ -19,12 +19,14 @@ def init_app(app: Flask) -> None:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider: fields in the API's order
     app.before_request(_begin)
+    app.before_request(cors.preflight)
     app.after_request(_finish)
     problems.init_app(app)
     app.register_blueprint(files.bp)
     app.register_blueprint(responses.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(description.bp)
+    app.register_blueprint(page.bp)
 
 
 def _begin() -> None:
@@ -38,5 +40,6 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["x-request-id"] = request.environ["lazu.request_id"]
+    cors.mark(response)
     drain(response)
     return response

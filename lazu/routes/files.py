@@ -28,12 +28,14 @@ def upload_file() -> dict[str, Any]:
 
 
 @bp.get("")
-def list_files() -> dict[str, Any]:
+def list_files() -> tuple[dict[str, Any], dict[str, str]]:
     """List."""
-    page = store().files.page(caller(), files.paging(request.args.to_dict()))
-    data = page.files
+    key = caller()
+    page = store().files.page(key, files.paging(request.args.to_dict()))
+    data, limit = page.files, store().files.limit(key)
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
-    return {"object": "list", "data": data, **ends, "has_more": page.has_more}
+    told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
+    return {"object": "list", "data": data, **ends, "has_more": page.has_more}, told
 
 
 @bp.get("/<file_id>")

@@ -1,0 +1,1 @@
+export const tame = async () => null;
