@@ -1,0 +1,540 @@
+"""The publish and reap protocol of a cluster (PostgreSQL rows, S3 objects) as a model small enough to be tried in full.
+
+One content; two uploads of it, or an upload and a purge, beside a delete or a purge; then all boxes die, and an upload and
+a purge run. Every order of their steps is walked. At each step a process may be killed, its calls of S3 staying under way;
+a call that is under way may be carried out at any later time or, when its caller is dead, never; a caller may give up
+waiting at any time; the answer to a commit may be lost, so that its caller says it again; and the database may crash and
+come back. `python tests/model_cluster.py` prints the table (minutes).
+
+What the model takes from the world:
+
+* a transaction is one step: all or nothing, in some order with all others on the same blob (the foreign key, row locks);
+* a commit is durable when it returns, except where a word ends in `_async` (`synchronous_commit = off`): that is lost by
+  a crash of the database unless a later commit was flushed;
+* an object is whole or absent; a PUT that was answered is durable, and seen by every GET and LIST after it. Nothing else
+  is taken from S3: no lock, no condition, no order of calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+OLD = -1  # the row, and the object, of an upload of long ago
+NOBODY = -9
+DEAD = -1
+CONTENT = 99  # the one name of the content, in designs that name objects by content alone
+FIRST, SECOND, THIRD, LATE, LAST = range(5)
+
+
+class Design(NamedTuple):
+    """The three programs that are run against each other. One word is one step that nothing can split."""
+
+    upload: str = "hit intend_async put wait land answer erase wait forget"
+    delete: str = "remove answer erase wait forget"
+    purge: str = "revoke erase wait forget list strays erase wait answer"
+    by_content: bool = False
+    calm: bool = False  # nothing dies, times out or crashes
+    #: Transactions that are said again when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
+    #: and forgotten it meanwhile, and its DELETE be under way, so what comes next needs another name.
+    repeated: frozenset[str] = frozenset("hit land remove revoke forget".split())
+
+
+class Rows(NamedTuple):
+    """What the database holds."""
+
+    files: frozenset[int]
+    blob: int | None  # the object that the content has
+    loose: frozenset[tuple[int, bool]]  # name and doomed: objects that may be there and that no blob has
+
+
+class State(NamedTuple):
+    """Everything that decides what can happen next."""
+
+    rows: Rows
+    solid: Rows  # what a crash of the database leaves
+    objects: frozenset[int]
+    calls: frozenset[tuple[str, int, int]]  # verb, name, caller: under way at S3
+    answered: frozenset[int]
+    lock: int  # the advisory lock, in the design that has one
+    at: tuple[int, ...]  # how far each actor is
+    mind: tuple[object, ...]  # what each actor remembers: a word, or names it will erase
+    luck: Luck
+    life: int
+
+
+class Luck(NamedTuple):
+    """How much may still go wrong."""
+
+    kills: int = 2
+    crashes: int = 1
+    waits: int = 1  # callers that give up waiting
+    doubts: int = 0  # answers to commits that are lost
+
+
+class Trial(NamedTuple):
+    """How long a walk gets: what may go wrong, and whether another upload comes after all boxes died."""
+
+    luck: Luck
+    late: bool = True
+
+
+class Report(NamedTuple):
+    """What a walk found: the number of states, the first bad state's fault (None for none) and the way to it."""
+
+    states: int
+    fault: str | None
+    way: list[str]
+
+
+class Refused(Exception):
+    """A step fails, and the actor with it."""
+
+
+def named(w: World, me: int) -> int:
+    return CONTENT if w.design.by_content else me
+
+
+def think(s: State, me: int, mind: object) -> State:
+    return s._replace(mind=(*s.mind[:me], mind, *s.mind[me + 1 :]))
+
+
+def commit(s: State, rows: Rows) -> State:
+    return s._replace(rows=rows, solid=rows)
+
+
+def commit_async(s: State, rows: Rows) -> State:
+    return s._replace(rows=rows)
+
+
+def without(loose: frozenset[tuple[int, bool]], *names: int) -> frozenset[tuple[int, bool]]:
+    return frozenset(each for each in loose if each[0] not in names)
+
+
+# ---- steps of the database; each takes the model, the state and the actor
+
+
+def hit(_: World, s: State, me: int) -> State:
+    if s.rows.blob is None:
+        return think(s, me, "miss")
+    return think(commit(s, s.rows._replace(files=s.rows.files | {me})), me, "done")
+
+
+def hit_look(_: World, s: State, me: int) -> State:
+    return think(s, me, "miss" if s.rows.blob is None else "hit")
+
+
+def hit_write(_: World, s: State, me: int) -> State:
+    if s.mind[me] != "hit":
+        return s
+    return think(commit(s, s.rows._replace(files=s.rows.files | {me})), me, "done")
+
+
+def intend(w: World, s: State, me: int, save: Callable = commit) -> State:
+    if s.mind[me] != "miss":
+        return s
+    return save(s, s.rows._replace(loose=s.rows.loose | {(named(w, me), False)}))
+
+
+def intend_async(w: World, s: State, me: int) -> State:
+    return intend(w, s, me, commit_async)
+
+
+def land(w: World, s: State, me: int, save: Callable = commit) -> State:
+    if s.mind[me] != "miss" or me in s.rows.files:  # there already: the answer to the first COMMIT was lost
+        return think(s, me, "done")
+    if (named(w, me), False) not in s.rows.loose:
+        raise Refused
+    return land_blind(w, s, me, save)
+
+
+def land_blind(w: World, s: State, me: int, save: Callable = commit) -> State:
+    if s.mind[me] != "miss":
+        return s
+    name, rows = named(w, me), s.rows
+    loose = without(rows.loose, name)
+    if rows.blob in (None, name):
+        return think(save(s, Rows(rows.files | {me}, name, loose)), me, "done")
+    lost = Rows(rows.files | {me}, rows.blob, loose | {(name, True)})
+    return think(save(s, lost), me, frozenset({name}))
+
+
+def land_async(w: World, s: State, me: int) -> State:
+    return land(w, s, me, commit_async)
+
+
+def remove(w: World, s: State, me: int, save: Callable = commit) -> State:
+    rows = s.rows._replace(files=s.rows.files - {w.victim(me)})
+    if rows.files or rows.blob is None:
+        return think(save(s, rows), me, frozenset())
+    gone = Rows(rows.files, None, rows.loose | {(rows.blob, True)})
+    return think(save(s, gone), me, frozenset({rows.blob}))
+
+
+def remove_async(w: World, s: State, me: int) -> State:
+    return remove(w, s, me, commit_async)
+
+
+def remove_row(w: World, s: State, me: int) -> State:
+    return commit(s, s.rows._replace(files=s.rows.files - {w.victim(me)}))
+
+
+def remove_blob(_: World, s: State, me: int) -> State:
+    rows = s.rows
+    if rows.files or rows.blob is None:
+        return think(s, me, frozenset())
+    return think(commit(s, Rows(rows.files, None, rows.loose | {(rows.blob, True)})), me, frozenset({rows.blob}))
+
+
+def look(_: World, s: State, me: int) -> State:
+    return think(s, me, frozenset({s.rows.blob} if not s.rows.files and s.rows.blob is not None else ()))
+
+
+def remove_blob_late(_: World, s: State, me: int) -> State:
+    return commit(s, s.rows._replace(blob=None)) if s.mind[me] and not s.rows.files else s
+
+
+def revoke(_: World, s: State, me: int) -> State:
+    names = frozenset(name for name, _ in s.rows.loose)
+    return think(commit(s, s.rows._replace(loose=frozenset((name, True) for name in names))), me, names)
+
+
+def revoke_nothing(_: World, s: State, me: int) -> State:
+    return think(s, me, frozenset(name for name, _ in s.rows.loose))
+
+
+def forget(_: World, s: State, me: int) -> State:
+    names = s.mind[me]
+    return commit(s, s.rows._replace(loose=without(s.rows.loose, *names))) if isinstance(names, frozenset) else s
+
+
+def known(rows: Rows) -> frozenset[int]:
+    return frozenset({rows.blob, *(name for name, _ in rows.loose)} - {None})
+
+
+def listed(_: World, s: State, me: int) -> State | None:
+    return None if s.life and s.calls else think(s, me, s.objects)  # the last purge: when all calls have settled
+
+
+def settle(_: World, s: State, __: int) -> State | None:
+    return None if s.life and s.calls else s
+
+
+def strays(_: World, s: State, me: int) -> State:
+    return think(s, me, s.mind[me] - known(s.rows))
+
+
+def rows_first(_: World, s: State, me: int) -> State:
+    return think(s, me, known(s.rows))
+
+
+def list_after(_: World, s: State, me: int) -> State | None:
+    return None if s.life and s.calls else think(s, me, s.objects - s.mind[me])
+
+
+def answer(_: World, s: State, me: int) -> State:
+    return s._replace(answered=s.answered | {me})
+
+
+# ---- the advisory lock of the design that has one
+
+
+def lock(_: World, s: State, me: int) -> State | None:
+    return s._replace(lock=me) if s.lock == NOBODY else None
+
+
+def unlock(_: World, s: State, me: int) -> State:
+    return held(s, me)._replace(lock=NOBODY)
+
+
+def held(s: State, me: int) -> State:
+    """The connection that held the lock may be gone: then the next statement fails."""
+    if s.lock != me:
+        raise Refused
+    return s
+
+
+def head(_: World, s: State, __: int) -> State:
+    if CONTENT not in s.objects:
+        raise Refused
+    return s
+
+
+def row_locked(_: World, s: State, me: int) -> State:
+    return commit(held(s, me), s.rows._replace(files=s.rows.files | {me}, blob=CONTENT))
+
+
+def look_locked(_: World, s: State, me: int) -> State:
+    return think(held(s, me), me, frozenset({CONTENT} if not s.rows.files else ()))
+
+
+def put_always(w: World, s: State, me: int) -> State:
+    return think(put(w, think(s, me, "miss"), me), me, "locked")
+
+
+# ---- S3
+
+
+def put(w: World, s: State, me: int) -> State:
+    return s._replace(calls=s.calls | {("put", named(w, me), me)}) if s.mind[me] == "miss" else s
+
+
+def erase(_: World, s: State, me: int) -> State:
+    names = s.mind[me]
+    if not isinstance(names, frozenset):
+        return s
+    return s._replace(calls=s.calls | {("delete", name, me) for name in names})
+
+
+def wait(_: World, s: State, me: int) -> State | None:
+    return None if any(call[2] == me for call in s.calls) else s
+
+
+STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, remove,
+                                 remove_async, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget,
+                                 settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
+                                 put_always, put, erase, wait)}  # fmt: skip
+STEPS["list"] = listed
+
+
+# ---- the walk
+
+
+class World:
+    """A design in one scenario: its actors, its first state and every way on."""
+
+    def __init__(self, design: Design, third: str, stored: bool, trial: Trial) -> None:
+        """`third` is a word of SCENARIOS; `stored` says whether the content is there from the start."""
+        self.design = design
+        purging = third in ("purge", "two_purges")
+        second = design.purge if third in ("delete_and_purge", "two_purges") else design.upload
+        programs = (design.upload, second, design.purge if purging else design.delete, design.upload, design.purge)
+        self.programs = [program.split() for program in programs]
+        if not trial.late:
+            self.programs[LATE] = []
+        self.uploads = [who for who in range(5) if programs[who] == design.upload]
+        self.after = FIRST if third == "delete_new" else NOBODY
+        self.removed = NOBODY if purging else FIRST if third == "delete_new" else OLD
+        self.start = self.first(stored, purging, Luck(0, 0, 0, 0) if design.calm else trial.luck)
+
+    def first(self, stored: bool, purging: bool, luck: Luck) -> State:
+        """`stored` with a purge is an object that a crash left behind: bytes without a row."""
+        name = CONTENT if self.design.by_content else OLD
+        there = stored and not purging
+        rows = Rows(frozenset({OLD} if there else ()), name if there else None, frozenset())
+        objects = frozenset({name} if stored else ())
+        return State(rows, rows, objects, frozenset(), frozenset(), NOBODY, (0,) * 5, ("",) * 5, luck, 0)
+
+    def victim(self, me: int) -> int:
+        return self.removed if me == THIRD else OLD
+
+    @staticmethod
+    def life(who: int) -> int:
+        return int(who in (LATE, LAST))
+
+    def ended(self, s: State, who: int) -> bool:
+        return s.at[who] >= len(self.programs[who])
+
+    def over(self, s: State, who: int) -> bool:
+        return s.at[who] == DEAD or self.ended(s, who)
+
+    def acts(self, s: State, who: int) -> bool:
+        """Whether it is this actor's life, it has not ended, and what it waits for (`after`) has been answered."""
+        waits = who == THIRD and self.after != NOBODY and self.after not in s.answered
+        return self.life(who) == s.life and not self.over(s, who) and not waits
+
+    def moves(self, s: State) -> Iterator[tuple[str, State]]:
+        for who in range(5):
+            if self.acts(s, who):
+                yield from self.act(s, who)
+        yield from self.arrivals(s)
+        if s.life == 0:
+            yield from self.crashes(s)
+
+    def act(self, s: State, who: int) -> Iterator[tuple[str, State]]:
+        word = self.programs[who][s.at[who]]
+        try:
+            on = STEPS[word](self, s, who)
+        except Refused:
+            yield f"{who} {word}: refused", self.die(s, who)
+            return
+        if on is not None:
+            yield f"{who} {word}", on._replace(at=moved(s.at, who, s.at[who] + 1))
+            if s.luck.doubts and word in self.design.repeated and on.rows != s.rows:
+                lost = s._replace(rows=on.rows, solid=on.solid, luck=less(s, doubts=1))
+                yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word == "remove" else lost
+        yield from self.mishaps(s, who, waiting=word == "wait" and on is None)
+
+    def mishaps(self, s: State, who: int, waiting: bool) -> Iterator[tuple[str, State]]:
+        if waiting and s.luck.waits:
+            yield f"{who} gives up waiting", self.die(s, who)._replace(luck=less(s, waits=1))
+        if s.luck.kills and s.life == 0 and s.at[who] > 0:
+            yield f"{who} killed", self.die(s, who)._replace(luck=less(s, kills=1))
+
+    def arrivals(self, s: State) -> Iterator[tuple[str, State]]:
+        """Calls that S3 carries out now, or never."""
+        for call in s.calls:
+            verb, name, who = call
+            left = s._replace(calls=s.calls - {call})
+            yield f"S3 {verb} {name} of {who}", left._replace(objects=s.objects | {name} if verb == "put" else s.objects - {name})
+            if s.at[who] == DEAD:
+                yield f"S3 {verb} {name} of {who} never", left
+
+    def die(self, s: State, who: int) -> State:
+        free = NOBODY if s.lock == who else s.lock
+        return think(s._replace(at=moved(s.at, who, DEAD), lock=free), who, "")
+
+    def crashes(self, s: State) -> Iterator[tuple[str, State]]:
+        if s.luck.crashes:
+            for rows in {s.solid, s.rows}:
+                yield "database crashes", s._replace(rows=rows, solid=rows, lock=NOBODY, luck=less(s, crashes=1))
+        if not self.design.calm:
+            at = tuple(n if self.life(who) or self.ended(s, who) else DEAD for who, n in enumerate(s.at))
+            yield "all boxes die", s._replace(at=at, mind=("",) * 5, lock=NOBODY, luck=s.luck._replace(kills=0, crashes=0), life=1)
+
+    # ---- what must hold
+
+    def fault(self, s: State) -> str | None:
+        """The first promise that this state breaks, now or by a crash of the database in it; None if none."""
+        return self.broken(s, s.rows) or self.broken(s, s.solid) or self.unclean(s) or self.stuck(s)
+
+    def broken(self, s: State, rows: Rows) -> str | None:
+        if rows.files and (rows.blob is None or rows.blob not in s.objects):
+            return "dangling row"
+        for who in self.uploads:
+            deleted = self.removed == who and (s.at[THIRD] != 0 or s.mind[THIRD] == "doubt")
+            if who in s.answered and who not in rows.files and not deleted:
+                return "upload lost"
+        return "delete undone" if THIRD in s.answered and self.removed in rows.files else None
+
+    def unclean(self, s: State) -> str | None:
+        """After the last purge, when no call is under way: an object or a record that nothing needs."""
+        settled = self.ended(s, LAST) and (self.ended(s, LATE) or s.at[LATE] == 0) and not s.calls
+        if not settled:
+            return None
+        if s.objects != frozenset({s.rows.blob} if s.rows.files else ()):
+            return "leak"
+        record = s.rows.loose or (not s.rows.files and s.rows.blob is not None)
+        return "leak of a record" if record and "lock" not in self.programs[FIRST] else None
+
+    def stuck(self, s: State) -> str | None:
+        """Somebody still has work and nobody can go on."""
+        waiting = [who for who in range(5) if self.acts(s, who)]
+        if not waiting or s.calls:
+            return None
+        bare = s._replace(luck=Luck(0, 0, 0, 0))
+        return None if any(next(self.act(bare, who), None) for who in waiting) else "stuck"
+
+
+def moved(at: tuple[int, ...], who: int, to: int) -> tuple[int, ...]:
+    return (*at[:who], to, *at[who + 1 :])
+
+
+def less(s: State, **spent: int) -> Luck:
+    return s.luck._replace(**{kind: getattr(s.luck, kind) - count for kind, count in spent.items()})
+
+
+def walk(world: World) -> Report:
+    """Every reachable state, nearest first, until one is bad."""
+    came: dict[State, tuple[State, str] | None] = {world.start: None}
+    todo = deque([world.start])
+    while todo:
+        s = todo.popleft()
+        fault = world.fault(s)
+        if fault:
+            return Report(len(came), fault, way(came, s))
+        for word, on in world.moves(s):
+            if on not in came:
+                came[on] = (s, word)
+                todo.append(on)
+    return Report(len(came), None, [])
+
+
+def way(came: dict[State, tuple[State, str] | None], s: State) -> list[str]:
+    words = []
+    while came[s]:
+        s, word = came[s]
+        words.append(word)
+    return words[::-1]
+
+
+SCENARIOS = [
+    ("delete_old", True),  # of the row that was there; two uploads beside it
+    ("delete_new", True),  # of the row that the first upload made
+    ("delete_new", False),
+    ("purge", True),  # with an object that nothing refers to; two uploads beside it
+    ("purge", False),
+    ("delete_and_purge", True),  # and one upload
+    ("two_purges", True),
+    ("two_purges", False),
+]
+
+FULL = Trial(Luck())
+#: With an answer lost instead of a second kill.
+DOUBT = Trial(Luck(kills=1, doubts=1))
+SHORT = Trial(Luck(kills=1), late=False)
+SHORT_DOUBT = Trial(Luck(kills=1, crashes=0, waits=0, doubts=1), late=False)
+
+
+def try_design(design: Design, trial: Trial = FULL) -> Report:
+    """The design in each scenario: the states of all together, and the first fault."""
+    states = 0
+    for third, stored in SCENARIOS:
+        found = walk(World(design, third, stored, trial))
+        states += found.states
+        if found.fault:
+            return found._replace(states=states, way=[f"[{third}, {'stored' if stored else 'empty'}]", *found.way])
+    return Report(states, None, [])
+
+
+DESIGN = Design()
+_LOCKED = "lock look_locked erase wait unlock"
+BY_LOCK = Design(
+    "put_always wait lock head row_locked unlock answer", f"remove_row {_LOCKED} answer", f"settle {_LOCKED} answer", True
+)
+DESIGNS = {
+    "names once, intents, foreign key": DESIGN,
+    "the intent flushed": DESIGN._replace(upload=DESIGN.upload.replace("intend_async", "intend")),
+    "the record forgotten before the object is deleted": DESIGN._replace(delete="remove answer forget erase wait"),
+}
+MUTANTS = {
+    "named by content, advisory lock, HEAD before the row": BY_LOCK,
+    "named by content, this protocol": DESIGN._replace(by_content=True),
+    "no intent before the PUT": DESIGN._replace(upload="hit put wait land_blind answer erase wait forget"),
+    "intent after the PUT": DESIGN._replace(upload="hit put wait intend land answer erase wait forget"),
+    "the row does not look at its intent": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_blind")),
+    "the purge does not revoke intents": DESIGN._replace(purge=DESIGN.purge.replace("revoke", "revoke_nothing")),
+    "the purge reads rows, then lists": DESIGN._replace(
+        purge="revoke erase wait forget rows_first list_after erase wait answer"
+    ),
+    "object deleted before its blob row": DESIGN._replace(delete="remove_row look erase wait remove_blob_late answer"),
+    "row and blob in two transactions": DESIGN._replace(delete="remove_row answer remove_blob erase wait forget"),
+    "a hit without the foreign key": DESIGN._replace(upload=DESIGN.upload.replace("hit", "hit_look hit_write", 1)),
+    "row before the PUT is answered": DESIGN._replace(upload="hit intend_async put land answer wait erase wait forget"),
+    "synchronous_commit off at landing": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_async")),
+    "synchronous_commit off at deleting": DESIGN._replace(delete=DESIGN.delete.replace("remove", "remove_async")),
+    "an intent in doubt said again under its name": DESIGN._replace(
+        upload=DESIGN.upload.replace("intend_async", "intend"), repeated=DESIGN.repeated | {"intend"}
+    ),
+    "no LIST in the purge": DESIGN._replace(purge="revoke erase wait forget answer"),
+}  # fmt: skip
+#: Why the lock looked good: it holds as long as nothing goes wrong.
+FAIR_WEATHER = BY_LOCK._replace(calm=True)
+
+
+def main() -> None:
+    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, DOUBT) for name in DESIGNS]
+    for name, trial in runs:
+        found = try_design((DESIGNS | MUTANTS)[name], trial)
+        sys.stdout.write(f"{name} {tuple(trial.luck)}: {found.states:,} states, {found.fault or 'no bad state'}\n")
+        if found.fault:
+            sys.stdout.write(f"    {', '.join(found.way)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Promise 19 on paper: every order of the steps of boxes, database and object store, with what may go wrong at each."""
+
+import os
+
+import pytest
+
+from model_cluster import DESIGN, DESIGNS, DOUBT, FAIR_WEATHER, FULL, MUTANTS, SHORT, SHORT_DOUBT, try_design
+
+LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
+HARM = {"dangling row", "upload lost", "delete undone", "leak"}
+
+
+@pytest.mark.parametrize("trial", [SHORT, SHORT_DOUBT], ids=["with crashes", "with answers lost"])
+def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_property):
+    found = try_design(DESIGN, trial)
+    record_property("states", found.states)
+    assert found.fault is None, found.way
+    assert found.states > 100_000
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_model_finds_what_is_wrong_with(name):
+    doubted = "doubt" in name
+    assert try_design(MUTANTS[name], SHORT_DOUBT if doubted else SHORT).fault in HARM
+
+
+def test_a_lock_around_the_calls_holds_only_while_nothing_goes_wrong():
+    assert try_design(FAIR_WEATHER).fault is None
+
+
+if LONG:
+
+    @pytest.mark.parametrize("trial", [FULL, DOUBT], ids=["with crashes", "with answers lost"])
+    @pytest.mark.parametrize("name", DESIGNS)
+    def test_the_whole_walk(name, trial, record_property):
+        found = try_design(DESIGNS[name], trial)
+        record_property("states", found.states)
+        assert found.fault is None, found.way
