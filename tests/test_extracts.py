@@ -54,7 +54,6 @@ def kept(server):
         ("a.py", b'print("\\n")\r\n', 'print("\\n")\r\n'),
         ("bom.txt", "Grüße".encode("utf-8-sig"), "Grüße"),
         ("wide.txt", "Grüße, wide".encode("utf-16"), "Grüße, wide"),
-        ("old.txt", "Der Bär läßt grüßen, schöne Grüße aus München.".encode("latin-1"), "Der Bär läßt grüßen, schöne Grüße aus München."),
         ("far.txt", "\U0001f600 \u2028 你好".encode(), "\U0001f600 \u2028 你好"),
     ],
 )  # fmt: skip
@@ -62,6 +61,14 @@ def test_a_text_goes_as_text_under_its_name(text, double, name, data, expected):
     parts, told = sent(text, double, name, data)
     assert parts == [{"type": "input_text", "text": f"[File: {name}]\n\n{expected}"}]
     assert told == "as=text"
+
+
+def test_a_guessed_encoding_is_told(text, double):
+    letter = "Der Bär läßt grüßen, schöne Grüße aus München."
+    (part,), told = sent(text, double, "old.txt", letter.encode("latin-1"))
+    assert part["text"] == f"[File: old.txt]\n\n{letter}"
+    assert told == "as=text;charset=windows-1252"
+    assert sent(text, double, "again.txt", letter.encode("latin-1"))[1] == told  # also from what is kept
 
 
 def test_a_pdf_goes_as_its_text_page_by_page(text, double):
@@ -172,9 +179,9 @@ def test_a_document_is_read_once_whoever_owns_it(own, double):
     with own.client("k") as one, own.client() as two:
         ids = [each.files.create(file=("a.pdf", PAPER), purpose="user_data").id for each in (one, two)]
         ask(one, ids[0])
-        assert kept(own) == [".pages", ".text"]
+        assert kept(own) == [".document", ".pages"]
         before = {path: path.stat().st_ino for path in own.blobs()}
-        (next(path for path in own.blobs() if path.suffix == ".text")).write_bytes(b"kept words")
+        (next(path for path in own.blobs() if path.suffix == ".document")).write_bytes(b"\nkept words")
         ask(two, ids[1])
         assert "kept words" in double.last.json["input"][0]["content"][0]["text"]
         assert {path: path.stat().st_ino for path in own.blobs()} == before
@@ -185,7 +192,7 @@ def test_what_is_kept_goes_with_the_last_file(own):
         ids = [client.files.create(file=("a.pdf", PAPER), purpose="user_data").id for _ in range(2)]
         ask(client, ids[0])
         client.files.delete(ids[0])
-        assert kept(own) == [".pages", ".text"]
+        assert kept(own) == [".document", ".pages"]
         client.files.delete(ids[1])
         assert own.blobs() == []
 
@@ -193,7 +200,7 @@ def test_what_is_kept_goes_with_the_last_file(own):
 def test_what_is_kept_of_nothing_is_found_and_swept(own):
     with own.client("k") as client:
         client.files.list()  # the shards are made when the first worker is there
-    (leftover := own.storage / "blobs/ab" / f"ab{'0' * 62}.text").write_bytes(b"left")
+    (leftover := own.storage / "blobs/ab" / f"ab{'0' * 62}.document").write_bytes(b"left")
     assert [(problem.kind, problem.about) for problem in problems(own.storage)] == [("leftover", f"ab/{leftover.name}")]
     own.flask("purge")
     assert not leftover.exists()
@@ -239,7 +246,7 @@ def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
         return found
 
     monkeypatch.setattr(reading, "text", meanwhile)
-    assert b"".join(Extracts(files.blobs).text(sha256, "text/plain")) == b"words"
+    assert b"".join(Extracts(files.blobs).text(sha256, "text/plain").slice) == b"words"
     assert not [path for path in files.blobs.root.rglob("*") if path.is_file()]
 
 
@@ -258,7 +265,7 @@ def test_a_full_disk_keeps_nothing_and_answers(tmp_path, monkeypatch, failure):
         raise OSError(failure, "no")
 
     monkeypatch.setattr(os, "write", full)
-    found = Extracts(blobs).text(sha256, "text/plain")
+    found = Extracts(blobs).text(sha256, "text/plain").slice
     assert (b"".join(found), len(found)) == (b"words", 5)
     monkeypatch.undo()
     assert sum(path.is_file() for path in blobs.root.rglob("*")) == 1

@@ -21,7 +21,7 @@ def read(tmp_path):
         path = CASES / f"{case}.pdf" if isinstance(case, str) else tmp_path / "blob"
         if isinstance(case, bytes):
             path.write_bytes(case)
-        return reading.text(path, "application/pdf")
+        return reading.text(path, "application/pdf").text
 
     return text
 

@@ -1,69 +1,183 @@
-"""Text files: bytes of an unknown encoding become text, or are found to be no text."""
+"""Text files: bytes of an unknown encoding become text, or are found to be no text.
+
+The order is the promise: a byte order mark, whole UTF-8, what the file itself declares, UTF-8 with broken characters,
+UTF-16 that is evident; only then the statistics of letters (docs/decisions/0070-readers.md has what was measured).
+"""
 
 import codecs
+import re
 import unicodedata
+from itertools import islice
+from typing import NamedTuple
 
 from lazu.documents import refusals
 
-SAMPLE = 256 << 10  # bytes that the detector looks at
+#: Bytes that the detector looks at, of lines from all over the file.
+SAMPLE = 128 << 10
 
-MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# The encodings of the WHATWG Encoding Standard that are still met; of equally likely ones the first. Left to all it
-# knows and to its own order, the detector takes French for Hungarian and English for Baltic.
-LEGACY = [
-    "cp1252", "gb18030", "shift_jis", "cp1251", "big5", "cp949", "euc_jp", "iso2022_jp", "cp1250", "cp1253",
-    "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "koi8_r", "koi8_u", "cp874", "cp866", "mac_roman", "iso8859_2",
-    "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_15", "split",
-]  # fmt: skip
-CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
-# Controls, byte order marks and noncharacters go; lone surrogates, which UTF-8 can't hold, are replaced.
-CLEAN: dict[int, str | None] = {
-    **dict.fromkeys((*CONTROLS, 0xFEFF, 0xFFFE, 0xFFFF)),
+
+#: The encodings that are still met, by their codecs, and the names that the WHATWG Encoding Standard gives them. Left
+#: to all it knows, the detector takes French for Hungarian and English for Baltic.
+NAMES = {
+    "cp1252": "windows-1252", "gb18030": "gb18030", "cp932": "shift_jis", "cp1251": "windows-1251", "big5hkscs": "big5",
+    "cp949": "euc-kr", "euc_jis_2004": "euc-jp", "iso2022_jp_2": "iso-2022-jp", "iso2022_kr": "iso-2022-kr",
+    "hz": "hz-gb-2312", "cp1250": "windows-1250", "cp1253": "windows-1253", "cp1254": "windows-1254",
+    "cp1255": "windows-1255", "cp1256": "windows-1256", "cp1257": "windows-1257", "cp1258": "windows-1258",
+    "koi8_r": "koi8-r", "koi8_u": "koi8-u", "cp874": "windows-874", "cp866": "ibm866", "mac_roman": "macintosh",
+    "iso8859_2": "iso-8859-2", "iso8859_5": "iso-8859-5",
+    "iso8859_6": "iso-8859-6", "iso8859_7": "iso-8859-7", "iso8859_8": "iso-8859-8", "iso8859_15": "iso-8859-15",
+    "cp437": "ibm437", "cp850": "ibm850", "cp852": "ibm852", "mac_cyrillic": "x-mac-cyrillic",
+}  # fmt: skip
+
+#: Codecs that decode more than others do, and the same otherwise: what is declared or found as one is mostly the wider.
+_WIDER = {
+    "iso8859_1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
+    "euc_kr": "cp949", "big5": "big5hkscs", "euc_jp": "euc_jis_2004", "iso8859_9": "cp1254", "iso8859_11": "cp874",
+    "tis_620": "cp874", "iso2022_jp": "iso2022_jp_2",
+}  # fmt: skip
+
+#: Where files declare their encoding: XML, HTML, CSS, Python and Emacs, Vim, gettext.
+_DECLARED = re.compile(
+    rb"""<\?xml[^>]{1,80}encoding\s*=\s*["']([\w.:-]+)|<meta[^>]{1,200}charset\s*=\s*["']?([\w.:-]+)|"""
+    rb"""^@charset\s+"([\w.:-]+)"|coding[:=]\s*([\w.-]+)|^"?Content-Type:[^\n]{1,80}charset=([\w.:-]+)""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DECLARED_WITHIN = 4096
+
+#: Escape sequences that switch to another alphabet within seven bits.
+_ISO_2022 = ((re.compile(rb"\x1b\$[@B]|\x1b\$\(D"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
+
+#: Colours and movements of a terminal (ECMA-48 §5.4), and what is typed over: `N`, backspace, `N`.
+_TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[^\n]\x08"
+)
+
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f]")
+_DIRT = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
+
+#: Controls that stand between words become a space, or a line's end; others, marks and noncharacters go. Lone
+#: surrogates, which UTF-8 can't hold, are replaced.
+_CLEAN: dict[int, str | None] = {
+    **dict.fromkeys((*_CONTROLS, 0xFEFF, 0xFFFE, 0xFFFF)),
+    **dict.fromkeys((0x01, 0x02, 0x03, 0x1C, 0x1D, 0x1E, 0x1F), " "), 0x00: "\n", 0x0B: "\n",
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
-}
+}  # fmt: skip
 
 
-def decode(data: bytes) -> str:
-    """Return `data` as clean text. Raises `refusals.Refused` if it is no text."""
-    for attempt in (marked, utf8, utf16, detected):
-        text = attempt(data)
-        if text is not None and (cleaned := clean(text)) and len(text) - len(cleaned) <= len(text) // 100:
-            return cleaned
-    raise refusals.Refused(refusals.BINARY)
+class Text(NamedTuple):
+    """A text, and the name of its encoding where that was guessed from its letters."""
+
+    text: str
+    charset: str | None = None
+
+
+def decode(data: bytes) -> Text:
+    """`data` as clean text. Raises `refusals.Refused` if it is no text."""
+    text = _evident(data)
+    guessed = _guessed(data) if text is None else Text(clean(text))
+    if guessed is None:
+        raise refusals.Refused(refusals.BINARY)
+    return guessed
 
 
 def clean(text: str) -> str:
-    """Return `text` without what JSON or a model can't take."""
-    return text.translate(CLEAN)
+    """`text` without what JSON or a model can't take."""
+    if _DIRT.search(text) is None:
+        return text
+    return _TERMINAL.sub("", text).translate(_CLEAN)
 
 
-def marked(data: bytes) -> str | None:
-    """Return the text behind a byte order mark, if there is one."""
-    for mark, name in MARKS:
+def codec(name: str) -> str | None:
+    """The codec for an encoding that a file declares, if it is one that is still met."""
+    try:
+        found = codecs.lookup(name).name.replace("-", "_")
+    except (LookupError, ValueError):
+        return None
+    found = _WIDER.get(found, found)
+    return found if found in NAMES else None
+
+
+def _evident(data: bytes) -> str | None:
+    """The text that nobody has to guess at, if there is one."""
+    for attempt in (_marked, _seven_bits, _utf8, _declared, _mostly_utf8, _utf16):
+        found = attempt(data)
+        if found is not None and _is_text(found):
+            return found
+    return None
+
+
+def _is_text(text: str) -> bool:
+    """Whether so few controls are in it, colours and overstrikes aside, that people may read it."""
+    bare = _TERMINAL.sub("", text) if "\x1b" in text or "\x08" in text else text
+    words = _CONTROL.sub("", bare)
+    return bool(words.strip("\ufeff")) and (len(bare) - len(words)) * 3 <= len(bare)
+
+
+def _marked(data: bytes) -> str | None:
+    """The text behind a byte order mark, if there is one."""
+    for mark, name in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, errors="replace")
     return None
 
 
-def utf8(data: bytes) -> str | None:
-    """Return `data` as UTF-8, also with a few broken characters: a file cut short is still UTF-8."""
-    text = data.decode(errors="replace")
-    broken = text.count("\ufffd")
-    right = len(data) - len(text.encode("ascii", errors="ignore")) - broken
-    return text if broken * 20 <= right else None
+def _seven_bits(data: bytes) -> str | None:
+    """Text in one of the encodings that switch alphabets by escape sequences."""
+    for pattern, name in _ISO_2022:
+        if pattern.search(data) and data.isascii():
+            return data.decode(name, errors="replace")
+    return None
 
 
-def utf16(data: bytes) -> str | None:
-    """Return `data` as UTF-16 without a mark, if that is evident: NULs on one side, and only real characters."""
-    if len(data) % 2 or b"\0" not in data:
+def _utf8(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
         return None
-    name = "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
+
+
+def _declared(data: bytes) -> str | None:
+    """`data` in the encoding that it says it has, if it can be."""
+    for match in islice(_DECLARED.finditer(data[:_DECLARED_WITHIN]), 4):
+        name = codec(next(filter(None, match.groups())).decode())
+        if name:
+            text = data.decode(name, errors="replace")
+            return text if text.count("\ufffd") * 100 <= len(text) else None
+    return None
+
+
+def _mostly_utf8(data: bytes) -> str | None:
+    """`data` as UTF-8 with stray bytes, or one that was cut: of other encodings few letters look like UTF-8."""
+    text = data.decode(errors="replace")
+    broken = text.count("\ufffd") - data.count("\ufffd".encode())
+    whole = sum(not character.isascii() for character in text) - text.count("\ufffd")
+    cut = len(data) - 3 <= _first_broken(data)
+    return text if whole and (cut or broken * 3 <= whole) else None
+
+
+def _first_broken(data: bytes) -> int:
+    """Where the first byte stands that is no UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as e:
+        return e.start
+    return len(data)
+
+
+def _utf16(data: bytes) -> str | None:
+    """`data` as UTF-16 without a mark, if that is evident: NULs on one side, and only real characters."""
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if len(data) % 2 or min(even, odd) * 10 >= max(even, odd):
+        return None
+    name = "utf-16-le" if odd > even else "utf-16-be"
     try:
         text = data.decode(name)
     except UnicodeDecodeError:
@@ -71,25 +185,20 @@ def utf16(data: bytes) -> str | None:
     return text if all(unicodedata.category(character) not in ("Cn", "Co") for character in text[:SAMPLE]) else None
 
 
-def detected(data: bytes) -> str | None:
-    """Return `data` in the encoding that charset-normalizer finds most likely, if any."""
-    import charset_normalizer  # 25 ms that UTF-8 need not wait
+def _guessed(data: bytes) -> Text | None:
+    """`data` in the encoding that fits its letters best, if any."""
+    import chardet  # 60 ms that UTF-8 need not wait
 
-    if len(data.translate(None, CONTROLS)) < len(data) * 99 // 100:
+    if len(data.translate(None, _CONTROLS)) < len(data) * 99 // 100:
         return None
-    found = charset_normalizer.from_bytes(sample(data), cp_isolation=LEGACY)
-    likely = {
-        name
-        for match in found
-        if (match.chaos, match.coherence) == (found[0].chaos, found[0].coherence)
-        for name in match.could_be_from_charset
-    }
-    best = next((name for name in LEGACY if name in likely), None)
-    return data.decode(best, errors="replace") if best else None
+    found = chardet.detect(_sample(data), max_bytes=SAMPLE, compat_names=False, include_encodings=list(NAMES))
+    name = codec(found["encoding"] or "")
+    return Text(clean(data.decode(name, errors="replace")), NAMES[name]) if name else None
 
 
-def sample(data: bytes) -> bytes:
-    """Return the first lines of `data`: a character cut in two would mislead the detector."""
-    if len(data) <= SAMPLE:
-        return data
-    return data[: data.rfind(b"\n", 0, SAMPLE) + 1 or SAMPLE]
+def _sample(data: bytes) -> bytes:
+    """Lines of `data` that have more than ASCII in them, from all over it: the others tell nothing."""
+    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    size = sum(map(len, lines)) + len(lines)
+    step = -(-size // SAMPLE)
+    return b"\n".join(lines[::step]) + b"\n" if size > 2 * len(lines) else data[:SAMPLE]

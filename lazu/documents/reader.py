@@ -1,48 +1,79 @@
-"""The reader process: one file on standard input, what was read on standard output, the reason as exit status."""
+"""The reader process: one file on standard input, what was read on standard output, the reason as exit status.
 
+A text begins with a line that names its encoding where that was guessed, and is else empty.
+"""
+
+import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from lazu.documents import refusals, sandbox
+from lazu.documents.refusals import Refused
+
+#: The modules that read office documents: `blocks(data)` gives one as blocks of Markdown.
+_DOCUMENTS = {
+    "docx": "word", "pptx": "slides", "xlsx": "workbook",
+}  # fmt: skip
+
+#: What careful code raises for a number that is none, or a reference to nothing: the file's fault, and no bug's.
+_DAMAGE = (ArithmeticError, LookupError, ValueError)
 
 if TYPE_CHECKING:
     from lazu.documents.pdfium import Document
 
 
 def main(kind: str) -> None:
-    """Read standard input as `kind` says and leave: 0 when all was written, else one of `reasons`."""
+    """Read standard input as `kind` says and leave: 0 when all was written, else one of `refusals.WORDS`."""
     try:
-        work(kind)
-    except refusals.Refused as refused:
+        _work(kind)
+    except Refused as refused:
         leave(refused.reason)
     except MemoryError:
         leave(refusals.LARGE)
+    except RecursionError:
+        leave(refusals.DEEP)
+    except _DAMAGE:
+        leave(refusals.BROKEN)
     leave(0)
 
 
-def work(kind: str) -> None:
-    """Import what `kind` needs, and only that, before the limits hold: then no file can be opened any more."""
+def leave(status: int) -> None:
+    """End at once: what PDFium holds need not be given back piece by piece."""
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _work(kind: str) -> None:
     size = os.fstat(0).st_size
-    if kind == "text":
-        from lazu.documents import encodings  # a PDF doesn't wait for what text needs
-
-        sandbox.limit(size)
-        write(encodings.decode(read(size)).encode())
-    else:
-        from lazu.documents import pdfium  # text doesn't wait for PDFium
-
-        make = maker(kind)
-        memory = pdfium.mapped(size)
-        sandbox.limit(size)
-        sandbox.seal()
-        for piece in make(pdfium.load(memory)):
-            write(piece)
+    if kind == "pdf" or kind.startswith("pages "):
+        for piece in _pdf(kind, size):
+            _write(piece)
+        return
+    sandbox.limit(size)
+    data = os.pread(0, size, 0)  # from its beginning whatever its offset, which the server shares
+    charset, words = _words(_sniffed(kind, data), data)
+    _write(f"{charset or ''}\n".encode())
+    for text in words:
+        _write(text.encode(errors="replace"))
 
 
-def maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
-    """Return what gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
+def _pdf(kind: str, size: int) -> Iterator[bytes]:
+    """What is read of a PDF; what that takes is imported before the limits hold and the seal is on."""
+    from lazu.documents import pdfium  # text doesn't wait for PDFium
+
+    make = _maker(kind)
+    memory = pdfium.mapped(size)
+    sandbox.limit(size)
+    sandbox.seal()
+    if kind == "pdf":
+        yield b"\n"
+    yield from make(pdfium.load(memory))
+
+
+def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
+    """What gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
     if kind == "pdf":
         from lazu.documents import pdf
 
@@ -52,19 +83,43 @@ def maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
     return rendering.picturer(int(kind.removeprefix("pages ")))
 
 
-def read(size: int) -> bytes:
-    """Return all of standard input, from its beginning whatever its offset, which the server shares."""
-    return os.pread(0, size, 0)
+def _sniffed(kind: str, data: bytes) -> str:
+    from lazu.documents import kinds
+
+    return kinds.sniff(data) if kind == "any" or data.startswith(kinds.OLE_MARK) else kind
 
 
-def write(piece: bytes) -> None:
+def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
+    """The encoding of a file if it was guessed, and its text; what that takes is imported before the seal."""
+    from lazu.documents import encodings
+
+    if kind in _DOCUMENTS:
+        module = importlib.import_module(f"lazu.documents.{_DOCUMENTS[kind]}")
+        from lazu.documents import markdown
+
+        sandbox.seal()
+        return None, _something(map(encodings.clean, markdown.pages(module.blocks(data))))
+    text, charset = encodings.decode(data)  # the detector reads its tables when it needs them, so without the seal
+    if kind != "html":
+        return charset, [text]
+    from lazu.documents import markdown, web
+
+    sandbox.seal()
+    return charset, _something(markdown.pages(web.blocks(text)))
+
+
+def _something(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces of a document; raises `Refused` if there are none."""
+    empty = True
+    for piece in pieces:
+        empty = False
+        yield piece
+    if empty:
+        raise Refused(refusals.NOTHING)
+
+
+def _write(piece: bytes) -> None:
     """Write all of `piece` to standard output."""
     view = memoryview(piece)
     while view:
         view = view[os.write(1, view) :]
-
-
-def leave(status: int) -> None:
-    """End at once: what PDFium holds need not be given back piece by piece."""
-    sys.stdout.flush()
-    os._exit(status)

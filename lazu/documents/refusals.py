@@ -1,18 +1,25 @@
 """Why a file can't be read, in words for the person who sent it; the number is the reader process's exit status."""
 
-BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA = range(10, 20)
+(
+    BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA, DEEP, NOTHING, WORD, POWERPOINT, OUTLOOK
+) = range(10, 25)  # fmt: skip
 
 WORDS = {
-    BROKEN: "The file is damaged: it could not be read as a PDF.",
-    LOCKED: "The PDF is protected by a password. Upload a copy without one.",
+    BROKEN: "The file is damaged, or cut short: it could not be read.",
+    LOCKED: "The file is protected by a password. Upload a copy without one.",
     EMPTY: "The PDF has no text in it; its pages may be scanned pictures. Upload a copy with recognised text (OCR).",
-    BINARY: "The file is neither text nor a PDF, so it has no text to give to the model.",
+    BINARY: "The file is neither text nor a document that can be read, so it has no text to give to the model.",
     SLOW: "The file takes too long to read. Upload a smaller or simpler one.",
     LARGE: "The file needs too much memory to read. Upload a smaller or simpler one.",
     LONG: "The file holds more than can be given to a model at once. Upload a part of it.",
     PAGES: "The PDF has more than 10,000 pages. Upload a part of it.",
     PAGELESS: "The PDF has no pages.",
     XFA: "The PDF is an XFA form, which only Adobe's programs can read. Print it there to a PDF, and upload that.",
+    DEEP: "The file is nested too deeply to read. Upload a simpler one.",
+    NOTHING: "The document has no text in it.",
+    WORD: "This is a Word document of the older form (.doc), which can't be read. Save it as .docx and upload that.",
+    POWERPOINT: "This is a presentation of the older form (.ppt); it can't be read. Save it as .pptx and upload that.",
+    OUTLOOK: "This is a message in Outlook's own form (.msg), which can't be read. Save it as .eml and upload that.",
 }
 
 

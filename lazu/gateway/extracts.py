@@ -2,7 +2,7 @@
 
 The invariant: what is kept lives as long as its blob and no longer (`lazu.store.kept`). It is found by
 the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
-bytes leave the disk piece by piece.
+bytes leave the disk piece by piece. A kept text begins with a line that names its encoding, if that was guessed.
 """
 
 import io
@@ -10,8 +10,9 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lazu.documents import reading
 from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
@@ -25,21 +26,34 @@ _NUMBER = 4
 log = logging.getLogger(__name__)
 
 
+class Words(NamedTuple):
+    """The text of a file, and the name of its encoding where that was guessed."""
+
+    slice: Slice
+    charset: str | None
+
+
 class Extracts:
     """The texts and pages of the blobs in `blobs`. Reading one the first time takes a child process, and time."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    def text(self, sha256: str, content_type: str) -> Slice:
+    def text(self, sha256: str, content_type: str) -> Words:
         """The text of a blob of this type, JSON-escaped; raises `UnsupportedFileType`, `Overloaded`."""
+        with _told():
+            kind = reading.keeping(content_type)
         try:
-            return self._whole(sha256, kept.TEXT)
+            whole = self._whole(sha256, kind)
         except FileNotFoundError:
             with _told(), self._blobs.open(sha256) as blob:
-                text = reading.text(blob.fileno(), content_type)
+                text, charset = reading.text(blob.fileno(), content_type)
             # Lone surrogates, which UTF-8 can't hold, are not in it (`reading.text`).
-            return self._keep(sha256, kept.TEXT, json.dumps(text, ensure_ascii=False)[1:-1].encode())
+            escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+            whole = self._keep(sha256, kind, f"{charset or ''}\n{escaped}".encode())
+        with whole.open() as file:
+            name = file.readline()
+        return Words(replace(whole, start=len(name), size=whole.size - len(name)), name.decode().strip() or None)
 
     def pages(self, sha256: str) -> tuple[int, list[Slice]]:
         """How many pages a PDF has, and JPEG pictures of the first ones; raises as `text` does."""

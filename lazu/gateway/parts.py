@@ -57,7 +57,8 @@ class Builder:
             return "file", [self._file(reference, file)]
         if self._mode == IMAGES and bare(file.content_type) == PDF:
             return "pages", list(self._pages(reference, file))
-        return "text", [self._text(reference, file)]
+        charset, part = self._text(reference, file)
+        return f"text;charset={charset}" if charset else "text", [part]
 
     def _whole(self, file: File) -> Slice:
         return Slice(partial(self._blobs.open, file.sha256), file.bytes)
@@ -87,13 +88,14 @@ class Builder:
             part["detail"] = part.get("detail") or "auto"
         return part
 
-    def _text(self, reference: Reference, file: File) -> Part:
-        text = self._extracts.text(file.sha256, bare(file.content_type))
-        return _words(reference, f"[File: {file.filename}]\n\n{self._cut(reference, text)}")
+    def _text(self, reference: Reference, file: File) -> tuple[str | None, Part]:
+        """The text of `file` as a part, and the name of its encoding where that was guessed."""
+        text, charset = self._extracts.text(file.sha256, bare(file.content_type))
+        return charset, _words(reference, f"[File: {file.filename}]\n\n{self._cut(reference, text)}")
 
     def _pages(self, reference: Reference, file: File) -> Iterator[Part]:
         with suppress(UnsupportedFileType):  # a scan has no text, but pages
-            yield self._text(reference, file)
+            yield self._text(reference, file)[1]
         total, pictures = self._extracts.pages(file.sha256)
         yield _words(reference, f"[File: {file.filename}, pictures of {_shown(total, pictures)}]")
         for picture in filter(len, pictures):

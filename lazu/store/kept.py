@@ -1,4 +1,4 @@
-"""What is kept of a blob beside it, in its shard: `ab12….text`, its text; `ab12….pages`, pictures of its pages.
+"""What is kept of a blob beside it, in its shard: `ab12….document`, its text; `ab12….pages`, pictures of its pages.
 
 The invariant: it is there only while its blob is. It is made and removed under the shard's lock, removed before the
 blob (`Blobs.unlink`), and what a power cut leaves of it alone is swept by the purge.
@@ -8,9 +8,15 @@ import os
 import re
 from contextlib import suppress
 
-TEXT, PAGES = "text", "pages"
+PAGES = "pages"
 
-_NAME = re.compile(rf"([0-9a-f]{{64}})\.({TEXT}|{PAGES})")
+#: How a text was read: what the same bytes say depends on whether they are taken for a page, a message or plain text.
+TEXTS = ("document", "plain", "html", "mail", "any")
+
+#: Everything that may be kept. `text` is what Lazu 0.1.0 made: it is removed with its blob, and not read any more.
+KINDS = (PAGES, *TEXTS, "text")
+
+_NAME = re.compile(rf"([0-9a-f]{{64}})\.({'|'.join(KINDS)})")
 
 
 def name(sha256: str, kind: str) -> str:
@@ -26,6 +32,6 @@ def owner(name: str) -> str | None:
 
 def drop(sha256: str, shard: int) -> None:
     """Remove all that is kept of a blob; the caller holds the lock of the shard, whose descriptor is `shard`."""
-    for kind in (TEXT, PAGES):
+    for kind in KINDS:
         with suppress(FileNotFoundError):
             os.unlink(name(sha256, kind), dir_fd=shard)

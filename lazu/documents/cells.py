@@ -1,0 +1,78 @@
+"""Numbers in a workbook as a person sees them: dates as dates, shares as percent (ECMA-376 part 1, §18.8.30)."""
+
+import re
+from datetime import datetime, timedelta
+from xml.etree.ElementTree import Element
+
+from lazu.documents import markup
+
+DATE, TIME, MOMENT, SPAN, PERCENT, PLAIN = "date", "time", "moment", "span", "percent", "plain"
+
+#: Formats that have a number and no code, as far as they are none of `PLAIN`.
+_BUILT_IN = {
+    **dict.fromkeys(("9", "10"), PERCENT), **dict.fromkeys(map(str, range(14, 18)), DATE),
+    **dict.fromkeys(map(str, range(18, 22)), TIME), "22": MOMENT, **dict.fromkeys(map(str, range(27, 32)), DATE),
+    **dict.fromkeys(map(str, range(32, 36)), TIME), "36": DATE, "45": TIME, "46": SPAN, "47": TIME,
+    **dict.fromkeys(map(str, range(50, 59)), DATE),
+}  # fmt: skip
+
+#: What in a code is no letter of the format: quoted words, escaped signs, colours, conditions and languages.
+_WORDS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|AM/PM|A/P|General', re.IGNORECASE)
+
+#: Day 0 of the calendar that counts from 1900; the other one counts from 1904.
+_EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
+
+
+class Formats:
+    """How the cells of each style show numbers. `styles` is the part styles.xml."""
+
+    def __init__(self, styles: Element, since_1904: bool) -> None:
+        codes = {entry.get("numFmtId", ""): entry.get("formatCode", "") for entry in styles.iter("numFmt")}
+        forms = [entry.get("numFmtId", "") for entry in markup.find(styles, "cellXfs")]
+        self._forms = [form(codes[key]) if key in codes else _BUILT_IN.get(key, PLAIN) for key in forms]
+        self._epoch = _EPOCH_1904 if since_1904 else _EPOCH
+
+    def number(self, raw: str, style: str) -> str:
+        """The number `raw` in a cell of this style; what is no number stays as it is."""
+        try:
+            value = float(raw)
+        except ValueError:
+            return raw
+        kind = self._forms[int(style)] if style.isdigit() and int(style) < len(self._forms) else PLAIN
+        return self._dated(value, kind) if kind in (DATE, TIME, MOMENT, SPAN) else number(value, kind)
+
+    def _dated(self, value: float, kind: str) -> str:
+        """A number of days; one that no calendar has stays a number."""
+        if kind == SPAN or (kind == TIME and value < 1):
+            minutes, seconds = divmod(round(value * 86400), 60)
+            return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+        early = self._epoch is _EPOCH and value < 60  # Lotus held 1900 for a leap year, and so does Excel
+        try:
+            found = self._epoch + timedelta(days=early, seconds=round(value * 86400))
+        except OverflowError:
+            return number(value, PLAIN)
+        return moment(found, kind == DATE)
+
+
+def moment(found: datetime, dated: bool = False) -> str:
+    """A date, with its time unless that is midnight or only the date is `dated`."""
+    text = found.isoformat(" ", "seconds")
+    return text[:10] if dated or text.endswith(" 00:00:00") else text
+
+
+def number(value: float, kind: str = PLAIN) -> str:
+    """A number in the fifteen digits that a workbook shows."""
+    return f"{value * 100:.15g}%" if kind == PERCENT else f"{value:.15g}"
+
+
+def form(code: str) -> str:
+    """What a code of a format makes of numbers: that of positive ones counts."""
+    bare = _WORDS.sub("", code.partition(";")[0]).casefold()
+    if "[" in bare:
+        return SPAN
+    day, hour = re.search(r"[yd]", bare), re.search(r"[hs]", bare)
+    if day or hour:
+        return MOMENT if day and hour else DATE if day else TIME
+    if "m" in bare:
+        return DATE
+    return PERCENT if "%" in bare else PLAIN

@@ -1,0 +1,109 @@
+"""Markdown as the readers write it: blocks, of which items of a list follow each other without an empty line.
+
+Words stay as they are in the document, `*` and `_` too: a model reads them better than backslashes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+#: Rows of a sheet that are given, as OpenAI does.
+MAX_ROWS = 1000
+
+_SPACE = re.compile(r"[ \t\r\f\v\n]+")
+
+
+class Item(str):
+    """A block that is an item of a list, with its marker."""
+
+    __slots__ = ()
+
+
+def pages(blocks: Iterable[str]) -> Iterator[str]:
+    """The blocks as text, piece by piece; empty ones are left out."""
+    last: str | None = None
+    for block in blocks:
+        if not block.strip():
+            continue
+        if last is not None:
+            yield "\n" if isinstance(block, Item) and isinstance(last, Item) else "\n\n"
+        yield block.rstrip() if isinstance(block, Item) else block.strip("\n").rstrip()
+        last = block
+    if last is not None:
+        yield "\n"
+
+
+def heading(level: int, words: str) -> str:
+    """A heading; levels are 1 to 6, and what is deeper is 6."""
+    words = line(words)
+    return f"{'#' * min(max(level, 1), 6)} {words}" if words else ""
+
+
+def item(depth: int, words: str, marker: str = "-") -> str:
+    """An item of a list; `depth` is 0 for the outermost list."""
+    words = words.strip()
+    return Item(f"{'  ' * min(depth, 9)}{marker} {words}") if words else ""
+
+
+def link(words: str, target: str) -> str:
+    """A link, or its words alone where the target says no more than they do, or nothing."""
+    words, target = line(words), target.strip().replace(" ", "%20").replace("\n", "")
+    if not target or target.startswith(("#", "javascript:", "data:")):
+        return words
+    if words in ("", target, target.removeprefix("mailto:")):
+        return target
+    return f"[{words}]({target})"
+
+
+def table(rows: Iterable[Iterable[str]]) -> str:
+    """A table; its first row is the head, which Markdown wants. Columns that are empty to the end are left out."""
+    cells = [[cell(words) for words in row] for row in rows]
+    cells = [row for row in cells if any(row)]
+    width = max((last_of(row) for row in cells), default=0)
+    if width < 1:
+        return ""
+    lines = [f"| {' | '.join((row + [''] * width)[:width])} |" for row in cells]
+    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+
+
+def last_of(row: list[str]) -> int:
+    """How many cells of a row there are up to the last that is not empty."""
+    return next((place for place in range(len(row), 0, -1) if row[place - 1]), 0)
+
+
+def sheet(title: str, rows: dict[int, dict[int, str]], last: int) -> Iterator[str]:
+    """A sheet: its cells by row and column, numbered from 1. `last` is its last row, whether or not it is among `rows`.
+
+    Rows and columns that are empty are left out, and of the others all but the first 1,000 rows.
+    """
+    used = [row for row in sorted(rows) if any(words.strip() for words in rows[row].values())][:MAX_ROWS]
+    more = f" (rows {used[0]}–{used[-1]} of {last})" if len(used) == MAX_ROWS and last > used[-1] else ""  # noqa: RUF001 - a range has a dash
+    columns = sorted({column for row in used for column, words in rows[row].items() if words.strip()})
+    yield heading(2, f"{title}{more}")
+    yield table([rows[row].get(column, "") for column in columns] for row in used)
+
+
+def cell(words: str) -> str:
+    """Words as they can stand in a table."""
+    return "<br>".join(filter(None, map(line, words.split("\n")))).replace("|", "\\|")
+
+
+def spaced(words: str) -> str:
+    """Words with single spaces."""
+    return _SPACE.sub(" ", words)
+
+
+def line(words: str) -> str:
+    """Words on one line, with single spaces."""
+    return spaced(words).strip(" ")
+
+
+def fenced(words: str, language: str = "") -> str:
+    """Code or output, as it is."""
+    longest = max(map(len, re.findall("`+", words)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{words.rstrip()}\n{fence}" if words.strip() else ""
+
+
+def note(name: object, words: str) -> str:
+    """What a mark `[^name]` in the text stands for."""
+    return Item(f"[^{name}]: {line(words)}") if words.strip() else ""

@@ -1,0 +1,154 @@
+"""Presentations (pptx, pptm) as Markdown: ECMA-376 part 1, §19. Macros are never looked at."""
+
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from lazu.documents import drawings, markdown, markup
+from lazu.documents.package import Package
+
+_TITLES = ("title", "ctrTitle")
+
+#: Placeholders that every slide repeats: the number, the date and the footer.
+_REPEATED = ("sldNum", "dt", "ftr", "hdr", "sldImg")
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The slides in `data` as blocks of Markdown; raises `Refused`."""
+    package = Package(data)
+    main = package.root("ppt/presentation.xml")
+    relations = package.relations(main)
+    ids = [entry.get("r:id", "") for entry in package.tree(main).iter("sldId")]
+    names = [relations[key].target for key in ids if key in relations]
+    authors = _authors(package, package.related(main, "commentAuthors", "authors"))
+    footers: dict[str, None] = {}
+    for number, name in enumerate(names, 1):
+        slide = Slide(package, name)
+        yield from slide.blocks(number)
+        yield from slide.comments(authors)
+        footers.update(dict.fromkeys(slide.footers()))
+    layouts = dict.fromkeys(layout for name in names for layout in package.related(name, "slideLayout"))
+    masters = dict.fromkeys(master for layout in layouts for master in package.related(layout, "slideMaster"))
+    for name in [*masters, *layouts]:
+        footers.update(dict.fromkeys(Slide(package, name).fixed()))
+    if footers:
+        yield f"On every slide: {' · '.join(footers)}"
+
+
+def _authors(package: Package, names: list[str]) -> dict[str, str]:
+    trees = [package.tree(name) for name in names]
+    return {entry.get("id", ""): entry.get("name", "") for tree in trees for entry in tree}
+
+
+class Slide:
+    """One slide, or the layout or master behind it."""
+
+    def __init__(self, package: Package, name: str) -> None:
+        self._package = package
+        self._name = name
+        self._drawings = drawings.Drawings(package, name)
+        self._relations = package.relations(name)
+        self._tree = package.tree(name)
+
+    def blocks(self, number: int) -> Iterator[str]:
+        """The slide under its number and title, and its notes."""
+        shapes = list(_shapes(markup.find(self._tree, "cSld", "spTree")))
+        title = next((shape for shape in shapes if _placeholder(shape) in _TITLES), None)
+        words = "" if title is None else " ".join(words for _, words in drawings.paragraphs(title))
+        hidden = " (hidden)" if self._tree.get("show") in ("0", "false") else ""
+        yield markdown.heading(2, f"Slide {number}{hidden}{': ' if words else ''}{words}")
+        for shape in shapes:
+            if shape is not title:
+                yield from self._shape(shape)
+        for name in self._package.related(self._name, "notesSlide"):
+            yield from _notes(self._package.tree(name))
+
+    def comments(self, authors: dict[str, str]) -> Iterator[str]:
+        """What people said of the slide."""
+        for name in self._package.related(self._name, "comments"):
+            for comment in self._package.tree(name).iter():
+                if comment.tag in ("cm", "reply"):
+                    yield _comment(comment, authors)
+
+    def footers(self) -> Iterator[str]:
+        """The words of the slide's footer."""
+        for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
+            if _placeholder(shape) in ("ftr", "hdr"):
+                yield from (words for _, words in drawings.paragraphs(shape))
+
+    def fixed(self) -> Iterator[str]:
+        """The words that a layout or master shows on its slides: those that are no placeholder's."""
+        for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
+            if _placeholder(shape) is None:
+                yield from (words for _, words in drawings.paragraphs(shape))
+
+    def _shape(self, shape: Element) -> Iterator[str]:
+        kind = _placeholder(shape)
+        if kind in _REPEATED:
+            return
+        if shape.tag == "graphicFrame":
+            yield from self._frame(shape)
+        for body in markup.children(shape, "txBody"):
+            for paragraph in body.iter("p"):
+                yield self._paragraph(paragraph, kind)
+        for properties in shape.iter("cNvPr"):
+            yield drawings.alternative(properties)
+
+    def _paragraph(self, paragraph: Element, kind: str | None) -> str:
+        properties = markup.find(paragraph, "pPr")
+        words = "".join(self._run(run) for run in paragraph).strip()
+        depth = int(properties.get("lvl", "0"))
+        listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth
+        if properties.find("buNone") is not None or not listed:
+            return words
+        return markdown.item(depth, words.replace("\n", " "))
+
+    def _run(self, run: Element) -> str:
+        words = drawings.words(run)
+        relation = self._relations.get(markup.find(run, "rPr", "hlinkClick").get("r:id", ""))
+        return markdown.link(words, relation.target) if relation and relation.outside and words.strip() else words
+
+    def _frame(self, shape: Element) -> Iterator[str]:
+        """A table, a chart or a diagram."""
+        for element in shape.iter():
+            if element.tag == "tbl":
+                yield markdown.table(map(_row, element.iter("tr")))
+            elif element.tag in ("chart", "relIds"):
+                yield from self._drawings.blocks(element)
+
+
+def _row(row: Element) -> list[str]:
+    return ["\n".join(words for _, words in drawings.paragraphs(cell)) for cell in row.iter("tc")]
+
+
+def _shapes(container: Element) -> Iterator[Element]:
+    """The shapes within a tree of groups, in the order in which they are drawn."""
+    for shape in container:
+        if shape.tag == "grpSp":
+            yield from _shapes(shape)
+        elif shape.tag == "AlternateContent":
+            choice = markup.find(shape, "Choice")
+            yield from _shapes(choice if len(choice) else markup.find(shape, "Fallback"))
+        else:
+            yield shape
+
+
+def _placeholder(shape: Element) -> str | None:
+    """Of which kind a placeholder is, empty for the plain one; None for a shape that is none."""
+    for properties in shape:
+        if properties.tag.startswith("nv"):
+            found = markup.find(properties, "nvPr").find("ph")
+            return None if found is None else found.get("type", "")
+    return None
+
+
+def _notes(tree: Element) -> Iterator[str]:
+    shapes = [shape for shape in _shapes(markup.find(tree, "cSld", "spTree")) if _placeholder(shape) not in _REPEATED]
+    notes = [words for shape in shapes for _, words in drawings.paragraphs(shape)]
+    if notes:
+        yield "Notes: " + "\n".join(notes)
+
+
+def _comment(comment: Element, authors: dict[str, str]) -> str:
+    words = " ".join(markup.text(entry) for entry in markup.children(comment, "text", "txBody"))
+    author = authors.get(comment.get("authorId", ""), "")
+    return markdown.item(0, f"Comment{' by ' * bool(author)}{author}: {markdown.line(words)}") if words.strip() else ""

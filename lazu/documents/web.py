@@ -1,0 +1,240 @@
+"""Web pages as Markdown, by Python's forgiving parser: no page is so broken that nothing is read of it."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+from lazu.documents import markdown
+
+#: Elements whose content nobody sees.
+_UNSEEN = {"script", "style", "template", "noscript", "svg", "object", "iframe", "audio", "video", "canvas", "map"}
+
+#: Elements without an end.
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+
+#: Elements that begin on a line of their own, besides those that are handled by name.
+_BLOCKS = set(
+    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
+    footer form head header html legend main nav option p section select summary textarea""".split()
+)
+
+#: Tables within tables that are kept apart; deeper ones are part of their cell.
+_MAX_DEPTH = 20
+
+
+def blocks(text: str) -> Iterator[str]:
+    """A page as blocks of Markdown, under its title."""
+    page = _Page()
+    page.feed(text)
+    page.close()
+    page.flush()
+    if page.title.strip():
+        yield f"Title: {markdown.line(page.title)}"
+    yield from page.blocks
+
+
+class _Table:
+    """A table that is open: `rows` of cells, of which the last one grows."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[list[str]]] = []
+
+    def cell(self) -> list[str]:
+        """The lines of the last cell; words between cells come into one of their own."""
+        if not self.rows:
+            self.rows.append([])
+        if not self.rows[-1]:
+            self.rows[-1].append([])
+        return self.rows[-1][-1]
+
+    def words(self) -> Iterator[list[str]]:
+        """The rows as words."""
+        return (["\n".join(cell) for cell in row] for row in self.rows)
+
+
+class _Page(HTMLParser):
+    """Makes blocks of what the parser tells."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.title = ""
+        self.blocks: list[str] = []
+        self._words: list[str] = []  # of the line that is open
+        self._level = 0  # of the heading that is open
+        self._lists: list[int] = []  # the number of the item that is open, 0 in a list without numbers
+        self._marker: str | None = None  # of an item that has no words yet
+        self._tables: list[_Table] = []
+        self._links: list[tuple[int, str]] = []  # where the words of a link begin, and its target
+        self._unseen: tuple[str, int] = ("", 0)
+        self._verbatim = self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element begins."""
+        name, depth = self._unseen
+        if depth:
+            self._unseen = (name, depth + (tag == name))
+            return
+        attributes = {key: value or "" for key, value in attrs}
+        if tag not in _VOID and (tag in _UNSEEN or _hidden(attributes)):
+            self._unseen = (tag, 1)
+        elif tag in _HEADINGS:
+            self.flush()
+            self._level = _HEADINGS[tag]
+        elif tag in _BLOCKS:
+            self.flush()
+        elif begin := getattr(self, f"_begin_{tag}", None):
+            begin(attributes)
+
+    def handle_endtag(self, tag: str) -> None:
+        """An element ends."""
+        name, depth = self._unseen
+        if depth:
+            self._unseen = (name, depth - (tag == name))
+        elif tag in _BLOCKS or tag in _HEADINGS:
+            self.flush()
+        elif end := getattr(self, f"_end_{tag}", None):
+            end()
+
+    def handle_data(self, data: str) -> None:
+        """Words."""
+        if self._in_title:
+            self.title += data
+        elif not self._unseen[1]:
+            self._words.append(data if self._verbatim else markdown.spaced(data))
+
+    def flush(self) -> None:
+        """End the line that is open."""
+        words, self._words, self._links = "".join(self._words), [], []
+        level, self._level = self._level, 0
+        if self._verbatim:
+            self._put(words if self._tables else markdown.fenced(words.strip("\n")))
+        elif words.strip():
+            lines = (markdown.line(line) for line in words.split("\n"))
+            self._put(self._as_block("\n".join(filter(None, lines)), level))
+
+    def _as_block(self, words: str, level: int) -> str:
+        marker, self._marker = self._marker, None
+        if self._tables or not words:
+            return words
+        if level:
+            return markdown.heading(level, words)
+        if marker:
+            return markdown.item(len(self._lists) - 1, words.replace("\n", " "), marker)
+        return markdown.Item("  " * len(self._lists) + words) if self._lists else words
+
+    def _put(self, block: str) -> None:
+        (self._tables[-1].cell() if self._tables else self.blocks).append(block)
+
+    def _begin_title(self, _: dict[str, str]) -> None:
+        self._in_title = not self.title
+
+    def _end_title(self) -> None:
+        self._in_title = False
+
+    def _begin_br(self, _: dict[str, str]) -> None:
+        self._words.append("\n")
+
+    def _begin_hr(self, _: dict[str, str]) -> None:
+        self.flush()
+        if not self._tables:
+            self._put("---")
+
+    def _begin_img(self, attributes: dict[str, str]) -> None:
+        words = markdown.line(attributes.get("alt", ""))
+        self._words.append(f"[Picture: {words}]" if words else "")
+
+    def _begin_input(self, attributes: dict[str, str]) -> None:
+        if attributes.get("type", "").casefold() in ("checkbox", "radio"):
+            self._words.append("[x] " if "checked" in attributes else "[ ] ")
+        elif attributes.get("type", "text").casefold() in ("text", "submit", "button", "email", "tel", "url", "number"):
+            self._words.append(f" {attributes.get('value', '')} ")
+
+    def _begin_a(self, attributes: dict[str, str]) -> None:
+        self._links.append((len(self._words), attributes.get("href", "")))
+
+    def _end_a(self) -> None:
+        if self._links:
+            start, target = self._links.pop()
+            words = "".join(self._words[start:])
+            spaced = " " if words[:1].isspace() else ""
+            self._words[start:] = [spaced + markdown.link(words, target) if words.strip() else words]
+
+    def _begin_pre(self, _: dict[str, str]) -> None:
+        self.flush()
+        self._verbatim = True
+
+    def _end_pre(self) -> None:
+        self.flush()
+        self._verbatim = False
+
+    def _begin_ul(self, _: dict[str, str]) -> None:
+        self.flush()
+        self._lists.append(0)
+
+    def _begin_ol(self, attributes: dict[str, str]) -> None:
+        self.flush()
+        start = attributes.get("start", "1")
+        self._lists.append(int(start) if start.isdecimal() and len(start) < 9 else 1)
+
+    def _end_ul(self) -> None:
+        self.flush()
+        self._marker = None
+        if self._lists:
+            self._lists.pop()
+
+    _end_ol = _end_ul
+
+    def _begin_li(self, _: dict[str, str]) -> None:
+        self.flush()
+        number = self._lists[-1] if self._lists else 0
+        self._marker = f"{number}." if number else "-"
+        if not self._lists:
+            self._lists.append(0)
+        self._lists[-1] += bool(number)
+
+    def _end_li(self) -> None:
+        self.flush()
+        self._marker = None
+
+    def _begin_table(self, _: dict[str, str]) -> None:
+        self.flush()
+        if len(self._tables) < _MAX_DEPTH:
+            self._tables.append(_Table())
+
+    def _begin_tr(self, _: dict[str, str]) -> None:
+        self.flush()
+        if self._tables:
+            self._tables[-1].rows.append([])
+
+    def _begin_td(self, _: dict[str, str]) -> None:
+        self.flush()
+        if self._tables:
+            rows = self._tables[-1].rows
+            if not rows:
+                rows.append([])
+            rows[-1].append([])
+
+    _begin_th = _begin_td
+
+    def _end_td(self) -> None:
+        self.flush()
+
+    _end_th = _end_tr = _end_td
+
+    def _end_table(self) -> None:
+        """A table ends. One of a single column is there for the looks: its cells are blocks."""
+        self.flush()
+        if not self._tables:
+            return
+        rows = list(self._tables.pop().words())
+        if self._tables:
+            self._put("\n".join(", ".join(filter(None, row)) for row in rows))
+        elif max(map(len, rows), default=0) < 2:
+            self.blocks.extend(words for row in rows for words in row)
+        else:
+            self.blocks.append(markdown.table(rows))
+
+
+def _hidden(attributes: dict[str, str]) -> bool:
+    return "hidden" in attributes or "display:none" in attributes.get("style", "").replace(" ", "").casefold()

@@ -1,0 +1,242 @@
+"""Word's documents (docx, docm) as Markdown: ECMA-376 part 1, §17. Macros are never looked at."""
+
+import re
+from collections.abc import Iterable, Iterator
+from xml.etree.ElementTree import Element
+
+from lazu.documents import drawings, markdown, markup
+from lazu.documents.numbering import Numbering
+from lazu.documents.package import Package
+
+#: What is not part of the text as it stands: deleted and moved words, properties, and the older form of a drawing.
+_SKIPPED = {"del", "moveFrom", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", "sdtPr", "delText", "instrText", "rt"}
+
+#: Characters that are elements.
+_SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+
+#: Fields whose value in a header is that of one page.
+_TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+_PAGE_FIELDS = ("PAGE", "NUMPAGES", "SECTIONPAGES")
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    package = Package(data)
+    main = package.root("word/document.xml")
+    styles = Styles(package, main)
+    tree = package.tree(main)
+    yield from _margins(package, main, styles, "header")
+    body = Part(package, main, styles)
+    yield from body.blocks(tree)
+    for kind, wanted in (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment")):
+        for name in package.related(main, kind):
+            yield from _notes(Part(package, name, styles), package.tree(name), wanted)
+    yield from _margins(package, main, styles, "footer")
+
+
+def _margins(package: Package, main: str, styles: "Styles", kind: str) -> Iterator[str]:
+    """Headers or footers, each once, however many sections have it."""
+    seen = set()
+    for name in package.related(main, kind):
+        words = _flat(Part(package, name, styles).blocks(package.tree(name)))
+        if words not in seen:
+            seen.add(words)
+            yield f"{kind.capitalize()}: {words}" if words else ""
+
+
+def _notes(part: "Part", tree: Element, wanted: str) -> Iterator[str]:
+    for note in markup.children(tree, wanted):
+        if note.get("type", "normal") == "normal":
+            words = _flat(part.blocks(note))
+            author = note.get("author")
+            yield markdown.note(_mark(wanted, note.get("id")), f"{author}: {words}" if author else words)
+
+
+def _flat(found: Iterable[str]) -> str:
+    return markdown.line(" ".join(found))
+
+
+def _mark(kind: str, number: str | None) -> str:
+    return number or "" if kind == "footnote" else f"{kind}-{number}"
+
+
+class Styles:
+    """What the document's styles say of a paragraph: is it a heading, of which level; is it an item of a list."""
+
+    def __init__(self, package: Package, main: str) -> None:
+        trees = [package.tree(name) for name in package.related(main, "styles")]
+        self._styles = {style.get("styleId", ""): style for tree in trees for style in tree.iter("style")}
+        numbering = [package.tree(name) for name in package.related(main, "numbering")]
+        self.numbering = Numbering(numbering[0] if numbering else Element(""))
+
+    def level(self, properties: Element) -> int:
+        """The level of a heading from 1 on, 0 for other text."""
+        for holder in self._chain(properties):
+            outline = markup.value(holder, "outlineLvl")
+            if outline.isdigit():
+                return int(outline) + 1 if int(outline) < 9 else 0
+        names = [markup.value(style, "name").casefold() for style in self._parents(properties)]
+        return 1 if "title" in names[:1] else 0
+
+    def place(self, properties: Element) -> tuple[str, int] | None:
+        """The list of which a paragraph is an item, and the depth in it."""
+        for holder in self._chain(properties):
+            listed = holder.find("numPr")
+            if listed is not None and markup.value(listed, "numId"):
+                depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
+                return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
+        return None
+
+    def _chain(self, properties: Element) -> Iterator[Element]:
+        """The properties of a paragraph, then those of its style, and of the styles that one is based on."""
+        yield properties
+        yield from (markup.find(style, "pPr") for style in self._parents(properties))
+
+    def _parents(self, properties: Element) -> Iterator[Element]:
+        name, seen = markup.value(properties, "pStyle"), set[str]()
+        while name in self._styles and name not in seen:
+            seen.add(name)
+            yield self._styles[name]
+            name = markup.value(self._styles[name], "basedOn")
+
+
+#: What makes words of an element, where that is more than its children's words.
+_SPECIAL = {
+    "t": "_text", "sym": "_symbol", "hyperlink": "_link", "fldSimple": "_simple_field",
+    "fldChar": "_field", "instrText": "_instruction", "txbxContent": "_box", "docPr": "_picture",
+    "AlternateContent": "_either", "chart": "_chart", "relIds": "_chart",
+    **dict.fromkeys(_SIGNS, "_sign"),
+    **dict.fromkeys(_SKIPPED - {"instrText"}, "_none"),
+    **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), "_reference"),
+}  # fmt: skip
+
+
+class Part:
+    """One part of a document: its body, a header, its footnotes."""
+
+    def __init__(self, package: Package, name: str, styles: Styles) -> None:
+        self._relations = package.relations(name)
+        self._drawings = drawings.Drawings(package, name)
+        self._styles = styles
+        self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
+        self._fields: list[str] = []  # the instructions of the fields that are open, outermost first
+
+    def blocks(self, container: Element) -> Iterator[str]:
+        """The paragraphs and tables within an element, as Markdown."""
+        for child in container:
+            if child.tag == "p":
+                yield self._paragraph(child)
+                yield from self._beside()
+            elif child.tag == "tbl":
+                yield markdown.table(self._row(row) for row in _within(child, "tr"))
+            elif child.tag == "AlternateContent":
+                yield from self.blocks(_alternative(child))
+            elif child.tag not in _SKIPPED:
+                yield from self.blocks(child)
+
+    def _beside(self) -> Iterator[str]:
+        aside, self._aside = self._aside, []
+        for found in aside:
+            yield from found
+
+    def _paragraph(self, paragraph: Element) -> str:
+        properties = markup.find(paragraph, "pPr")
+        words = "".join(self._runs(paragraph)).strip()
+        place = self._styles.place(properties)
+        level = self._styles.level(properties)
+        label = self._styles.numbering.label(*place) if place and words else None
+        if level:
+            return markdown.heading(level, words if label in (None, "-") else f"{label} {words}")
+        if place and label:
+            return markdown.item(place[1], words.replace("\n", " "), label)
+        return words
+
+    def _row(self, row: Element) -> Iterator[str]:
+        """The cells of a row, an empty one for each further column that a cell spans."""
+        before = markup.value(row, "trPr", "gridBefore")
+        yield from [""] * min(int(before) if before.isdigit() else 0, 99)
+        for cell in _within(row, "tc"):
+            yield _in_cell(self.blocks(cell))
+            span = markup.value(cell, "tcPr", "gridSpan")
+            yield from [""] * (min(int(span), 99) - 1 if span.isdigit() else 0)
+
+    def _runs(self, element: Element) -> Iterator[str]:
+        """The words within an element."""
+        for child in element:
+            yield from getattr(self, _SPECIAL.get(child.tag, "_runs"))(child)
+
+    def _text(self, element: Element) -> Iterator[str]:
+        if not (self._fields and self._fields[-1].lstrip().startswith(_PAGE_FIELDS)):
+            yield element.text or ""
+
+    def _sign(self, element: Element) -> Iterator[str]:
+        yield _SIGNS[element.tag]
+
+    def _symbol(self, element: Element) -> Iterator[str]:
+        code = int(element.get("char", "0"), 16)
+        yield "" if 0xE000 <= code < 0xF900 else chr(min(code, 0xFFFF))  # a font's own sign has no name
+
+    def _none(self, _: Element) -> Iterator[str]:
+        return iter(())
+
+    def _link(self, element: Element) -> Iterator[str]:
+        words = "".join(self._runs(element))
+        relation = self._relations.get(element.get("r:id", ""))
+        yield markdown.link(words, relation.target) if relation and relation.outside else words
+
+    def _simple_field(self, element: Element) -> Iterator[str]:
+        if not element.get("instr", "").lstrip().startswith(_PAGE_FIELDS):
+            yield from self._runs(element)
+
+    def _field(self, element: Element) -> Iterator[str]:
+        """A field begins, or ends: the target of a link follows its words."""
+        kind = element.get("fldCharType")
+        if kind == "begin":
+            self._fields.append("")
+        elif kind == "end" and self._fields:
+            target = _TARGET.match(self._fields.pop())
+            if target:
+                yield f" ({target[1]})"
+
+    def _instruction(self, element: Element) -> Iterator[str]:
+        if self._fields:
+            self._fields[-1] += element.text or ""
+        return iter(())
+
+    def _reference(self, element: Element) -> Iterator[str]:
+        yield f"[^{_mark(element.tag.removesuffix('Reference'), element.get('id'))}]"
+
+    def _box(self, element: Element) -> Iterator[str]:
+        self._aside.append(self.blocks(element))
+        return iter(())
+
+    def _chart(self, element: Element) -> Iterator[str]:
+        self._aside.append(self._drawings.blocks(element))
+        return iter(())
+
+    def _picture(self, element: Element) -> Iterator[str]:
+        yield drawings.alternative(element)
+
+    def _either(self, element: Element) -> Iterator[str]:
+        return self._runs(_alternative(element))
+
+
+def _within(element: Element, name: str) -> Iterator[Element]:
+    """Rows of a table or cells of a row, also those in content controls and insertions."""
+    for child in element:
+        if child.tag == name:
+            yield child
+        elif child.tag not in _SKIPPED and child.tag != "tbl":
+            yield from _within(child, name)
+
+
+def _in_cell(found: Iterable[str]) -> str:
+    """Blocks within a cell; a table in it becomes its rows."""
+    lines = "\n".join(found).split("\n")
+    return "\n".join(line.strip("| ").replace("\\|", "|") for line in lines if not line.startswith("| ---"))
+
+
+def _alternative(element: Element) -> Element:
+    """The newer form of what is there in two."""
+    choice = element.find("Choice")
+    return choice if choice is not None and len(choice) else markup.find(element, "Fallback")

@@ -1,0 +1,87 @@
+"""Office documents, as small as they can be: parts of XML in a zip archive."""
+
+import io
+import zipfile
+
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_W = f'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:r="{OFFICE}"'
+_S = f'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="{OFFICE}"'
+_P = (
+    'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
+    f'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:r="{OFFICE}"'
+)
+
+
+def archive(members, compression=zipfile.ZIP_DEFLATED):
+    """A zip archive of names and what they hold."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return file.getvalue()
+
+
+def relations(*targets):
+    """A part that refers to others: pairs of a kind and a target; their ids are rId1, rId2 …; URLs are external."""
+    entries = "".join(
+        f'<Relationship Id="rId{number}" Type="{OFFICE}/{kind}" Target="{target}"'
+        f'{" TargetMode=" + chr(34) + "External" + chr(34) if "://" in target else ""}/>'
+        for number, (kind, target) in enumerate(targets, 1)
+    )
+    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{entries}</Relationships>'
+
+
+def docx(body, relates=(), **parts):
+    """A Word document: its body as XML; `relates` are its relations, and `parts` what they lead to, in word/."""
+    members = {
+        "_rels/.rels": relations(("officeDocument", "word/document.xml")),
+        "word/document.xml": f"<w:document {_W}><w:body>{body}</w:body></w:document>",
+        "word/_rels/document.xml.rels": relations(*relates),
+        **{f"word/{name}.xml": f"<w:{name} {_W}>{content}</w:{name}>" for name, content in parts.items()},
+    }
+    return archive(members)
+
+
+def paragraph(words, properties=""):
+    """A paragraph of a Word document."""
+    return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{words}</w:t></w:r></w:p>"
+
+
+def xlsx(*sheets, strings=(), styles="", **parts):
+    """A workbook: each sheet as its name and its XML inside `worksheet`; `parts` are further members, / being __."""
+    listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, (name, _) in enumerate(sheets, 1))
+    targets = [("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)]
+    shared = "".join(f"<si><t>{string}</t></si>" for string in strings)
+    return archive(
+        {
+            "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
+            "xl/workbook.xml": f"<workbook {_S}><sheets>{listed}</sheets></workbook>",
+            "xl/_rels/workbook.xml.rels": relations(*targets, ("sharedStrings", "sharedStrings.xml"), ("styles", "styles.xml")),
+            "xl/sharedStrings.xml": f"<sst {_S}>{shared}</sst>",
+            "xl/styles.xml": f"<styleSheet {_S}>{styles}</styleSheet>",
+            **{f"xl/worksheets/sheet{n}.xml": f"<worksheet {_S}>{xml}</worksheet>" for n, (_, xml) in enumerate(sheets, 1)},
+            **{name.replace("__", "/"): content for name, content in parts.items()},
+        }
+    )
+
+
+def pptx(*slides, **parts):
+    """A presentation: each slide as the XML of its shapes; `parts` are further members, / being __."""
+    ids = "".join(f'<p:sldId id="{255 + n}" r:id="rId{n}"/>' for n in range(1, len(slides) + 1))
+    tree = "<p:sld {}><p:cSld><p:spTree>{}</p:spTree></p:cSld></p:sld>"
+    return archive(
+        {
+            "_rels/.rels": relations(("officeDocument", "ppt/presentation.xml")),
+            "ppt/presentation.xml": f"<p:presentation {_P}><p:sldIdLst>{ids}</p:sldIdLst></p:presentation>",
+            "ppt/_rels/presentation.xml.rels": relations(*(("slide", f"slides/slide{n}.xml") for n in range(1, len(slides) + 1))),
+            **{f"ppt/slides/slide{n}.xml": tree.format(_P, shapes) for n, shapes in enumerate(slides, 1)},
+            **{name.replace("__", "/"): content.replace("XMLNS", _P) for name, content in parts.items()},
+        }
+    )
+
+
+def shape(words, placeholder=None):
+    """A shape of a slide with a paragraph for each line; `placeholder` is its kind, if it is one."""
+    kind = "" if placeholder is None else f'<p:ph type="{placeholder}"/>' if placeholder else "<p:ph/>"
+    lines = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in words.split("\n"))
+    return f"<p:sp><p:nvSpPr><p:cNvPr/><p:nvPr>{kind}</p:nvPr></p:nvSpPr><p:txBody>{lines}</p:txBody></p:sp>"
