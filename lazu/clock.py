@@ -1,6 +1,7 @@
 """The door to time: integer UTC seconds since 1970. Nothing else in Lazu asks the system what time it is."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 DAY = 86400
@@ -58,3 +59,11 @@ def has_summer_time(seconds: int) -> bool:
 def http_date(seconds: int) -> str:
     """`seconds` as an IMF-fixdate (RFC 9110 §5.6.7)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def from_http_date(text: str) -> int | None:
+    """The seconds that an HTTP date says, in any of the three forms of RFC 9110 §5.6.7; None if it is none."""
+    for form in ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"):
+        with suppress(ValueError):
+            return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp())
+    return None

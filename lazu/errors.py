@@ -111,6 +111,15 @@ class RequestTimeout(ApiError):
     status, code = 408, "request_timeout"
 
 
+class PreconditionFailed(ApiError):
+    """If-Match or If-Unmodified-Since do not hold."""
+
+    status, code = 412, "precondition_failed"
+
+    def __init__(self) -> None:
+        super().__init__("If-Match or If-Unmodified-Since does not hold: the file's ETag or date is another one.")
+
+
 class FileTooLarge(ApiError):
     """One file exceeds its purpose's limit."""
 
@@ -127,6 +136,16 @@ class BodyTooLarge(ApiError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The request body is larger than {limit // 2**20} MB. Upload files and send their ids.")
+
+
+class UnsupportedEncoding(ApiError):
+    """A compressed request body."""
+
+    status, code = 415, "unsupported_encoding"
+
+    def __init__(self) -> None:
+        message = "The request body has a Content-Encoding; send it as it is, without one."
+        super().__init__(message, headers={"Accept-Encoding": "identity"})
 
 
 class RangeNotSatisfiable(ApiError):

@@ -75,7 +75,7 @@ _DOS = "application/x-dosexec"
 
 _libmagic = magic.Magic(mime=True)
 # Texts are judged without it, and its tests for them take up to a second for 64 KB: CSV, JSON and encodings too
-# (MAGIC_NO_CHECK_CSV, _JSON and _ENCODING of magic.h). docs/decisions/0070-types.md
+# (MAGIC_NO_CHECK_CSV, _JSON and _ENCODING of magic.h). docs/decisions/0071-types.md
 _NO_CSV, _NO_ENCODING, _NO_JSON = 0x80000, 0x200000, 0x400000
 magic.magic_setflags(
     _libmagic.cookie,

@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
 def _begin() -> None:
     request.environ["lazu.request_id"] = ids.new_request_id()
     logs.request_id.set(request.environ["lazu.request_id"])
+    paths.require_host()
     paths.require_exact()
     request.environ["lazu.route"] = str(request.url_rule or "-")
     if request.endpoint != "health.alive":
@@ -39,6 +40,7 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["x-request-id"] = request.environ["lazu.request_id"]
     cors.mark(response)
     drain(response)

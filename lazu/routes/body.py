@@ -14,7 +14,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 
 from lazu import clock
-from lazu.errors import InvalidRequest, RequestTimeout
+from lazu.errors import InvalidRequest, RequestTimeout, UnsupportedEncoding
 
 #: How much of a refused body is read before the connection is let go: more than the largest file.
 DRAIN_BYTES = 640 * 2**20
@@ -25,9 +25,11 @@ PIECE_BYTES = 512 * 1024
 
 
 class Body:
-    """The body of the current request."""
+    """The body of the current request; raises `UnsupportedEncoding` for one that is compressed."""
 
     def __init__(self) -> None:
+        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise UnsupportedEncoding
         self._take = _reader(request.environ)
         self._length = request.content_length
         self._received = 0

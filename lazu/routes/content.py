@@ -6,13 +6,15 @@ Behind nginx the bytes go by X-Accel-Redirect; alone, gunicorn sends them by sen
 import os
 import re
 import unicodedata
+from io import FileIO
 from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from lazu import clock
-from lazu.errors import RangeNotSatisfiable
+from lazu.errors import FileNotFound
+from lazu.routes.conditions import agreed, unchanged, wanted
 from lazu.routes.context import store
 from lazu.store.rows import File
 
@@ -32,12 +34,15 @@ _LETTERS = {
 
 
 def send(file: File) -> Response:
-    """The answer to GET and HEAD of the content of `file`; raises `RangeNotSatisfiable`."""
+    """The answer to GET and HEAD of the content of `file`.
+
+    Raises `PreconditionFailed`, `RangeNotSatisfiable`, `FileNotFound`.
+    """
     response = Response(content_type=file.content_type, headers={**INERT, "Accept-Ranges": "bytes"})
     response.set_etag(file.sha256)
     # Of the file, not of the blob: the blob's time would tell that somebody stored these bytes before.
     response.headers["Last-Modified"] = clock.http_date(file.created_at)
-    if request.if_none_match.contains_weak(file.sha256):
+    if unchanged(file):
         response.status_code = 304
         return response
     response.headers["Content-Disposition"] = disposition(file)
@@ -64,49 +69,28 @@ def _ascii(character: str) -> str:
 
 
 def _attach(response: Response, file: File) -> None:
-    part = _range(file)
+    part = wanted(file)
     location = store().settings.accel_location
-    if location is not None and _plain(part):
+    if location is not None and agreed(part):
         response.headers["X-Accel-Redirect"] = f"{location}{file.sha256[:2]}/{file.sha256}"
         return
     start, end = part or (0, file.bytes)
-    if end - start < file.bytes:
+    if part is not None:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
     response.content_length = end - start
-    if request.method == "GET":
-        blob = store().files.blobs.open(file.sha256)
-        os.lseek(blob.fileno(), start, os.SEEK_SET)
-        response.response = wrap_file(request.environ, blob)
-        response.direct_passthrough = True
+    blob = _opened(file)
+    if request.method == "HEAD":
+        blob.close()
+        return
+    os.lseek(blob.fileno(), start, os.SEEK_SET)
+    response.response = wrap_file(request.environ, blob)
+    response.direct_passthrough = True
 
 
-def _plain(part: tuple[int, int] | None) -> bool:
-    """Whether nginx would answer as we do: not where it reads a range otherwise, or compares with the blob's own time.
-
-    That time must stay hidden, and nginx honours If-Unmodified-Since and If-Match whatever it is told.
-    """
-    named = set(request.headers.keys())
-    agreed = part is not None or "Range" not in named
-    return request.method == "GET" and agreed and not named & {"If-Unmodified-Since", "If-Match"}
-
-
-def _range(file: File) -> tuple[int, int] | None:
-    """The one byte range asked for, as start and end (exclusive); None for the whole file.
-
-    Several ranges, other units and malformed headers count as none (RFC 9110 §14.2).
-    """
-    asked = request.range
-    if request.method != "GET" or asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or not _fresh(file):
-        return None
-    start, end = asked.ranges[0]
-    start = max(0, file.bytes + start) if start < 0 else start
-    if start >= file.bytes:
-        raise RangeNotSatisfiable(file.bytes)
-    return start, min(file.bytes, end if end is not None else file.bytes)
-
-
-def _fresh(file: File) -> bool:
-    """Whether If-Range, if sent, still names these bytes (RFC 9110 §13.1.5: a strong match, or the exact date)."""
-    sent = request.headers.get("If-Range")
-    return sent is None or sent in (f'"{file.sha256}"', clock.http_date(file.created_at))
+def _opened(file: File) -> FileIO:
+    """The bytes of `file`, also for HEAD: its answer is that of GET. They may have gone since its row was read."""
+    try:
+        return store().files.blobs.open(file.sha256)
+    except FileNotFoundError as e:
+        raise FileNotFound(file.id) from e

@@ -11,7 +11,10 @@ from urllib.parse import unquote
 
 from flask import current_app, request
 
-from lazu.errors import NotFound
+from lazu.errors import InvalidRequest, NotFound
+
+# uri-host and port (RFC 3986 §3.2.2, §3.2.3); empty where the URL has no authority.
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
 
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 #: What a variable may be in the path as it was sent: one segment, or for `path` the rest with its slashes.
@@ -28,7 +31,28 @@ def require_exact() -> None:
     rule, raw = request.url_rule, sent(request.environ["RAW_URI"])
     rules = [rule] if rule else list(current_app.url_map.iter_rules())
     if ambiguous(raw) or not any(_spelled(each.rule).fullmatch(raw) for each in rules):
-        raise NotFound("Unknown URL. The Files API is at /v1/files.")
+        raise unknown()
+
+
+def require_host() -> None:
+    """Raise `InvalidRequest` where Host is missing or malformed (RFC 9112 §3.2); HTTP/1.0 needs none."""
+    host = request.headers.get("Host")
+    if host is None and request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+        return
+    if host is None or not _HOST.fullmatch(host):
+        raise InvalidRequest("The Host header is missing or malformed.")
+
+
+def unknown() -> NotFound:
+    """What is answered to the URL of this request, which is no route: what would be right."""
+    path = sent(request.environ["RAW_URI"])
+    near = {f"/v1{path}", path.removeprefix("/v1")}
+    if any(_spelled(rule.rule).fullmatch(each) for rule in current_app.url_map.iter_rules() for each in near):
+        return NotFound("Unknown URL. The client's base_url ends in /v1, once: as http://127.0.0.1:8000/v1.")
+    return NotFound(
+        "Unknown URL. Files are at /v1/files; /v1/responses, /v1/chat/completions, /v1/embeddings and /v1/models "
+        "pass to the model server, and nothing else does."
+    )
 
 
 def sent(target: str) -> str:

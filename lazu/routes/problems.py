@@ -14,9 +14,9 @@ from lazu.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
-    NotFound,
     Overloaded,
 )
+from lazu.routes.paths import unknown
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def render(error: ApiError) -> Response:
 
 def _routing(error: HTTPException) -> Response:
     if error.code == 404:
-        return render(NotFound("Unknown URL. The Files API is at /v1/files."))
+        return render(unknown())
     if error.code == 405:
         allow = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return render(MethodNotAllowed(f"This URL takes {allow} only.", headers={"Allow": allow}))

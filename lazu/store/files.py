@@ -19,6 +19,8 @@ from lazu.store.disk import Ballast
 from lazu.store.rows import File, Key
 
 MAX_LIMIT = 10_000
+#: Characters of a purpose in a list's query; one that is unknown has no files.
+MAX_PURPOSE = 64
 
 _BY_ID = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 
@@ -110,8 +112,8 @@ class Files:
             raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:
-        """An unexpired file of `key`; raises `FileNotFound` for every other id."""
-        file = File.one(_BY_ID, file_id, key.id, clock.now())
+        """An unexpired file of `key`; raises `FileNotFound` for every other id, whatever string it is."""
+        file = File.one(_BY_ID, file_id, key.id, clock.now()) if ids.is_file_id(file_id) else None
         if file is None:
             raise FileNotFound(file_id)
         return file
@@ -131,7 +133,7 @@ class Files:
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""
         mine = (File.id == file_id) & (File.key == key.id) & (File.expires_at > clock.now())
-        gone = self.drop(mine, "delete")
+        gone = self.drop(mine, "delete") if ids.is_file_id(file_id) else []
         if not gone:
             raise FileNotFound(file_id)
         try:
@@ -223,10 +225,13 @@ def _drop(which: rows.Expression) -> list[rows.Gone]:
 def paging(query: dict[str, str]) -> Paging:
     """The `Paging` of a query string; raises `InvalidRequest` that names the parameter."""
     limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
+    purpose = query.get("purpose")
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
         raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("order must be 'asc' or 'desc'.", "order")
     if after is not None and not ids.is_file_id(after):
         raise InvalidRequest("after must be a file id, as last_id of the page before.", "after")
-    return Paging(int(limit), order == "desc", after, query.get("purpose"))
+    if purpose is not None and not 1 <= len(purpose) <= MAX_PURPOSE:
+        raise InvalidRequest(f"purpose must have 1 to {MAX_PURPOSE} characters.", "purpose")
+    return Paging(int(limit), order == "desc", after, purpose)

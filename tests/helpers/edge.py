@@ -27,6 +27,8 @@ http {{
     include /etc/nginx/mime.types;
     default_type application/octet-stream;
     access_log {prefix}/access.log;
+    gzip on;
+    gzip_types text/plain text/css application/json text/csv text/markdown;
     {temps}
     include {prefix}/site.conf;
 }}

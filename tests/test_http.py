@@ -1,0 +1,176 @@
+"""What HTTP asks of every answer, directly and behind nginx: hosts, methods, caches, encodings, URLs that are none."""
+
+import gzip
+import http.client
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from helpers.server import opened
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from lazu.store.rows import File
+from test_nginx import parsed, raw
+
+
+@pytest.fixture(params=["direct", "nginx"])
+def either(request, server, edge):
+    """A Lazu alone, and one behind nginx."""
+    return server if request.param == "direct" else edge
+
+
+HOSTS = {
+    "none": b"",
+    "a space": b"Host: a b\r\n",
+    "a path": b"Host: a/b\r\n",
+    "a user": b"Host: me@a\r\n",
+    "a port that is none": b"Host: a:b\r\n",
+    "half an address": b"Host: [::1\r\n",
+    "two": b"Host: a\r\nHost: a\r\n",
+}
+
+
+@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
+@pytest.mark.parametrize("path", [b"/healthz", b"/v1/files"])
+def test_a_host_that_is_none_is_400(server, host, path):
+    answer = raw(server, b"GET " + path + b" HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("host", [b"a", b"a.b:80", b"[::1]:8000", b"127.0.0.1", b"", b"a:"])
+def test_any_host_that_is_one_is_served(server, host):
+    assert parsed(raw(server, b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
+
+
+def test_http_1_0_needs_no_host(server):
+    assert raw(server, b"GET /healthz HTTP/1.0\r\n\r\n").startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
+
+
+ALLOWED = {
+    "/v1/files": "GET, HEAD, POST",
+    "/v1/files?limit=1": "GET, HEAD, POST",
+    "/v1/files/file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX": "DELETE, GET, HEAD",
+    "/v1/files/file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX/content": "GET, HEAD",
+    "/v1/responses": "POST",
+    "/v1/responses/resp_1": "DELETE, GET, HEAD",
+    "/v1/responses/resp_1/cancel": "POST",
+    "/v1/chat/completions": "POST",
+    "/v1/models": "GET, HEAD",
+    "/healthz": "GET, HEAD",
+}
+
+
+@pytest.mark.parametrize(("path", "methods"), ALLOWED.items())
+def test_a_method_that_is_none_of_a_url_is_told_those_that_are(either, path, methods):
+    answer = request(either, "TRACE", path)
+    assert answer.error == (405, "method_not_allowed", None)
+    assert answer.headers["Allow"] == methods
+
+
+def test_answers_in_json_are_not_kept_by_caches(either):
+    key = either.new_key()
+    file = stored(either, key)
+    for method, path in (("GET", "/v1/files"), ("GET", f"/v1/files/{file['id']}"), ("DELETE", f"/v1/files/{file['id']}"), ("GET", "/v1/files/x"), ("GET", "/x"), ("GET", "/healthz")):
+        assert request(either, method, path, key).headers["Cache-Control"] == "no-store", path
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, identity", "x-unknown"])
+def test_a_compressed_body_is_told_to_come_plain(either, encoding):
+    key = either.new_key()
+    body = gzip.compress(form(PURPOSE, part("file", b"hello", "a.txt")))
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Content-Encoding": encoding}
+    answer = request(either, "POST", "/v1/files", key, body, headers)
+    assert answer.error == (415, "unsupported_encoding", None)
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_compressed_request_to_the_model_is_told_so(front, double):
+    native = front("native")
+    for path in ("/v1/responses", "/v1/chat/completions", "/v1/embeddings"):
+        status, _, body = native.post(path, gzip.compress(b"{}"), **{"Content-Encoding": "gzip"})
+        assert (status, body["error"]["code"]) == (415, "unsupported_encoding")
+    assert native.post("/v1/responses", b"{}", **{"Content-Encoding": "identity"})[0] == 200
+    assert len(double.received) == 1
+
+
+@pytest.mark.parametrize("purpose", ["", "x" * 65, "%00" * 65])
+def test_a_purpose_that_can_be_none_is_refused(server, purpose):
+    assert request(server, "GET", f"/v1/files?purpose={purpose}", server.any_key).error == (400, "invalid_request", "purpose")
+
+
+@pytest.mark.parametrize("purpose", ["batch", "x" * 64, "%ff", "%00"])
+def test_an_unknown_purpose_has_no_files(server, purpose):
+    assert request(server, "GET", f"/v1/files?purpose={purpose}", server.any_key).json["data"] == []
+
+
+UNKNOWN = {
+    "/files": "base_url ends in /v1, once",
+    "/files/file-abc": "base_url ends in /v1, once",
+    "/responses": "base_url ends in /v1, once",
+    "/v1/v1/files": "base_url ends in /v1, once",
+    "/v1/v1/chat/completions": "base_url ends in /v1, once",
+    "/v1/completions": "/v1/chat/completions",
+    "/v1/vector_stores": "nothing else",
+    "/": "/v1/files",
+    "/filesystem": "/v1/files",
+}
+
+
+@pytest.mark.parametrize(("path", "told"), UNKNOWN.items())
+def test_an_unknown_url_is_told_what_would_be_right(either, path, told):
+    answer = request(either, "GET", path, either.any_key)
+    assert answer.error == (404, "not_found", None)
+    assert told in answer.json["error"]["message"]
+
+
+@contextmanager
+def without_bytes(server, file):
+    """As between a DELETE's commit, or its unlinking, and what reads on: the row was read, the blob is gone."""
+    with opened(server.storage) as store:
+        sha256 = File.get_by_id(file["id"]).sha256
+        path = store.files.blobs.root / sha256[:2] / sha256
+    path.rename(path.with_suffix(".away"))
+    try:
+        yield
+    finally:
+        path.with_suffix(".away").rename(path)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-1"}, {"Range": "bytes=\t0-1"}, {"If-Match": "*"}], ids=str)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_download_whose_bytes_went_meanwhile_is_not_found(either, method, headers):
+    key = either.new_key()
+    file = stored(either, key, b"soon to go")
+    with without_bytes(either, file):
+        answer = request(either, method, f"/v1/files/{file['id']}/content", key, headers=headers)
+    assert answer.status == 404
+    assert answer.headers.get_content_type() == "application/json"
+    if method == "GET":
+        error = answer.json["error"]
+        assert (error["code"], error["param"], error["message"]) == ("file_not_found", "file_id", f"No such File object: {file['id']}")
+
+
+def test_readers_that_race_a_delete_see_the_file_or_404(either):
+    """Six threads read a file while it is deleted; 9 of 29,933 were a 500."""
+    key, seen, files, done = either.new_key(), set(), [], threading.Event()
+
+    def read():
+        connection = http.client.HTTPConnection("127.0.0.1", either.port, timeout=60)
+        while not done.is_set():
+            if files:
+                connection.request("GET", f"/v1/files/{files[-1]}/content", headers={"Authorization": f"Bearer {key}"})
+                answer = connection.getresponse()
+                seen.add((answer.status, answer.read() == b"racing" * 1000 or answer.status != 200))
+        connection.close()
+
+    threads = [threading.Thread(target=read) for _ in range(6)]
+    for each in threads:
+        each.start()
+    for _ in range(60):
+        files.append(stored(either, key, b"racing" * 1000, "a.txt")["id"])
+        assert request(either, "DELETE", f"/v1/files/{files[-1]}", key).status == 200
+    done.set()
+    for each in threads:
+        each.join()
+    assert seen <= {(200, True), (404, True)}
+    assert seen
