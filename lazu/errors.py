@@ -16,6 +16,29 @@ class CannotStart(SystemExit):
         super().__init__(f"Lazu can't start: {message}.")
 
 
+class StoreError(Exception):
+    """The rows could not be read or written. Each engine translates its own errors into one of these, and nobody else.
+
+    What it says is the engine's own text: for the log, not for a client.
+    """
+
+
+class Full(StoreError):
+    """There is no room left; nothing was written."""
+
+
+class Busy(StoreError):
+    """Somebody else held the lock for all the time there was; nothing was written."""
+
+
+class Doubt(StoreError):
+    """A commit failed, and nobody knows whether it comes back after a crash."""
+
+
+class Failed(StoreError):
+    """Anything else; nothing was written."""
+
+
 class ApiError(Exception):
     """An answer other than 200: `status` and `code` by class; message, `param` and further headers by instance."""
 

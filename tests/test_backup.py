@@ -9,7 +9,7 @@ import pytest
 
 from helpers.server import opened, problems
 from helpers.wire import request, stored
-from lazu.store.rows import File
+from lazu.store.tables import File
 from lazu.upkeep import backup as backups
 
 
@@ -129,7 +129,7 @@ def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):
             server.flask("backup", str(target))
             server.flask("purge")
             with opened(server.storage) as store:
-                backups.backup(store.files, target)
+                backups.backup(store, target)
             assert faults(target) == []
     finally:
         done.set()
@@ -142,7 +142,7 @@ def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):
 def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkeypatch):
     from helpers.in_process import AUTH, put
 
-    http, files = app.test_client(), app.extensions["lazu"].files
+    http, store = app.test_client(), app.extensions["lazu"]
     gone, _ = put(http, b"gone"), put(http, b"kept")
     take = backups.snapshot.take
 
@@ -151,6 +151,6 @@ def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkey
         http.delete(f"/v1/files/{gone['id']}", headers=AUTH)
 
     monkeypatch.setattr(backups.snapshot, "take", then_delete)
-    copied = backups.backup(files, tmp_path / "b")
+    copied = backups.backup(store, tmp_path / "b")
     assert (copied["linked"], copied["gone"]) == (1, 1)
     assert [size for _, size in backups.snapshot.wanted(tmp_path / "b" / backups.NAME)] == [4]

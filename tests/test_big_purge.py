@@ -9,7 +9,8 @@ import time
 
 from helpers.server import opened
 from helpers.wire import request, stored
-from lazu.store.rows import File, database
+from lazu.store.sqlite import database
+from lazu.store.tables import File
 
 COUNT = int(os.environ.get("LAZU_TEST_EXPIRED", "10000"))
 
@@ -17,7 +18,7 @@ COUNT = int(os.environ.get("LAZU_TEST_EXPIRED", "10000"))
 def expired(server):
     """Rows that have expired, each with a blob of its own."""
     with opened(server.storage) as store:
-        key, root = store.keys.find("default"), store.files.blobs.root
+        key, root = store.keys.find("default"), store.contents.blobs.root
         rows = []
         for i in range(COUNT):
             sha256 = hashlib.sha256(b"%d" % i).hexdigest()

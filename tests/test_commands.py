@@ -17,8 +17,9 @@ from pysqlite3 import dbapi2 as sqlite
 
 from helpers.server import PROJECT, Server, free_port, opened
 from helpers.wire import request, stored
-from lazu.store import rows
-from lazu.store.rows import File
+from lazu.store.keys import Keys
+from lazu.store.sqlite import database
+from lazu.store.tables import File, Key
 from lazu.upkeep import stats
 
 
@@ -55,9 +56,9 @@ def test_the_list_shows_what_each_key_has_and_may(serve):
 def test_the_last_use_is_written_once_a_day(app, monkeypatch):
     """To the day of Shanghai, which begins at 16:00 UTC."""
     written = []
-    monkeypatch.setattr("lazu.store.keys._write_use", lambda _, now: written.append(now))
+    monkeypatch.setattr(Keys, "_write_use", lambda _, _key, now: written.append(now))
     authenticate = app.extensions["lazu"].keys.authenticate
-    with rows.database, freeze_time("2026-05-24 12:00:00") as clock:
+    with database, freeze_time("2026-05-24 12:00:00") as clock:
         for _ in range(3):
             authenticate("Bearer test-key")
         until(lambda: len(written) == 1)
@@ -107,8 +108,8 @@ def test_stats_say_what_is_stored_and_saved(serve):
 
 def test_days_are_those_of_shanghai(app):
     """23:59:59 and midnight in Shanghai are two days; UTC does not matter."""
-    with rows.database:
-        rows.Key.create(id=9, name="k", created_at=0)
+    with database:
+        Key.create(id=9, name="k", created_at=0)
         for number, created_at in enumerate((1779551999, 1779552000)):
             File.create(
                 id=f"f{number}", key=9, sha256="0" * 64, bytes=5, filename="a", purpose="user_data", content_type="text/plain",

@@ -12,7 +12,8 @@ import pytest
 from helpers.in_process import AUTH
 from helpers.server import problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.store import rows
+from lazu.store import sqlite
+from lazu.store.tables import File
 
 FRAME = 24 + 4096
 
@@ -69,7 +70,7 @@ def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
 
     def failing():
         time.sleep(0.2)  # the others come meanwhile
-        sizes.append(rows.File.select().count())
+        sizes.append(File.select().count())
         raise peewee.OperationalError(why)
 
     def send(number):
@@ -78,11 +79,11 @@ def test_a_commit_that_fails_fails_for_all_in_it(app, monkeypatch, why):
         return app.test_client().post("/v1/files", data=body, content_type=content_type, headers=AUTH).status_code
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
-        patch.setattr(rows.database, "commit", failing)
+        patch.setattr(sqlite.database, "commit", failing)
         statuses = list(pool.map(send, range(5)))
     assert set(statuses) <= {500, 507}
     assert max(sizes) > 1, "some were in one commit"
-    assert rows.File.select().count() == 0
-    app.extensions["lazu"].files.blobs.recover()
+    assert File.select().count() == 0
+    app.extensions["lazu"].contents.recover()
     app.test_cli_runner().invoke(args=["purge", "--force"])
     assert problems(app.extensions["lazu"].settings.storage_dir) == []

@@ -11,11 +11,11 @@ import openai
 import pytest
 
 from helpers.documents import RED, pages, words
+from helpers.in_process import put
 from helpers.samples import PNG, data_url
 from helpers.server import problems
 from lazu.documents import reading
 from lazu.gateway.extracts import Extracts
-from lazu.store.blobs import Blobs
 from test_responses import error
 
 CASES = Path(__file__).parent / "pdf"
@@ -234,10 +234,10 @@ def test_deletes_and_calls_of_the_same_document_leave_nothing(own):
 
 def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
     """The document is being read when its file is deleted: the text serves this call and is not kept."""
-    files = app.extensions["lazu"].files
+    contents = app.extensions["lazu"].contents
     client, auth = app.test_client(), {"Authorization": "Bearer test-key"}
     file_id = client.post("/v1/files", headers=auth, data={"purpose": "user_data", "file": (io.BytesIO(b"words"), "a.txt")}).json["id"]
-    sha256 = next(name for names in files.blobs.names() for name in names)
+    sha256 = next(name for names in contents.blobs.names() for name in names)
     read = reading.text
 
     def meanwhile(source, kind):
@@ -246,26 +246,21 @@ def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
         return found
 
     monkeypatch.setattr(reading, "text", meanwhile)
-    assert b"".join(Extracts(files.blobs).text(sha256, "text/plain").slice) == b"words"
-    assert not [path for path in files.blobs.root.rglob("*") if path.is_file()]
+    assert b"".join(Extracts(contents).text(sha256, "text/plain").slice) == b"words"
+    assert not [path for path in contents.blobs.root.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO])
-def test_a_full_disk_keeps_nothing_and_answers(tmp_path, monkeypatch, failure):
-    blobs = Blobs(tmp_path / "blobs", 0)
-    blobs.prepare()
-    with blobs.stage(99) as staged:
-        staged.write(b"words")
-        staged.seal()
-        with blobs.lock(staged.sha256) as shard:
-            blobs.publish(staged, shard)
-        sha256 = staged.sha256
+def test_a_full_disk_keeps_nothing_and_answers(app, monkeypatch, failure):
+    contents = app.extensions["lazu"].contents
+    put(app.test_client(), b"words")
+    sha256 = next(name for names in contents.blobs.names() for name in names)
 
     def full(*_):
         raise OSError(failure, "no")
 
     monkeypatch.setattr(os, "write", full)
-    found = Extracts(blobs).text(sha256, "text/plain").slice
+    found = Extracts(contents).text(sha256, "text/plain").slice
     assert (b"".join(found), len(found)) == (b"words", 5)
     monkeypatch.undo()
-    assert sum(path.is_file() for path in blobs.root.rglob("*")) == 1
+    assert sum(path.is_file() for path in contents.blobs.root.rglob("*")) == 1

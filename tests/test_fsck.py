@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from helpers.in_process import AUTH, content, put
-from lazu.store.rows import File, database
-from lazu.upkeep import fsck
+from lazu.store.sqlite import database
+from lazu.store.tables import File
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def http(app):
 
 @pytest.fixture
 def root(app):
-    return app.extensions["lazu"].files.blobs.root
+    return app.extensions["lazu"].contents.blobs.root
 
 
 def path(root, file):
@@ -147,7 +147,7 @@ def test_a_check_while_files_come_and_go_accuses_nobody(app, http):
     for thread in threads:
         thread.start()
     try:
-        found = [list(fsck.check(app.extensions["lazu"].files, rehash=True)) for _ in range(12)]
+        found = [list(app.extensions["lazu"].contents.look(rehash=True)) for _ in range(12)]
     finally:
         done.set()
         for thread in threads:

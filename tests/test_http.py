@@ -9,7 +9,7 @@ import pytest
 
 from helpers.server import opened
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
-from lazu.store.rows import File
+from lazu.store.tables import File
 from test_nginx import parsed, raw
 
 
@@ -128,7 +128,7 @@ def without_bytes(server, file):
     """As between a DELETE's commit, or its unlinking, and what reads on: the row was read, the blob is gone."""
     with opened(server.storage) as store:
         sha256 = File.get_by_id(file["id"]).sha256
-        path = store.files.blobs.root / sha256[:2] / sha256
+        path = store.contents.blobs.root / sha256[:2] / sha256
     path.rename(path.with_suffix(".away"))
     try:
         yield

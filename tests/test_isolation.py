@@ -7,7 +7,7 @@ import pytest
 from helpers.server import opened
 from helpers.wire import request, stored
 from lazu import clock
-from lazu.store.rows import File
+from lazu.store.tables import File
 
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 

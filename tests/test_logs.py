@@ -172,7 +172,7 @@ def test_every_deed_is_in_the_audit_log_whoever_did_it(serve):
 
 
 def expire(server, file_id):
-    from lazu.store.rows import File
+    from lazu.store.tables import File
 
     with opened(server.storage):
         File.update(expires_at=1).where(File.id == file_id).execute()

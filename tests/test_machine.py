@@ -15,8 +15,7 @@ from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings
-from lazu.store import rows
-from lazu.upkeep import fsck
+from lazu.store.sqlite import database
 
 DAY = 86400
 CONTENTS = [b"a", b"bb", b"ccc" * 1000, b"PK\x03\x04 not a zip"]
@@ -38,11 +37,11 @@ class Store(RuleBasedStateMachine):
     def open(self):
         self.app = create_app(Settings(storage_dir=self.folder / "s", api_key="test-key", min_free_bytes=0))
         self.http = self.app.test_client()
-        rows.connect()
+        self.app.extensions["lazu"].engine.connect()
 
     def teardown(self):
         self.check()
-        rows.database.close()
+        database.close()
         self.frozen.stop()
         shutil.rmtree(self.folder)
 
@@ -86,12 +85,12 @@ class Store(RuleBasedStateMachine):
     def purge(self):
         assert self.app.test_cli_runner().invoke(args=["purge", "--force"]).exit_code == 0
         self.known = {file_id: what for file_id, what in self.known.items() if what[2] > clock.now()}
-        blobs = [name for names in self.app.extensions["lazu"].files.blobs.names() for name in names]
+        blobs = [name for names in self.app.extensions["lazu"].contents.blobs.names() for name in names]
         assert len(blobs) == len({content for _, content, _ in self.known.values()})
 
     @rule()
     def restart(self):
-        rows.database.close()
+        database.close()
         self.open()
 
     @rule()
@@ -102,7 +101,7 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def check(self):
-        assert {each.kind for each in fsck.check(self.app.extensions["lazu"].files)} == set()
+        assert {each.kind for each in self.app.extensions["lazu"].contents.look()} == set()
 
 
 TestStore = Store.TestCase

@@ -43,7 +43,7 @@ def test_not_ready_below_the_floor_but_alive(serve):
 def test_not_ready_after_a_disk_error_until_fsck(serve):
     server = serve()
     with opened(server.storage) as store:
-        store.files.blobs.fail("a test")
+        store.contents.blobs.fail("a test")
     answer = request(server, "GET", "/readyz")
     assert answer.error == (503, "overloaded", None)
     assert "flask fsck" in answer.json["error"]["message"]

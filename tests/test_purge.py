@@ -65,7 +65,7 @@ def test_a_dry_run_tells_the_same_and_removes_nothing(app, http):
 
 
 def test_the_purge_sweeps_bytes_that_no_file_refers_to(app):
-    blobs_room = app.extensions["lazu"].files.blobs
+    blobs_room = app.extensions["lazu"].contents.blobs
     with blobs_room.stage(100) as staged:
         staged.write(b"a crash came before the row")
         staged.seal()
@@ -77,7 +77,7 @@ def test_the_purge_sweeps_bytes_that_no_file_refers_to(app):
 
 
 def test_a_second_purge_at_the_same_time_leaves_with_a_word(app):
-    with app.extensions["lazu"].files.blobs.alone() as alone:
+    with app.extensions["lazu"].contents.blobs.alone() as alone:
         assert alone
         assert purge(app) == "another purge is running; nothing to do\n"
         assert json.loads(purge(app, "--json")) == {"running": True}

@@ -107,7 +107,7 @@ def test_expired_files_do_not_count(app):
 
     from helpers.wire import BOUNDARY
 
-    app.extensions["lazu"].files.quota = 5
+    app.extensions["lazu"].files._quota = 5
     client = app.test_client()
     headers = {"Authorization": "Bearer test-key", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     body = form(PURPOSE, part("file", b"hello", "a.txt"))

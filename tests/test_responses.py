@@ -8,7 +8,7 @@ import pytest
 
 from helpers.samples import PDF, PNG, data_url
 from helpers.server import opened
-from lazu.store.rows import File
+from lazu.store.tables import File
 
 MB = 2**20
 
@@ -310,7 +310,7 @@ def test_a_file_that_vanishes_after_it_was_looked_up_is_not_found(native, double
     file_id = native.upload("a.dat", b"\0some bytes")
     with opened(native.server.storage) as store:
         sha256 = File.get_by_id(file_id).sha256
-        path = store.files.blobs.root / sha256[:2] / sha256
+        path = store.contents.blobs.root / sha256[:2] / sha256
     path.rename(path.with_suffix(".away"))
     try:
         body = message({"type": "input_file", "file_id": file_id})

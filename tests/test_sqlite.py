@@ -12,8 +12,9 @@ from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, problems
 from helpers.wire import stored
 from lazu.errors import CannotStart
-from lazu.store import rows
-from lazu.store.rows import database
+from lazu.store import sqlite
+from lazu.store.disk import Ballast
+from lazu.store.sqlite import Sqlite, database
 
 
 @pytest.mark.parametrize(
@@ -24,18 +25,18 @@ from lazu.store.rows import database
     ],
 )  # fmt: skip
 def test_which_versions_keep_what_they_committed(version, sound):
-    assert rows.sound(version) is sound
+    assert sqlite.sound(version) is sound
 
 
 def test_the_start_refuses_an_affected_version_and_names_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows.peewee.SqliteDatabase, "server_version", (3, 51, 2))
+    monkeypatch.setattr(sqlite.peewee.SqliteDatabase, "server_version", (3, 51, 2))
     with pytest.raises(CannotStart, match=r"3\.51\.2 .* pysqlite3"):
-        rows.prepare(tmp_path / "lazu.sqlite3")
+        Sqlite(tmp_path / "lazu.sqlite3", Ballast(tmp_path / "ballast", 1), print).open()
     assert not list(tmp_path.iterdir())
 
 
 def test_every_connection_commits_durably_and_locks_at_once(app):
-    rows.connect()
+    app.extensions["lazu"].engine.connect()
     asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "locking_mode")
     found = {name: database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in asked}
     assert found == {
@@ -43,8 +44,7 @@ def test_every_connection_commits_durably_and_locks_at_once(app):
     }  # fmt: skip
     said = []
     database.connection().set_trace_callback(said.append)
-    with rows.transaction():
-        pass
+    app.extensions["lazu"].engine.write(lambda: None)
     with database.atomic():
         pass
     database.connection().set_trace_callback(None)
@@ -52,7 +52,7 @@ def test_every_connection_commits_durably_and_locks_at_once(app):
 
 
 def test_the_tables_are_strict_and_the_database_is_its_owners_alone(app, tmp_path):
-    rows.connect()
+    app.extensions["lazu"].engine.connect()
     tables = database.execute_sql("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'").fetchall()
     assert all(strict for name, strict in tables if not name.startswith("sqlite_"))
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "storage").glob("lazu.sqlite3*")}
@@ -126,7 +126,7 @@ def test_a_page_is_read_in_the_order_of_an_index(app, caplog, query):
     with caplog.at_level("DEBUG", "peewee"):
         assert http.get("/v1/files" + query.format(id=file["id"]), headers=AUTH).status_code == 200
     [(sql, values)] = [each.msg for each in caplog.records if 'ORDER BY "t1"."id"' in str(each.msg)]
-    plan = [row[3] for row in rows.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    plan = [row[3] for row in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
     index = "file_by_purpose" if "purpose" in query else "file_by_key"
     assert len(plan) == 1, "one search, no sorting"
     assert f"USING INDEX {index} " in plan[0]

@@ -11,7 +11,8 @@ from pysqlite3 import dbapi2 as sqlite
 
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
-from lazu.store import rows
+from lazu.store import sqlite as engine
+from lazu.store.schema import STEPS
 
 SCHEMAS = PROJECT / "tests/schemas"
 
@@ -35,10 +36,10 @@ def schema(storage):
 
 def test_every_schema_has_its_fixture():
     """Who adds a step adds the dump of a store that it made."""
-    assert {path.stem for path in SCHEMAS.iterdir()} == {str(number + 1) for number in range(len(rows.STEPS))}
+    assert {path.stem for path in SCHEMAS.iterdir()} == {str(number + 1) for number in range(len(STEPS))}
 
 
-@pytest.mark.parametrize("version", range(1, len(rows.STEPS) + 1))
+@pytest.mark.parametrize("version", range(1, len(STEPS) + 1))
 def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path):
     old, new = store_of(version, tmp_path / "old"), tmp_path / "new"
     with opened(old) as store:
@@ -52,7 +53,7 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
 
 
 def paging():
-    from lazu.store.files import Paging
+    from lazu.store.rows import Paging
 
     return Paging()
 
@@ -75,13 +76,13 @@ def test_two_processes_that_start_at_once_upgrade_once(tmp_path):
     command = [sys.executable, "-m", "flask", "keys", "list"]
     running = [subprocess.Popen(command, cwd=PROJECT, env=environ, stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [each.wait(30) for each in running] == [0, 0, 0, 0]
-    assert schema(storage)[0] == len(rows.STEPS)
+    assert schema(storage)[0] == len(STEPS)
 
 
 def test_a_step_that_fails_leaves_the_old_schema_whole(tmp_path, monkeypatch):
     storage = store_of(1, tmp_path / "storage")
     before = schema(storage)
-    monkeypatch.setattr(rows, "STEPS", (*rows.STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
+    monkeypatch.setattr(engine, "STEPS", (*STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
     with pytest.raises(SystemExit), opened(storage):
         pass
     assert schema(storage) == before

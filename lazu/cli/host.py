@@ -9,7 +9,6 @@ from flask.cli import with_appcontext
 
 from lazu.cli.output import as_json_option, say_json
 from lazu.errors import CannotStart
-from lazu.store import rows
 from lazu.upkeep import doctor
 
 
@@ -26,7 +25,7 @@ def doctor_command(as_json: bool) -> None:
     opened = current_app.extensions["lazu"]
     problem = opened if isinstance(opened, CannotStart) else None
     if problem is None:
-        rows.connect()
+        opened.engine.connect()
     findings = list(doctor.examine(problem))
     if as_json:
         say_json([asdict(finding) for finding in findings])

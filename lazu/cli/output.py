@@ -10,7 +10,6 @@ import click
 from flask import current_app
 
 from lazu.errors import CannotStart
-from lazu.store import rows
 from lazu.store.opening import Store
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -23,7 +22,7 @@ def opened() -> Store:
     found: Store | CannotStart = current_app.extensions["lazu"]
     if isinstance(found, CannotStart):
         raise found
-    rows.connect()
+    found.engine.connect()
     return found
 
 

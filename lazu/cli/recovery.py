@@ -1,4 +1,4 @@
-"""`flask fsck`, `flask backup`, `flask restore`: the commands for the store as a whole."""
+"""`flask fsck`, `flask backup`, `flask restore`: a store that is damaged, lost or moved."""
 
 import sys
 from collections.abc import Iterator
@@ -10,20 +10,18 @@ import click
 from flask.cli import with_appcontext
 
 from lazu.cli.output import as_json_option, fail, opened, progress, say_json
-from lazu.errors import CannotStart
+from lazu.errors import CannotStart, StoreError
 from lazu.store import rows
-from lazu.store.blobs import SHARDS
-from lazu.store.files import Files
-from lazu.store.rows import File
-from lazu.upkeep import fsck
-from lazu.upkeep.backup import BackupProblem, Copied, backup, restore
+from lazu.store.contents import STEPS, Copied, Problem
+from lazu.store.opening import Store
+from lazu.upkeep.backup import BackupProblem, backup, restore
 
 DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 
 
 @dataclass(frozen=True)
 class _Finding:
-    problem: fsck.Problem
+    problem: Problem
     repaired: str
 
     def as_json(self) -> dict[str, str]:
@@ -49,29 +47,29 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
 
     Example: flask fsck --rehash
     """
-    files = opened().files
+    store = opened()
     try:
         if repair:
-            fsck.recover(files)
-        findings = list(_findings(files, rehash, repair))
+            store.contents.recover()
+        findings = list(_findings(store, rehash, repair))
         sound = all(finding.repaired for finding in findings)
         if sound:
-            fsck.recover(files)
-    except (OSError, rows.DatabaseError) as e:
+            store.contents.recover()
+    except (OSError, StoreError) as e:
         fail(e)
     _report(findings, as_json)
     sys.exit(0 if sound else 1)
 
 
-def _findings(files: Files, rehash: bool, repair: bool) -> Iterator[_Finding]:
-    with progress("looking", len(SHARDS)) as tick:
-        problems = list(fsck.check(files, rehash, tick))
+def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:
+    with progress("looking", STEPS) as tick:
+        problems = list(store.contents.look(rehash, tick))
     for problem in problems:
-        yield _Finding(problem, fsck.repair(files, problem) if repair else "")
+        yield _Finding(problem, store.contents.repair(problem) if repair else "")
 
 
 def _report(findings: list[_Finding], as_json: bool) -> None:
-    count = File.select().count()
+    count = rows.count()
     if as_json:
         say_json({"files": count, "problems": [finding.as_json() for finding in findings]})
         return
@@ -91,9 +89,9 @@ def backup_command(directory: Path, as_json: bool) -> None:
 
     Example: flask backup /mnt/other-disk/lazu
     """
-    files = opened().files
-    with _whole(), progress("copying", len(SHARDS)) as tick:
-        copied = backup(files, directory, tick)
+    store = opened()
+    with _failing_in_a_line(), progress("copying", STEPS) as tick:
+        copied = backup(store, directory, tick)
     _tell("backed up", copied, as_json)
 
 
@@ -106,26 +104,26 @@ def restore_command(directory: Path, as_json: bool) -> None:
 
     Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
     """
-    files = opened().files
-    with _whole(), progress("copying", len(SHARDS)) as tick:
-        copied = restore(files, directory, tick)
+    store = opened()
+    with _failing_in_a_line(), progress("copying", STEPS) as tick:
+        copied = restore(store, directory, tick)
     _tell("restored", copied, as_json)
 
 
 def _tell(verb: str, copied: Copied, as_json: bool) -> None:
     counts = {word: copied[word] for word in ("present", "linked", "cloned", "copied", "gone", "bytes")}
     if as_json:
-        say_json({"files": File.select().count(), **counts})
+        say_json({"files": rows.count(), **counts})
         return
     click.echo(f"{verb}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "bytes"))
 
 
 @contextmanager
-def _whole() -> Iterator[None]:
+def _failing_in_a_line() -> Iterator[None]:
     """Every way in which a copy fails, as one line."""
     try:
         yield
-    except (BackupProblem, CannotStart, OSError, rows.DatabaseError) as e:
+    except (BackupProblem, CannotStart, OSError, StoreError) as e:
         fail(e)
 
 

@@ -9,10 +9,11 @@ from flask.cli import with_appcontext
 from lazu import clock
 from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
 from lazu.errors import StorageFailed
-from lazu.store import disk
+from lazu.store import rows
+from lazu.store.contents import Removed
 from lazu.store.opening import Store
 from lazu.upkeep import stats
-from lazu.upkeep.purge import ClockJump, Removed, preview, purge, steps
+from lazu.upkeep.purge import ClockJump, preview, purge, steps
 
 #: Days that `flask stats` looks back on, and days a bar of ages stands for.
 DAYS, AGES = 30, 5
@@ -29,7 +30,7 @@ def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
     Example: flask purge --dry-run
     """
     try:
-        removed = preview(opened().files) if dry_run else _purge(opened(), force)
+        removed = preview(opened()) if dry_run else _purge(opened(), force)
     except (ClockJump, StorageFailed) as e:
         fail(e)
     if removed is None:
@@ -42,7 +43,7 @@ def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
 
 def _purge(store: Store, force: bool) -> Removed | None:
     with progress("removing", steps()) as tick:
-        return purge(store.files, force, tick)
+        return purge(store, force, tick)
 
 
 def _line(removed: Removed, verb: str) -> str:
@@ -70,7 +71,7 @@ def stats_command(as_json: bool) -> None:
 
 
 def _as_json(store: Store) -> dict[str, Any]:
-    totals, last = stats.totals(), stats.last_purge()
+    totals, last = stats.totals(), rows.last_purge()
     purged = None if last is None else {
         "started_at": last.started_at, "finished_at": last.finished_at,
         "files": last.files, "blobs": last.blobs, "bytes": last.bytes,
@@ -78,7 +79,7 @@ def _as_json(store: Store) -> dict[str, Any]:
     return {
         **asdict(totals),
         "saved_bytes": totals.saved_bytes,
-        "free_bytes": disk.free(store.files.blobs.root),
+        "free_bytes": store.contents.free(),
         "last_purge": purged,
         "keys": [{"name": each.key.name, "files": each.files, "bytes": each.bytes} for each in stats.usage()],
         "days": [{"day": day, "files": files, "bytes": count} for day, files, count in stats.by_day(DAYS)],
@@ -94,13 +95,13 @@ def _totals(store: Store) -> str:
         ("expired", f"{totals.expired:,}", size(totals.expired_bytes), waiting),
         ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "on disk"),
         ("saved", "", size(totals.saved_bytes), "by storing equal bytes once"),
-        ("free", "", size(disk.free(store.files.blobs.root)), floor),
+        ("free", "", size(store.contents.free()), floor),
     ]
     return f"{table(rows, right=(1, 2))}\nlast purge  {_last_purge()}"
 
 
 def _last_purge() -> str:
-    last = stats.last_purge()
+    last = rows.last_purge()
     if last is None:
         return "never"
     return f"{clock.shanghai(last.finished_at)}: {last.files} files, {last.blobs} blobs, {size(last.bytes)}"

@@ -1,6 +1,6 @@
 """What was read out of stored files: their text, and pictures of their pages, read once a blob and kept beside it.
 
-The invariant: what is kept lives as long as its blob and no longer (`lazu.store.kept`). It is found by
+The invariant: what is kept lives as long as its blob and no longer (`lazu.store.derived`). It is found by
 the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
 bytes leave the disk piece by piece. A kept text begins with a line that names its encoding, if that was guessed.
 """
@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple
 from lazu.documents import reading
 from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
 from lazu.gateway.splice import Slice
-from lazu.store import kept
-from lazu.store.blobs import Blobs
+from lazu.store import derived
+from lazu.store.contents import Contents
 
 #: Bytes of a number in the file of pages: first how many pages the document has, then before each picture its size.
 _NUMBER = 4
@@ -34,10 +34,10 @@ class Words(NamedTuple):
 
 
 class Extracts:
-    """The texts and pages of the blobs in `blobs`. Reading one the first time takes a child process, and time."""
+    """The texts and pages of the files in `contents`. Reading one the first time takes a child process, and time."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
 
     def text(self, sha256: str, content_type: str) -> Words:
         """The text of a blob of this type, JSON-escaped; raises `UnsupportedFileType`, `Overloaded`."""
@@ -46,7 +46,7 @@ class Extracts:
         try:
             whole = self._whole(sha256, kind)
         except FileNotFoundError:
-            with _told(), self._blobs.open(sha256) as blob:
+            with _told(), self._contents.open(sha256) as blob:
                 text, charset = reading.text(blob.fileno(), content_type)
             # Lone surrogates, which UTF-8 can't hold, are not in it (`reading.text`).
             escaped = json.dumps(text, ensure_ascii=False)[1:-1]
@@ -58,29 +58,28 @@ class Extracts:
     def pages(self, sha256: str) -> tuple[int, list[Slice]]:
         """How many pages a PDF has, and JPEG pictures of the first ones; raises as `text` does."""
         try:
-            whole = self._whole(sha256, kept.PAGES)
+            whole = self._whole(sha256, derived.PAGES)
         except FileNotFoundError:
-            with _told(), self._blobs.open(sha256) as blob:
+            with _told(), self._contents.open(sha256) as blob:
                 total, pictures = reading.pictures(blob.fileno())
             packed = b"".join(_number(len(picture)) + picture for picture in pictures)
-            whole = self._keep(sha256, kept.PAGES, _number(total) + packed)
+            whole = self._keep(sha256, derived.PAGES, _number(total) + packed)
         with whole.open() as file:
             return _read_number(file), list(_pictures(whole, file))
 
     def _whole(self, sha256: str, kind: str) -> Slice:
-        name = kept.name(sha256, kind)
-        with self._blobs.open(name) as file:
+        with self._contents.open(sha256, kind) as file:
             size = file.seek(0, io.SEEK_END)
-        return Slice(partial(self._blobs.open, name), size, base64=False)
+        return Slice(partial(self._contents.open, sha256, kind), size, base64=False)
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
         """`data` as a slice of what is kept, or of memory where it can't be kept: the disk is full, the blob gone."""
         try:
-            self._blobs.require(len(data))
-            with self._blobs.stage(len(data)) as staged:
+            self._contents.require(len(data))
+            with self._contents.stage(len(data)) as staged:
                 staged.write(data)
                 staged.seal()
-                if self._blobs.keep(staged, sha256, kind):
+                if self._contents.keep(staged, sha256, kind):
                     return self._whole(sha256, kind)
         except (InsufficientStorage, OSError) as e:
             log.warning("what was read out of a file is not kept: %s", type(e).__name__)

@@ -11,8 +11,8 @@ from lazu.errors import ApiError, FileNotFound, FilesTooLarge
 from lazu.gateway import json_body, parts, references
 from lazu.gateway.references import Find, Reference
 from lazu.gateway.splice import Body, Plain
-from lazu.store.files import Files
-from lazu.store.rows import File, Key
+from lazu.store.opening import Store
+from lazu.store.tables import File, Key
 
 #: What the files of one call may have together, in bytes: as they are stored, and again as what is sent for them.
 MAX_TOTAL = 64 * 2**20
@@ -30,7 +30,7 @@ class Prepared:
 class Desk:
     """Where requests of `key` are prepared, for an upstream that takes files as `mode` says."""
 
-    files: Files
+    store: Store
     key: Key
     mode: str
 
@@ -47,7 +47,7 @@ class Desk:
             return Prepared(Plain(body))
         body.clear()
         found = self._look_up(references)
-        builder = parts.Builder(self.files, self.mode)
+        builder = parts.Builder(self.store.contents, self.mode)
         # From the last to the first: a list that grows keeps the places before.
         words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(references)]
         done = [(reference.file_id, word) for reference, word in zip(references, reversed(words), strict=True)]
@@ -59,7 +59,7 @@ class Desk:
         for reference in references:
             if reference.file_id not in found:
                 with _at(reference):
-                    found[reference.file_id] = self.files.get(self.key, reference.file_id)
+                    found[reference.file_id] = self.store.files.get(self.key, reference.file_id)
         total = sum(found[reference.file_id].bytes for reference in references)
         if total > MAX_TOTAL:
             raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")

@@ -14,8 +14,8 @@ from lazu.errors import FileNotFound, UnsupportedFileType
 from lazu.gateway.extracts import Extracts
 from lazu.gateway.references import CHAT_FILE, FILE, Reference
 from lazu.gateway.splice import Holes, Slice
-from lazu.store.files import Files
-from lazu.store.rows import File
+from lazu.store.contents import Contents
+from lazu.store.tables import File
 from lazu.texttypes import bare
 
 #: The pictures that model servers take, and the purpose `vision` does.
@@ -42,11 +42,11 @@ def check(reference: Reference, file: File) -> None:
 class Builder:
     """Makes the parts of one request; `sent` counts the bytes that go in place of its files, before base64."""
 
-    def __init__(self, files: Files, mode: str) -> None:
+    def __init__(self, contents: Contents, mode: str) -> None:
         self.holes = Holes()
         self.sent = 0
-        self._blobs = files.blobs
-        self._extracts = Extracts(files.blobs)
+        self._contents = contents
+        self._extracts = Extracts(contents)
         self._mode = mode
 
     def parts(self, reference: Reference, file: File) -> tuple[str, list[Part]]:
@@ -61,7 +61,7 @@ class Builder:
         return f"text;charset={charset}" if charset else "text", [part]
 
     def _whole(self, file: File) -> Slice:
-        return Slice(partial(self._blobs.open, file.sha256), file.bytes)
+        return Slice(partial(self._contents.open, file.sha256), file.bytes)
 
     def _data(self, reference: Reference, content: Slice, content_type: str) -> str:
         return f"data:{content_type};base64,{self._cut(reference, content)}"

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from lazu import ids, logs
 from lazu.routes import cors, description, files, health, page, paths, problems, responses
 from lazu.routes.body import drain
-from lazu.store import rows
+from lazu.routes.context import store
 
 
 def init_app(app: Flask) -> None:
@@ -36,7 +36,7 @@ def _begin() -> None:
     paths.require_exact()
     request.environ["lazu.route"] = str(request.url_rule or "-")
     if request.endpoint != "health.alive":
-        rows.connect()
+        store().engine.connect()
 
 
 def _finish(response: Response) -> Response:

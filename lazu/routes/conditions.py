@@ -9,7 +9,7 @@ from flask import request
 
 from lazu import clock
 from lazu.errors import PreconditionFailed, RangeNotSatisfiable
-from lazu.store.rows import File
+from lazu.store.tables import File
 
 # One range, with the space and the empty elements that a list may have (RFC 9110 §5.6.1.2).
 _ONE = re.compile(r"bytes=[ \t,]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t,]*", re.IGNORECASE)

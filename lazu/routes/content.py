@@ -6,7 +6,7 @@ Behind nginx the bytes go by X-Accel-Redirect; alone, gunicorn sends them by sen
 import os
 import re
 import unicodedata
-from io import FileIO
+from typing import BinaryIO
 from urllib.parse import quote
 
 from flask import Response, request
@@ -16,7 +16,7 @@ from lazu import clock
 from lazu.errors import FileNotFound
 from lazu.routes.conditions import agreed, unchanged, wanted
 from lazu.routes.context import store
-from lazu.store.rows import File
+from lazu.store.tables import File
 
 #: A stored HTML or SVG file must never run as a page of this origin.
 INERT = {
@@ -72,7 +72,7 @@ def _attach(response: Response, file: File) -> None:
     part = wanted(file)
     location = store().settings.accel_location
     if location is not None and agreed(part):
-        response.headers["X-Accel-Redirect"] = f"{location}{file.sha256[:2]}/{file.sha256}"
+        response.headers["X-Accel-Redirect"] = f"{location}{store().contents.location(file.sha256)}"
         return
     start, end = part or (0, file.bytes)
     if part is not None:
@@ -88,9 +88,9 @@ def _attach(response: Response, file: File) -> None:
     response.direct_passthrough = True
 
 
-def _opened(file: File) -> FileIO:
+def _opened(file: File) -> BinaryIO:
     """The bytes of `file`, also for HEAD: its answer is that of GET. They may have gone since its row was read."""
     try:
-        return store().files.blobs.open(file.sha256)
+        return store().contents.open(file.sha256)
     except FileNotFoundError as e:
         raise FileNotFound(file.id) from e

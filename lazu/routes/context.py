@@ -4,7 +4,7 @@ from flask import current_app, request
 
 from lazu.gateway.upstream import Upstream
 from lazu.store.opening import Store
-from lazu.store.rows import Key
+from lazu.store.tables import Key
 
 
 def store() -> Store:

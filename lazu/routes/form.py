@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from flask import request
+
 from lazu import filenames, filetypes, metrics
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.filetypes import Purpose
-from lazu.routes.multipart import FILE, Part
-from lazu.store.blobs import Blobs, Staged
+from lazu.routes.body import Body
+from lazu.routes.context import store
+from lazu.routes.multipart import FILE, Part, at_least, parts
+from lazu.store.contents import Contents
 from lazu.store.files import Upload
+from lazu.store.staged import Staged
+from lazu.store.tables import File, Key
 
 #: `expires_after[seconds]`: an hour to 30 days, as in the OpenAI API.
 SHORTEST, LONGEST = 3600, 2592000
@@ -23,7 +29,7 @@ _ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 
 @dataclass
 class _Form:
-    blobs: Blobs
+    contents: Contents
     expected: int
     fields: dict[str, str] = field(default_factory=dict)
     staged: Staged | None = None
@@ -48,7 +54,7 @@ class _Form:
             raise InvalidRequest("The form has two 'file' parts; upload one file a request.", FILE)
         limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
         self.filename = filenames.clean(part.filename)
-        self.staged = stack.enter_context(self.blobs.stage(limit, self.expected))
+        self.staged = stack.enter_context(self.contents.stage(limit, self.expected))
         for chunk in part.chunks:
             self.staged.write(chunk)
 
@@ -67,24 +73,35 @@ class _Form:
         return Upload(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
 
 
-@contextmanager
-def receive(parts: Iterator[Part], blobs: Blobs, expected: int = 0) -> Iterator[Upload]:
-    """The upload that `parts` make; its bytes are gone at the end of the `with` unless they were published.
-
-    `expected` is the length of the body, 0 if it is unknown: as much room is taken when the file begins.
+def take(key: Key) -> File:
+    """Make the form in the body of the current request a file of `key`.
 
     Raises every error of the upload's row in the error table, as early as it is known.
     """
-    form = _Form(blobs, expected)
+    expected = min(request.content_length or 0, filetypes.MAX_BYTES)
+    store().contents.require(expected)
+    store().files.require(key, at_least(request.content_length))
+    form = parts(Body().read, request.headers.get("Content-Type", ""))
+    with receive(form, store().contents, expected) as upload:
+        return store().files.create(key, upload)
+
+
+@contextmanager
+def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iterator[Upload]:
+    """The upload that the parts of `form` make; its bytes are gone at the end of the `with` unless they were published.
+
+    `expected` is the length of the body, 0 if it is unknown: as much room is taken when the file begins.
+    """
+    filled = _Form(contents, expected)
     with ExitStack() as stack:
         metrics.uploading(1)
         stack.callback(metrics.uploading, -1)
-        for part in parts:
+        for part in form:
             if part.name == FILE:
-                form.take_file(part, stack)
+                filled.take_file(part, stack)
             elif part.name in ("purpose", _ANCHOR, _SECONDS):
-                form.take_field(part)
-        yield form.upload()
+                filled.take_field(part)
+        yield filled.upload()
 
 
 def _lifetime(fields: dict[str, str]) -> int | None:

@@ -26,5 +26,5 @@ def ready() -> dict[str, str]:
 @bp.get("/metrics")
 def show_metrics() -> Response:
     """Prometheus' text format, all workers summed."""
-    figures = stats.figures(store().files.blobs) + upstream().figures()
+    figures = stats.figures(store()) + upstream().figures()
     return Response(metrics.render(figures), content_type=metrics.CONTENT_TYPE)

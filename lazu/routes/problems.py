@@ -3,32 +3,33 @@
 import errno
 import logging
 
-import peewee
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from lazu import metrics
 from lazu.errors import (
     ApiError,
+    Busy,
+    Full,
     InsufficientStorage,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
     Overloaded,
+    StoreError,
 )
 from lazu.routes.paths import unknown
+from lazu.store import disk
 
 log = logging.getLogger(__name__)
 
 _SCARCE = {errno.EMFILE, errno.ENFILE}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def init_app(app: Flask) -> None:
     """Let every error end here, also those of routing and bugs."""
     app.register_error_handler(ApiError, render)
     app.register_error_handler(HTTPException, _routing)
-    app.register_error_handler(peewee.OperationalError, _database)
+    app.register_error_handler(StoreError, _rows)
     app.register_error_handler(OSError, _disk)
     app.register_error_handler(Exception, _bug)
 
@@ -52,22 +53,17 @@ def _routing(error: HTTPException) -> Response:
     return _bug(error)
 
 
-def _database(error: peewee.OperationalError) -> Response:
-    text = str(error)
-    if "locked" in text or "busy" in text:
+def _rows(error: StoreError) -> Response:
+    if isinstance(error, Busy):
         return render(Overloaded())
-    if "full" in text:
-        return _full()
-    if "disk I/O" in text:
-        metrics.fsync_failed()
-    return _bug(error)
+    return _full() if isinstance(error, Full) else _bug(error)
 
 
 def _disk(error: OSError) -> Response:
     if error.errno in _SCARCE:
         log.error("no file descriptor left; raise the limit (ulimit -n)")
         return render(Overloaded())
-    return _full() if error.errno in _FULL else _bug(error)
+    return _full() if error.errno in disk.FULL else _bug(error)
 
 
 def _full() -> Response:

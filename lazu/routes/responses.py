@@ -16,7 +16,7 @@ from lazu.gateway.upstream import Call
 from lazu.routes.body import Body
 from lazu.routes.context import caller, store, upstream
 from lazu.routes.paths import ambiguous
-from lazu.store.rows import Key
+from lazu.store.tables import Key
 
 #: Files that `X-Lazu-Files` tells of: proxies bound the length of headers.
 MAX_TOLD = 16
@@ -122,7 +122,7 @@ def _ask(path: str, find: Find) -> Response:
     """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
     key = caller()
     upstream().require(key.id)
-    desk = Desk(store().files, key, upstream().files)
+    desk = Desk(store(), key, upstream().files)
     return _pass(path, key, desk.prepare(receive(Body().read, request.content_length), find))
 
 

@@ -4,7 +4,6 @@ This room knows nothing of rows. Its part of the one invariant (docs/architectur
 they are durable, and the name is durable before the caller goes on.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -12,90 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Self
 
 from lazu import clock, metrics
-from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage, StorageFailed
-from lazu.store import disk, kept
-
-#: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
-_SMALL = 2**20
-#: An upload of unknown length takes its room in steps of that many bytes.
-_STEP = 16 * 2**20
+from lazu.errors import CannotStart, InsufficientStorage, StorageFailed
+from lazu.store import derived, disk
+from lazu.store.staged import Staged
 
 SHARDS = [f"{number:02x}" for number in range(256)]
 
-#: How often, in bytes, the kernel is told to begin writing, so that less is left for the fsync at the end.
-_WRITE_BACK_BYTES = 8 * 2**20
 _BLOB = re.compile(r"[0-9a-f]{64}")
 #: Ends the name of bytes that are about to replace a damaged blob; after a crash the purge removes it.
 NEW = ".new"
 
 log = logging.getLogger(__name__)
-
-
-class Staged:
-    """Bytes on their way in: a file without a name in the store's own file system, gone when closed unpublished.
-
-    Use it as a context manager. `size` counts the bytes written; `sha256` (hex) is there once `seal` was called.
-    Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
-    """
-
-    def __init__(self, blobs: "Blobs", max_bytes: int, expected: int = 0) -> None:
-        self.max_bytes = max_bytes
-        self.size = 0
-        self.sha256 = ""
-        self._blobs = blobs
-        self._hash = hashlib.sha256()
-        self._room = _SMALL
-        self._begun = 0
-        self.fd = os.open(blobs.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        try:
-            os.fchmod(self.fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
-            self._grow(min(expected, max_bytes))
-        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
-            os.close(self.fd)
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-
-    def write(self, chunk: bytes) -> None:
-        """Append `chunk`.
-
-        Raises `FileTooLarge` past `max_bytes`, `InsufficientStorage` when the disk gets too full, OSError.
-        """
-        self.size += len(chunk)
-        if self.size > self.max_bytes:
-            raise FileTooLarge(self.max_bytes)
-        self._grow(self.size)
-        self._hash.update(chunk)
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(self.fd, rest) :]
-        if self.size - self._begun >= _WRITE_BACK_BYTES:
-            disk.write_back(self.fd, self._begun, self.size - self._begun)
-            self._begun = self.size
-
-    def peek(self, start: int, size: int) -> bytes:
-        """`size` bytes from `start` on, or fewer if there are no more."""
-        return os.pread(self.fd, size, start)
-
-    def seal(self) -> None:
-        """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
-        if self._room > _SMALL:
-            os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
-        self._blobs.sync(self.fd, harmless=disk.FULL)
-        self.sha256 = self._hash.hexdigest()
-
-    def _grow(self, size: int) -> None:
-        if size <= self._room:
-            return
-        self._room = size if self.size == 0 else size + _STEP
-        self._blobs.reserve(self.fd, self._room)
 
 
 class Blobs:
@@ -160,12 +88,22 @@ class Blobs:
         """
         return Staged(self, max_bytes, expected)
 
+    def unnamed(self) -> int:
+        """Open a new file without a name in the blobs' file system, and give its descriptor; raises OSError."""
+        fd = os.open(self.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        os.fchmod(fd, 0o640)  # whatever the umask: nginx reads blobs as a member of the group
+        return fd
+
     def require(self, size: int) -> None:
         """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor, `StorageFailed`."""
         if self.failed:
             raise StorageFailed
-        if disk.free(self.root) - size < self.min_free:
+        if self.free() - size < self.min_free:
             raise InsufficientStorage("The server's disk is too full for this upload.")
+
+    def free(self) -> int:
+        """Bytes that may still be filled on the disk."""
+        return disk.free(self.root)
 
     def reserve(self, fd: int, size: int) -> None:
         """Take room for `size` bytes in `fd` if that leaves the floor; raises `InsufficientStorage`, OSError.
@@ -189,7 +127,7 @@ class Blobs:
 
         Gives the shard's directory descriptor.
         """
-        with disk.lock(self.root / sha256[:2]) as fd:
+        with disk.lock(self.root / self.shard(sha256)) as fd:
             yield fd
 
     def publish(self, staged: Staged, shard: int) -> None:
@@ -211,7 +149,7 @@ class Blobs:
 
         What is kept of it goes first. Not synced: what comes back after a power cut the next purge sweeps.
         """
-        kept.drop(sha256, shard)
+        derived.drop(sha256, shard)
         try:
             size = os.stat(sha256, dir_fd=shard).st_size
             os.unlink(sha256, dir_fd=shard)
@@ -221,7 +159,7 @@ class Blobs:
 
     def open(self, sha256: str) -> FileIO:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
-        return FileIO(self.root / sha256[:2] / sha256)
+        return FileIO(self.root / self.path(sha256))
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """Keep sealed bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
@@ -229,41 +167,54 @@ class Blobs:
             if not self.size(sha256):
                 return False
             with suppress(FileExistsError):
-                _name(staged, kept.name(sha256, kind), shard)
+                _name(staged, derived.name(sha256, kind), shard)
             return True
+
+    @staticmethod
+    def shard(sha256: str) -> str:
+        """The name of the shard of a blob."""
+        return sha256[:2]
+
+    def path(self, name: str) -> str:
+        """Where a blob, or what is kept of it, lies below `root`."""
+        return f"{self.shard(name)}/{name}"
+
+    def entries(self, shard: str) -> list[str]:
+        """Everything in a shard."""
+        return os.listdir(self.root / shard)
 
     def names(self) -> Iterator[list[str]]:
         """The blobs' names, a list a shard."""
         for shard in SHARDS:
-            yield [name for name in os.listdir(self.root / shard) if is_blob(shard, name)]
+            yield [name for name in self.entries(shard) if is_blob(shard, name)]
 
     def tidy(self) -> None:
         """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
         for shard in SHARDS:
-            for name in os.listdir(self.root / shard):
-                if name.endswith(NEW) or kept.owner(name):
+            for name in self.entries(shard):
+                if name.endswith(NEW) or derived.owner(name):
                     self._discard(shard, name)
 
     def _discard(self, shard: str, name: str) -> None:
-        owner = kept.owner(name)
+        owner = derived.owner(name)
         with self.lock(shard) as fd, suppress(FileNotFoundError):
             if owner is None or not self.size(owner):
                 os.unlink(name, dir_fd=fd)
 
-    def quarantine(self, path: str) -> None:
-        """Move `path`, as `ab/ab12…`, out of reach, to `quarantine` beside `root`; raises OSError.
+    def quarantine(self, sha256: str, name: str) -> None:
+        """Move `name` in the shard of `sha256` out of reach, to `quarantine` beside `root`; raises OSError.
 
         The caller holds the shard's lock.
         """
-        place = self.root.parent / "quarantine"
+        place, shard = self.root.parent / "quarantine", self.root / self.shard(sha256)
         place.mkdir(mode=0o700, exist_ok=True)
-        disk.move(self.root / path, place / f"{os.path.basename(path)}-{clock.milliseconds()}")
-        disk.sync((self.root / path).parent)
+        disk.move(shard / name, place / f"{name}-{clock.milliseconds()}")
+        disk.sync(shard)
 
     def size(self, sha256: str) -> int:
         """Bytes of a blob, 0 if it is gone."""
         try:
-            return (self.root / sha256[:2] / sha256).stat().st_size
+            return (self.root / self.path(sha256)).stat().st_size
         except FileNotFoundError:
             return 0
 
@@ -291,10 +242,18 @@ def _heal(staged: Staged, shard: int) -> None:
     """Keep the blob that has the name already, unless its size shows that it is damaged: then replace it."""
     if os.stat(staged.sha256, dir_fd=shard).st_size == staged.size:
         return
-    kept.drop(staged.sha256, shard)
+    derived.drop(staged.sha256, shard)
     log.warning("a damaged blob was replaced by an upload of the same bytes")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):
         os.unlink(new, dir_fd=shard)
     _name(staged, new, shard)
     os.rename(new, staged.sha256, src_dir_fd=shard, dst_dir_fd=shard)
+
+
+def devices(root: Path) -> set[int]:
+    """The numbers of the file systems on which the shards under `root` lie; empty before the first start.
+
+    A blob gets its name by a hard link from `root`: they must be one.
+    """
+    return {(root / name).stat().st_dev for name in ("", *SHARDS) if (root / name).exists()}

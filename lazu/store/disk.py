@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: What a full disk, or a full quota of the file system, answers.
-FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What a full disk, a full quota of the file system, or one that holds no file so large answers.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Why a file can't have a hard link at some place, though the place is fine.
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP)
 

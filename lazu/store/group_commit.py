@@ -7,11 +7,11 @@ one thread commits for all that came while another one did (docs/decisions/0060-
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from lazu.errors import ApiError, InternalError
-from lazu.store import rows
+from lazu.errors import ApiError, InternalError, StoreError
 
 Result = TypeVar("Result")
 
@@ -21,7 +21,7 @@ class _Job:
     work: Callable[[], Any]
     result: Any = None
     refusal: ApiError | None = None
-    #: Why it is not committed: until it is, that nobody came so far.
+    #: InternalError until the commit succeeded.
     error: Exception | None = field(default_factory=InternalError)
     done: bool = False
 
@@ -32,38 +32,40 @@ class _Job:
             self.refusal = e
 
 
-_turn = threading.Lock()
-_waiting: deque[_Job] = deque()
+class GroupCommit:
+    """Commits in what `transaction` gives: a context that is committed, or certainly not, when it is left."""
 
+    def __init__(self, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._transaction = transaction
+        self._turn = threading.Lock()
+        self._waiting: deque[_Job] = deque()
 
-def commit(work: Callable[[], Result]) -> Result:
-    """What `work` gives, called in a transaction that is committed, durably, when this returns.
+    def commit(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, called in a transaction, perhaps by another thread, that is committed when this returns.
 
-    `work` reads and writes rows, perhaps in another thread. It may refuse by a `ApiError` before it has written
-    anything: that is raised here, and the rest of the transaction is committed. Raises what `rows.transaction` does,
-    and then nothing of the transaction is there.
-    """
-    job = _Job(work)
-    _waiting.append(job)
-    with _turn:
-        if not job.done:
-            _commit([_waiting.popleft() for _ in range(len(_waiting))])
-    if job.error:
-        raise job.error
-    result: Result = job.result
-    return result
+        `work` may refuse by an `ApiError` before it has written anything: that is raised here, and the rest of the
+        transaction is committed. Raises the `StoreError` of the transaction, and then nothing of it is there.
+        """
+        job = _Job(work)
+        self._waiting.append(job)
+        with self._turn:
+            if not job.done:
+                self._commit([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if job.error:
+            raise job.error
+        result: Result = job.result
+        return result
 
-
-def _commit(jobs: list[_Job]) -> None:
-    try:
-        with rows.transaction():
+    def _commit(self, jobs: list[_Job]) -> None:
+        try:
+            with self._transaction():
+                for job in jobs:
+                    job.run()
             for job in jobs:
-                job.run()
-        for job in jobs:
-            job.error = job.refusal
-    except rows.DatabaseError as e:
-        for job in jobs:
-            job.error = e
-    finally:
-        for job in jobs:
-            job.done = True
+                job.error = job.refusal
+        except StoreError as e:
+            for job in jobs:
+                job.error = e
+        finally:
+            for job in jobs:
+                job.done = True

@@ -10,24 +10,18 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Iterator
-
-import peewee
 
 from lazu import clock, logs
-from lazu.errors import InvalidApiKey
+from lazu.errors import InvalidApiKey, StoreError
 from lazu.store import rows
-from lazu.store.rows import Key
+from lazu.store.sqlite import Sqlite
+from lazu.store.tables import Key
 
 PREFIX = "sk-lazu-"
 DEFAULT = "default"
 
-_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
-_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
-
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +33,15 @@ class KeyProblem(Exception):
 class Keys:
     """The keys of the store; `fixed` is LAZU_API_KEY."""
 
-    def __init__(self, fixed: str | None) -> None:
+    def __init__(self, engine: Sqlite, fixed: str | None) -> None:
+        self._engine = engine
         self._fixed = _hash(fixed) if fixed else None
         self._noted: dict[int, int] = {}
 
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
-        if self._fixed:
-            with rows.database.atomic():
-                Key.insert(name=DEFAULT, created_at=clock.now()).on_conflict_ignore().execute()
+        if self._fixed and not rows.find_key(DEFAULT):
+            self._engine.write(lambda: rows.add_key(DEFAULT, None))
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
@@ -56,7 +50,7 @@ class Keys:
             raise InvalidApiKey
         secret = _hash(match[1])
         fixed = self._fixed is not None and hmac.compare_digest(secret, self._fixed)
-        key = Key.one(_BY_NAME, DEFAULT) if fixed else Key.one(_BY_HASH, secret)
+        key = rows.active_key(DEFAULT) if fixed else rows.key_of_secret(secret)
         if key is None:
             raise InvalidApiKey
         self._note(key)
@@ -67,51 +61,43 @@ class Keys:
         if not _NAME.fullmatch(name):
             raise KeyProblem("a key's name is 1 to 64 letters, digits and . _ @ -, the first a letter or digit")
         secret = _new_secret()
-        try:
-            with rows.database.atomic():
-                Key.create(name=name, secret_sha256=_hash(secret), created_at=clock.now(), quota_bytes=quota)
-        except peewee.IntegrityError as e:
-            raise KeyProblem(f"there is a key called '{name}' already; 'flask keys rotate {name}' renews it") from e
+        if not self._engine.write(lambda: rows.add_key(name, _hash(secret), quota)):
+            raise KeyProblem(f"there is a key called '{name}' already; 'flask keys rotate {name}' renews it")
         logs.audit("key-created", key=name, quota=quota)
         return secret
 
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
-        secret = _new_secret()
-        with rows.database.atomic():
-            key = self.find(name)
-            if key.revoked_at is not None:
-                raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
-            Key.update(secret_sha256=_hash(secret)).where(Key.id == key.id).execute()
+        key, secret = self.find(name), _new_secret()
+        if not self._engine.write(lambda: rows.update_active_key(key, secret_sha256=_hash(secret))):
+            raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
         logs.audit("key-rotated", key=name)
         return secret
 
     def limit(self, name: str, quota: int | None) -> None:
         """Let a key hold `quota` bytes: 0 for no limit, None for what the setting says. Raises `KeyProblem`."""
-        with rows.database.atomic():
-            Key.update(quota_bytes=quota).where(Key.id == self.find(name).id).execute()
+        key = self.find(name)
+        self._engine.write(lambda: rows.update_key(key, quota_bytes=quota))
         logs.audit("key-quota", key=name, quota="default" if quota is None else quota)
 
     def revoke(self, name: str) -> Key:
         """Refuse a key from now on; its files live until they expire. Revoking twice changes nothing."""
-        with rows.database.atomic():
-            key = self.find(name)
-            if key.revoked_at is None:
-                key.revoked_at = clock.now()
-                key.save(only=[Key.revoked_at])
-                logs.audit("key-revoked", key=name)
+        key = self.find(name)
+        # A full disk must not keep a key alive.
+        if self._engine.write(lambda: rows.update_active_key(key, revoked_at=clock.now()), frees=True):
+            logs.audit("key-revoked", key=name)
         return key
 
     def find(self, name: str) -> Key:
         """The key called `name`, active or revoked; raises `KeyProblem`."""
-        key = Key.get_or_none(Key.name == name)
+        key = rows.find_key(name)
         if key is None:
             raise KeyProblem(f"there is no key called '{name}'; 'flask keys list' shows them")
         return key
 
-    def all(self) -> Iterator[Key]:
+    def all(self) -> list[Key]:
         """Every key, by name."""
-        return iter(Key.select().order_by(Key.name))
+        return rows.all_keys()
 
     def _note(self, key: Key) -> None:
         """Have it written down that `key` was used today, beside the request: one attempt a day and process."""
@@ -120,19 +106,18 @@ class Keys:
             return
         self._noted[key.id] = today
         if key.last_used_at is None or clock.midnight(key.last_used_at) != today:
-            threading.Thread(target=_write_use, args=(key.id, clock.now()), daemon=True).start()
+            threading.Thread(target=self._write_use, args=(key, clock.now()), daemon=True).start()
 
+    def _write_use(self, key: Key, now: int) -> None:
+        """Write the last use of a key, on a connection of this thread's own.
 
-def _write_use(key_id: int, now: int) -> None:
-    """Write the last use of a key, on a connection of this thread's own.
-
-    A request must neither wait for it nor fail by it: a commit takes milliseconds, and seconds when others write.
-    """
-    try:
-        with rows.database:
-            Key.update(last_used_at=now).where(Key.id == key_id).execute()
-    except peewee.PeeweeException as e:
-        log.warning("the last use of a key could not be written: %s", e)
+        A request must neither wait for it nor fail by it: a commit takes milliseconds, and seconds when others write.
+        """
+        try:
+            with self._engine.connected():
+                self._engine.write(lambda: rows.update_key(key, last_used_at=now))
+        except StoreError as e:
+            log.warning("the last use of a key could not be written: %s", e)
 
 
 def _new_secret() -> str:

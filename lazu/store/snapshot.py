@@ -1,4 +1,4 @@
-"""A copy of the rows in a database of its own, and the way back: the part of a backup that is SQLite's."""
+"""A copy of the rows in an SQLite database of its own, and the way back: the part of a backup that is the rows'."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lazu.errors import CannotStart
-from lazu.store import disk, rows
-from lazu.store.rows import File, Key, database
+from lazu.store import disk
+from lazu.store.contents import Wanted
+from lazu.store.schema import STEPS
+from lazu.store.sqlite import Database, Sqlite, database
 
 
 def take(path: Path) -> None:
@@ -21,7 +23,7 @@ def take(path: Path) -> None:
     disk.sync(path)
 
 
-def wanted(path: Path) -> list[tuple[str, int]]:
+def wanted(path: Path) -> list[Wanted]:
     """The hash and size of every blob that the snapshot at `path` refers to, by hash."""
     with _opened(path) as copy:
         return list(copy.execute_sql("SELECT DISTINCT sha256, bytes FROM file ORDER BY sha256"))
@@ -35,29 +37,26 @@ def forget(path: Path, hashes: Iterable[str]) -> None:
     disk.sync(path)
 
 
-def empty() -> bool:
-    """Whether the open store has neither files nor keys that somebody was given; bytes without a row don't count."""
-    given = Key.secret_sha256.is_null(False)
-    return not File.select().exists() and not Key.select().where(given).exists()
-
-
-def absorb(path: Path) -> None:
+def absorb(path: Path, engine: Sqlite) -> None:
     """Take all rows of the snapshot at `path` into the open, empty store, in one transaction.
 
     The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
     """
     with _opened(path) as copy:
-        if not 0 < copy.user_version <= len(rows.STEPS):
+        if not 0 < copy.user_version <= len(STEPS):
             raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
     database.execute_sql("ATTACH ? AS copy", (str(path),))
     try:
-        with database.atomic():
-            database.execute_sql("PRAGMA defer_foreign_keys = ON")
-            for table in database.get_tables():
-                if not table.startswith("sqlite_"):
-                    _absorb_table(table)
+        engine.write(_absorb_tables)
     finally:
         database.execute_sql("DETACH copy")
+
+
+def _absorb_tables() -> None:
+    database.execute_sql("PRAGMA defer_foreign_keys = ON")
+    for table in database.get_tables():
+        if not table.startswith("sqlite_"):
+            _absorb_table(table)
 
 
 def _absorb_table(table: str) -> None:
@@ -70,7 +69,7 @@ def _absorb_table(table: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[rows.Database]:
-    copy = rows.Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
+def _opened(path: Path) -> Iterator[Database]:
+    copy = Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
     with copy.connection_context():
         yield copy

@@ -12,7 +12,7 @@ from lazu import clock, config, filetypes
 from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart
 from lazu.gateway.upstream import Upstream
-from lazu.store import disk, rows
+from lazu.store import blobs, disk, rows, sqlite
 from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -63,9 +63,9 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
 
 
 def _sqlite() -> Finding:
-    version = rows.version()
+    version = sqlite.version()
     name = ".".join(map(str, version))
-    if rows.sound(version):
+    if sqlite.sound(version):
         return Finding("sqlite", OK, name)
     return Finding("sqlite", FAIL, f"{name} can lose commits (the WAL-reset bug)", "pip install pysqlite3")
 
@@ -139,10 +139,9 @@ def _file_system(place: Path) -> Finding:
 
 def _device(storage: Path) -> Finding:
     """A blob gets its name by a hard link from the folder of all shards: they must be of one file system."""
-    blobs = storage / "blobs"
-    if not blobs.exists():
+    devices = blobs.devices(storage / "blobs")
+    if not devices:
         return Finding("device", OK, "no blobs yet")
-    devices = {(blobs / name).stat().st_dev for name in ("", *os.listdir(blobs))}
     if len(devices) > 1:
         return Finding("device", FAIL, "the shards lie on several file systems", "move blobs/ to one, whole")
     if storage.stat().st_dev not in devices:
@@ -163,7 +162,7 @@ def _upstream(settings: Settings) -> Finding:
 
 
 def _purge() -> Finding:
-    overdue, last = stats.totals().overdue, stats.last_purge()
+    overdue, last = stats.totals().overdue, rows.last_purge()
     told = f"last ran {clock.shanghai(last.finished_at)}" if last else "never ran"
     if overdue:
         return Finding("purge", WARN, f"{told}, {overdue:,} files overdue", "is the line of crontab.example installed?")
@@ -172,7 +171,7 @@ def _purge() -> Finding:
 
 def _dates() -> Finding:
     """Ids and expiries come from the clock: one that was set back makes files that sort wrongly and live longer."""
-    newest, now = stats.newest(), clock.now()
+    newest, now = rows.newest(), clock.now()
     if newest is not None and newest > now:
         found = f"a file was made at {clock.shanghai(newest)}, in the future"
         return Finding("history", WARN, found, "was the clock set back?")

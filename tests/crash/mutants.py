@@ -7,9 +7,10 @@ from contextlib import suppress
 
 from lazu.store import rows
 from lazu.store.blobs import Blobs
+from lazu.store.contents.shards import Shards
 from lazu.store.files import Files
-from lazu.store.rows import File, database
-from lazu.upkeep import purge
+from lazu.store.sqlite import Sqlite, database
+from lazu.store.tables import File
 
 MUTANTS: dict[str, Callable[[], None]] = {}
 
@@ -49,78 +50,81 @@ def synchronous_normal() -> None:
 
 @mutant
 def row_before_bytes() -> None:
-    publish, late = Blobs.publish, []
-    create = Files.create
-    Blobs.publish = lambda *given: late.append(given)
+    publish, add = Blobs.publish, Shards.add
+    Blobs.publish = lambda *_: None
 
-    def hasty(self: Files, key, upload) -> File:
-        file = create(self, key, upload)
-        with self.blobs.lock(file.sha256) as shard:
-            publish(self.blobs, upload.staged, shard)
-        return file
+    def hasty(self: Shards, staged, insert) -> None:
+        add(self, staged, insert)
+        with self.blobs.lock(staged.sha256) as shard:
+            publish(self.blobs, staged, shard)
 
-    Files.create = hasty
+    Shards.add = hasty
 
 
 @mutant
 def unlink_inside_the_transaction() -> None:
     def hasty(self: Files, key, file_id: str) -> None:
-        file = self.get(key, file_id)
-        with self.blobs.lock(file.sha256) as shard, database.atomic():
+        file, blobs = self.get(key, file_id), self._contents.blobs
+        with blobs.lock(file.sha256) as shard, database.atomic():
             File.delete().where(File.id == file_id).execute()
-            if not File.select().where(File.sha256 == file.sha256).exists():
-                self.blobs.unlink(file.sha256, shard)
+            if not rows.is_referred(file.sha256):
+                blobs.unlink(file.sha256, shard)
 
     Files.delete = hasty
 
 
-def lockless(self: Files, sha256: str) -> int:
-    """`Files.reap` but for the lock."""
+def lockless(self: Shards, hashes: list[str]) -> list[int]:
+    """`Shards.reap` but for the lock."""
     with database.atomic():
-        if File.select().where(File.sha256 == sha256).exists():
-            return 0
-        rows.write_over()
-    shard = os.open(self.blobs.root / sha256[:2], os.O_RDONLY)
-    return self.blobs.unlink(sha256, shard)
+        free = rows.unreferred(hashes)
+        if not free:
+            return []
+        self.engine.commit_a_page()
+    shard = os.open(self.blobs.root / hashes[0][:2], os.O_RDONLY)
+    return [self.blobs.unlink(sha256, shard) for sha256 in free]
+
+
+def lockless_in(name: str) -> None:
+    """Let the method of `Shards` called `name` reap without the lock."""
+    method, reap = getattr(Shards, name), Shards.reap
+
+    def hasty(*given):
+        Shards.reap = lockless
+        try:
+            return method(*given)
+        finally:
+            Shards.reap = reap
+
+    setattr(Shards, name, hasty)
 
 
 @mutant
 def unlink_without_the_lock() -> None:
-    Files.reap = lockless
+    lockless_in("drop")
 
 
 @mutant
 def sweep_without_the_lock() -> None:
-    remove = purge._remove
-
-    def hasty(*given) -> purge.Removed:
-        reap_all = Files.reap_all
-        Files.reap_all = lambda self, hashes: [lockless(self, sha256) for sha256 in hashes]
-        try:
-            return remove(*given)
-        finally:
-            Files.reap_all = reap_all
-
-    purge._remove = hasty
+    lockless_in("sweep")
 
 
 @mutant
 def unlink_without_looking_again() -> None:
     def hasty(self: Files, key, file_id: str) -> None:
-        file = self.get(key, file_id)
+        file, blobs = self.get(key, file_id), self._contents.blobs
         with database.atomic():
             File.delete().where(File.id == file_id).execute()
-            free = not File.select().where(File.sha256 == file.sha256).exists()
+            free = not rows.is_referred(file.sha256)
         if free:
-            with self.blobs.lock(file.sha256) as shard:
-                self.blobs.unlink(file.sha256, shard)
+            with blobs.lock(file.sha256) as shard:
+                blobs.unlink(file.sha256, shard)
 
     Files.delete = hasty
 
 
 @mutant
 def reap_that_only_reads() -> None:
-    rows.write_over = lambda: None
+    Sqlite.commit_a_page = lambda _: None
 
 
 @mutant

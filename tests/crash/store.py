@@ -11,7 +11,7 @@ from peewee import sqlite3
 from lazu import clock, config
 from lazu.application import create_app
 from lazu.store.opening import open_store
-from lazu.store.rows import database
+from lazu.store.sqlite import database
 
 KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}

@@ -20,7 +20,7 @@ def content(http, file):
 
 
 def blobs(app):
-    return [name for names in app.extensions["lazu"].files.blobs.names() for name in names]
+    return [name for names in app.extensions["lazu"].contents.blobs.names() for name in names]
 
 
 def purge(app, *options):

@@ -16,9 +16,8 @@ from pathlib import Path
 import openai
 
 from lazu.config import Settings
-from lazu.store import rows
+from lazu.store.contents import Problem
 from lazu.store.opening import Store, open_store
-from lazu.upkeep import fsck
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -124,13 +123,13 @@ class Server:
 def opened(storage: Path) -> Iterator[Store]:
     """The store in `storage`, opened by this process."""
     store = open_store(Settings(storage_dir=storage, min_free_bytes=0))
-    with rows.database.connection_context():
+    with store.engine.connected():
         yield store
 
 
-def problems(storage: Path, rehash: bool = True) -> list[fsck.Problem]:
+def problems(storage: Path, rehash: bool = True) -> list[Problem]:
     """Where rows and blobs of the store in `storage` disagree."""
     if not (storage / "lazu.sqlite3").exists():
         return []
     with opened(storage) as store:
-        return list(fsck.check(store.files, rehash))
+        return list(store.contents.look(rehash))

@@ -1,4 +1,4 @@
-"""What is kept of a blob beside it, in its shard: `ab12….document`, its text; `ab12….pages`, pictures of its pages.
+"""Names of what was derived from a blob and is kept beside it: `ab12….document`, its text; `ab12….pages`, its pages.
 
 The invariant: it is there only while its blob is. It is made and removed under the shard's lock, removed before the
 blob (`Blobs.unlink`), and what a power cut leaves of it alone is swept by the purge.

@@ -1,0 +1,168 @@
+"""Where rows and bytes meet: the contract of the only seam of the store.
+
+A row never points at nothing; what nothing refers to goes away. How that is kept differs with the engine: by the locks
+of shards on a disk (`shards`). Every implementation passes `tests/test_contents.py`. What stands above knows no path,
+no descriptor and no lock; a content is known by its SHA-256 in hex.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from lazu.store.rows import Gone
+from lazu.store.staged import Staged
+
+Tick = Callable[[], object]
+
+def no_tick() -> None:
+    """Nobody watches the progress."""
+
+
+#: What a copy did, by word: blobs that were `present` already, `linked`, `cloned` or `copied`, those `gone` because
+#: they were deleted meanwhile, those `damaged`; and `bytes` of those that are new.
+Copied = Counter[str]
+#: A content to copy: its hash, its size.
+Wanted = tuple[str, int]
+
+
+@dataclass
+class Removed:
+    """What a purge removed, or would: files (rows), blobs, and bytes of blobs."""
+
+    files: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+    def add_blob(self, size: int) -> None:
+        """Count a blob of `size` bytes; none was there if that is 0, because no stored file is empty."""
+        self.blobs += size > 0
+        self.bytes += size
+
+
+@dataclass(frozen=True)
+class Found:
+    """A blob as it was found: `actual` is the hash of its bytes, if they were read."""
+
+    size: int
+    identity: tuple[int, int]
+    actual: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One disagreement: its `kind`, and the file id, hash, path or table it is about.
+
+    `missing`: a row whose blob is not there; `damaged`: a blob of another size, or with `rehash` of other bytes, than
+    its row says; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
+    name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside the blobs; `database`:
+    what the engine says of its own files.
+    """
+
+    kind: str
+    about: str
+    detail: str = field(default="", compare=False)
+    sha256: str = field(default="", compare=False, repr=False)
+    found: Found | None = field(default=None, compare=False, repr=False)
+
+
+class Contents(Protocol):
+    """The bytes of all files, and the rows that refer to them.
+
+    Every verb may raise `StoreError` or OSError; then nothing is lost, and at worst bytes without a row are left, which
+    `sweep` removes.
+    """
+
+    @property
+    def failed(self) -> bool:
+        """Whether a disk error has stopped the store: nothing comes in and no bytes go until `recover`."""
+
+    def require(self, size: int) -> None:
+        """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor.
+
+        Raises `StorageFailed` if the store has stopped after a disk error.
+        """
+
+    def free(self) -> int:
+        """Bytes that may still be stored."""
+
+    def stage(self, max_bytes: int, expected: int = 0) -> Staged:
+        """A place for at most `max_bytes`, probably `expected`; the caller closes it, and no lock is held meanwhile.
+
+        Raises `InsufficientStorage` when there is no room for what is expected.
+        """
+
+    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+        """Keep sealed bytes and commit the row that `insert` makes: both are durable when this returns, or neither is.
+
+        `insert` calls verbs of `rows` within the transaction, and may refuse by an `ApiError` before it wrote.
+        """
+
+    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+        """Delete rows, durably, then the bytes that no row refers to any more; with `later` these wait for `sweep`.
+
+        `delete` calls a verb of `rows` within the transaction. Each row is an `event` of the audit log. Works on a full
+        disk. When this returns the rows are gone, whatever becomes of the bytes: a fault there is logged.
+        """
+
+    def open(self, sha256: str, kind: str = "") -> BinaryIO:
+        """The bytes, seekable, or what is kept of them (`keep`); raises FileNotFoundError.
+
+        They stay whole and readable while it is open, whatever is deleted meanwhile.
+        """
+
+    def location(self, sha256: str) -> str:
+        """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION."""
+
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """Keep sealed bytes that were made from a content (its text, its pages) as long as it is there.
+
+        False if it is gone. The first ones of a kind stay.
+        """
+
+    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
+        """Whether nobody else sweeps or restores until the end of the `with`; may wait for that."""
+
+    def sweep(self, tick: Tick) -> Removed:
+        """Remove the bytes that no row refers to, and what crashes left. Call it `alone`; calls `tick` `STEPS` times.
+
+        Safe while serving. Raises `StorageFailed`.
+        """
+
+    def unreferred(self, since: int) -> Removed:
+        """What `sweep` would remove if the files were gone that expire until `since`."""
+
+    def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
+        """Every disagreement of rows and bytes, also while serving; with `rehash` every byte is read.
+
+        The one function that says whether they agree: for `flask fsck`, and after every test. A sweep that is running
+        is waited for, if there is anything to ask it.
+        """
+
+    def repair(self, problem: Problem) -> str:
+        """Put one problem of `look` right; gives what was done, or "" if nothing could be.
+
+        A file whose bytes are lost is deleted: its id answers 404 from then on. Damaged bytes go to `quarantine`, and
+        so does whatever Lazu does not know; only whole bytes that nothing refers to are removed.
+        """
+
+    def recover(self) -> None:
+        """Let a store that a disk error stopped go on, if the disk takes an fsync again."""
+
+    def copy_out(self, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """Have every wanted content below `target`, durably, in the layout of a backup (`copies`).
+
+        Gives what was done, and the hashes that are not there: `gone` with their rows meanwhile, or `damaged`.
+        """
+
+    def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """Take every wanted content from a backup, durably; gives what was done, and the hashes it does not have whole.
+
+        Call it `alone`, before their rows are there.
+        """
+
+
+#: How often `sweep`, `look` and the copies call their `tick`.
+STEPS = 256

@@ -1,0 +1,206 @@
+"""SQLite and the disk: contents under the locks of their shards (docs/decisions/0003-publish-and-reap.md).
+
+The lock of a blob's shard is held from naming the blob to committing its row, and from looking for its rows to removing
+it. It comes before the database's write lock, one shard at a time; neither is held while bytes arrive or are hashed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+from lazu import logs
+from lazu.errors import StorageFailed, StoreError
+from lazu.store import derived, rows
+from lazu.store.blobs import Blobs
+from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
+from lazu.store.rows import Gone
+from lazu.store.sqlite import Sqlite
+from lazu.store.staged import Staged
+
+#: Blobs, and bytes of blobs, removed under one lock of a shard: some 10 ms, on ext4 a tenth of a second at most.
+PORTION, PORTION_BYTES = 100, 512 * 2**20
+#: Seconds between two portions: SQLite's waiting writers poll, and must find the lock free.
+PAUSE = 0.01
+
+log = logging.getLogger(__name__)
+
+
+class Shards:
+    """The contents in `blobs`, with their rows in `engine` (`Contents`)."""
+
+    def __init__(self, blobs: Blobs, engine: Sqlite) -> None:
+        self.blobs = blobs
+        self.engine = engine
+
+    @property
+    def failed(self) -> bool:
+        """See `Contents`."""
+        return self.blobs.failed
+
+    def require(self, size: int) -> None:
+        """See `Contents`."""
+        self.blobs.require(size)
+
+    def free(self) -> int:
+        """See `Contents`."""
+        return self.blobs.free()
+
+    def stage(self, max_bytes: int, expected: int = 0) -> Staged:
+        """See `Contents`."""
+        return self.blobs.stage(max_bytes, expected)
+
+    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+        """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
+        with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
+            undo.callback(self._take_back, staged.sha256, shard)
+            self.blobs.publish(staged, shard)
+            self.engine.write(insert)
+            undo.pop_all()
+
+    def _take_back(self, sha256: str, shard: int) -> None:
+        """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""
+        with suppress(StoreError, OSError):
+            self._reap([sha256], shard)
+
+    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+        """See `Contents`."""
+        gone = self.engine.write(delete, frees=True)
+        for file in gone:
+            logs.audit(event, key=file.owner, file=file.id)
+        if gone and not later:
+            self._reap_dropped(sorted({file.sha256 for file in gone}))
+        return gone
+
+    def _reap_dropped(self, hashes: list[str]) -> None:
+        try:
+            for _, near in groupby(hashes, key=self.blobs.shard):
+                self.reap(list(near))
+            self.engine.refill()
+        except (OSError, StoreError):
+            # The files are gone, durably. A 500 now would be repeated, and meet 404.
+            log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
+
+    def reap(self, hashes: list[str]) -> list[int]:
+        """Remove those blobs, all of one shard, that no row refers to: the only way bytes leave the store.
+
+        Call it when the deletion of the rows is committed. Gives the bytes of each that was removed. Costs one commit
+        if any goes (`Sqlite.commit_a_page`).
+        """
+        with self.blobs.lock(hashes[0]) as shard:
+            return self._reap(hashes, shard)
+
+    def _reap(self, hashes: list[str], shard: int) -> list[int]:
+        free = self.engine.write(lambda: self._free(hashes), frees=True)
+        return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
+
+    def _free(self, hashes: list[str]) -> set[str]:
+        """Those of `hashes` that may go."""
+        # After a commit in doubt a row may come back: then nothing goes, until fsck has settled it.
+        free = set() if self.blobs.failed else rows.unreferred(hashes)
+        if free:
+            self.engine.commit_a_page()
+        return free
+
+    def open(self, sha256: str, kind: str = "") -> BinaryIO:
+        """See `Contents`."""
+        return self.blobs.open(derived.name(sha256, kind) if kind else sha256)
+
+    def location(self, sha256: str) -> str:
+        """See `Contents`."""
+        return self.blobs.path(sha256)
+
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """See `Contents`."""
+        return self.blobs.keep(staged, sha256, kind)
+
+    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
+        """See `Contents`."""
+        return self.blobs.alone(wait)
+
+    def sweep(self, tick: Tick) -> Removed:
+        """See `Contents`."""
+        if self.blobs.failed:
+            raise StorageFailed
+        removed = Removed()
+        for names in self.blobs.names():
+            for portion in self._portions(rows.unreferred(names)):
+                for size in self.reap(portion):
+                    removed.add_blob(size)
+                time.sleep(PAUSE)
+            tick()
+        self.blobs.tidy()
+        self.engine.refill()
+        return removed
+
+    def _portions(self, hashes: set[str]) -> Iterator[list[str]]:
+        """The blobs to remove under one lock, which uploads to their shard wait for."""
+        portion, size = [], 0
+        for sha256 in hashes:
+            portion.append(sha256)
+            size += self.blobs.size(sha256)
+            if len(portion) == PORTION or size > PORTION_BYTES:
+                yield portion
+                portion, size = [], 0
+        if portion:
+            yield portion
+
+    def unreferred(self, since: int) -> Removed:
+        """See `Contents`."""
+        removed = Removed()
+        for names in self.blobs.names():
+            for sha256 in rows.unreferred(names, since):
+                removed.add_blob(self.blobs.size(sha256))
+        return removed
+
+    def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
+        """See `Contents`."""
+        yield from (Problem("database", text) for text in self.engine.problems())
+        yield from inspection.look(self.blobs, rehash, tick)
+
+    def repair(self, problem: Problem) -> str:
+        """See `Contents`."""
+        if problem.kind == "database":
+            return ""
+        if problem.kind == "stray":
+            self.reap([problem.sha256])
+            return "removed"
+        if problem.kind in ("missing", "damaged"):
+            return self._bury(problem)
+        return inspection.put_away(self.blobs, problem)
+
+    def _bury(self, problem: Problem) -> str:
+        """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second."""
+        with self.blobs.lock(problem.sha256) as shard:
+            if not inspection.is_same(self.blobs, problem):
+                return "healed meanwhile, or deleted with another file of the same bytes"
+            self.drop(lambda: rows.delete_files_with(problem.sha256), "lost", later=True)
+            derived.drop(problem.sha256, shard)
+            if problem.found:
+                self.blobs.quarantine(problem.sha256, problem.sha256)
+        return "file deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
+
+    def recover(self) -> None:
+        """See `Contents`."""
+        if self.blobs.failed:
+            self.engine.settle()
+            self.blobs.recover()
+
+    def copy_out(self, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """See `Contents`."""
+        copied, lost = copies.copy_all(self.blobs.root, target, wanted, tick)
+        absent = []
+        for blob in lost:
+            with self.blobs.lock(blob[0]):
+                how = copies.copy_again(self.blobs.root, target, blob) if rows.is_referred(blob[0]) else "gone"
+            copied[how] += 1
+            absent += [blob[0]] if how in ("gone", "damaged") else []
+        return copied, absent
+
+    def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """See `Contents`."""
+        copied, lost = copies.copy_all(source, self.blobs.root, wanted, tick)
+        return copied, [sha256 for sha256, _ in lost]

@@ -1,0 +1,47 @@
+"""The tables of the SQLite engine, as numbered steps from nothing to now."""
+
+#: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE key (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            secret_sha256 TEXT UNIQUE,
+            created_at INTEGER NOT NULL,
+            revoked_at INTEGER,
+            last_used_at INTEGER,
+            quota_bytes INTEGER
+        ) STRICT""",
+        """CREATE TABLE file (
+            id TEXT PRIMARY KEY,
+            key_id INTEGER NOT NULL REFERENCES key (id),
+            sha256 TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            filename TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            content_type TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX file_by_key ON file (key_id, id)",
+        "CREATE INDEX file_by_purpose ON file (key_id, purpose, id)",
+        "CREATE INDEX file_by_sha256 ON file (sha256)",
+        "CREATE INDEX file_by_expiry ON file (expires_at)",
+        """CREATE TABLE purge (
+            id INTEGER PRIMARY KEY,
+            started_at INTEGER NOT NULL,
+            finished_at INTEGER NOT NULL,
+            files INTEGER NOT NULL,
+            blobs INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        ) STRICT""",
+    ),
+    # What a key holds is summed at every upload with a quota, within the transaction, and what the store holds at every
+    # scrape of /metrics: from an index alone, without its rows.
+    (
+        "CREATE INDEX file_by_size ON file (key_id, expires_at, bytes)",
+        "DROP INDEX file_by_sha256",
+        "CREATE INDEX file_by_sha256 ON file (sha256, bytes)",
+    ),
+)
+

@@ -1,0 +1,203 @@
+"""The door to SQLite: the engine of a store on one box. How its database is opened, and the one way to write to it.
+
+Each thread keeps one connection (Peewee's, thread-local); none crosses a fork, because `open` closes the one it used.
+Nothing here or elsewhere may `open()` the database's files: closing such a descriptor drops SQLite's locks
+(https://www.sqlite.org/howtocorrupt.html §2.2).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import peewee
+
+from lazu import metrics
+from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StoreError
+from lazu.store import disk, tables
+from lazu.store.group_commit import GroupCommit
+from lazu.store.schema import STEPS
+
+Result = TypeVar("Result")
+
+BUSY_SECONDS = 10
+
+Database = peewee.SqliteDatabase
+
+
+def sound(version: tuple[int, ...]) -> bool:
+    """Whether an SQLite of this version keeps what it committed in WAL mode with several writers.
+
+    3.7.0 to 3.51.2 can lose commits (the WAL-reset bug, fixed in 3.51.3 and taken back to 3.50.7 and 3.44.6).
+    """
+    return version >= (3, 51, 3) or version in ((3, 50, 7), (3, 44, 6))
+
+
+def version() -> tuple[int, ...]:
+    """Of the SQLite in use."""
+    found: tuple[int, ...] = peewee.SqliteDatabase.server_version
+    return found
+
+
+def _translated(error: peewee.DatabaseError) -> StoreError:
+    """What SQLite's English means. No other place reads it."""
+    text = str(error)
+    if "is full" in text:
+        return Full(text)
+    if "locked" in text or "busy" in text:
+        return Busy(text)
+    if "I/O" in text:
+        metrics.fsync_failed()
+    return Failed(text)
+
+
+class _Database(peewee.SqliteDatabase):
+    """Peewee's, with SQLite's errors as ours."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement; raises `StoreError`."""
+        try:
+            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]  # Peewee is typed in part
+        except peewee.DatabaseError as e:
+            raise _translated(e) from e
+
+    def rollback(self) -> None:
+        """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
+        if peewee.SqliteDatabase.connection(self).in_transaction:
+            super().rollback()
+
+
+# A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
+# timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
+database: peewee.SqliteDatabase = _Database(
+    None, pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on"}, lock_type="IMMEDIATE"
+)
+
+
+class Sqlite:
+    """The engine on the database at `path`; one a process is open.
+
+    `ballast` is spent when a write that frees room finds none; `stop` is called with the reason when a commit is in
+    doubt.
+    """
+
+    def __init__(self, path: Path, ballast: disk.Ballast, stop: Callable[[str], None]) -> None:
+        self._path = path
+        self._ballast = ballast
+        self._stop = stop
+        self._commits = GroupCommit(self._transaction)
+
+    def open(self) -> None:
+        """Make the database or bring it up to date, and close it again; raises `StoreError`, OSError.
+
+        Raises `CannotStart` when this SQLite has the WAL-reset bug or the database was made by a newer Lazu.
+        """
+        if not sound(version()):
+            found = f"SQLite {'.'.join(map(str, version()))} can lose commits (the WAL-reset bug)"
+            raise CannotStart(f"{found}; install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer")
+        if not database.is_closed():
+            database.close()
+        database.init(str(self._path), timeout=BUSY_SECONDS)
+        tables.database.initialize(database)
+        with _translating(), database:
+            self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
+            _migrate()
+
+    def connect(self) -> None:
+        """Have this thread's connection open; cheap when it is."""
+        with _translating():
+            database.connect(reuse_if_open=True)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """A connection for this thread, closed at the end."""
+        with _translating(), database.connection_context():
+            yield
+
+    def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
+        """What `work` gives, called in a transaction that is committed, durably, when this returns.
+
+        The only way to write. `work` calls verbs of `rows`, perhaps in another thread and beside other threads' work.
+        It may refuse by an `ApiError` before it has written anything; that is raised here. Raises `StoreError`, and
+        then nothing of it is there (after `Doubt`: nobody knows). One that `frees` room goes on when the disk is full,
+        with the ballast.
+        """
+        try:
+            return self._commits.commit(work)
+        except Full:
+            if not frees:
+                raise
+            self._ballast.spend()
+            return self._commits.commit(work)
+        except Doubt as e:
+            self._stop(f"a commit is in doubt: {e}")
+            raise
+
+    def refill(self) -> None:
+        """Have the ballast again if there is room for it: call it after bytes left the disk. Raises OSError."""
+        self._ballast.fill()
+
+    def settle(self) -> None:
+        """Commit a page, durably: it takes the place of any commit in doubt. Raises `StoreError`."""
+        with _translating(), database.atomic():
+            self.commit_a_page()
+
+    def commit_a_page(self) -> None:
+        """Write, within the transaction that is open, a page that changes nothing. Do so before deleting bytes.
+
+        A process that dies in its COMMIT may leave its frames whole in the write-ahead log. Nobody sees them, yet they
+        come back when all processes are gone and the log is recovered, unless a later commit was written over them:
+        without this, the row of the deleted bytes too (docs/durability.md).
+        """
+        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+    def problems(self) -> Iterator[str]:
+        """What SQLite finds wrong with its own file, a sentence each."""
+        for (text,) in database.execute_sql("PRAGMA integrity_check"):
+            if text != "ok":
+                yield text
+        for table, row, parent, _ in database.execute_sql("PRAGMA foreign_key_check"):
+            yield f"row {row} of {table} belongs to no {parent}"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A transaction that is committed or certainly not. It must not hold another one.
+
+        The processes queue for it at a lock: SQLite would let each sleep up to 100 ms, and then whoever looks first go
+        on. After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back.
+        A small write takes their place there; `Doubt` is raised when that fails too.
+        """
+        try:
+            with disk.lock(self._path.parent), _translating(), database.atomic():
+                yield
+        except Failed as e:
+            if "I/O" in str(e):
+                self._settle_after(e)
+            raise
+
+    def _settle_after(self, error: Failed) -> None:
+        try:
+            self.settle()
+        except StoreError as e:
+            raise Doubt(str(e)) from error
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    """SQLite's errors at BEGIN, COMMIT and connecting, as ours."""
+    try:
+        yield
+    except peewee.DatabaseError as e:
+        raise _translated(e) from e
+
+
+def _migrate() -> None:
+    with database.atomic():
+        taken = database.user_version
+        if taken > len(STEPS):
+            raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup from before")
+        for step in STEPS[taken:]:
+            for statement in step:
+                database.execute_sql(statement)
+        if taken < len(STEPS):
+            database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")

@@ -1,0 +1,92 @@
+"""Bytes on their way into the store."""
+
+import hashlib
+import os
+from typing import Protocol, Self
+
+from lazu.errors import FileTooLarge
+from lazu.store import disk
+
+#: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
+_SMALL = 2**20
+#: An upload of unknown length takes its room in steps of that many bytes.
+_STEP = 16 * 2**20
+
+#: How often, in bytes, the kernel is told to begin writing, so that less is left for the fsync at the end.
+_WRITE_BACK_BYTES = 8 * 2**20
+
+
+class Room(Protocol):
+    """Where bytes are staged: the disk's door."""
+
+    def unnamed(self) -> int:
+        """Open a new file without a name, and give its descriptor; raises OSError."""
+
+    def reserve(self, fd: int, size: int) -> None:
+        """Take room for `size` bytes in `fd`; raises `InsufficientStorage`, OSError."""
+
+    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
+        """Make `fd` durable; raises OSError."""
+
+
+class Staged:
+    """Bytes on their way in: a file without a name in the store's own file system, gone when closed unpublished.
+
+    Use it as a context manager. `size` counts the bytes written; `sha256` (hex) is there once `seal` was called.
+    Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
+    """
+
+    def __init__(self, blobs: Room, max_bytes: int, expected: int = 0) -> None:
+        self.max_bytes = max_bytes
+        self.size = 0
+        self.sha256 = ""
+        self._blobs = blobs
+        self._hash = hashlib.sha256()
+        self._room = _SMALL
+        self._begun = 0
+        self.fd = blobs.unnamed()
+        try:
+            self._grow(min(expected, max_bytes))
+        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
+            os.close(self.fd)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+    def write(self, chunk: bytes) -> None:
+        """Append `chunk`.
+
+        Raises `FileTooLarge` past `max_bytes`, `InsufficientStorage` when the disk gets too full, OSError.
+        """
+        self.size += len(chunk)
+        if self.size > self.max_bytes:
+            raise FileTooLarge(self.max_bytes)
+        self._grow(self.size)
+        self._hash.update(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+        if self.size - self._begun >= _WRITE_BACK_BYTES:
+            disk.write_back(self.fd, self._begun, self.size - self._begun)
+            self._begun = self.size
+
+    def peek(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, or fewer if there are no more."""
+        return os.pread(self.fd, size, start)
+
+    def seal(self) -> None:
+        """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
+        if self._room > _SMALL:
+            os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
+        self._blobs.sync(self.fd, harmless=disk.FULL)
+        self.sha256 = self._hash.hexdigest()
+
+    def _grow(self, size: int) -> None:
+        if size <= self._room:
+            return
+        self._room = size if self.size == 0 else size + _STEP
+        self._blobs.reserve(self.fd, self._room)

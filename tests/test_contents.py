@@ -1,0 +1,321 @@
+"""The contract of the seam between rows and bytes (`lazu.store.contents`): the same stories for every implementation.
+
+To add one, add its opener to `OPENERS`: a context that gives an open `Store` on a new place.
+"""
+
+import hashlib
+import os
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from lazu import clock, ids
+from lazu.config import Settings
+from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
+from lazu.store import rows
+from lazu.store.contents import STEPS
+from lazu.store.opening import open_store
+from lazu.store.tables import File
+
+KIND = "text"
+
+
+@contextmanager
+def shards(tmp_path):
+    """SQLite and the disk."""
+    yield open_store(Settings(storage_dir=tmp_path / "storage", min_free_bytes=0))
+
+
+OPENERS = {"shards": shards}
+
+
+@pytest.fixture(params=OPENERS)
+def store(request, tmp_path):
+    with OPENERS[request.param](tmp_path) as store, store.engine.connected():
+        store.keys.create("alice")
+        yield store
+        assert list(store.contents.look(rehash=True)) == []
+
+
+def staged(store, data):
+    """Sealed bytes, which the caller closes."""
+    place = store.contents.stage(2**30, len(data))
+    for start in range(0, len(data), 2**20):
+        place.write(data[start : start + 2**20])
+    place.seal()
+    return place
+
+
+def row(store, data, size=None):
+    """A file of these bytes, not yet inserted."""
+    return File(
+        id=ids.new_file_id(clock.milliseconds()), key=store.keys.find("alice").id, sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data) if size is None else size, filename="a", purpose="user_data", content_type="text/plain", created_at=1, expires_at=2**40,
+    )  # fmt: skip
+
+
+def added(store, data):
+    """A file of these bytes."""
+    file = row(store, data)
+    with staged(store, data) as place:
+        store.contents.add(place, lambda: rows.add_file(file))
+    return file
+
+
+def dropped(store, file, **options):
+    key = store.keys.find("alice")
+    return store.contents.drop(lambda: rows.delete_file(key, file.id, 1), "delete", **options)
+
+
+def read(store, sha256, kind=""):
+    with store.contents.open(sha256, kind) as content:
+        return content.read()
+
+
+def is_there(store, sha256, kind=""):
+    try:
+        return read(store, sha256, kind) is not None
+    except FileNotFoundError:
+        return False
+
+
+def swept(store):
+    with store.contents.alone() as alone:
+        assert alone
+        removed = store.contents.sweep(lambda: None)
+    return removed.blobs, removed.bytes
+
+
+# stage
+
+
+def test_what_is_staged_is_counted_and_hashed_and_never_found(store):
+    with staged(store, b"abc") as place:
+        assert (place.size, place.sha256, place.head(2)) == (3, hashlib.sha256(b"abc").hexdigest(), b"ab")
+        assert not is_there(store, place.sha256)
+    assert swept(store) == (0, 0)
+
+
+def test_more_than_the_limit_is_not_staged(store):
+    with store.contents.stage(3) as place:
+        place.write(b"abc")
+        with pytest.raises(FileTooLarge):
+            place.write(b"d")
+
+
+def test_room_that_is_not_there_is_refused(store):
+    with pytest.raises(InsufficientStorage):
+        store.contents.require(2**62)
+    assert store.contents.free() > 0
+
+
+# add and open
+
+
+@pytest.mark.parametrize("size", [1, 4096, 3 * 2**20 + 1])
+def test_bytes_come_out_as_they_went_in(store, size):
+    data = os.urandom(size)
+    file = added(store, data)
+    assert read(store, file.sha256) == data
+    with store.contents.open(file.sha256) as content:
+        assert content.seek(size - 1) == size - 1
+        assert content.read() == data[-1:]
+
+
+def test_equal_bytes_are_there_until_the_last_file_goes(store):
+    one, two = added(store, b"same"), added(store, b"same")
+    assert [gone.id for gone in dropped(store, one)] == [one.id]
+    assert read(store, two.sha256) == b"same"
+    dropped(store, two)
+    assert not is_there(store, two.sha256)
+
+
+def test_a_row_that_is_refused_leaves_no_bytes(store):
+    """By any error of the API, also one that did not exist when the store was written."""
+
+    class Unheard(InvalidRequest):
+        pass
+
+    def refuse():
+        raise Unheard("no")
+
+    with staged(store, b"refused") as place, pytest.raises(Unheard):
+        store.contents.add(place, refuse)
+    assert not is_there(store, hashlib.sha256(b"refused").hexdigest())
+    assert rows.count() == 0
+
+
+def test_a_row_that_is_refused_leaves_the_bytes_of_others(store):
+    def refuse():
+        raise InvalidRequest("no")
+
+    file = added(store, b"shared")
+    with staged(store, b"shared") as place, pytest.raises(InvalidRequest):
+        store.contents.add(place, refuse)
+    assert read(store, file.sha256) == b"shared"
+
+
+def test_what_is_not_there_is_not_found(store):
+    with pytest.raises(FileNotFoundError):
+        store.contents.open("0" * 64)
+
+
+# drop
+
+
+def test_dropping_nothing_removes_nothing(store):
+    file = added(store, b"stays")
+    assert store.contents.drop(list, "delete") == []
+    assert read(store, file.sha256) == b"stays"
+
+
+def test_an_open_content_is_read_to_its_end_whatever_is_deleted_meanwhile(store):
+    file = added(store, b"0123456789" * 100_000)
+    with store.contents.open(file.sha256) as content:
+        assert content.read(3) == b"012"
+        dropped(store, file)
+        assert len(content.read()) == 999_997
+    assert not is_there(store, file.sha256)
+
+
+def test_bytes_dropped_later_wait_for_the_sweep(store):
+    file = added(store, b"later")
+    dropped(store, file, later=True)
+    assert is_there(store, file.sha256)
+    assert swept(store) == (1, 5)
+    assert not is_there(store, file.sha256)
+
+
+def test_many_files_go_at_once(store):
+    files = [added(store, b"%d" % (number % 40)) for number in range(60)]
+    key = store.keys.find("alice")
+    assert len(store.contents.drop(lambda: rows.delete_files_of(key), "delete")) == 60
+    assert not any(is_there(store, file.sha256) for file in files)
+
+
+# keep
+
+
+def test_what_is_derived_lives_as_long_as_its_content(store):
+    file = added(store, b"%PDF")
+    with staged(store, b"words") as place:
+        assert store.contents.keep(place, file.sha256, KIND)
+    with staged(store, b"others") as place:
+        assert store.contents.keep(place, file.sha256, KIND), "the first one stays"
+    assert read(store, file.sha256, KIND) == b"words"
+    assert list(store.contents.look(rehash=True)) == []
+    assert swept(store) == (0, 0)
+    dropped(store, file)
+    assert not is_there(store, file.sha256, KIND)
+
+
+def test_nothing_is_kept_of_what_is_gone(store):
+    file = added(store, b"gone")
+    dropped(store, file)
+    with staged(store, b"words") as place:
+        assert not store.contents.keep(place, file.sha256, KIND)
+    assert not is_there(store, file.sha256, KIND)
+
+
+# sweep
+
+
+def test_one_sweep_at_a_time(store):
+    with store.contents.alone() as first, store.contents.alone() as second:
+        assert (first, second) == (True, False)
+
+
+def test_a_sweep_takes_only_what_no_row_refers_to_and_tells_its_steps(store):
+    kept, gone, ticks = added(store, b"kept"), added(store, b"gone!"), []
+    dropped(store, gone, later=True)
+    removed = store.contents.unreferred(since=0)
+    assert (removed.blobs, removed.bytes) == (1, 5), "what it would remove"
+    with store.contents.alone():
+        store.contents.sweep(lambda: ticks.append(1))
+    assert (len(ticks), is_there(store, kept.sha256), is_there(store, gone.sha256)) == (STEPS, True, False)
+
+
+def test_what_will_expire_is_counted_before_it_does(store):
+    file = added(store, b"soon")
+    assert store.contents.unreferred(since=file.expires_at - 1).blobs == 0
+    assert store.contents.unreferred(since=file.expires_at).blobs == 1
+
+
+def test_adding_and_dropping_race_with_sweeps_and_nothing_is_lost(store):
+    """Four threads add, read and drop three contents while sweeps run: a file that is there can always be read."""
+    done, faults = threading.Event(), []
+
+    def churn(number):
+        with store.engine.connected():
+            for turn in range(40):
+                data = b"%d" % ((number + turn) % 3)
+                file = added(store, data)
+                if read(store, file.sha256) != data:
+                    faults.append(file.id)
+                dropped(store, file)
+
+    def sweep():
+        with store.engine.connected():
+            while not done.is_set():
+                swept(store)
+
+    threads = [threading.Thread(target=churn, args=(number,)) for number in range(4)]
+    sweeper = threading.Thread(target=sweep)
+    for thread in (*threads, sweeper):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    sweeper.join()
+    assert faults == []
+    assert swept(store) == (0, 0)
+
+
+# look and repair
+
+
+def test_a_row_without_its_bytes_is_found_and_repaired(store):
+    file = row(store, b"never came")
+    store.engine.write(lambda: rows.add_file(file))
+    [problem] = store.contents.look()
+    assert (problem.kind, problem.about) == ("missing", file.id)
+    assert "deleted" in store.contents.repair(problem)
+    assert rows.count() == 0
+
+
+def test_a_row_whose_size_is_not_that_of_its_bytes_is_found(store):
+    file = row(store, b"short", size=99)
+    with staged(store, b"short") as place:
+        store.contents.add(place, lambda: rows.add_file(file))
+    [problem] = store.contents.look()
+    assert (problem.kind, problem.about) == ("damaged", file.id)
+    assert store.contents.repair(problem)
+
+
+def test_bytes_without_a_row_are_found_and_removed(store):
+    file = added(store, b"stray")
+    dropped(store, file, later=True)
+    [problem] = store.contents.look()
+    assert (problem.kind, problem.about) == ("stray", file.sha256)
+    assert store.contents.repair(problem) == "removed"
+    assert not is_there(store, file.sha256)
+
+
+# copies
+
+
+def test_contents_go_to_a_backup_and_come_back(store, tmp_path):
+    from lazu.store.contents import copies
+
+    files = [added(store, b"%d" % number * 1000) for number in range(5)]
+    wanted = sorted((file.sha256, file.bytes) for file in files)
+    copies.prepare(tmp_path / "copy")
+    copied, absent = store.contents.copy_out(tmp_path / "copy", wanted, lambda: None)
+    assert (absent, sum(count for how, count in copied.items() if how != "bytes")) == ([], 5)
+    dropped(store, files[0])
+    again, absent = store.contents.copy_out(tmp_path / "copy", [*wanted, ("f" * 64, 1)], lambda: None)
+    assert (again["present"], again["gone"], absent) == (5, 1, ["f" * 64])
+    _, missing = store.contents.copy_in(tmp_path / "copy", [*wanted, ("f" * 64, 1)], lambda: None)
+    assert (missing, read(store, files[0].sha256)) == (["f" * 64], b"0" * 1000)
+    assert swept(store) == (1, 1000)
