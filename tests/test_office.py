@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.office import docx, paragraph, pptx, relations, shape, xlsx
+from helpers.office import docx, epub, odf, paragraph, pptx, relations, shape, xlsx
 from lazu.documents import reading
 
 TYPES = {
@@ -139,3 +139,123 @@ def test_a_page_is_read_as_it_is_seen(read):
         "Title: Tea & more\n\n# Tea\n\nGreen or black?\nBoth.\n\n2. boil\n  - water\n3. wait\n\n"
         "| Kind | Price |\n| --- | --- |\n| Green | 4\\|5 |\n\n```\na  b\nc\n```\n\n[more](https://example.org/x) [Picture: a cup]\n"
     )
+
+
+# OpenDocument
+
+NUMBERED = """<text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1"/>
+<text:list-level-style-bullet text:level="2"/></text:list-style>"""
+
+
+def test_an_odt_is_read_with_lists_notes_comments_and_margins(read):
+    body = (
+        '<text:h text:outline-level="2">Plan</text:h>'
+        '<text:list text:style-name="L1"><text:list-item><text:p>dig</text:p><text:list><text:list-item><text:p>deep</text:p></text:list-item></text:list>'
+        "</text:list-item><text:list-item><text:p>sow</text:p></text:list-item></text:list>"
+        '<text:p>A<text:s text:c="3"/>B <text:a xlink:href="https://example.org">site</text:a>'
+        '<text:note text:id="ftn1"><text:note-citation>1</text:note-citation><text:note-body><text:p>Small print</text:p></text:note-body></text:note>'
+        "<office:annotation><dc:creator>Ada</dc:creator><text:p>Why?</text:p></office:annotation></text:p>"
+        "<text:tracked-changes><text:p>gone</text:p></text:tracked-changes>"
+        "<table:table><table:table-row><table:table-cell><text:p>Name</text:p></table:table-cell><table:table-cell><text:p>Sum</text:p></table:table-cell></table:table-row>"
+        '<table:table-row><table:table-cell><text:p>Ada</text:p></table:table-cell><table:table-cell table:number-columns-repeated="2"/></table:table-row></table:table>'
+    )
+    masters = "".join(f"<style:master-page><style:footer><text:p>{name}</text:p></style:footer></style:master-page>" for name in ("ACME", "ACME"))
+    assert read(odf("text", body, NUMBERED, masters), "application/vnd.oasis.opendocument.text") == (
+        "## Plan\n\n1. dig\n  - deep\n2. sow\n\nA   B [site](https://example.org)[^1][^comment-1]\n\n| Name | Sum |\n| --- | --- |\n| Ada |  |\n\n"
+        "[^1]: Small print\n[^comment-1]: Ada: Why?\n\nFooter: ACME\n"
+    )
+
+
+def test_an_ods_is_read_by_its_values_and_counts_its_rows(read):
+    cell = '<table:table-cell office:value-type="{}" office:{}="{}"><text:p>{}</text:p></table:table-cell>'
+    body = (
+        '<table:table table:name="One"><table:table-row>'
+        + cell.format("date", "date-value", "2024-01-02T00:00:00", "02/01/24")
+        + cell.format("float", "value", "0.125", "0.13")
+        + '<table:table-cell table:number-columns-repeated="16382"/></table:table-row><table:table-row table:number-rows-repeated="5000">'
+        + cell.format("string", "string-value", "x", "x")
+        + '</table:table-row><table:table-row table:number-rows-repeated="17179869184"><table:table-cell/></table:table-row></table:table>'
+    )
+    text = read(odf("spreadsheet", body), "application/vnd.oasis.opendocument.spreadsheet")
+    assert text.startswith("## Sheet: One (rows 1–1000 of 5001)\n\n| 2024-01-02 | 0.125 |\n| --- | --- |\n| x |  |\n")  # noqa: RUF001 - a range has a dash
+    assert text.count("| x |") == 999
+
+
+def test_an_odp_is_read_slide_by_slide(read):
+    frame = '<draw:frame presentation:class="{}"><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>'
+    notes = f"<presentation:notes>{frame.format('notes', 'Speak up')}</presentation:notes>"
+    body = f"<draw:page>{frame.format('title', 'Aims')}{frame.format('outline', 'more')}{notes}</draw:page>"
+    assert read(odf("presentation", body), "application/zip") == "## Slide 1: Aims\n\nmore\n\nNotes: Speak up\n"
+
+
+# The others
+
+
+def test_a_book_is_read_in_its_order(read):
+    book = epub("<h1>Two</h1><p>The end&hellip;</p>", "<h1>One</h1>")
+    assert read(book, "application/epub+zip") == "Title: A book\n\nAuthor: Ada\n\n# One\n\n# Two\n\nThe end…\n"
+
+
+RTF = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}{\stylesheet{\s1 heading 1;}}{\info{\title no}}
+{\header ACME\par}\pard\s1 Plan\par\pard{\listtext 1.\tab}dig \u8364?5\par\pard caf\'e9 {\f1 \'cf\'f0\'e8} {\field{\*\fldinst HYPERLINK "https://example.org"}{\fldrslt site}}{\footnote Small print}\par
+\trowd\intbl Name\cell Sum\cell\row\intbl Ada\cell 7\cell\row\pard{\v hidden}{\*\unknown no}\bin3 {}x end\u-10179?\u-8704?\par}"""
+
+
+def test_an_rtf_is_read_in_the_charsets_of_its_fonts(read):
+    assert read(RTF, "text/rtf") == (
+        "Header: ACME\n\n# Plan\n\n1. dig €5\n\ncafé При [site](https://example.org)[^1]\n\n| Name | Sum |\n| --- | --- |\n| Ada | 7 |\n\n end😀\n\n"
+        "[^1]: Small print\n".replace("\n end", "\nend")
+    )
+
+
+NOTEBOOK = """{"nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}, "cells": [
+{"cell_type": "markdown", "source": ["# Hi\\n", "there"]},
+{"cell_type": "code", "source": "1 + 1", "outputs": [{"output_type": "execute_result", "data": {"text/plain": ["2"], "text/html": "<b>2</b>"}},
+{"output_type": "error", "traceback": ["\\u001b[31mOops\\u001b[0m"]}, {"output_type": "display_data", "data": {"image/png": "AAAA"}}]}]}"""
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ipynb+json", "application/octet-stream"])
+def test_a_notebook_is_read_with_its_outputs(read, kind):
+    assert read(NOTEBOOK, kind) == (
+        "# Hi\nthere\n\n```python\n1 + 1\n```\n\nOutput:\n\n```\n2\n```\n\nOutput:\n\n```\nOops\n```\n\nOutput:\n\n```\n[image/png]\n```\n"
+    )
+
+
+MAIL = """From: =?utf-8?q?J=C3=B6rg?= <j@example.org>
+To: ada@example.org
+Subject: =?windows-1251?B?z/Do4uXy?=
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: multipart/alternative; boundary=a
+
+--a
+Content-Type: text/plain; charset=koi8-r
+Content-Transfer-Encoding: base64
+
+8NLJ18XU
+--a
+Content-Type: text/html
+
+<p>never</p>
+--a--
+--b
+Content-Type: application/pdf; name="plan.pdf"
+Content-Disposition: attachment; filename="plan.pdf"
+Content-Transfer-Encoding: base64
+
+JVBERg==
+--b--
+"""
+
+
+def test_a_message_is_read_and_its_attachments_named(read):
+    assert read(MAIL, "message/rfc822") == (
+        "From: Jörg <j@example.org>\nTo: ada@example.org\nSubject: Привет\n\nПривет\n\nAttachments:\n\n- plan.pdf (application/pdf, 4 bytes)\n"  # noqa: RUF001 - Cyrillic is what is read
+    )
+
+
+def test_a_message_in_html_alone_is_read_as_a_page(read):
+    mail = "Subject: hi\nContent-Type: text/html; charset=utf-8\n\n<h1>Hello</h1><p>you</p>"
+    assert read(mail, "message/rfc822") == "Subject: hi\n\n# Hello\n\nyou\n"

@@ -25,9 +25,6 @@ _PIECE = 1 << 18
 #: method of compression that nobody uses, RuntimeError for a member that is encrypted.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
-# Names of old archives are in cp437. A codec is a file of Python's, and the sealed reader opens none.
-"".encode("cp437")
-
 
 class Archive:
     """The members of a zip archive, found by name whatever its case, its slashes and what stands before the first."""

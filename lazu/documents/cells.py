@@ -65,6 +65,14 @@ def number(value: float, kind: str = PLAIN) -> str:
     return f"{value * 100:.15g}%" if kind == PERCENT else f"{value:.15g}"
 
 
+def plain(raw: str) -> str:
+    """The number `raw`, in as many digits as it needs; what is no number stays as it is."""
+    try:
+        return number(float(raw))
+    except ValueError:
+        return raw
+
+
 def form(code: str) -> str:
     """What a code of a format makes of numbers: that of positive ones counts."""
     bare = _WORDS.sub("", code.partition(";")[0]).casefold()

@@ -1,47 +1,28 @@
 """Which reader a file is for: by the type that was found when it came, or, where that says little, by what is in it.
 
-A kind is a word: `text`, `pdf`, or one of the office documents below. To add one, add a row here and its module to
-`reader`.
+A kind is a word: `text`, `html`, `eml`, `pdf`, `any`, and of the latter the documents that `sniff` tells apart. To add
+one, add a row here and its module to `reader`.
 """
 
+from lazu import containers
 from lazu.documents import refusals
 from lazu.documents.refusals import Refused
 
-_OPENXML = "application/vnd.openxmlformats-officedocument"
-_MACROS = "macroenabled.12"
-_ODF = "application/vnd.oasis.opendocument"
-
+#: Types whose bytes would also be something else: only the type says how they are meant.
 _TYPES = {
-    "application/pdf": "pdf",
-    f"{_OPENXML}.wordprocessingml.document": "docx", f"application/vnd.ms-word.document.{_MACROS}": "docx",
-    f"{_OPENXML}.wordprocessingml.template": "docx", f"application/vnd.ms-word.template.{_MACROS}": "docx",
-    f"{_OPENXML}.presentationml.presentation": "pptx", f"application/vnd.ms-powerpoint.presentation.{_MACROS}": "pptx",
-    f"{_OPENXML}.presentationml.slideshow": "pptx", f"{_OPENXML}.presentationml.template": "pptx",
-    f"application/vnd.ms-powerpoint.slideshow.{_MACROS}": "pptx",
-    f"{_OPENXML}.spreadsheetml.sheet": "xlsx", f"application/vnd.ms-excel.sheet.{_MACROS}": "xlsx",
-    f"{_OPENXML}.spreadsheetml.template": "xlsx", f"application/vnd.ms-excel.template.{_MACROS}": "xlsx",
-    f"application/vnd.ms-excel.sheet.binary.{_MACROS}": "xls",
-    f"{_ODF}.text": "odf", f"{_ODF}.text-template": "odf", f"{_ODF}.spreadsheet": "odf", f"{_ODF}.presentation": "odf",
-    f"{_ODF}.spreadsheet-template": "odf", f"{_ODF}.presentation-template": "odf", f"{_ODF}.graphics": "odf",
-    "application/epub+zip": "epub",
-    "text/html": "html", "application/xhtml+xml": "html",
-    "text/rtf": "rtf", "application/rtf": "rtf",
-    "message/rfc822": "eml",
-    "application/x-ipynb+json": "any", "application/json": "any",
+    "application/pdf": "pdf", "text/html": "html", "application/xhtml+xml": "html", "message/rfc822": "eml",
+    "text/rtf": "any", "application/rtf": "any", "application/x-ipynb+json": "any", "application/json": "any",
+    "image/svg+xml": "text",
 }  # fmt: skip
 
-#: Types that say what a file is packed in, and not what it is. Documents of older programs are OLE2 containers, which
-#: all look alike from outside, and so do those that a password protects.
-_VAGUE = {"application/octet-stream", "application/zip", "application/x-zip-compressed", "application/x-ole-storage"}
-_OLE = ("application/cdfv2", "application/msword", "application/vnd.ms-", "application/x-ole", "application/encrypted")
-
-OLE_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-
-#: Names in an OLE2 container, in UTF-16 as its directory has them, and what has them: a reader's word, or a refusal.
-_STREAMS: tuple[tuple[str, str | int], ...] = (
-    ("EncryptedPackage", refusals.LOCKED), ("__substg1.0_", refusals.OUTLOOK), ("WordDocument", refusals.WORD),
-    ("PowerPoint Document", refusals.POWERPOINT), ("Workbook", "xls"), ("Book", "xls"),
+#: Types of containers, which are looked into: a type tells neither an old form from a new one nor what is protected.
+_CONTAINERS = (
+    "application/octet-stream", "application/zip", "application/x-zip", "application/vnd.", "application/msword",
+    "application/epub", "application/x-ole", "application/cdfv2", "application/encrypted", "application/x-ms",
 )  # fmt: skip
+
+#: Types that are never text.
+_SIGHTS = ("image/", "audio/", "video/", "font/")
 
 #: The member of a zip archive that makes it a document.
 _MEMBERS = {
@@ -49,36 +30,46 @@ _MEMBERS = {
     "META-INF/container.xml": "epub", "content.xml": "odf",
 }  # fmt: skip
 
-#: Types that are never text, but for SVG.
-_SIGHTS = ("image/", "audio/", "video/", "font/")
+#: Where its main part has another name: what its folder makes it.
+_FOLDERS = {"word/": "docx", "ppt/": "pptx", "xl/": "xlsx"}
+
+#: Documents of older programs that no reader reads.
+_OLD = {
+    "application/msword": refusals.WORD, "application/vnd.ms-powerpoint": refusals.POWERPOINT,
+    "application/vnd.ms-outlook": refusals.OUTLOOK,
+}  # fmt: skip
+
+#: How far into a file its PDF may begin.
+_PDF_WITHIN = 1024
 
 
 def kind(media_type: str) -> str:
     """The kind of files of this type; `any` if only what is in the file tells. Raises `Refused` for a picture."""
     media_type = media_type.partition(";")[0].strip().casefold()
-    if media_type.startswith(_SIGHTS) and media_type != "image/svg+xml":
-        raise Refused(refusals.BINARY)
     if media_type in _TYPES:
         return _TYPES[media_type]
-    return "any" if media_type in _VAGUE or media_type.startswith(_OLE) else "text"
+    if media_type.startswith(_SIGHTS):
+        raise Refused(refusals.BINARY)
+    return "any" if media_type.startswith(_CONTAINERS) else "text"
 
 
 def keeping(media_type: str) -> str:
     """The word under which the text of a file of this type is kept: one for each way to take the same bytes."""
-    return {"text": "plain", "html": "html", "eml": "mail", "any": "any"}.get(kind(media_type), "document")
+    return {"text": "plain", "html": "html", "eml": "mail"}.get(kind(media_type), "document")
 
 
 def sniff(data: bytes) -> str:
     """The kind of a file by what is in it: `text` if it is none of these. Raises `Refused` if no reader reads it."""
-    if data.startswith(b"PK\3\4"):
+    if data.startswith(containers.ZIP):
         return _packed(data)
-    if data.startswith(OLE_MARK):
+    if data.startswith(containers.OLE2):
         return _contained(data)
     if data.startswith(b"{\\rtf"):
         return "rtf"
-    if data[:1].strip(b"{ \t\r\n") == b"" and b'"nbformat"' in data and b'"cells"' in data:
-        return "ipynb"
-    return "text"
+    if b"%PDF-" in data[:_PDF_WITHIN]:
+        return "pdf"
+    notebook = data[:1] == b"{" and b'"nbformat"' in data and (b'"cells"' in data or b'"worksheets"' in data)
+    return "ipynb" if notebook else "text"
 
 
 def _packed(data: bytes) -> str:
@@ -86,16 +77,20 @@ def _packed(data: bytes) -> str:
     from lazu.documents.archive import Archive  # 20 ms that text need not wait
 
     archive = Archive(data)
-    for name, found in _MEMBERS.items():
-        if name in archive:
-            return found
-    raise Refused(refusals.BINARY)
+    folders = [folder for folder in _FOLDERS if any(name.startswith(folder) for name in archive.names())]
+    found = next((kind for name, kind in _MEMBERS.items() if name in archive), None)
+    if found is None and folders and "[Content_Types].xml" in archive:
+        found = _FOLDERS[folders[0]]
+    if found is None:
+        raise Refused(refusals.BINARY)
+    return found
 
 
 def _contained(data: bytes) -> str:
-    for name, found in _STREAMS:
-        if name.encode("utf-16-le") in data:
-            if isinstance(found, int):
-                raise Refused(found)
-            return found
-    raise Refused(refusals.BINARY)
+    """Which document an OLE2 container is."""
+    found = containers.ole2_type(lambda start, size: data[start : start + size])
+    if found == "application/vnd.ms-excel":
+        return "xls"
+    if found is None and "EncryptedPackage".encode("utf-16-le") in data:
+        raise Refused(refusals.LOCKED)
+    raise Refused(_OLD.get(found or "", refusals.BINARY))

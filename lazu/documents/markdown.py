@@ -97,6 +97,12 @@ def line(words: str) -> str:
     return spaced(words).strip(" ")
 
 
+def inner(blocks: Iterable[str]) -> str:
+    """Blocks as the words of a cell; a table among them becomes its rows."""
+    lines = "\n".join(blocks).split("\n")
+    return "\n".join(words.strip("| ").replace("\\|", "|") for words in lines if not words.startswith("| ---"))
+
+
 def fenced(words: str, language: str = "") -> str:
     """Code or output, as it is."""
     longest = max(map(len, re.findall("`+", words)), default=0)

@@ -14,7 +14,8 @@ from lazu.documents.refusals import Refused
 
 #: The modules that read office documents: `blocks(data)` gives one as blocks of Markdown.
 _DOCUMENTS = {
-    "docx": "word", "pptx": "slides", "xlsx": "workbook",
+    "docx": "word", "pptx": "slides", "xlsx": "workbook", "xls": "tables", "odf": "opendocument", "epub": "book",
+    "rtf": "rich", "ipynb": "notebook", "eml": "mail",
 }  # fmt: skip
 
 #: What careful code raises for a number that is none, or a reference to nothing: the file's fault, and no bug's.
@@ -53,7 +54,11 @@ def _work(kind: str) -> None:
         return
     sandbox.limit(size)
     data = os.pread(0, size, 0)  # from its beginning whatever its offset, which the server shares
-    charset, words = _words(_sniffed(kind, data), data)
+    kind = _sniffed(kind, data)
+    if kind == "pdf":
+        _work(kind)
+        return
+    charset, words = _words(kind, data)
     _write(f"{charset or ''}\n".encode())
     for text in words:
         _write(text.encode(errors="replace"))
@@ -86,7 +91,7 @@ def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
 def _sniffed(kind: str, data: bytes) -> str:
     from lazu.documents import kinds
 
-    return kinds.sniff(data) if kind == "any" or data.startswith(kinds.OLE_MARK) else kind
+    return kinds.sniff(data) if kind == "any" else kind
 
 
 def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
@@ -97,6 +102,7 @@ def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
         module = importlib.import_module(f"lazu.documents.{_DOCUMENTS[kind]}")
         from lazu.documents import markdown
 
+        encodings.load(all_of_them=kind in ("rtf", "eml", "epub"))
         sandbox.seal()
         return None, _something(map(encodings.clean, markdown.pages(module.blocks(data))))
     text, charset = encodings.decode(data)  # the detector reads its tables when it needs them, so without the seal

@@ -23,13 +23,13 @@ _BLOCKS = set(
 _MAX_DEPTH = 20
 
 
-def blocks(text: str) -> Iterator[str]:
-    """A page as blocks of Markdown, under its title."""
+def blocks(text: str, titled: bool = True) -> Iterator[str]:
+    """A page as blocks of Markdown, under its title unless that is told elsewhere."""
     page = _Page()
     page.feed(text)
     page.close()
     page.flush()
-    if page.title.strip():
+    if titled and page.title.strip():
         yield f"Title: {markdown.line(page.title)}"
     yield from page.blocks
 

@@ -156,7 +156,7 @@ class Part:
         before = markup.value(row, "trPr", "gridBefore")
         yield from [""] * min(int(before) if before.isdigit() else 0, 99)
         for cell in _within(row, "tc"):
-            yield _in_cell(self.blocks(cell))
+            yield markdown.inner(self.blocks(cell))
             span = markup.value(cell, "tcPr", "gridSpan")
             yield from [""] * (min(int(span), 99) - 1 if span.isdigit() else 0)
 
@@ -228,12 +228,6 @@ def _within(element: Element, name: str) -> Iterator[Element]:
             yield child
         elif child.tag not in _SKIPPED and child.tag != "tbl":
             yield from _within(child, name)
-
-
-def _in_cell(found: Iterable[str]) -> str:
-    """Blocks within a cell; a table in it becomes its rows."""
-    lines = "\n".join(found).split("\n")
-    return "\n".join(line.strip("| ").replace("\\|", "|") for line in lines if not line.startswith("| ---"))
 
 
 def _alternative(element: Element) -> Element:

@@ -11,7 +11,7 @@ from contextlib import suppress
 PAGES = "pages"
 
 #: How a text was read: what the same bytes say depends on whether they are taken for a page, a message or plain text.
-TEXTS = ("document", "plain", "html", "mail", "any")
+TEXTS = ("document", "plain", "html", "mail")
 
 #: Everything that may be kept. `text` is what Lazu 0.1.0 made: it is removed with its blob, and not read any more.
 KINDS = (PAGES, *TEXTS, "text")

@@ -85,3 +85,36 @@ def shape(words, placeholder=None):
     kind = "" if placeholder is None else f'<p:ph type="{placeholder}"/>' if placeholder else "<p:ph/>"
     lines = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in words.split("\n"))
     return f"<p:sp><p:nvSpPr><p:cNvPr/><p:nvPr>{kind}</p:nvPr></p:nvSpPr><p:txBody>{lines}</p:txBody></p:sp>"
+
+
+_ODF = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "text", "table", "draw", "style", "presentation")
+) + ' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+
+
+def odf(kind, body, automatic="", masters="", **members):
+    """An OpenDocument file: `kind` is text, spreadsheet or presentation; `masters` holds its headers and footers."""
+    return archive(
+        {
+            "mimetype": f"application/vnd.oasis.opendocument.{kind}",
+            "content.xml": f"<office:document-content {_ODF}><office:automatic-styles>{automatic}</office:automatic-styles>"
+            f"<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document-content>",
+            "styles.xml": f"<office:document-styles {_ODF}><office:master-styles>{masters}</office:master-styles></office:document-styles>",
+            **members,
+        }
+    )
+
+
+def epub(*chapters):
+    """A book of chapters, each as the content of its body; the second is read first."""
+    items = "".join(f'<item id="c{n}" href="c%20{n}.xhtml"/>' for n in range(len(chapters)))
+    spine = "".join(f'<itemref idref="c{n}"/>' for n in sorted(range(len(chapters)), key=lambda n: n != 1))
+    package = f"<package><metadata><title>A book</title><creator>Ada</creator></metadata><manifest>{items}</manifest><spine>{spine}</spine></package>"
+    return archive(
+        {
+            "mimetype": "application/epub+zip",
+            "META-INF/container.xml": '<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>',
+            "OPS/book.opf": package,
+            **{f"OPS/c {n}.xhtml": f"<html><head><title>no</title></head><body>{body}</body></html>" for n, body in enumerate(chapters)},
+        }
+    )

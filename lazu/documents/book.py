@@ -1,0 +1,31 @@
+"""Books (epub) as Markdown: chapters in the order of reading (EPUB 3.3, §5.2 and §5.7)."""
+
+import posixpath
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from lazu.documents import encodings, markdown, markup, refusals, web
+from lazu.documents.archive import Archive
+from lazu.documents.refusals import Refused
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The book in `data` as blocks of Markdown; raises `Refused`."""
+    archive = Archive(data)
+    if b"EncryptedData" in archive.read("META-INF/encryption.xml") and b"adept" in archive.read("META-INF/rights.xml"):
+        raise Refused(refusals.LOCKED)
+    roots = [
+        entry.get("full-path", "") for entry in markup.tree(archive.read("META-INF/container.xml")).iter("rootfile")
+    ]
+    if not roots:
+        raise Refused(refusals.BROKEN)
+    package = markup.tree(archive.read(roots[0]))
+    metadata = markup.find(package, "metadata")
+    yield from (f"Title: {markdown.line(markup.text(entry))}" for entry in metadata.iter("title"))
+    yield from (f"Author: {markdown.line(markup.text(entry))}" for entry in metadata.iter("creator"))
+    items = {item.get("id", ""): item.get("href", "") for item in markup.find(package, "manifest")}
+    for entry in markup.find(package, "spine"):
+        name = posixpath.join(posixpath.dirname(roots[0]), unquote(items.get(entry.get("idref", ""), "")))
+        chapter = archive.read(name)
+        if chapter:
+            yield from web.blocks(encodings.declared(chapter), titled=False)

@@ -1,0 +1,260 @@
+"""OpenDocument (odt, ods, odp) as Markdown: ODF 1.3 part 3. Of tables in spreadsheets the first 1,000 rows."""
+
+from collections.abc import Iterable, Iterator
+from xml.etree.ElementTree import Element
+
+from lazu.documents import cells as values
+from lazu.documents import markdown, markup, refusals
+from lazu.documents.archive import Archive
+from lazu.documents.markdown import MAX_ROWS
+from lazu.documents.refusals import Refused
+
+#: What is not part of the text as it stands: deleted words, what an index was made from, what macros and forms hold.
+_SKIPPED = {
+    "tracked-changes", "forms", "sequence-decls", "variable-decls", "user-field-decls", "index-title-template",
+    "scripts", "table-of-content-source", "alphabetical-index-source", "settings", "ruby-text", "event-listeners",
+    "calculation-settings", "content-validations", "named-expressions", "database-ranges",
+}  # fmt: skip
+
+#: Words of a presentation that every slide repeats.
+_REPEATED = {"page-number", "date-time", "header", "footer"}
+
+#: Columns of a sheet, and how often an empty cell is repeated where that is more than the rest of its row.
+_MAX_COLUMNS, _MAX_EMPTY = 16_384, 500
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    archive = Archive(data)
+    if b"encryption-data" in archive.read("META-INF/manifest.xml"):
+        raise Refused(refusals.LOCKED)
+    if "content.xml" not in archive:
+        raise Refused(refusals.BROKEN)
+    content, styles = markup.tree(archive.read("content.xml")), markup.tree(archive.read("styles.xml"))
+    yield from Document(archive, [content, styles]).blocks(content, styles)
+
+
+#: What begins on a line of its own, and what stands within a line.
+_BLOCKS = {
+    "p": "_paragraph", "h": "_heading", "list": "_list", "table": "_table", "spreadsheet": "_spreadsheet",
+    "page": "_slide", "frame": "_framed", "annotation": "_remark",
+}  # fmt: skip
+_WORDS = {
+    "s": "_spaces", "tab": "_tab", "line-break": "_break", "a": "_link", "note": "_note", "annotation": "_comment",
+    "frame": "_frame", "custom-shape": "_frame", "rect": "_frame", "g": "_frame",
+}  # fmt: skip
+
+
+class Document:
+    """One document: `trees` are those in which styles of lists are looked for."""
+
+    def __init__(self, archive: Archive, trees: list[Element]) -> None:
+        self._archive = archive
+        self._ordered = {name for tree in trees for name in _ordered(tree)}
+        self._notes: list[str] = []
+        self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
+        self._slides = 0
+
+    def blocks(self, content: Element, styles: Element) -> Iterator[str]:
+        """The whole document: headers once before it, notes and comments after it, footers once at the end."""
+        margins = list(styles.iter("master-page"))
+        yield from self._margins(margins, "header")
+        yield from self._within(markup.find(content, "body"))
+        yield from self._notes
+        yield from self._margins(margins, "footer")
+
+    def _margins(self, pages: list[Element], kind: str) -> Iterator[str]:
+        names = (kind, f"{kind}-left", f"{kind}-first")
+        words = [_flat(self._within(margin)) for page in pages for margin in markup.children(page, *names)]
+        yield from (f"{kind.capitalize()}: {found}" for found in dict.fromkeys(words) if found)
+
+    def _within(self, container: Element) -> Iterator[str]:
+        """What stands within an element, as Markdown."""
+        for child in container:
+            yield from self._one(child)
+
+    def _one(self, element: Element) -> Iterator[str]:
+        if element.tag not in _SKIPPED:
+            yield from getattr(self, _BLOCKS.get(element.tag, "_within"))(element)
+
+    def _paragraph(self, paragraph: Element) -> Iterator[str]:
+        yield self._words(paragraph).strip()
+        yield from self._beside()
+
+    def _heading(self, heading: Element) -> Iterator[str]:
+        level = heading.get("outline-level", "1")
+        yield markdown.heading(int(level) if level.isdigit() else 1, self._words(heading))
+        yield from self._beside()
+
+    def _beside(self) -> Iterator[str]:
+        aside, self._aside = self._aside, []
+        for found in aside:
+            yield from found
+
+    def _list(self, element: Element) -> Iterator[str]:
+        yield from self._items(element, 0, element.get("style-name", ""))
+
+    def _items(self, element: Element, depth: int, style: str) -> Iterator[str]:
+        number = 0
+        for entry in markup.children(element, "list-item", "list-header"):
+            number += entry.tag == "list-item"
+            yield from self._item(entry, depth, style, f"{number}." if (style, depth) in self._ordered else "-")
+
+    def _item(self, entry: Element, depth: int, style: str, marker: str) -> Iterator[str]:
+        """An item of a list: its first words behind the marker, what follows them below."""
+        for child in entry:
+            if child.tag == "list":
+                yield from self._items(child, depth + 1, child.get("style-name", style))
+            elif child.tag == "p":
+                words = self._words(child).replace("\n", " ")
+                yield markdown.item(depth, words, marker)
+                marker = " " * len(marker) if words.strip() else marker
+                yield from self._beside()
+            else:
+                yield from self._one(child)
+
+    def _words(self, element: Element) -> str:
+        """The words within an element on their line; boxes are put aside."""
+        return (element.text or "") + "".join(self._part(child) + (child.tail or "") for child in element)
+
+    def _part(self, child: Element) -> str:
+        if child.tag in _SKIPPED:
+            return ""
+        return str(getattr(self, _WORDS.get(child.tag, "_words"))(child))
+
+    def _spaces(self, element: Element) -> str:
+        count = element.get("c", "1")
+        return " " * min(int(count) if count.isdigit() else 1, 100)
+
+    def _tab(self, _: Element) -> str:
+        return "\t"
+
+    def _break(self, _: Element) -> str:
+        return "\n"
+
+    def _link(self, element: Element) -> str:
+        return markdown.link(self._words(element), element.get("href", ""))
+
+    def _note(self, element: Element) -> str:
+        name = element.get("id", "").removeprefix("ftn") or str(len(self._notes) + 1)
+        self._notes.append(markdown.note(name, _flat(self._within(markup.find(element, "note-body")))))
+        return f"[^{name}]"
+
+    def _comment(self, element: Element) -> str:
+        author = markup.text(markup.find(element, "creator"))
+        words = " ".join(self._words(child) for child in markup.children(element, "p", "list"))
+        name = f"comment-{len(self._notes)}"
+        self._notes.append(markdown.note(name, f"{author}: {words}" if author else words))
+        return f"[^{name}]"
+
+    def _remark(self, element: Element) -> Iterator[str]:
+        yield self._comment(element)
+
+    def _frame(self, frame: Element) -> str:
+        self._aside.append(self._framed(frame))
+        return ""
+
+    def _framed(self, frame: Element) -> Iterator[str]:
+        """A frame: a text box, a picture, or an object in a folder of its own, as charts are."""
+        for child in frame:
+            if child.tag == "object":
+                yield from self._object(child)
+            elif child.tag == "desc":
+                yield f"[Picture: {markdown.line(markup.text(child))}]" if markup.text(child).strip() else ""
+            elif child.tag not in ("image", "object-ole"):
+                yield from self._one(child)
+
+    def _object(self, element: Element) -> Iterator[str]:
+        name = f"{element.get('href', '').removeprefix('./').rstrip('/')}/content.xml"
+        if len(element):
+            yield from self._within(element)
+        elif name in self._archive:
+            yield from self._within(markup.find(markup.tree(self._archive.read(name)), "body"))
+
+    def _table(self, table: Element) -> Iterator[str]:
+        rows = [self._row(row) for row, _, _ in _rows(table)]
+        yield markdown.table(rows)
+        yield from self._beside()
+
+    def _row(self, row: Element) -> list[str]:
+        """The cells of a row. One that is said to be there thousands of times is the rest of the row, and empty."""
+        cells: list[str] = []
+        for cell in markup.children(row, "table-cell", "covered-table-cell"):
+            words = self._cell(cell)
+            times = min(_times(cell, "number-columns-repeated"), _MAX_COLUMNS - len(cells))
+            cells += [words] * (times if words or times < _MAX_EMPTY else 1)
+        return cells
+
+    def _cell(self, cell: Element) -> str:
+        """A cell's value: dates and numbers as they are and not as they are shown, which may be rounded."""
+        kind = cell.get("value-type")
+        if kind == "date":
+            return cell.get("date-value", "").replace("T", " ").removesuffix(" 00:00:00")
+        words = markdown.inner(self._within(cell))
+        if kind == "float" and "[^" not in words:
+            return values.plain(cell.get("value", words))
+        return words
+
+    def _spreadsheet(self, element: Element) -> Iterator[str]:
+        for table in markup.children(element, "table"):
+            shown: dict[int, dict[int, str]] = {}
+            last = 0
+            for row, number, times in _rows(table):
+                if not _filled(row):
+                    continue
+                last = number + times - 1
+                room = min(times, MAX_ROWS - len(shown))
+                if room > 0:
+                    cells = dict(enumerate(self._row(row), 1))
+                    shown.update((at, cells) for at in range(number, number + room))
+            yield from markdown.sheet(f"Sheet: {table.get('name', '')}", shown, last)
+            yield from self._beside()
+            for shapes in markup.children(table, "shapes"):
+                yield from self._within(shapes)
+
+    def _slide(self, page: Element) -> Iterator[str]:
+        self._slides += 1
+        title = next((frame for frame in page.iter("frame") if frame.get("class") == "title"), None)
+        words = "" if title is None else _flat(self._framed(title))
+        yield markdown.heading(2, f"Slide {self._slides}{': ' if words else ''}{words}")
+        for child in page:
+            if child is not title and child.tag != "notes" and child.get("class") not in _REPEATED:
+                yield from self._one(child)
+        for notes in markup.children(page, "notes"):
+            words = "\n".join(filter(None, self._within(notes)))
+            yield f"Notes: {words}" if words.strip() else ""
+
+
+def _flat(found: Iterable[str]) -> str:
+    return markdown.line(" ".join(found))
+
+
+def _ordered(tree: Element) -> Iterator[tuple[str, int]]:
+    """The styles of lists that count, by name and depth."""
+    for style in tree.iter("list-style"):
+        for level in markup.children(style, "list-level-style-number"):
+            if level.get("num-format"):
+                yield style.get("name", ""), int(level.get("level", "1")) - 1
+
+
+def _rows(table: Element, number: int = 1) -> Iterator[tuple[Element, int, int]]:
+    """The rows of a table, also those in groups: each with its number, from 1 on, and how often it is repeated."""
+    for child in table:
+        if child.tag == "table-row":
+            times = _times(child, "number-rows-repeated")
+            yield child, number, times
+            number += times
+        elif child.tag in ("table-header-rows", "table-rows", "table-row-group"):
+            for row, at, times in _rows(child, number):
+                yield row, at, times
+                number = at + times
+
+
+def _times(element: Element, name: str) -> int:
+    found = element.get(name, "1")
+    return int(found) if found.isdigit() and len(found) < 19 else 1
+
+
+def _filled(row: Element) -> bool:
+    """Whether any cell of a row has something in it."""
+    return any(len(cell) or cell.get("value-type") for cell in row)

@@ -1,0 +1,298 @@
+"""Rich text (rtf) as Markdown: RTF specification 1.9.1. What it does not name is skipped, as the specification asks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from lazu.documents import controls, markdown, refusals
+from lazu.documents.refusals import Refused
+
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|[\r\n\0]+|([^\\{}\r\n\0]+)|\\", re.DOTALL
+)
+
+#: Groups within groups.
+_MAX_DEPTH = 2000
+
+_HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+_BULLETS = "\u2022\u00b7o\u00a7\u25aa\u25cf-*\u2013\uf0b7"
+
+
+@dataclass
+class _Flow:
+    """Text that runs on its own: the body, a header, a note."""
+
+    blocks: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    cell: list[str] = field(default_factory=list)
+    row: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What holds within a pair of braces: where its words go (None: nowhere), and how they are to be taken."""
+
+    sink: str | None = "text"
+    codec: str = "cp1252"
+    width: int = 1  # characters that stand for one of Unicode in older programs
+    hidden: bool = False
+    table: bool = False
+    level: int = 0
+    depth: int = 0
+    link_from: int = -1
+    opens: str = ""
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    if not data.startswith(b"{\\rtf"):
+        raise Refused(refusals.BROKEN)
+    reader = _Reader()
+    reader.read(data)
+    for name, margins in (("Header", reader.headers), ("Footer", reader.footers)):
+        if name == "Footer":
+            yield from reader.flow.blocks
+            yield from reader.notes
+        yield from (f"{name}: {words}" for words in margins if words)
+
+
+class _Reader:
+    """Reads tokens one after the other; `_group` is the innermost group."""
+
+    def __init__(self) -> None:
+        self.flow = _Flow()
+        self.headers: dict[str, None] = {}
+        self.footers: dict[str, None] = {}
+        self.notes: list[str] = []
+        self._flows: list[_Flow] = []
+        self._group = _Group()
+        self._groups: list[_Group] = []
+        self._fonts: dict[int, str] = {}
+        self._styles: dict[int, int] = {}
+        self._codec = "cp1252"
+        self._font = 0
+        self._name = ""  # of a style, or the instruction of a field, that is being read
+        self._target = ""
+        self._bytes = b""
+        self._skip = 0  # characters that stand for one of Unicode that was there before them
+        self._starred = False
+
+    def read(self, data: bytes) -> None:
+        """Read a whole file."""
+        at = 0
+        while match := _TOKEN.match(data, at):
+            at = match.end()
+            word, number, code, sign, brace, words = match.groups()
+            if word == b"bin":
+                at += max(0, int(number or 0))
+            elif word:
+                self._control(word.decode(), int(number) if number else None)
+            elif code:
+                self._coded(bytes([int(code, 16)]))
+            elif words:
+                self._plain(words)
+            elif brace:
+                self._open() if brace == b"{" else self._close()
+            elif sign:
+                self._sign(sign)
+        self._par()
+        self._end_table()
+
+    def _sign(self, sign: bytes) -> None:
+        if sign == b"*":
+            self._starred = True
+        elif sign in b"\r\n":
+            self._par()
+        elif sign in controls.ESCAPED:
+            self._put(controls.ESCAPED[sign])
+
+    def _open(self) -> None:
+        self._flush()
+        if len(self._groups) >= _MAX_DEPTH:
+            raise Refused(refusals.DEEP)
+        self._groups.append(self._group)
+        self._group = replace(self._group, opens="", link_from=-1)
+        self._starred = False
+
+    def _close(self) -> None:
+        self._flush()
+        closed = self._group
+        self._group = self._groups.pop() if self._groups else _Group()
+        if closed.opens:
+            self._closed(closed)
+
+    def _closed(self, group: _Group) -> None:
+        """A group ends that was more than braces."""
+        if group.opens == "field":
+            words = "".join(self.flow.words[group.link_from :])
+            self.flow.words[group.link_from :] = [markdown.link(words, self._target) if self._target else words]
+            self._target = ""
+        elif group.opens == "fldinst":
+            match = _HYPERLINK.match(self._name)
+            self._target = match[1] if match else ""
+        elif group.opens in ("listtext", "pntext"):
+            self.flow.label = "".join(self.flow.words[group.link_from :]).strip()
+            del self.flow.words[group.link_from :]
+        elif group.opens == "shptxt":
+            self._par()
+        elif self._flows:
+            self._par()
+            self._end_table()
+            inner, self.flow = self.flow, self._flows.pop()
+            self._beside(group.opens, markdown.line(" ".join(inner.blocks)))
+
+    def _beside(self, kind: str, words: str) -> None:
+        if kind in controls.MARGINS:
+            (self.headers if kind.startswith("header") else self.footers)[words] = None
+        elif words:
+            name = len(self.notes) + 1 if kind == "footnote" else f"comment-{len(self.notes) + 1}"
+            self.notes.append(markdown.note(name, words))
+            self.flow.words.append(f"[^{name}]")
+
+    def _control(self, word: str, number: int | None) -> None:
+        """A control word, with its number if it has one."""
+        self._flush()
+        starred, self._starred = self._starred, False
+        if word in controls.SKIPPED or (starred and word not in controls.READ):
+            self._group = replace(self._group, sink=None)
+        elif word in controls.SIGNS:
+            self._put(controls.SIGNS[word])
+        elif word in controls.ACTS:
+            getattr(self, controls.ACTS[word])(word, 1 if number is None else number)
+
+    def _plain(self, words: bytes) -> None:
+        skipped, self._skip = self._skip, max(0, self._skip - len(words))
+        self._bytes += words[skipped:]
+
+    def _coded(self, byte: bytes) -> None:
+        if self._skip:
+            self._skip -= 1
+        else:
+            self._bytes += byte
+
+    def _flush(self) -> None:
+        """Decode the bytes that came: a character may be made of two of them."""
+        if self._bytes:
+            codec = "cp1252" if self._group.sink in ("font", "style") else self._group.codec
+            found, self._bytes = self._bytes, b""
+            self._put(found.decode(codec, errors="replace"))
+
+    def _put(self, words: str) -> None:
+        self._flush()
+        if self._group.sink == "text" and not self._group.hidden:
+            self.flow.words.append(words)
+        elif self._group.sink in ("name", "style"):
+            self._name += words
+            if self._group.sink == "style" and ";" in words:
+                self._styled()
+
+    def _styled(self) -> None:
+        """A style of the sheet ends: its name says whether it is a heading."""
+        match = re.match(r"\s*heading (\d)", self._name, re.IGNORECASE)
+        self._styles[self._font] = int(match[1]) if match else 0
+        self._name = ""
+
+    def _unicode(self, _: str, number: int) -> None:
+        self._put(chr(number % 0x10000))
+        self._skip = self._group.width
+
+    def _par(self, *_: object) -> None:
+        """A paragraph ends."""
+        self._flush()
+        flow, self._skip = self.flow, 0
+        words, flow.words = _joined(flow.words).strip(), []
+        label, flow.label = flow.label, ""
+        if self._group.table:
+            flow.cell.append(f"{label} {words}" if label else words)
+            return
+        self._end_table()
+        if self._group.level:
+            flow.blocks.append(markdown.heading(self._group.level, f"{label} {words}" if words else ""))
+        elif label:
+            marker = "-" if label in _BULLETS else label
+            flow.blocks.append(markdown.item(self._group.depth, words.replace("\n", " "), marker))
+        else:
+            flow.blocks.append(words)
+
+    def _cell(self, *_: object) -> None:
+        self._flush()
+        flow = self.flow
+        words, flow.words = _joined(flow.words), []
+        flow.row.append("\n".join(filter(None, [*flow.cell, flow.label, words.strip()])))
+        flow.cell, flow.label = [], ""
+
+    def _row(self, *_: object) -> None:
+        self.flow.rows.append(self.flow.row)
+        self.flow.row = []
+
+    def _end_table(self) -> None:
+        flow = self.flow
+        if flow.row:
+            self._row()
+        if flow.rows:
+            flow.blocks.append(markdown.table(flow.rows))
+            flow.rows = []
+
+    def _reset(self, *_: object) -> None:
+        self._group = replace(self._group, table=False, level=0, depth=0)
+
+    def _in_table(self, _: str, number: int) -> None:
+        self._group = replace(self._group, table=bool(number))
+
+    def _hide(self, _: str, number: int) -> None:
+        self._group = replace(self._group, hidden=bool(number))
+
+    def _width(self, _: str, number: int) -> None:
+        self._group = replace(self._group, width=min(max(number, 0), 9))
+
+    def _list_depth(self, _: str, number: int) -> None:
+        self._group = replace(self._group, depth=min(max(number, 0), 8))
+
+    def _outline(self, _: str, number: int) -> None:
+        self._group = replace(self._group, level=number + 1 if 0 <= number < 9 else 0)
+
+    def _page(self, word: str, number: int) -> None:
+        """The code page of the document."""
+        self._codec = "mac_roman" if word == "mac" else controls.PAGES.get(str(number), "cp1252")
+        self._group = replace(self._group, codec=self._codec)
+
+    def _set_font(self, _: str, number: int) -> None:
+        self._font = number
+        if self._group.sink == "text":
+            self._group = replace(self._group, codec=self._fonts.get(number, self._codec))
+
+    def _charset(self, _: str, number: int) -> None:
+        if self._group.sink == "font" and number in controls.CHARSETS:
+            self._fonts[self._font] = controls.CHARSETS[number]
+
+    def _style(self, _: str, number: int) -> None:
+        if self._group.sink == "style":
+            self._font, self._name = number, ""
+        elif self._styles.get(number):
+            self._group = replace(self._group, level=self._styles[number])
+
+    def _into(self, word: str, _: int) -> None:
+        """Words of this group are names."""
+        sinks = {"fonttbl": "font", "stylesheet": "style", "fldinst": "name"}
+        self._name = ""
+        self._group = replace(self._group, sink=sinks[word], opens=word)
+
+    def _begin(self, word: str, _: int) -> None:
+        """A group begins whose words are part of the text, and more."""
+        self._group = replace(self._group, opens=word, link_from=len(self.flow.words))
+        if word == "shptxt":
+            self._group = replace(self._group, sink="text", opens="shptxt")
+
+    def _aside(self, word: str, _: int) -> None:
+        """A group begins whose words run on their own."""
+        if self._group.sink:
+            self._flows.append(self.flow)
+            self.flow = _Flow()
+            self._group = replace(self._group, opens=word, table=False, level=0, depth=0)
+
+
+def _joined(words: list[str]) -> str:
+    """The words on one line; characters beyond the first 65,536 came as two halves."""
+    return "".join(words).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,0 +1,55 @@
+"""Workbooks in binary form (xls, xlsb) as Markdown, by calamine: each sheet's first 1,000 rows."""
+
+import io
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import python_calamine as calamine
+
+from lazu.documents import cells, markdown, refusals
+from lazu.documents.markdown import MAX_ROWS
+from lazu.documents.refusals import Refused
+
+
+def blocks(data: bytes) -> Iterator[str]:
+    """The workbook in `data` as blocks of Markdown; raises `Refused`."""
+    with _blamed():
+        book = calamine.load_workbook(io.BytesIO(data))
+        for known in book.sheets_metadata:
+            if known.typ == calamine.SheetTypeEnum.WorkSheet:
+                hidden = "" if known.visible == calamine.SheetVisibleEnum.Visible else " (hidden)"
+                yield from _sheet(book.get_sheet_by_name(known.name), f"Sheet: {known.name}{hidden}")
+
+
+class _blamed:  # noqa: N801 - used as the functions of contextlib are
+    """Damage is the file's. A panic of calamine's is told by its name alone: no module has its class."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Raise `Refused` for what calamine raised."""
+        if kind is None:
+            return
+        if issubclass(kind, calamine.PasswordError):
+            raise Refused(refusals.LOCKED) from error
+        if issubclass(kind, calamine.CalamineError) or kind.__name__ == "PanicException":
+            raise Refused(refusals.BROKEN) from error
+
+
+def _sheet(sheet: Any, title: str) -> Iterator[str]:
+    first = sheet.start[0] + 1 if sheet.start else 1
+    rows = sheet.to_python(skip_empty_area=True, nrows=MAX_ROWS)
+    shown = {row: dict(enumerate(map(_shown, found), 1)) for row, found in enumerate(rows, first)}
+    yield from markdown.sheet(title, shown, sheet.end[0] + 1 if sheet.end else 0)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float):
+        return cells.number(value)
+    if isinstance(value, datetime):
+        return cells.moment(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
