@@ -67,6 +67,12 @@ def _header(text: str) -> str:
     return text
 
 
+def _secret(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("printable characters without a space at either end, or no header could carry it")
+    return text
+
+
 def _choice(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in names:
@@ -98,7 +104,7 @@ class Settings:
     """What the environment says; the variable of `storage_dir` is `LAZU_STORAGE_DIR`, and so on."""
 
     storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
-    api_key: str | None = _setting(str, None, "a key that exists from the start (owner `default`); any string")
+    api_key: str | None = _setting(_secret, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
     workers: int = _setting(_whole(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
     threads: int = _setting(_whole(2), 16, "requests a process works on at once, not counting those that wait")

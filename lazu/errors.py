@@ -5,6 +5,10 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 """
 
 
+#: Characters of `param` that are told.
+MAX_PARAM = 500
+
+
 class CannotStart(SystemExit):
     """A setting, a disk or a library that Lazu can't run with.
 
@@ -54,7 +58,9 @@ class ApiError(Exception):
     def as_json(self) -> dict[str, dict[str, str | None]]:
         """The body of the answer, in the shape of the OpenAI API."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        # A JSON path may have a name in it that is as long as the request.
+        param = self.param[:MAX_PARAM] if self.param else self.param
+        return {"error": {"message": self.message, "type": kind, "param": param, "code": self.code}}
 
 
 class Final(ApiError):

@@ -13,6 +13,8 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 # The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
 _FILE_ID = re.compile(rf"{PREFIX}[0-7][{_ALPHABET}]{{25}}")
+# An id in the place of data, as SDKs make it that know data URLs only.
+_AS_DATA = re.compile(rf"(?:data:[^,]*,)?({_FILE_ID.pattern})")
 
 
 def new_file_id(milliseconds: int) -> str:
@@ -24,6 +26,17 @@ def new_file_id(milliseconds: int) -> str:
 def is_file_id(text: str) -> bool:
     """Whether `text` is a well-formed file id, of an existing file or not."""
     return _FILE_ID.fullmatch(text) is not None
+
+
+def in_text(text: str) -> bool:
+    """Whether a file id stands somewhere in `text`."""
+    return _FILE_ID.search(text) is not None
+
+
+def as_data(url: object) -> str | None:
+    """The file id that is all of `url`, or all the data of a data URL; None for anything else."""
+    match = _AS_DATA.fullmatch(url) if isinstance(url, str) else None
+    return match[1] if match else None
 
 
 def created_at(file_id: str) -> int:

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from helpers.wire import request, stored
+from lazu import config
+from lazu.errors import CannotStart
 
 
 def status(server, **headers):
@@ -44,10 +46,19 @@ def test_every_endpoint_asks_for_a_key(server, method, path):
     assert request(server, method, f"/v1/files{path}").error == (401, "invalid_api_key", None)
 
 
-def test_the_key_of_the_environment_exists_from_the_start(serve):
-    server = serve(LAZU_API_KEY="any-string/at=all")
-    file = stored(server, "any-string/at=all")
-    assert file["bytes"] == 5
+@pytest.mark.parametrize("key", ["any-string/at=all", "My API Key", "Bearer x", "a  b", "schlüssel €"])
+def test_the_key_of_the_environment_exists_from_the_start(serve, key):
+    server = serve(LAZU_API_KEY=key)
+    headers = {"Authorization": f"Bearer {key}".encode()}
+    assert status(server, **headers).status == 200
+    for wrong in (key[:-1], f"{key} {key}", key.split()[0] + "x"):
+        assert status(server, Authorization=f"Bearer {wrong}".encode()).status == 401
+
+
+@pytest.mark.parametrize("key", [" x", "x ", "a\nb", "a\tb", "a\u2028b"])
+def test_a_key_that_no_header_can_carry_is_refused_at_the_start_by_name(key):
+    with pytest.raises(CannotStart, match="LAZU_API_KEY must be printable"):
+        config.load({"LAZU_API_KEY": key})
 
 
 def test_the_key_of_the_environment_goes_with_it(serve):

@@ -14,12 +14,12 @@ from lazu.errors import ApiError, UpstreamError
 from lazu.gateway.framing import Head
 
 #: What of the upstream's headers comes back: all but those of its connection (RFC 9110 §7.6.1), those by which a
-#: server before Lazu would serve a file of this host, those that speak for the upstream's host or account, and those
-#: that say which pages may read its answers.
+#: server before Lazu would serve a file of this host, those that speak for the upstream's host or account (LiteLLM
+#: tells addresses and what was spent), and those that say which pages may read its answers.
 DROPPED = re.compile(
     r"connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-accel-.*|x-sendfile.*|x-lighttpd-.*"
     r"|set-cookie.*|server|date|strict-transport-security|alt-svc|openai-organization|openai-project|x-lazu-.*"
-    r"|access-control-.*"
+    r"|access-control-.*|x-litellm-.*|llm_provider-.*"
 )
 
 #: Headers that may stand beside those of the same name that Lazu gives.

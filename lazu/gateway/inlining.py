@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lazu.errors import ApiError, FileNotFound, FilesTooLarge
-from lazu.gateway import json_body, parts, references
+from lazu.gateway import json_body, parts, references, strays
 from lazu.gateway.references import Find, Reference
 from lazu.gateway.splice import Body, Plain
 from lazu.store.opening import Store
@@ -42,28 +42,30 @@ class Desk:
         """
         tree = json_body.parse(body)
         with json_body.shallow():
-            references = list(find(tree))
-        if not references:
+            named = list(find(tree))
+        if strays.possible(body):
+            strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
+        if not named:
             return Prepared(Plain(body))
         body.clear()
-        found = self._look_up(references)
+        found = self._look_up(named)
         builder = parts.Builder(self.store.contents, self.mode)
         # From the last to the first: a list that grows keeps the places before.
-        words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(references)]
-        done = [(reference.file_id, word) for reference, word in zip(references, reversed(words), strict=True)]
+        words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(named)]
+        done = [(reference.file_id, word) for reference, word in zip(named, reversed(words), strict=True)]
         return Prepared(builder.holes.fill(json_body.write(tree)), done)
 
-    def _look_up(self, references: list[Reference]) -> dict[str, File]:
-        """The files of `references`, by id, all of them fit for their places and small enough together."""
+    def _look_up(self, named: list[Reference]) -> dict[str, File]:
+        """The files that are `named`, by id, all of them fit for their places and small enough together."""
         found: dict[str, File] = {}
-        for reference in references:
+        for reference in named:
             if reference.file_id not in found:
                 with _at(reference):
                     found[reference.file_id] = self.store.files.get(self.key, reference.file_id)
-        total = sum(found[reference.file_id].bytes for reference in references)
+        total = sum(found[reference.file_id].bytes for reference in named)
         if total > MAX_TOTAL:
             raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
-        for reference in references:
+        for reference in named:
             parts.check(reference, found[reference.file_id])
         return found
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from lazu.errors import FileNotFound, UnsupportedFileType
 from lazu.gateway.extracts import Extracts
-from lazu.gateway.references import CHAT_FILE, FILE, Reference
+from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, Reference
 from lazu.gateway.splice import Holes, Slice
 from lazu.store.contents import Contents
 from lazu.store.tables import File
@@ -20,7 +20,7 @@ from lazu.texttypes import bare
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-PDF = "application/pdf"
+PDF, SVG = "application/pdf", "image/svg+xml"
 
 NATIVE, TEXT, IMAGES = "native", "text", "images"
 
@@ -29,14 +29,17 @@ Part = dict[str, Any]
 
 def check(reference: Reference, file: File) -> None:
     """Raise `UnsupportedFileType` if `file` can't stand where `reference` does."""
-    picture = bare(file.content_type) in PICTURES
-    if reference.kind == FILE and picture:
+    kind = bare(file.content_type)
+    if reference.kind == FILE and kind in PICTURES:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
-    if reference.kind not in (FILE, CHAT_FILE) and not picture:
-        right = "an image of a type that models take (PNG, JPEG, GIF, WebP)"
-        raise UnsupportedFileType(
-            f"This file is {file.content_type}, not {right}; name it in an input_file part.", reference.where
-        )
+    if reference.kind in (FILE, CHAT_FILE) or kind in PICTURES:
+        return
+    if kind.startswith("image/") and kind != SVG:
+        text = f"This picture is {kind}, which models don't take; upload it as PNG, JPEG, GIF or WebP."
+    else:
+        right = "file" if reference.kind == CHAT_IMAGE else "input_file"
+        text = f"This file is {kind}, not an image (PNG, JPEG, GIF, WebP); name it in a part of type {right}."
+    raise UnsupportedFileType(text, reference.where)
 
 
 class Builder:
@@ -81,6 +84,10 @@ class Builder:
         url = self._data(reference, content, content_type)
         if reference.kind == CHAT_FILE:
             return {"type": "image_url", "image_url": {"url": url}}
+        if reference.kind == CHAT_IMAGE:
+            given = reference.slot.value["image_url"]
+            kept = {key: value for key, value in given.items() if key != "file_id"} if isinstance(given, dict) else {}
+            return {**reference.slot.value, "image_url": {**kept, "url": url}}
         if reference.kind == FILE:
             return {"type": "input_image", "image_url": url, "detail": "auto"}
         part = {**_rest(reference.slot.value), "image_url": url}
@@ -91,13 +98,13 @@ class Builder:
     def _text(self, reference: Reference, file: File) -> tuple[str | None, Part]:
         """The text of `file` as a part, and the name of its encoding where that was guessed."""
         text, charset = self._extracts.text(file.sha256, bare(file.content_type))
-        return charset, _words(reference, f"[File: {file.filename}]\n\n{self._cut(reference, text)}")
+        return charset, _words(reference, f"[File: {_name(reference, file)}]\n\n{self._cut(reference, text)}")
 
     def _pages(self, reference: Reference, file: File) -> Iterator[Part]:
         with suppress(UnsupportedFileType):  # a scan has no text, but pages
             yield self._text(reference, file)[1]
         total, pictures = self._extracts.pages(file.sha256)
-        yield _words(reference, f"[File: {file.filename}, pictures of {_shown(total, pictures)}]")
+        yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(total, pictures)}]")
         for picture in filter(len, pictures):
             yield self._picture(reference, picture, "image/jpeg")
 
@@ -115,6 +122,13 @@ def _open(reference: Reference, content: Slice) -> BinaryIO:
         return content.open()
     except FileNotFoundError as e:
         raise FileNotFound(reference.file_id, reference.where) from e
+
+
+def _name(reference: Reference, file: File) -> str:
+    """What the file is called in this request: as its part says, else as it was uploaded."""
+    part = reference.slot.value
+    given = (part["file"] if reference.kind == CHAT_FILE else part).get("filename")
+    return given if given and isinstance(given, str) else file.filename
 
 
 def _words(reference: Reference, text: str) -> Part:

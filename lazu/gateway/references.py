@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from lazu import ids
 from lazu.errors import InvalidRequest
 
 #: Keys that carry what a file id stands for; a part has one or the other.
@@ -18,8 +19,8 @@ INLINE = ("file_data", "file_url", "image_url")
 FILE, IMAGE, SCREENSHOT, MASK = "input_file", "input_image", "computer_screenshot", "input_image_mask"
 PARTS = (FILE, IMAGE, SCREENSHOT)
 
-#: The part of chat completions that may name a file.
-CHAT_FILE = "file"
+#: The parts of chat completions that may name a file.
+CHAT_FILE, CHAT_IMAGE = "file", "image_url"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def chat(request: dict[str, Any]) -> Iterator[Reference]:
                 raise InvalidRequest(text, f"{part.where}.file_id")
             for file in part.within("file"):
                 yield from _reference(CHAT_FILE, file, part)
+            if part.value.get("type") == CHAT_IMAGE:
+                yield from _reference(CHAT_IMAGE, part, part)
 
 
 def nowhere(_: dict[str, Any]) -> Iterator[Reference]:
@@ -116,11 +119,33 @@ def _no_files(container: Slot) -> None:
 def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
     """What `named` refers to, if it does; `part` is what the file will replace."""
     file_id, where = named.value.get("file_id"), f"{named.where}.file_id"
+    if file_id is not None and not isinstance(file_id, str):
+        raise InvalidRequest("A file id must be a string.", where)
+    given = [key for key in INLINE if named.value.get(key)]
+    if file_id is None:
+        embedded = ((key, *found) for key in given for found in _embedded(named.value[key]))
+        key, inner, file_id = next(embedded, ("", "", None))
+        where = f"{named.where}.{key}{inner}"
+        given = [other for other in given if other != key]
     if file_id is None:
         return
-    if not isinstance(file_id, str):
-        raise InvalidRequest("A file id must be a string.", where)
-    for key in INLINE:
-        if named.value.get(key) is not None:
-            raise InvalidRequest(f"Send file_id or {key}, not both.", where)
+    for other in given:
+        raise InvalidRequest(f"Send file_id or {other}, not both.", where)
     yield Reference(kind, file_id, where, part)
+
+
+def _embedded(value: Any) -> Iterator[tuple[str, str]]:
+    """The file id that stands for the data of a file or picture, if one does, and the path to it within `value`."""
+    inside = value if isinstance(value, dict) else {"": value}
+    for key in ("", "url", "file_id"):
+        if found := ids.as_data(inside.get(key)):
+            yield f".{key}".removesuffix("."), found
+
+
+#: What would be right, for a request with an id in the wrong place.
+FORMS: dict[Find, str] = {
+    responses: "Name files as {'type': 'input_file', 'file_id': …}, pictures as {'type': 'input_image', 'file_id': …}, "
+    "in the content of a message.",
+    chat: "Name files as {'type': 'file', 'file': {'file_id': …}} in the content of a message.",
+    nowhere: "This route takes no files.",
+}

@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
     """Join the routes, the error answers and what surrounds each request to `app`."""
     # A redirect to a cleaned path, or Flask's own answer to OPTIONS, would be neither JSON nor documented.
     app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = paths.Rest
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider: fields in the API's order
     app.before_request(_begin)

@@ -10,6 +10,7 @@ from functools import cache
 from urllib.parse import unquote
 
 from flask import current_app, request
+from werkzeug.routing import BaseConverter
 
 from lazu.errors import InvalidRequest, NotFound
 
@@ -24,6 +25,13 @@ _SEGMENT, _REST = r"(?:(?!%2[fF])[^/])+", r"[^/].*"
 _AMBIGUOUS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])|[\x00-\x1f\x7f]")
 #: Nobody encodes a name more often than that.
 _DECODINGS = 5
+
+
+class Rest(BaseConverter):
+    """The `path` of a route: all that is left, also when it begins with an encoded slash, as names of models do."""
+
+    regex = ".+?"
+    part_isolating = False
 
 
 def require_exact() -> None:

@@ -20,7 +20,7 @@ from lazu.store.tables import Key
 PREFIX = "sk-lazu-"
 DEFAULT = "default"
 
-_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+_BEARER = re.compile(r"bearer +(\S(?:.*\S)?) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Keys:
         match = _BEARER.fullmatch(authorization or "")
         if not match:
             raise InvalidApiKey
-        secret = _hash(match[1])
+        secret = _hash(_utf8(match[1]))
         fixed = self._fixed is not None and hmac.compare_digest(secret, self._fixed)
         key = rows.active_key(DEFAULT) if fixed else rows.key_of_secret(secret)
         if key is None:
@@ -122,6 +122,14 @@ class Keys:
 
 def _new_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
+
+
+def _utf8(header: str) -> str:
+    """A header, which WSGI gives as Latin-1, as the UTF-8 that a client sends in it (PEP 3333)."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _hash(secret: str) -> str:

@@ -1,0 +1,286 @@
+"""File ids in forms and places that are none: served where the meaning is plain, told the right form elsewhere, never passed on."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from helpers.documents import pdf as pdf_of
+from helpers.samples import PDF, PNG, data_url
+from test_places import CASES, HISTORY
+from test_responses import error, message
+
+
+@pytest.fixture
+def native(front):
+    return front("native")
+
+
+@pytest.fixture
+def pdf(native):
+    return native.upload("paper.pdf", PDF)
+
+
+@pytest.fixture
+def png(native):
+    return native.upload("dot.png", PNG, "vision")
+
+
+def chat(part):
+    return {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+
+
+# Where the meaning is plain
+
+AS_FILE = {
+    "a data URL": lambda i: {"type": "input_file", "filename": "part-0.pdf", "file_data": f"data:application/pdf;base64,{i}"},
+    "bare": lambda i: {"type": "input_file", "filename": "part-0.pdf", "file_data": i},
+    "as URL": lambda i: {"type": "input_file", "filename": "part-0.pdf", "file_url": i},
+    "beside nothing": lambda i: {"type": "input_file", "filename": "part-0.pdf", "file_id": i, "file_data": "", "file_url": None},
+}
+AS_IMAGE = {
+    "bare": lambda i: {"type": "input_image", "image_url": i, "detail": "low"},
+    "a data URL": lambda i: {"type": "input_image", "image_url": f"data:image/png;base64,{i}", "detail": "low"},
+    "as chat has it": lambda i: {"type": "input_image", "image_url": {"url": i}, "detail": "low"},
+    "an id within": lambda i: {"type": "input_image", "image_url": {"file_id": i}, "detail": "low"},
+    "beside nothing": lambda i: {"type": "input_image", "file_id": i, "image_url": "", "detail": "low"},
+}
+
+
+@pytest.mark.parametrize("part", AS_FILE.values(), ids=AS_FILE)
+def test_an_id_in_the_place_of_a_files_data_is_that_file(native, double, pdf, part):
+    assert native.ask(part(pdf))[0] == 200
+    expected = {"type": "input_file", "filename": "part-0.pdf", "file_data": data_url("application/pdf", PDF)}
+    assert double.last.json["input"][0]["content"] == [expected]
+
+
+@pytest.mark.parametrize("part", AS_IMAGE.values(), ids=AS_IMAGE)
+def test_an_id_in_the_place_of_a_pictures_data_is_that_picture(native, double, png, part):
+    assert native.ask(part(png))[0] == 200
+    expected = {"type": "input_image", "detail": "low", "image_url": data_url("image/png", PNG)}
+    assert double.last.json["input"][0]["content"] == [expected]
+
+
+def test_chat_has_them_too_as_the_ai_sdk_sends_them(native, double, pdf, png):
+    file = {"type": "file", "file": {"filename": "part-0.pdf", "file_data": f"data:application/pdf;base64,{pdf}"}}
+    assert native.post("/v1/chat/completions", chat(file))[0] == 200
+    assert double.last.json["messages"][0]["content"] == [{"type": "file", "file": {"filename": "part-0.pdf", "file_data": data_url("application/pdf", PDF)}}]
+    url = {"url": data_url("image/png", PNG), "detail": "low"}
+    for image in ({"url": f"data:image/png;base64,{png}", "detail": "low"}, {"url": png, "detail": "low"}, {"file_id": png, "detail": "low"}):
+        assert native.post("/v1/chat/completions", chat({"type": "image_url", "image_url": image}))[0] == 200
+        assert double.last.json["messages"][0]["content"] == [{"type": "image_url", "image_url": url}]
+
+
+@pytest.mark.parametrize("place", ["file_data", "image_url"])
+def test_an_id_that_is_nobodys_is_not_found_there_either(native, double, place):
+    part = {"type": "input_file" if place == "file_data" else "input_image", place: "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"}
+    assert error(native.post("/v1/responses", message(part))) == (404, "file_not_found", f"input[0].content[1].{place}")
+    assert double.received == []
+
+
+# Where it is not
+
+ID = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
+RESPONSES = {
+    "input[0].content[1].file.file_id": message({"type": "file", "file": {"file_id": ID}}),
+    "input[0].content[1].image_url.url": message({"type": "image_url", "image_url": {"url": ID}}),
+    "input[0].content[1].input_audio.data": message({"type": "input_audio", "input_audio": {"data": ID, "format": "wav"}}),
+    "input[0].content[1].source.data": message({"type": "document", "source": {"type": "base64", "data": f"data:application/pdf;base64,{ID}"}}),
+    "input[0].file_id": {"input": [{"type": "input_file", "file_id": ID}]},
+    "input[0].attachments[0].file_id": {"input": [{"role": "user", "content": "x", "attachments": [{"file_id": ID}]}]},
+    "file_ids[0]": {"input": "x", "file_ids": [ID]},
+    "files": {"input": "x", "files": ID},
+    f"files.{ID}": {"input": "x", "files": {ID: 1}},
+    "tools[0].file": {"input": "x", "tools": [{"type": "custom", "file": f"lazu://{ID}"}]},
+}
+CHAT = {
+    "messages[0].content[0].file_data": chat({"type": "input_file", "file_data": ID}),
+    "messages[0].content[0].image_url": chat({"type": "input_image", "image_url": ID}),
+    "messages[0].attachments[0].file_id": {"messages": [{"role": "user", "content": "x", "attachments": [{"file_id": ID}]}]},
+    "file_ids[0]": {"messages": [], "file_ids": [ID]},
+}
+
+
+@pytest.mark.parametrize(("where", "body"), RESPONSES.items())
+@pytest.mark.parametrize("escaped", [False, True])
+def test_an_id_in_a_place_that_is_none_is_told_the_right_form(native, double, where, body, escaped):
+    text = json.dumps(body)
+    sent = text.replace("file-lazu-", "f\\u0069le\\u002Dlazu-") if escaped else text
+    answer = native.post("/v1/responses", sent.encode())
+    assert error(answer) == (400, "invalid_request", where)
+    assert "'input_file'" in answer[2]["error"]["message"]
+    assert double.received == []
+
+
+@pytest.mark.parametrize(("where", "body"), CHAT.items())
+def test_chat_is_told_its_own_form(native, double, where, body):
+    answer = native.post("/v1/chat/completions", body)
+    assert error(answer) == (400, "invalid_request", where)
+    assert "'file': {'file_id'" in answer[2]["error"]["message"]
+    assert double.received == []
+
+
+def test_a_route_without_files_says_so(native, double):
+    assert error(native.post("/v1/embeddings", {"input": "x", "file": ID})) == (400, "invalid_request", "file")
+    assert double.received == []
+
+
+TEXT = [
+    {"input": f"What is in {ID}?"},
+    {"input": ID, "instructions": ID},
+    message({"type": "input_text", "text": ID}),
+    {"input": [{"type": "function_call", "name": "f", "arguments": json.dumps({"id": ID})}, {"type": "function_call_output", "output": ID}]},
+    {"input": "x", "metadata": {"file": ID}, "prompt_cache_key": ID, "user": ID},
+    {"input": "x", "prompt": {"id": "p", "variables": {"name": ID}}},
+    {"input": "x", "text": {"format": {"type": "json_schema", "schema": {"enum": [ID]}}}},
+    message({"type": "input_file", "filename": f"{ID}.pdf", "file_data": data_url("application/pdf", PDF)}),
+    message({"type": "input_file", "file_url": f"https://example.org/v1/files/{ID}/content"}),
+    {"input": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x", "annotations": [{"type": "file_citation", "file_id": ID}]}]}]},
+    {"input": [{"type": "file_search_call", "results": [{"file_id": ID}]}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", TEXT, ids=range(len(TEXT)))
+def test_an_id_in_text_or_history_passes_as_it_is(native, double, body):
+    assert native.post("/v1/responses", body)[0] == 200
+    assert double.last.json == body
+
+
+def test_embeddings_of_ids_pass(native, double):
+    for body in ({"input": ID}, {"input": ["x", ID]}):
+        assert native.post("/v1/embeddings", body)[0] == 200
+        assert double.last.json == body
+
+
+# What a string may be
+
+NASTY = {
+    "a lone surrogate": "\ud800",
+    "a surrogate in an id": "file-lazu-\udc00",
+    "a NUL": "file-lazu-01KSBV4MC6THZ9TCZEM38KPYR\0",
+    "line ends": "x\r\nX-Evil: 1",
+    "a noncharacter": "\uffff",
+    "SQL": "' OR 1=1 --",
+    "10 MB": "x" * 10 * 2**20,
+}
+OTHERS = [0, 1.5, True, [], {}, [ID], {"file_id": ID}]
+
+
+def replaced(value, path, new):
+    """A copy of `value` with `new` at `path`."""
+    if not path:
+        return new
+    inner = replaced(value[path[0]], path[1:], new)
+    return [inner] if isinstance(value, list) else {**value, path[0]: inner}
+
+
+@pytest.mark.parametrize("nasty", NASTY.values(), ids=NASTY)
+def test_no_string_in_the_place_of_an_id_is_our_fault(native, double, nasty):
+    """Every place of the API's types where an id can stand: a lone surrogate was a 500."""
+    places = [case.values for case in CASES if not any(step in HISTORY for step in case.values[2])]
+    for find, body, path in places:
+        route = "/v1/chat/completions" if find.__name__ == "chat" else "/v1/responses"
+        refused = path[-1] == "file_ids"
+        answer = native.post(route, replaced(body, path, [nasty] if refused else nasty))
+        assert error(answer)[:2] == ((400, "invalid_request") if refused else (404, "file_not_found"))
+    assert double.received == []
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_nothing_else_in_the_place_of_an_id_is_our_fault(native, double, other):
+    for find, body, path in (case.values for case in CASES if case.values[2][-1] == "file_id" and not any(step in HISTORY for step in case.values[2])):
+        route = "/v1/chat/completions" if find.__name__ == "chat" else "/v1/responses"
+        assert error(native.post(route, replaced(body, path, other)))[:2] == (400, "invalid_request")
+    assert double.received == []
+
+
+@pytest.mark.parametrize("nasty", [text for text in NASTY.values() if len(text) < 100], ids=ascii)
+@pytest.mark.parametrize("mode", ["native", "text"])
+def test_no_string_beside_an_id_is_our_fault(front, double, mode, nasty):
+    client = front(mode)
+    part = {"type": "input_file", "file_id": client.upload("a.txt", b"words"), "filename": nasty, nasty: nasty}
+    body = {"prompt": {"id": nasty, "variables": {nasty: part}}, nasty: nasty}
+    assert client.post("/v1/responses", body)[0] == 200
+    expected = {
+        "native": {"type": "input_file", nasty: nasty, "filename": nasty, "file_data": data_url("text/plain", b"words")},
+        "text": {"type": "input_text", "text": f"[File: {nasty}]\n\nwords"},
+    }
+    assert double.last.json["prompt"]["variables"][nasty] == expected[mode]
+    status, _, answer = client.post("/v1/responses", {"prompt": {"variables": {nasty: {"type": "input_file", "file_id": "x"}}}})
+    assert (status, answer["error"]["param"]) == (404, f"prompt.variables.{nasty}.file_id")
+
+
+def test_a_place_that_is_named_endlessly_is_named_in_short(native):
+    status, _, body = native.post("/v1/responses", {"prompt": {"variables": {"x" * 10**6: {"type": "input_file", "file_id": "x"}}}})
+    assert (status, len(body["error"]["param"])) == (404, 500)
+
+
+@pytest.mark.parametrize("path", ["/v1/files/%ED%A0%80", "/v1/files/%00", "/v1/files?after=%ED%A0%80", "/v1/files?purpose=%ED%A0%80%00", "/v1/models?x=\xe9%ff", "/v1/models/%ED%A0%80", "/v1/responses/%F0%9F"])
+def test_no_bytes_of_a_url_are_our_fault(native, path):
+    with native.connected() as connection:
+        connection.putrequest("GET", "/", skip_host=True)
+        connection._buffer[0] = f"GET {path} HTTP/1.1".encode("latin-1")
+        for name, value in {"Host": "a", **native.headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status in (200, 400, 404)
+
+
+# The rest of the way
+
+
+def test_the_parts_own_name_heads_its_text(front, double):
+    client = front("text")
+    client.ask({"type": "input_file", "file_id": client.upload("stored.txt", b"words"), "filename": "mine.txt"})
+    assert double.last.json["input"][0]["content"] == [{"type": "input_text", "text": "[File: mine.txt]\n\nwords"}]
+    body = chat({"type": "file", "file": {"file_id": client.upload("stored.txt", b"words"), "filename": "mine.txt"}})
+    client.post("/v1/chat/completions", body)
+    assert double.last.json["messages"][0]["content"] == [{"type": "text", "text": "[File: mine.txt]\n\nwords"}]
+
+
+def test_a_picture_that_models_do_not_take_is_told_to_change(native, double):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60)
+    status, _, body = native.ask({"type": "input_image", "file_id": native.upload("photo.heic", heic)})
+    assert (status, body["error"]["code"]) == (400, "unsupported_file_type")
+    assert "PNG, JPEG, GIF or WebP" in body["error"]["message"]
+    assert "input_file" not in body["error"]["message"]
+
+
+def test_a_pdf_without_pages_is_told_so_where_pictures_were_wanted(front, double):
+    client = front("images")
+    empty = pdf_of(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 0 /Kids [] >>")
+    status, _, body = client.ask({"type": "input_file", "file_id": client.upload("empty.pdf", empty)})
+    assert (status, body["error"]["code"], double.received) == (400, "unsupported_file_type", [])
+    assert "no pages" in body["error"]["message"]
+
+
+@pytest.mark.parametrize("model", ["/tmp/m.gguf", "org/model", "a b", "é"])
+def test_a_model_may_have_any_name(native, double, model):
+    with native.connected() as connection:
+        connection.request("GET", f"/v1/models/{quote(model, safe='')}", headers=native.headers)
+        assert connection.getresponse().status == 200
+    assert double.last.path == f"/v1/models/{quote(model, safe='')}"
+
+
+def answered(handler, headers):
+    handler.send_response(200)
+    for name, value in {"Content-Type": "application/json", "Content-Length": "2", **headers}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(b"{}")
+
+
+def test_what_a_gateway_before_the_model_tells_of_itself_stays_there(native, double):
+    told = {"x-litellm-response-cost": "0.1", "x-litellm-model-api-base": "http://10.0.0.1", "llm_provider-x-request-id": "y", "x-ratelimit-remaining-requests": "7"}
+    double.script = lambda handler: answered(handler, told)
+    headers = native.post("/v1/responses", {"input": "x"})[1]
+    assert not [name for name in headers if name.lower().startswith(("x-litellm", "llm-provider", "llm_provider"))]
+    assert headers["x-ratelimit-remaining-requests"] == "7"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_a_body_without_an_id_is_not_searched(native, double):
+    """Nor changed: what has none goes on byte for byte."""
+    body = b'{"file_ids": ["file-abc"],  "input": "x"}'
+    assert native.post("/v1/responses", body)[0] == 200
+    assert double.last.body == body
