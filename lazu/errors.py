@@ -187,6 +187,15 @@ class RangeNotSatisfiable(ApiError):
         super().__init__(message, headers={"Content-Range": f"bytes */{size}"})
 
 
+class ClientLeft(ApiError):
+    """The client has hung up: nobody reads this answer, the log has its status (the one that nginx uses)."""
+
+    status, code = 499, "client_left"
+
+    def __init__(self) -> None:
+        super().__init__("The client has hung up.")
+
+
 class InternalError(ApiError):
     """A bug or a failing disk; nothing was stored."""
 

@@ -18,7 +18,7 @@ DOORS = {
     "flask": {"application", "routes", "cli"},
     "werkzeug": {"routes"},
     "click": {"cli"},
-    "gunicorn": {"server", "routes.body"},
+    "gunicorn": {"server", "routes.body", "routes.chunks"},
     "peewee": {"store.tables", "store.rows", "store.sqlite"},
     "sqlite3": set(),
     "pysqlite3": set(),
@@ -49,7 +49,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "botocore": {"store.bucket"},
     "resource": {"store.disk", "documents.sandbox"},
-    "threading": {"store", "documents.launcher", "server", "gateway"},
+    "threading": {"slots", "store", "documents.launcher", "server", "gateway"},
 }
 
 

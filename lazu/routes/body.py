@@ -6,22 +6,26 @@ answer goes first, and the rest of the body is read and thrown away, within boun
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import Any
 
 import gunicorn
 from flask import Response, request
-from gunicorn.http.body import LengthReader
+from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
 
 from lazu import clock
 from lazu.errors import InvalidRequest, RequestTimeout, UnsupportedEncoding
+from lazu.routes.chunks import PIECE_BYTES, Chunks
 
 #: How much of a refused body is read before the connection is let go: more than the largest file.
 DRAIN_BYTES = 640 * 2**20
 DRAIN_SECONDS = 60
 
-#: Bytes of one read from the socket: what stays in the processor's cache until it is hashed and written.
-PIECE_BYTES = 512 * 1024
+#: How a chunked body without trailers ends.
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+
+Read = Callable[[int], bytes]
 
 
 class Body:
@@ -35,7 +39,7 @@ class Body:
         self._received = 0
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes, empty at the end.
+        """Up to about `size` bytes, empty at the end.
 
         Raises `RequestTimeout` for a client that is too slow, `InvalidRequest` when the body is shorter than its
         Content-Length or its chunks are malformed.
@@ -52,40 +56,72 @@ class Body:
         return chunk
 
 
-def _reader(environ: dict[str, Any]) -> Callable[[int], bytes]:
-    """What reads up to so many bytes of the body: past gunicorn's buffers where they are as we know them."""
+def _reader(environ: dict[str, Any]) -> Read:
+    """What reads the body: past gunicorn's buffers where they are as we know them."""
     stream = environ["wsgi.input"]
     reader = getattr(stream, "reader", None)
-    if gunicorn.version_info[0] != 27 or not isinstance(reader, LengthReader):
-        read: Callable[[int], bytes] = stream.read
-        return read
-    connection = environ["gunicorn.socket"]
+    if gunicorn.version_info[0] == 27:
+        if isinstance(reader, LengthReader):
+            return _straight(reader, environ["gunicorn.socket"].recv)
+        if isinstance(reader, ChunkedReader):
+            environ["lazu.chunks"] = chunks = Chunks(reader, environ["gunicorn.socket"].recv)
+            return chunks.read
+    read: Read = stream.read
+    return read
 
-    def straight(size: int) -> bytes:
+
+def _straight(reader: LengthReader, receive: Read) -> Read:
+    def read(size: int) -> bytes:
         """What gunicorn holds already, then what the socket has; `reader.length` stays true, for draining."""
         held = reader.unreader.take_buffered()
         most = min(size, PIECE_BYTES, reader.length)
         if held:
             reader.unreader.unread(held[most:])
-        chunk: bytes = held[:most] if held else connection.recv(most) if most else b""
+        chunk: bytes = held[:most] if held else receive(most) if most else b""
         reader.length -= len(chunk)
         return chunk
 
-    return straight
+    return read
 
 
 def drain(response: Response) -> None:
     """Have what is left of the request's body thrown away after `response` was sent."""
     if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
-        response.response = _then_drain(response.iter_encoded(), request.environ["wsgi.input"])
+        response.response = _then_drain(response.iter_encoded(), _rest(request.environ))
 
 
-def _then_drain(answer: Iterable[bytes], stream: BinaryIO) -> Iterator[bytes]:
+def _then_drain(answer: Iterable[bytes], take: Read) -> Iterator[bytes]:
     yield from answer
     deadline = clock.monotonic() + DRAIN_SECONDS
     left = DRAIN_BYTES
-    try:
-        while left > 0 and clock.monotonic() < deadline and (chunk := stream.read(2**20)):
+    with suppress(OSError, ParseException):
+        while left > 0 and clock.monotonic() < deadline and (chunk := take(PIECE_BYTES)):
             left -= len(chunk)
-    except (OSError, ParseException):
-        return
+
+
+def _rest(environ: dict[str, Any]) -> Read:
+    """What reads the rest of the body, to throw it away."""
+    reader = getattr(environ["wsgi.input"], "reader", None)
+    if not isinstance(reader, ChunkedReader):
+        return _reader(environ)
+    if reader.parser is None:  # it was read to its end
+        return lambda _: b""
+    # Chunks are not worth taking apart for this. So nobody knows where the next request would begin.
+    reader.req.force_close()
+    chunks: Chunks = environ.get("lazu.chunks") or Chunks(reader, environ["gunicorn.socket"].recv)
+    return _until_last_chunk(chunks.unread, environ["gunicorn.socket"].recv)
+
+
+def _until_last_chunk(seen: bytes, receive: Read) -> Read:
+    """What reads until a piece ends as chunked bodies do, or the client has nothing more to say."""
+    end = seen[-len(_LAST_CHUNK) :]
+
+    def read(size: int) -> bytes:
+        nonlocal end
+        if end.endswith(_LAST_CHUNK):
+            return b""
+        piece = receive(size)
+        end = (end + piece)[-len(_LAST_CHUNK) :]
+        return piece
+
+    return read

@@ -10,15 +10,14 @@ import select
 import socket
 import struct
 import termios
-import threading
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from fcntl import ioctl
 from io import FileIO
 from typing import Any
 
-from lazu import clock
+from lazu import clock, slots
 from lazu.config import Settings
 
 #: Seconds between two looks at how much a reader has taken.
@@ -46,13 +45,11 @@ class Connection(socket.socket):
     client and the bytes that it has acknowledged. After that nothing is received any more.
     """
 
-    def __init__(self, plain: socket.socket, settings: Settings, slots: threading.Semaphore) -> None:
+    def __init__(self, plain: socket.socket, settings: Settings) -> None:
         """Take over `plain`, which can't be used any more."""
         super().__init__(plain.family, plain.type, plain.proto, plain.detach())
         super().setblocking(False)
         self._timeout, self._min_rate = settings.body_timeout, settings.body_min_rate
-        self._slots = slots
-        self._working = False
         self._given_up = False
         self._restart()
 
@@ -66,29 +63,15 @@ class Connection(socket.socket):
         if flag:
             self._restart()
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold a slot, except while waiting for the client and in `resting`."""
-        with self._slots:
-            self._working = True
-            try:
-                yield
-            finally:
-                self._working = False
-
-    @contextmanager
-    def resting(self) -> Iterator[None]:
+    def resting(self) -> AbstractContextManager[None]:
         """Give the slot to others while this request waits for something that costs nothing here."""
-        if not self._working:
-            yield
-            return
-        self._working = False
-        self._slots.release()
-        try:
-            yield
-        finally:
-            self._slots.acquire()
-            self._working = True
+        return slots.waiting()
+
+    def left(self) -> bool:
+        """Whether the client has hung up, or has at least ended its sending, which nginx takes for the same."""
+        poll = select.poll()
+        poll.register(self, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def _ready(self, event: int, seconds: float) -> bool:
         poll = select.poll()
@@ -116,6 +99,7 @@ class Connection(socket.socket):
                     return None
             else:
                 self.received += len(chunk)
+                slots.give_way()
                 return chunk
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -149,6 +133,7 @@ class Connection(socket.socket):
                     raise OSError(errno.EIO, "the file is shorter than announced")
                 done += count
                 self._sent += count
+                slots.give_way()
 
     def _await_reader(self) -> None:
         """Wait until the kernel takes more bytes for the client; raises `TooSlow`."""

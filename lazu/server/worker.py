@@ -1,13 +1,12 @@
 """The door to gunicorn: its threaded worker, where a client that is slow keeps nobody else waiting.
 
 Its connections have a pace to keep (`lazu.server.connection`), and an answer of the model server takes no thread
-(`lazu.gateway.relay`).
+(`lazu.gateway.relay`). Those that are worked on share the `LAZU_THREADS` slots (`lazu.slots`).
 """
 
 import errno
 import signal
 import socket
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -17,11 +16,18 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lazu import clock
+from lazu.errors import ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
+from lazu.server.heads import Parser
+from lazu.slots import Slots, Turn
+from lazu.store.opening import Store
 
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
+
+#: The part of the slots that one key may hold, and all who have none together: one of so many.
+SHARE = 4
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
@@ -35,7 +41,8 @@ class Worker(ThreadWorker):
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
-        self.slots = threading.Semaphore(self.cfg.threads)
+        self._work = Slots(self.cfg.threads, max(1, self.cfg.threads // SHARE))
+        self._heads, self._checks = Slots(2, 2), Slots(2, 2)
         return ThreadPoolExecutor(max_workers=self.cfg.worker_connections)
 
     def init_signals(self) -> None:
@@ -49,7 +56,8 @@ class Worker(ThreadWorker):
         """Serve one request of `conn`, in a thread of the pool."""
         conn.exchange = None
         if not isinstance(conn.sock, Connection):
-            conn.sock = Connection(conn.sock, self.wsgi.extensions["lazu"].settings, self.slots)
+            conn.sock = Connection(conn.sock, self._store.settings)
+            conn.parser = Parser(self.cfg, conn.sock, conn.client, self._heads)
         kept = super().handle(conn)
         if conn.exchange is not None:
             self._relay(conn, bool(kept))
@@ -70,14 +78,32 @@ class Worker(ThreadWorker):
             time.sleep(FULL_PAUSE)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
-        """Answer a request whose head has arrived."""
-        with conn.sock.working():
-            try:
-                return super().handle_request(req, conn)
-            except Detached as detached:
-                detached.exchange.send()
-                conn.exchange = detached.exchange
-                return not req.should_close()
+        """Answer a request whose head has arrived, unless its client has hung up while it waited for a slot."""
+        try:
+            with self._turn(req, conn.sock):
+                return self._answer(req, conn)
+        except ClientLeft:
+            return False
+
+    def _answer(self, req: Any, conn: TConn) -> bool:
+        try:
+            return bool(super().handle_request(req, conn))
+        except Detached as detached:
+            detached.exchange.send()
+            conn.exchange = detached.exchange
+            return not req.should_close()
+
+    def _turn(self, req: Any, connection: Connection) -> Turn:
+        checks = {"/healthz": self._heads, "/readyz": self._checks}
+        if req.path in checks:
+            return Turn(checks[req.path], None, connection.left)
+        sent = [value for name, value in req.headers if name == "AUTHORIZATION"]
+        return Turn(self._work, self._store.keys.owner(sent[0] if len(sent) == 1 else None), connection.left)
+
+    @property
+    def _store(self) -> Store:
+        found: Store = self.wsgi.extensions["lazu"]
+        return found
 
     def _relay(self, conn: TConn, kept: bool) -> None:
         """Let the relay answer: no thread waits for it. `kept` says that the connection can stay."""

@@ -222,7 +222,7 @@ class Blobs:
     def alone(self, wait: bool = False) -> Iterator[bool]:
         """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait."""
         try:
-            with disk.lock(self.root, wait):
+            with disk.lock(self.root, wait, None):
                 yield True
         except disk.Taken:
             yield False

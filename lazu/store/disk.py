@@ -7,9 +7,16 @@ import os
 import re
 import resource
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lazu import slots
+from lazu.errors import Busy
+
+#: As long as SQLite waits for its own lock.
+LOCK_SECONDS = 10
 
 #: What a full disk, a full quota of the file system, or one that holds no file so large answers.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -73,25 +80,47 @@ class Taken(Exception):
 
 
 @contextmanager
-def lock(directory: Path, wait: bool = True) -> Iterator[int]:
-    """Hold the lock of a directory; gives its descriptor. Raises `Taken` if it is held and `wait` is false.
+def lock(directory: Path, wait: bool = True, seconds: float | None = LOCK_SECONDS) -> Iterator[int]:
+    """Hold the lock of a directory; gives its descriptor.
 
-    It excludes other threads and other processes alike, because each call opens the directory anew (flock(2) locks
-    the open file, not the process), and it goes with the process that holds it.
+    Raises `Taken` if it is held and `wait` is false, `Busy` if it still is after so many seconds: whoever holds it may
+    have been stopped. It excludes other threads and other processes alike, because each call opens the directory anew
+    (flock(2) locks the open file, not the process), and it goes with the process that holds it.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _flock(fd, wait)
+        if not _flock(fd, fcntl.LOCK_NB):
+            if not wait:
+                raise Taken
+            with slots.waiting():
+                _wait_for(fd, seconds)
         yield fd
     finally:
         os.close(fd)
 
 
-def _flock(fd: int, wait: bool) -> None:
+def _flock(fd: int, how: int = 0) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as e:
-        raise Taken from e
+        fcntl.flock(fd, fcntl.LOCK_EX | how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for(fd: int, seconds: float | None) -> None:
+    """Queue for the lock of `fd`, in a thread that can be left behind: nothing ends flock(2) but the lock."""
+    twin, got = os.dup(fd), threading.Event()
+
+    def queue() -> None:
+        try:
+            _flock(twin)
+            got.set()
+        finally:
+            os.close(twin)
+
+    threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
+    if not got.wait(seconds):
+        raise Busy(f"a lock was held for {seconds} seconds")
 
 
 def file_system(path: Path) -> str:

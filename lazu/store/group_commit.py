@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from lazu import slots
 from lazu.errors import ApiError, InternalError, StoreError
 
 Result = TypeVar("Result")
@@ -48,7 +49,8 @@ class GroupCommit:
         """
         job = _Job(work)
         self._waiting.append(job)
-        with self._turn:
+        # The commit too, not only the wait for it: who commits for others must not wait for a slot meanwhile.
+        with slots.waiting(), self._turn:
             if not job.done:
                 self._commit([self._waiting.popleft() for _ in range(len(self._waiting))])
         if job.error:

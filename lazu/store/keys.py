@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import threading
+from contextlib import suppress
 
 from lazu import clock, logs
 from lazu.errors import InvalidApiKey, StoreError
@@ -21,6 +22,8 @@ PREFIX = "sk-lazu-"
 DEFAULT = "default"
 
 _BEARER = re.compile(r"bearer +(\S(?:.*\S)?) *", re.IGNORECASE)
+#: Hashes of secrets whose owner is remembered.
+_REMEMBERED = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ class Keys:
         self._engine = engine
         self._fixed = _hash(fixed) if fixed else None
         self._noted: dict[int, int] = {}
+        self._seen: dict[str, int] = {}
 
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
@@ -55,6 +59,24 @@ class Keys:
             raise InvalidApiKey
         self._note(key)
         return key
+
+    def owner(self, authorization: str | None) -> int | None:
+        """Whose request it is, as far as shares of the server go: the id of a key, None for everybody without one.
+
+        Costs little when the key was here before; says nothing about whether it may do anything.
+        """
+        match = _BEARER.fullmatch(authorization or "")
+        secret = _hash(match[1]) if match else ""
+        if secret and secret not in self._seen:
+            with suppress(InvalidApiKey, StoreError):
+                self._engine.connect()
+                self._remember(secret, self.authenticate(authorization).id)
+        return self._seen.get(secret)
+
+    def _remember(self, secret: str, key_id: int) -> None:
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[secret] = key_id
 
     def create(self, name: str, quota: int | None = None) -> str:
         """A new key; gives its secret, which can't be shown again. Raises `KeyProblem`."""

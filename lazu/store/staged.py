@@ -4,6 +4,7 @@ import hashlib
 import os
 from typing import Protocol, Self
 
+from lazu import slots
 from lazu.errors import FileTooLarge
 from lazu.store import disk
 
@@ -82,7 +83,8 @@ class Staged:
         """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
         if self._room > _SMALL:
             os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
-        self._blobs.sync(self.fd, harmless=disk.FULL)
+        with slots.waiting():
+            self._blobs.sync(self.fd, harmless=disk.FULL)
         self.sha256 = self._hash.hexdigest()
 
     def _grow(self, size: int) -> None:

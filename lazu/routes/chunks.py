@@ -1,0 +1,123 @@
+"""A chunked body (RFC 9112 §7.1) at the price of its bytes, however small its chunks are.
+
+gunicorn's reader takes some microseconds for each chunk, so that chunks of one byte cost a thousand times what large
+ones do. This one reads what the socket has, and takes runs of equal chunks apart by slices, which no loop of Python
+walks through. What is not plain (extensions, trailers, faults) it leaves to gunicorn's reader, which judges it.
+"""
+
+import re
+from collections.abc import Callable
+
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData
+
+#: Bytes of one read from the socket: what stays in the processor's cache until it is hashed and written.
+PIECE_BYTES = 512 * 1024
+
+_END = b"\r\n"
+_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
+_SIZE_BEGUN = re.compile(rb"[0-9a-fA-F]{0,8}\r?")
+
+#: Chunks of up to so many bytes may make a run; a longer run is looked for when a shorter one was found.
+_SMALL = 256
+_SHORTEST_RUN, _LONGEST_RUN = 8, 2**17
+
+
+class Chunks:
+    """The body that `reader` would read, from `receive(size)`, which gives what the socket has; empty at its end."""
+
+    def __init__(self, reader: ChunkedReader, receive: Callable[[int], bytes]) -> None:
+        self._reader = reader
+        self._receive = receive
+        self._raw = bytes(reader.req.unreader.take_buffered())
+        self._at = 0
+        #: Bytes of the current chunk still to come, its line end included; 0 before the next size.
+        self._left = 0
+        self._longest = _SHORTEST_RUN
+        self._done = False
+
+    @property
+    def unread(self) -> bytes:
+        """What has come and was not read, as it came."""
+        return self._raw[self._at :]
+
+    def read(self, _size: int = 0) -> bytes:
+        """The next bytes, empty at the end.
+
+        Raises what gunicorn raises for malformed chunks, `NoMoreData` when they end early, and what `receive` does.
+        """
+        out: list[bytes] = []
+        while not self._done:
+            moved = self._content(out) if self._left else self._next(out)
+            if not moved and out:
+                break
+            if not moved:
+                self._more()
+        return b"".join(out)
+
+    def _more(self) -> None:
+        piece = self._receive(PIECE_BYTES)
+        if not piece:
+            raise NoMoreData(b"")
+        self._raw, self._at = self._raw[self._at :] + piece, 0
+
+    def _content(self, out: list[bytes]) -> bool:
+        """Go on in a chunk, and over its line end; False if more has to come first, as of all these."""
+        if self._left > len(_END):
+            content = self._raw[self._at : self._at + self._left - len(_END)]
+            out += [content] if content else []  # an empty piece would be the end
+            self._at += len(content)
+            self._left -= len(content)
+            return bool(content)
+        end = self._raw[self._at : self._at + len(_END)]
+        if not _END.startswith(end):
+            raise ChunkMissingTerminator(end)
+        if end != _END:
+            return False
+        self._at, self._left = self._at + len(_END), 0
+        return True
+
+    def _next(self, out: list[bytes]) -> bool:
+        """Begin the next chunk, or take a run of small ones, or end."""
+        line = _SIZE.match(self._raw, self._at)
+        size = int(line[1], 16) if line else 0
+        if line is None and _SIZE_BEGUN.fullmatch(self._raw, self._at):
+            return False
+        if line is None or size == 0:
+            self._leave_to_gunicorn()
+        elif size > _SMALL or not self._run(line[0], size, out):
+            self._at, self._left = line.end(), size + len(_END)
+        return True
+
+    def _run(self, line: bytes, size: int, out: list[bytes]) -> bool:
+        """Take the chunks of this size that follow each other here; False if there are not several."""
+        step = len(line) + size + len(_END)
+        if not self._raw.startswith(line, self._at + step):
+            return False
+        count = asked = min(self._longest, (len(self._raw) - self._at) // step)
+        frame = [*enumerate(line), *enumerate(_END, len(line) + size)]
+        for place, byte in frame:
+            column = self._column(place, count, step)
+            count = len(column) - len(column.lstrip(bytes([byte])))
+        self._longest = min(8 * count, _LONGEST_RUN) if count == asked else _SHORTEST_RUN
+        if count:
+            content = bytearray(count * size)
+            for place in range(size):
+                content[place::size] = self._column(len(line) + place, count, step)
+            out.append(bytes(content))
+            self._at += count * step
+        return count > 0
+
+    def _column(self, place: int, count: int, step: int) -> bytes:
+        """The byte at `place` of each of the next `count` chunks."""
+        return self._raw[self._at + place : self._at + count * step : step]
+
+    def _leave_to_gunicorn(self) -> None:
+        """Let gunicorn's reader judge the line that stands here, and read the trailers after the last chunk."""
+        unreader = self._reader.req.unreader
+        unreader.unread(self._raw[self._at :])
+        size, rest = self._reader.parse_chunk_size(unreader)
+        self._raw, self._at, self._left = rest or b"", 0, size + len(_END)
+        if size == 0:
+            self._done = True
+            self._reader.parser = None

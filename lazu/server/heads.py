@@ -1,0 +1,56 @@
+"""The heads of requests: waited for in whole, in bounded memory, and then read once.
+
+gunicorn's parser looks through all it has at each piece that comes, so a head that comes byte by byte, or never ends,
+would cost the square of its length. Here it gets a head when that is complete; reading heads has slots of its own, so
+that a flood of them can't take the processor from those who have been let in.
+"""
+
+from typing import Any
+
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.parser import RequestParser
+
+from lazu.slots import Slots, Turn
+
+#: A head may have as much: what nginx takes (large_client_header_buffers).
+HEAD_BYTES = 64 * 1024
+
+_END = b"\r\n\r\n"
+
+
+class Parser(RequestParser):
+    """gunicorn's, for a `Connection`; a request that is there is read on one of `slots`."""
+
+    def __init__(self, cfg: Any, connection: Any, client: Any, slots: Slots) -> None:
+        super().__init__(cfg, connection, client)
+        self._connection = connection
+        self._slots = slots
+
+    def __next__(self) -> Any:
+        """The next request; raises StopIteration at the end, what gunicorn's parser does, and `TooSlow`."""
+        head = self._head()
+        if not head:
+            raise StopIteration
+        self.unreader.unread(head)
+        with Turn(self._slots, None, lambda: False):
+            return super().__next__()
+
+    def _head(self) -> bytes:
+        """All that has come of the next request once its head has ended, or can't end well any more."""
+        head = bytearray(self.unreader.take_buffered())
+        seen = 0
+        while not _over(head, seen):
+            seen = len(head)
+            if seen > HEAD_BYTES:
+                raise LimitRequestHeaders(f"more than {HEAD_BYTES} bytes")
+            piece = self._connection.recv(HEAD_BYTES)
+            if not piece:
+                break
+            head += piece
+        return bytes(head)
+
+
+def _over(head: bytearray, seen: int) -> bool:
+    """Whether the parser can judge `head`, whose first `seen` bytes were not enough: its end is there, or a bare LF."""
+    start = max(0, seen - len(_END))
+    return head.find(_END, start) >= 0 or head.count(b"\n", start) != head.count(b"\r\n", max(0, start - 1))

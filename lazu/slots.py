@@ -1,0 +1,151 @@
+"""Who works now: the slots of a process, shared among those who ask, and given back while one waits.
+
+An owner is a key, or None for all who have none. However many requests an owner sends, and however fast, it has at most
+its share of the slots, and after a bounded time at work it lets others go first. So somebody else's request finds a
+slot free or soon free (docs/decisions/0100-shares.md).
+
+A thread has at most one turn. What waits for a lock, a disk, a child process or another machine does so within
+`waiting`; what takes long calls `step` or `give_way` now and then. All do nothing in a thread without a turn, as in
+a command.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lazu import clock
+from lazu.errors import ClientLeft
+
+Owner = int | None
+
+#: Seconds at work after which a turn lets others go first, if somebody waits.
+QUANTUM = 0.02
+
+_mine = threading.local()
+
+
+class Slots:
+    """`count` slots, of which each owner has `share` at most. Those who wait are served by turns, owner by owner."""
+
+    def __init__(self, count: int, share: int) -> None:
+        self._lock = threading.Lock()
+        self._free = count
+        self._share = share
+        self._held: Counter[Owner] = Counter()
+        self._waiting: dict[Owner, deque[threading.Lock]] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
+    def take(self, owner: Owner, begun: bool = False) -> None:
+        """Wait for a slot; a request that has begun goes before those of its owner that have not."""
+        with self._lock:
+            if self._free and self._held[owner] < self._share:
+                self._hand_to(owner)
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            queue = self._waiting.setdefault(owner, deque())
+            (queue.appendleft if begun else queue.append)(gate)
+        gate.acquire()
+
+    def give(self, owner: Owner) -> None:
+        """Give a slot back: to whoever waits and holds the fewest, the longest waiting of them."""
+        with self._lock:
+            self._free += 1
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]
+            fitting = [each for each in self._waiting if self._held[each] < self._share]
+            if fitting:
+                self._serve(min(fitting, key=self._held.__getitem__))
+
+    def _serve(self, owner: Owner) -> None:
+        queue = self._waiting.pop(owner)
+        self._hand_to(owner)
+        queue.popleft().release()
+        if queue:
+            self._waiting[owner] = queue  # behind the other owners now
+
+    def _hand_to(self, owner: Owner) -> None:
+        self._free -= 1
+        self._held[owner] += 1
+
+
+class Turn:
+    """A request of `owner` that works on one of `slots`; `left` says whether its client has hung up.
+
+    A context manager: entering waits for a slot and raises `ClientLeft` if nobody waits for the answer any more.
+    """
+
+    def __init__(self, slots: Slots, owner: Owner, left: Callable[[], bool]) -> None:
+        self._slots, self._owner, self._left = slots, owner, left
+
+    def __enter__(self) -> None:
+        self.resume(begun=False)
+        _mine.turn = self
+        if self._left():
+            self.__exit__()
+            raise ClientLeft
+
+    def __exit__(self, *_: object) -> None:
+        _mine.turn = None
+        self.pause()
+
+    def pause(self) -> None:
+        """Give the slot back."""
+        self._slots.give(self._owner)
+
+    def resume(self, begun: bool = True) -> None:
+        """Wait for a slot."""
+        self._slots.take(self._owner, begun)
+        self._until = clock.monotonic() + QUANTUM
+
+    def give_way(self) -> bool:
+        """Let others go first if this has been at work for long; whether it has been."""
+        if clock.monotonic() < self._until:
+            return False
+        if self._slots.wanted:
+            self.pause()
+            self.resume(begun=False)
+        else:
+            self._until = clock.monotonic() + QUANTUM
+        return True
+
+    def step(self) -> None:
+        """What `step` does."""
+        if self.give_way() and self._left():
+            raise ClientLeft
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Let others work while this thread waits for something that costs nothing here."""
+    turn: Turn | None = getattr(_mine, "turn", None)
+    if turn is None:
+        yield
+        return
+    _mine.turn = None
+    turn.pause()
+    try:
+        yield
+    finally:
+        turn.resume()
+        _mine.turn = turn
+
+
+def give_way() -> None:
+    """Between two pieces of long work: let others go first after a while. Hold no lock that others need."""
+    turn: Turn | None = getattr(_mine, "turn", None)
+    if turn is not None:
+        turn.give_way()
+
+
+def step() -> None:
+    """What `give_way` does; and raise `ClientLeft` if nobody waits for the answer any more."""
+    turn: Turn | None = getattr(_mine, "turn", None)
+    if turn is not None:
+        turn.step()
