@@ -74,8 +74,9 @@ _PER_CONTROL = 4
 def encoding(head: bytes) -> str | None:
     """The encoding of a text that begins with `head`, `utf-8`, `utf-16`, `utf-32` or `UNKNOWN`; None for no text."""
     for mark, name in _MARKS:
-        if head.startswith(mark) and _decoded(head, name) is not None:
-            return name
+        if head.startswith(mark):
+            text = _decoded(head, name)
+            return None if text is None or "\0" in text else name
     if b"\0" in head:
         return None
     controls = len(head) - len(head.translate(None, _CONTROLS))

@@ -279,6 +279,15 @@ def test_what_a_gateway_before_the_model_tells_of_itself_stays_there(native, dou
     assert headers["Cache-Control"] == "no-store"
 
 
+def test_no_names_make_the_search_dear(native):
+    """Paths are told, not kept: 100 names of 1 MB within each other would take 5 GB."""
+    idle = native.server.rss()
+    deep = "{" + "{".join(f'"{"x" * 10**6}":' for _ in range(100)) + '"x"' + "}" * 100
+    answer = native.post("/v1/responses", f'{{"deep": {deep}, "file": "{ID}"}}'.encode())
+    assert error(answer) == (400, "invalid_request", "file")
+    assert native.server.rss() - idle < 2**30
+
+
 def test_a_body_without_an_id_is_not_searched(native, double):
     """Nor changed: what has none goes on byte for byte."""
     body = b'{"file_ids": ["file-abc"],  "input": "x"}'

@@ -43,8 +43,8 @@ class Desk:
         tree = json_body.parse(body)
         with json_body.shallow():
             named = list(find(tree))
-        if strays.possible(body):
-            strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
+            if strays.possible(body):
+                strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
         if not named:
             return Prepared(Plain(body))
         body.clear()

@@ -4,7 +4,6 @@ Looked for in every string of a request but in what is text for the model or for
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from lazu import ids
@@ -33,23 +32,41 @@ def possible(body: bytes | bytearray) -> bool:
 
 
 def refuse(tree: dict[str, Any], known: set[str], form: str) -> None:
-    """Raise `InvalidRequest` for a file id at a JSON path that is not in `known`; `form` says what would be right."""
-    for where, text in _strings(tree):
-        # A sentence is text wherever it stands, and a URL is the upstream's to fetch.
-        if ids.in_text(text) and where not in known and not re.search(r"\s", text) and not _URL.match(text):
-            raise InvalidRequest(f"A file id at this place goes unread. {form}", where)
+    """Raise `InvalidRequest` for a file id at a JSON path that is not in `known`; `form` says what would be right.
+
+    Call it within `json_body.shallow`: it goes as deep as `tree`.
+    """
+    _Search(known, form).within(tree, "", "")
 
 
-def _strings(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The strings of `tree` that are no text, and its names, each with its JSON path."""
-    waiting: list[tuple[Any, str, str, str]] = [(tree, "", "", "")]
-    while waiting:
-        value, where, key, above = waiting.pop()
+class _Search:
+    """One look through a request. `path` are the steps to where it is: joined only when something is found there."""
+
+    def __init__(self, known: set[str], form: str) -> None:
+        self.known, self.form = known, form
+        self.path: list[str] = []
+
+    def within(self, value: Any, key: str, above: str) -> None:
+        """Look at `value`, which stands under the name `key`, in what stands under `above`; an item has its list's."""
         if isinstance(value, dict):
-            inner = {name: f"{where}.{name}".removeprefix(".") for name in value if name not in OPAQUE}
-            yield from ((path, name) for name, path in inner.items())
-            waiting += [(value[name], path, name, key) for name, path in reversed(inner.items())]
+            for name in (name for name in value if name not in OPAQUE):
+                self.path.append(f".{name}")
+                self.judge(name)
+                self.within(value[name], name, key)
+                self.path.pop()
         elif isinstance(value, list):
-            waiting += [(each, f"{where}[{n}]", key, above) for n, each in reversed(list(enumerate(value)))]
+            for number, each in enumerate(value):
+                self.path.append(f"[{number}]")
+                self.within(each, key, above)
+                self.path.pop()
         elif isinstance(value, str) and key not in TEXT and above != _VARIABLES:
-            yield where, value
+            self.judge(value)
+
+    def judge(self, text: str) -> None:
+        """Raise `InvalidRequest` if `text` is or holds a stray id."""
+        # A sentence is text wherever it stands, and a URL is the upstream's to fetch.
+        if not ids.in_text(text) or re.search(r"\s", text) or _URL.match(text):
+            return
+        where = "".join(self.path).removeprefix(".")
+        if where not in self.known:
+            raise InvalidRequest(f"A file id at this place goes unread. {self.form}", where)
