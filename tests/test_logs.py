@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 
 from helpers.server import PROJECT, opened
+from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
 
 
@@ -22,13 +23,7 @@ def lines(server):
 
 def line_of(server, answer):
     """The line of a request; it is written when the answer has left."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for line in lines(server):
-            if answer.headers["x-request-id"] in line:
-                return line
-        time.sleep(0.01)
-    raise AssertionError(server.log.read_text())
+    return until(lambda: next((line for line in lines(server) if answer.headers["x-request-id"] in line), None))
 
 
 def audit(server):
@@ -45,7 +40,7 @@ def test_a_request_is_one_line_with_what_it_was_and_cost(serve):
     request(server, "GET", f"/v1/files/{answer.json['id']}/content", key)
     server.stop()
     posted, got = lines(server)
-    pattern = r"2\S+\+08:00 POST /v1/files 200 key=alice in=\d+ out=%d seconds=0\.\d+ request=%s"
+    pattern = r"2\S+\+08:00 POST /v1/files 200 key=alice in=\d+ out=%d seconds=\d+\.\d+ request=%s"
     assert re.fullmatch(pattern % (len(answer.body), answer.headers["x-request-id"]), posted)
     assert " GET /v1/files/<file_id>/content 200 key=alice " in got
     assert " out=5 " in got
@@ -81,7 +76,7 @@ def test_a_download_that_breaks_off_counts_what_went(serve):
         client.sendall(f"GET /v1/files/{file['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
         assert client.recv(1000)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    server.stop()
+    until(lambda: any("/content" in line for line in lines(server)))
     [line] = [line for line in lines(server) if "/content" in line]
     assert 0 < int(re.search(r" out=(\d+) ", line)[1]) < 50_000_000
 
