@@ -7,11 +7,6 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 
 from collections.abc import Iterator
 
-from lazu.sizes import words
-
-#: Characters of `param` that are told.
-MAX_PARAM = 500
-
 
 class CannotStart(SystemExit):
     """A setting, a disk or a library that Lazu can't run with.
@@ -162,8 +157,8 @@ class FileTooLarge(ApiError):
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The file is larger than {words(limit)}, the limit of its purpose.", "file")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The file is larger than {limit}, the limit of its purpose.", "file")
 
 
 class BodyTooLarge(ApiError):
@@ -171,8 +166,8 @@ class BodyTooLarge(ApiError):
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The request body is larger than {words(limit)}. Upload files and send their ids.")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The request body is larger than {limit}. Upload files and send their ids.")
 
 
 class UnsupportedEncoding(ApiError):

@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from datetime import datetime
 
 import pytest
@@ -135,12 +134,14 @@ def test_a_bug_stands_in_the_log_under_its_request(serve):
     [blob] = server.blobs()
     content = blob.read_bytes()
     blob.unlink()
+    blob.mkdir()  # the disk holds something that nobody thought of
     answer = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    blob.rmdir()
     blob.write_bytes(content)
     assert answer.error == (500, "internal_error", None)
     [told] = [line for line in server.log.read_text().splitlines() if " error " in line]
     assert answer.headers["x-request-id"] in told
-    assert "\n  | FileNotFoundError" in server.log.read_text()
+    assert "\n  | IsADirectoryError" in server.log.read_text()
 
 
 def test_every_deed_is_in_the_audit_log_whoever_did_it(serve):

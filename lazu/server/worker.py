@@ -52,7 +52,7 @@ class Worker(ThreadWorker):
         try:
             super().load_wsgi()
         except CannotStart as e:
-            self.log.error("%s", e)
+            self.log.error("%s", e)  # noqa: TRY400 - its one line says it all
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
