@@ -7,6 +7,9 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 
 from collections.abc import Iterator
 
+#: Characters of `param` that are told.
+MAX_PARAM = 500
+
 
 class CannotStart(SystemExit):
     """A setting, a disk or a library that Lazu can't run with.
