@@ -15,6 +15,8 @@ from helpers.wire import BOUNDARY, PURPOSE, Answer, form, head, part, request, r
 from lazu.errors import InvalidRequest
 from lazu.routes import multipart
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 #: Nobody needs to send more before the answer comes than what the buffers on the way hold.
 ENOUGH = 64 * MB

@@ -13,6 +13,8 @@ from pysqlite3 import dbapi2 as sqlite3
 
 from helpers.server import PROJECT, Server, free_port, problems
 
+pytestmark = pytest.mark.slow
+
 
 def wait_for(text, log, process):
     deadline = time.monotonic() + 240

@@ -8,6 +8,8 @@ import pytest
 
 from helpers.wire import PURPOSE, dial, form, head, part, request, rest, stored
 
+pytestmark = pytest.mark.slow
+
 #: Few slots, so that there are many more slow clients than slots; short times, so that the test is.
 FEW = {"LAZU_WORKERS": "1", "LAZU_THREADS": "2", "LAZU_BODY_TIMEOUT": "3", "LAZU_BODY_MIN_RATE": "65536"}
 SLOW = 60
