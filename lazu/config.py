@@ -4,6 +4,7 @@ The real environment wins over `.env` in the project's root. A variable that is 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import dotenv_values
 
 from lazu.errors import CannotStart
+
+#: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
+_KEYS = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -70,6 +74,20 @@ def _header(text: str) -> str:
 def _secret(text: str) -> str:
     if not text.isprintable() or text != text.strip():
         raise ValueError("printable characters without a space at either end, or no header could carry it")
+    return text
+
+
+def _postgresql(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme != "postgresql" or not url.path.strip("/") or not text.isascii():
+        raise ValueError("postgresql://USER@HOST/DATABASE, as libpq reads it")
+    return text
+
+
+def _bucket(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme != "s3" or not re.fullmatch(r"[\w.-]+", url.netloc, re.ASCII) or not re.fullmatch(_KEYS, url.path):
+        raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX")
     return text
 
 
@@ -131,6 +149,12 @@ class Settings:
     cors_origins: frozenset[str] = _setting(
         _origins, frozenset(), "origins whose pages may call the API: a comma-separated list, or `*`"
     )
+    database_url: str | None = _setting(
+        _postgresql, None, "a store on several boxes: its PostgreSQL, e.g. `postgresql://lazu@db.internal/lazu`"
+    )
+    blobs_url: str | None = _setting(
+        _bucket, None, "and its place in an object store, e.g. `s3://lazu-files/prod`; both or none (docs/cluster.md)"
+    )
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
     )
@@ -162,6 +186,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         text = values.get(variable(entry.name))
         if text:
             given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), text)
+    if ("database_url" in given) != ("blobs_url" in given):
+        raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
     return Settings(**given)
 
 

@@ -1,11 +1,9 @@
 """What Lazu answers when it can't do what was asked: one class per code of the error table.
 
-The table in docs/api.md and the answers in openapi.json are made from these classes: status, code, docstring.
 Raised anywhere, rendered in one place (`lazu.routes.problems`). A message is written for the person who sent the
 request: what was wrong and what would be right, never a path, a trace, a hash or a key.
 """
 
-from collections.abc import Iterator
 
 #: Characters of `param` that are told.
 MAX_PARAM = 500
@@ -73,17 +71,13 @@ class Final(ApiError):
 
 
 class InvalidRequest(ApiError):
-    """A malformed request; `param` names what is wrong where it can.
-
-    A malformed or truncated multipart body, an empty file, two files, a file without a filename, too many parts, a bad
-    query or `expires_after`, malformed JSON, a file id where none can stand.
-    """
+    """The request is malformed."""
 
     status, code = 400, "invalid_request"
 
 
 class MissingParameter(ApiError):
-    """No `purpose`, or no `file`."""
+    """A required form field is absent."""
 
     status, code = 400, "missing_required_parameter"
 
@@ -92,13 +86,13 @@ class MissingParameter(ApiError):
 
 
 class PurposeNotSupported(ApiError):
-    """Any purpose but those in the table of purposes."""
+    """A purpose that Lazu does not know."""
 
     status, code = 400, "purpose_not_supported"
 
 
 class UnsupportedFileType(ApiError):
-    """An executable; a type that the purpose does not take; a file that the model server can't be given."""
+    """An executable, a vision file that is no picture, a file the upstream can't be given."""
 
     status, code = 400, "unsupported_file_type"
 
@@ -110,7 +104,7 @@ class FilesTooLarge(ApiError):
 
 
 class InvalidApiKey(ApiError):
-    """No key, or a malformed, unknown or revoked one: one answer for all."""
+    """No key, a malformed, unknown or revoked one: one answer for all."""
 
     status, code = 401, "invalid_api_key"
 
@@ -120,7 +114,7 @@ class InvalidApiKey(ApiError):
 
 
 class FileNotFound(ApiError):
-    """The id is unknown, malformed, expired, deleted or another key's: one answer for all, alike but for the id."""
+    """Unknown, another key's, expired, deleted or malformed id: one answer for all, alike but for the id."""
 
     status, code = 404, "file_not_found"
 
@@ -135,19 +129,19 @@ class NotFound(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The route takes other methods; `Allow` has them."""
+    """The route exists, the method does not."""
 
     status, code = 405, "method_not_allowed"
 
 
 class RequestTimeout(ApiError):
-    """The body stopped arriving, or comes too slowly (`LAZU_BODY_TIMEOUT`, `LAZU_BODY_MIN_RATE`)."""
+    """The client stopped sending, or sends too slowly."""
 
     status, code = 408, "request_timeout"
 
 
 class PreconditionFailed(ApiError):
-    """`If-Match` or `If-Unmodified-Since` does not hold."""
+    """If-Match or If-Unmodified-Since do not hold."""
 
     status, code = 412, "precondition_failed"
 
@@ -156,25 +150,25 @@ class PreconditionFailed(ApiError):
 
 
 class FileTooLarge(ApiError):
-    """The file exceeds its purpose's limit."""
+    """One file exceeds its purpose's limit."""
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The file is larger than {limit}, the limit of its purpose.", "file")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The file is larger than {limit // 2**20} MB, the limit of its purpose.", "file")
 
 
 class BodyTooLarge(ApiError):
-    """A JSON body exceeds its limit."""
+    """A JSON request body exceeds the limit, in bytes."""
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The request body is larger than {limit}. Upload files and send their ids.")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request body is larger than {limit // 2**20} MB. Upload files and send their ids.")
 
 
 class UnsupportedEncoding(ApiError):
-    """A compressed request body: send it plain."""
+    """A compressed request body."""
 
     status, code = 415, "unsupported_encoding"
 
@@ -184,7 +178,7 @@ class UnsupportedEncoding(ApiError):
 
 
 class RangeNotSatisfiable(ApiError):
-    """The range lies outside the file."""
+    """A byte range outside the file."""
 
     status, code = 416, "range_not_satisfiable"
 
@@ -210,7 +204,7 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """The database stayed locked, or too many calls wait for the model; `Retry-After` says when to repeat."""
+    """The database stayed locked, or too many calls wait for the model server; a repeat may succeed."""
 
     status, code = 503, "overloaded"
 
@@ -219,26 +213,26 @@ class Overloaded(ApiError):
 
 
 class NotReady(ApiError):
-    """`/readyz` finds that uploads can't be stored now."""
+    """Uploads can't be stored now: what `/readyz` answers."""
 
     status, code = 503, "overloaded"
 
 
 class StorageFailed(Final):
-    """A disk error stopped the store until `flask fsck` has found it sound; `x-should-retry: false`."""
+    """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
 
     def __init__(self) -> None:
         super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
 
 
 class InsufficientStorage(Final):
-    """The disk is too full, or the key's quota would be crossed; `x-should-retry: false` stops the SDKs' repeats."""
+    """The disk's free-space floor or the key's quota would be crossed."""
 
     status, code = 507, "insufficient_storage"
 
 
 class UpstreamNotConfigured(Final):
-    """A request for the model, and no `LAZU_UPSTREAM_URL`; `x-should-retry: false`."""
+    """A request for the model server, and there is none."""
 
     status, code = 503, "upstream_not_configured"
 
@@ -247,20 +241,12 @@ class UpstreamNotConfigured(Final):
 
 
 class UpstreamError(ApiError):
-    """The model server can't be reached, broke off, redirects or refuses Lazu's key."""
+    """The model server can't be reached, broke off, or does not take Lazu for a client."""
 
     status, code = 502, "upstream_error"
 
 
 class UpstreamTimeout(ApiError):
-    """The model server sent nothing for `LAZU_UPSTREAM_TIMEOUT`."""
+    """The model server sent nothing for too long."""
 
     status, code = 504, "upstream_timeout"
-
-
-def table(kind: type[ApiError] = ApiError) -> Iterator[tuple[int, str, str]]:
-    """Status, code and meaning of every error, below `kind`, in no order; a code may come more than once."""
-    for each in kind.__subclasses__():
-        if each is not Final:
-            yield each.status, each.code, " ".join((each.__doc__ or "").split())
-        yield from table(each)

@@ -33,6 +33,7 @@ _sent = Counter("lazu_sent_bytes", "Bytes of bodies sent to clients, without wha
 _uploading = Gauge("lazu_uploads_in_flight", "Uploads being received.", registry=_memory, multiprocess_mode="livesum")
 _fsyncs = Counter("lazu_fsync_failures", "Calls of fsync that failed, since the start.", registry=_memory)
 _upstream = Counter("lazu_upstream_calls", "Calls of the upstream.", ["outcome"], registry=_memory)
+_repeated = Counter("lazu_transactions_repeated", "Transactions that were said again.", registry=_memory)
 _objects = Counter("lazu_object_calls", "Calls of the object store.", ["verb", "outcome"], registry=_memory)
 _object_seconds = Histogram(
     "lazu_object_call_seconds", "Seconds of a call of the object store, its repeats included.", ["verb"],
@@ -87,6 +88,11 @@ def fsync_failed() -> None:
 def upstream_called(outcome: str) -> None:
     """Count a call of the upstream, whose `outcome` is one of a few fixed words."""
     _upstream.labels(outcome).inc()
+
+
+def transaction_repeated() -> None:
+    """Count a transaction that is said again: PostgreSQL was away, or others held what it wanted."""
+    _repeated.inc()
 
 
 def object_called(verb: str, outcome: str) -> None:

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from helpers.edge import Edge
+from helpers.postgresql import Postgres
 from helpers.seaweed import SeaweedFS
 from helpers.server import Server, problems
 from helpers.upstream import Front, completed, running
@@ -101,6 +104,17 @@ def app(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL, for the tests of the cluster; each takes a `database()` of its own."""
+    with tempfile.TemporaryDirectory(prefix="lazu-postgresql-") as home:  # pytest's own folders are closed to others
+        server = Postgres(Path(home))
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
 def seaweed(tmp_path_factory):
     """A real object store, for the tests of the cluster; each takes a `prefix()` of its own."""
     store = SeaweedFS(tmp_path_factory.mktemp("seaweed"))
@@ -108,6 +122,14 @@ def seaweed(tmp_path_factory):
         yield store.start()
     finally:
         store.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def cluster(postgres, seaweed, monkeypatch):
+    """An empty place on several machines, as the two settings that name it; its credentials are in the environment."""
+    for name, value in seaweed.env.items():
+        monkeypatch.setenv(name, value)
+    return {"database_url": postgres.database(), "blobs_url": seaweed.prefix()}
 
 
 @pytest.fixture(scope="session")

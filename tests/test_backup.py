@@ -146,8 +146,8 @@ def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkey
     gone, _ = put(http, b"gone"), put(http, b"kept")
     take = backups.snapshot.take
 
-    def then_delete(path):
-        take(path)
+    def then_delete(path, engine):
+        take(path, engine)
         http.delete(f"/v1/files/{gone['id']}", headers=AUTH)
 
     monkeypatch.setattr(backups.snapshot, "take", then_delete)

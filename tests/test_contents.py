@@ -15,24 +15,36 @@ from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
 from lazu.store import rows
 from lazu.store.contents import STEPS
+from lazu.store.contents.shards import Shards
 from lazu.store.opening import open_store
+from lazu.store.postgresql import database
 from lazu.store.tables import File
 
 KIND = "text"
 
 
 @contextmanager
-def shards(tmp_path):
+def shards(_, tmp_path):
     """SQLite and the disk."""
     yield open_store(Settings(storage_dir=tmp_path / "storage", min_free_bytes=0))
 
 
-OPENERS = {"shards": shards}
+@contextmanager
+def intents(request, tmp_path):
+    """PostgreSQL and S3."""
+    place = request.getfixturevalue("cluster")
+    try:
+        yield open_store(Settings(storage_dir=tmp_path / "storage", min_free_bytes=0, **place))
+    finally:
+        database.close_all()
+
+
+OPENERS = {"shards": shards, "intents": intents}
 
 
 @pytest.fixture(params=OPENERS)
 def store(request, tmp_path):
-    with OPENERS[request.param](tmp_path) as store, store.engine.connected():
+    with OPENERS[request.param](request, tmp_path) as store, store.engine.connected():
         store.keys.create("alice")
         yield store
         assert list(store.contents.look(rehash=True)) == []
@@ -78,6 +90,14 @@ def is_there(store, sha256, kind=""):
         return read(store, sha256, kind) is not None
     except FileNotFoundError:
         return False
+
+
+def lose(store, file):
+    """Take the bytes away behind the store's back."""
+    if isinstance(store.contents, Shards):
+        (store.contents.blobs.root / file.sha256[:2] / file.sha256).unlink()
+    else:
+        store.contents.bucket.delete(store.contents.objects.kept(file.sha256).name)
 
 
 def swept(store):
@@ -276,8 +296,8 @@ def test_adding_and_dropping_race_with_sweeps_and_nothing_is_lost(store):
 
 
 def test_a_row_without_its_bytes_is_found_and_repaired(store):
-    file = row(store, b"never came")
-    store.engine.write(lambda: rows.add_file(file))
+    file = added(store, b"lost")
+    lose(store, file)
     [problem] = store.contents.look()
     assert (problem.kind, problem.about) == ("missing", file.id)
     assert "deleted" in store.contents.repair(problem)

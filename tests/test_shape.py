@@ -19,12 +19,14 @@ DOORS = {
     "werkzeug": {"routes"},
     "click": {"cli"},
     "gunicorn": {"server", "routes.body", "routes.chunks"},
-    "peewee": {"store.tables", "store.rows", "store.sqlite"},
+    "peewee": {"store.tables", "store.rows", "store.sqlite", "store.postgresql"},
+    "playhouse": {"store.postgresql"},
+    "psycopg": {"store.postgresql"},
     "sqlite3": set(),
     "pysqlite3": set(),
     "magic": {"filetypes"},
     "multipart": {"routes.multipart"},
-    "time": {"clock", "upkeep.purge", "store.contents.shards", "store.contents.inspection", "server.worker", "documents.launcher"},
+    "time": {"clock", "upkeep.purge", "store.postgresql", "store.contents.shards", "store.contents.inspection", "server.worker", "documents.launcher"},
     "datetime": {"clock", "documents.cells", "documents.tables"},
     "dotenv": {"config"},
     "secrets": {"ids", "store.keys"},
@@ -130,7 +132,7 @@ def test_a_store_on_one_machine_imports_nothing_of_the_cluster(tmp_path):
     code = "import sys, wsgi; print(*sys.modules)"
     env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path / "storage")}
     loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
-    assert not {"botocore", "urllib3", "lazu.store.bucket"} & set(loaded.stdout.split())
+    assert not {"botocore", "urllib3", "playhouse", "lazu.store.bucket", "lazu.store.postgresql"} & set(loaded.stdout.split())
 
 
 def test_each_word_of_the_disks_layout_stands_below_the_seam():
@@ -141,7 +143,7 @@ def test_each_word_of_the_disks_layout_stands_below_the_seam():
         name, text = ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path.read_text()
         if not name.startswith(("store.contents", "store.blobs", "store.derived", "store.copies")):
             assert not layout.search(text), name
-        if name not in ("store.rows", "store.tables", "store.sqlite", "store.snapshot"):
+        if not name.endswith(("rows", "store.tables", "store.sqlite", "store.postgresql", "store.snapshot", "store.crossing")):
             assert not query.search(text), name
 
 

@@ -8,6 +8,7 @@ bytes leave the disk piece by piece. A kept text begins with a line that names i
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,13 +16,15 @@ from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from lazu.documents import reading
-from lazu.errors import InsufficientStorage, Overloaded, UnsupportedFileType
+from lazu.errors import InsufficientStorage, Overloaded, StoreError, UnsupportedFileType
 from lazu.gateway.splice import Slice
 from lazu.store import derived
 from lazu.store.contents import Contents
 
 #: Bytes of a number in the file of pages: first how many pages the document has, then before each picture its size.
 _NUMBER = 4
+#: Bytes that are copied at once where a reader process needs a file and there is none.
+_CHUNK = 2**20
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,8 @@ class Extracts:
         try:
             whole = self._whole(sha256, kind)
         except FileNotFoundError:
-            with _told(), self._contents.open(sha256) as blob:
-                text, charset = reading.text(blob.fileno(), content_type)
+            with _told(), self._file(sha256) as fd:
+                text, charset = reading.text(fd, content_type)
             # Lone surrogates, which UTF-8 can't hold, are not in it (`reading.text`).
             escaped = json.dumps(text, ensure_ascii=False)[1:-1]
             whole = self._keep(sha256, kind, f"{charset or ''}\n{escaped}".encode())
@@ -60,12 +63,24 @@ class Extracts:
         try:
             whole = self._whole(sha256, derived.PAGES)
         except FileNotFoundError:
-            with _told(), self._contents.open(sha256) as blob:
-                total, pictures = reading.pictures(blob.fileno())
+            with _told(), self._file(sha256) as fd:
+                total, pictures = reading.pictures(fd)
             packed = b"".join(_number(len(picture)) + picture for picture in pictures)
             whole = self._keep(sha256, derived.PAGES, _number(total) + packed)
         with whole.open() as file:
             return _read_number(file), list(_pictures(whole, file))
+
+    @contextmanager
+    def _file(self, sha256: str) -> Iterator[int]:
+        """The descriptor of a file of these bytes, for a reader process: a copy where they are not on this disk."""
+        with self._contents.open(sha256) as blob:
+            if isinstance(blob, io.FileIO):
+                yield blob.fileno()
+                return
+            with self._contents.stage(sys.maxsize) as copy:
+                while chunk := blob.read(_CHUNK):
+                    copy.write(chunk)
+                yield copy.fd
 
     def _whole(self, sha256: str, kind: str) -> Slice:
         with self._contents.open(sha256, kind) as file:
@@ -81,7 +96,7 @@ class Extracts:
                 staged.seal()
                 if self._contents.keep(staged, sha256, kind):
                     return self._whole(sha256, kind)
-        except (InsufficientStorage, OSError) as e:
+        except (InsufficientStorage, StoreError, OSError) as e:
             log.warning("what was read out of a file is not kept: %s", type(e).__name__)
         return Slice(partial(io.BytesIO, data), len(data), base64=False)
 

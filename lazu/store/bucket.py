@@ -21,6 +21,7 @@ from botocore import auth, exceptions
 from botocore.config import Config
 
 from lazu import metrics
+from lazu.errors import Busy, Full
 
 #: Seconds for a connection, and without a byte of an answer.
 CONNECT_SECONDS, SILENCE_SECONDS = 5, 60
@@ -35,11 +36,11 @@ _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "Insuffici
 _SIGNATURE = "lazu-s3v4"
 
 
-class ObjectStoreFailed(Exception):
+class ObjectStoreFailed(Busy):
     """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
 
 
-class ObjectStoreFull(ObjectStoreFailed):
+class ObjectStoreFull(Full):
     """The object store has no room."""
 
 
@@ -87,9 +88,12 @@ class Bucket:
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
         self._call("put_object", name, Body=_Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
 
-    def open(self, name: str, size: int) -> "Reader":
-        """The object `name` of `size` bytes, for reading from any place; costs nothing until something is read."""
-        return Reader(self, name, size)
+    def open(self, name: str, size: int, start: int = 0) -> "Reader":
+        """The object `name` of `size` bytes, for reading from `start` or any other place.
+
+        Costs nothing until something is read.
+        """
+        return Reader(self, name, size, start)
 
     def get(self, name: str, start: int) -> Any:
         """The bytes of `name` from `start` to the end, as a stream that the caller closes.
@@ -154,9 +158,9 @@ class Reader(RawIOBase):
     read. A seek gives the connection up, so a range costs one call.
     """
 
-    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+    def __init__(self, bucket: Bucket, name: str, size: int, start: int = 0) -> None:
         self._bucket, self._name, self.size = bucket, name, size
-        self._at = 0
+        self._at = start
         self._stream: Any = None
 
     def __enter__(self) -> Self:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from lazu import clock, logs
 from lazu.errors import InvalidApiKey, StoreError
 from lazu.store import rows
-from lazu.store.sqlite import Sqlite
+from lazu.store.contents import Engine
 from lazu.store.tables import Key
 
 PREFIX = "sk-lazu-"
@@ -36,7 +36,7 @@ class KeyProblem(Exception):
 class Keys:
     """The keys of the store; `fixed` is LAZU_API_KEY."""
 
-    def __init__(self, engine: Sqlite, fixed: str | None) -> None:
+    def __init__(self, engine: Engine, fixed: str | None) -> None:
         self._engine = engine
         self._fixed = _hash(fixed) if fixed else None
         self._noted: dict[int, int] = {}
@@ -54,7 +54,7 @@ class Keys:
             raise InvalidApiKey
         secret = _hash(_utf8(match[1]))
         fixed = self._fixed is not None and hmac.compare_digest(secret, self._fixed)
-        key = rows.active_key(DEFAULT) if fixed else rows.key_of_secret(secret)
+        key = self._fixed_key() if fixed else rows.key_of_secret(secret)
         if key is None:
             raise InvalidApiKey
         self._note(key)
@@ -77,6 +77,13 @@ class Keys:
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         self._seen[secret] = key_id
+
+    def _fixed_key(self) -> Key | None:
+        key = rows.active_key(DEFAULT)
+        if key is None:
+            self.prepare()  # a database that was away at the start may not have it yet
+            key = rows.active_key(DEFAULT)
+        return key
 
     def create(self, name: str, quota: int | None = None) -> str:
         """A new key; gives its secret, which can't be shown again. Raises `KeyProblem`."""

@@ -1,13 +1,15 @@
 """The store, joined and opened: what the server, the commands and the tests work on."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from lazu import clock, logs
 from lazu.config import Settings
-from lazu.errors import CannotStart, InsufficientStorage, NotReady, StorageFailed, StoreError
+from lazu.errors import Busy, CannotStart, InsufficientStorage, NotReady, StorageFailed, StoreError
 from lazu.store import disk, rows
 from lazu.store.blobs import Blobs
-from lazu.store.contents import Contents
+from lazu.store.contents import Contents, Engine
 from lazu.store.contents.shards import Shards
 from lazu.store.disk import Ballast
 from lazu.store.files import Files
@@ -26,7 +28,7 @@ class Store:
     keys: Keys
     files: Files
     contents: Contents
-    engine: Sqlite
+    engine: Engine
 
 
 def open_store(settings: Settings) -> Store:
@@ -36,18 +38,59 @@ def open_store(settings: Settings) -> Store:
     can't hold it.
     """
     storage = settings.storage_dir
+    try:
+        contents, engine, keys = _of_cluster(settings) if settings.database_url else _of_one_box(settings)
+    except (OSError, StoreError) as e:
+        raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
+    files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
+    logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
+    return Store(settings, keys, files, contents, engine)
+
+
+def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
+    """SQLite and the disk."""
+    storage = settings.storage_dir
     ballast = Ballast(storage / "ballast", BALLAST)
     blobs = Blobs(storage / "blobs", settings.min_free_bytes)
     engine = Sqlite(storage / "lazu.sqlite3", ballast, blobs.fail)
-    contents = Shards(blobs, engine)
-    files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
-    store = Store(settings, Keys(engine, settings.api_key), files, contents, engine)
+    keys = Keys(engine, settings.api_key)
     try:
-        _prepare(store, blobs, ballast)
-    except (OSError, StoreError) as e:
-        raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
-    logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
-    return store
+        _open(storage, engine, blobs, keys)
+    except (OSError, StoreError):
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
+        if disk.free(storage) > BALLAST or not ballast.spend():
+            raise
+        _open(storage, engine, blobs, keys)
+    ballast.fill()
+    return Shards(blobs, engine), engine, keys
+
+
+def _open(storage: Path, engine: Sqlite, blobs: Blobs, keys: Keys) -> None:
+    blobs.prepare()
+    # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
+    with disk.lock(storage):
+        engine.open()
+    with engine.connected():
+        keys.prepare()
+
+
+def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
+    """PostgreSQL and S3, which may be away: then every request is answered by 503 until they come.
+
+    Imported here, because a store on one box has not even their libraries.
+    """
+    from lazu.store.bucket import Bucket
+    from lazu.store.contents.intents import Intents, Waiting
+    from lazu.store.postgresql import Postgresql
+
+    settings.storage_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    engine = Postgresql(str(settings.database_url))
+    keys = Keys(engine, settings.api_key)
+    engine.open()
+    with engine.connected(), suppress(Busy):
+        keys.prepare()
+    waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
+    return Intents(waiting, Bucket(str(settings.blobs_url)), engine), engine, keys
 
 
 def require_ready(store: Store) -> None:
@@ -62,23 +105,3 @@ def require_ready(store: Store) -> None:
         raise NotReady("The disk is too full for uploads.") from e
     except OSError as e:
         raise NotReady("The disk can't be written.") from e
-
-
-def _prepare(store: Store, blobs: Blobs, ballast: Ballast) -> None:
-    try:
-        _open(store, blobs)
-    except (OSError, StoreError):
-        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
-        if disk.free(store.settings.storage_dir) > BALLAST or not ballast.spend():
-            raise
-        _open(store, blobs)
-    ballast.fill()
-
-
-def _open(store: Store, blobs: Blobs) -> None:
-    blobs.prepare()
-    # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
-    with disk.lock(store.settings.storage_dir):
-        store.engine.open()
-    with store.engine.connected():
-        store.keys.prepare()

@@ -4,23 +4,35 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lazu.errors import CannotStart
 from lazu.store import disk
-from lazu.store.contents import Wanted
+from lazu.store.contents import Engine, Wanted
 from lazu.store.schema import STEPS
 from lazu.store.sqlite import Database, Sqlite, database
 
 
-def take(path: Path) -> None:
+def take(path: Path, engine: Engine) -> None:
     """Write all rows, as of now, to a new database at `path`, durably; nobody waits meanwhile.
 
-    It is VACUUM INTO, and so one file without a log beside it; only its owner may read it, as it has hashes of keys.
+    It is one file without a log beside it; only its owner may read it, as it has hashes of keys.
     """
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    database.execute_sql("VACUUM INTO ?", (str(path),))
+    if isinstance(engine, Sqlite):
+        database.execute_sql("VACUUM INTO ?", (str(path),))
+    else:
+        with _opened(path) as copy:
+            _crossing().take(copy)
     disk.sync(path)
+
+
+def _crossing() -> Any:
+    """The room of the other engine; imported here, because a store on one box has not its libraries."""
+    from lazu.store import crossing
+
+    return crossing
 
 
 def wanted(path: Path) -> list[Wanted]:
@@ -37,7 +49,7 @@ def forget(path: Path, hashes: Iterable[str]) -> None:
     disk.sync(path)
 
 
-def absorb(path: Path, engine: Sqlite) -> None:
+def absorb(path: Path, engine: Engine) -> None:
     """Take all rows of the snapshot at `path` into the open, empty store, in one transaction.
 
     The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
@@ -45,6 +57,9 @@ def absorb(path: Path, engine: Sqlite) -> None:
     with _opened(path) as copy:
         if not 0 < copy.user_version <= len(STEPS):
             raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
+        if not isinstance(engine, Sqlite):
+            _crossing().absorb(copy, engine)
+            return
     database.execute_sql("ATTACH ? AS copy", (str(path),))
     try:
         engine.write(_absorb_tables)

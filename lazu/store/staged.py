@@ -6,7 +6,6 @@ from typing import Protocol, Self
 
 from lazu import slots
 from lazu.errors import FileTooLarge
-from lazu.sizes import words
 from lazu.store import disk
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
@@ -66,7 +65,7 @@ class Staged:
         """
         self.size += len(chunk)
         if self.size > self.max_bytes:
-            raise FileTooLarge(words(self.max_bytes))
+            raise FileTooLarge(self.max_bytes)
         self._grow(self.size)
         self._hash.update(chunk)
         rest = memoryview(chunk)

@@ -64,7 +64,7 @@ def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) ->
 def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:
     """Rows, bytes, then the new rows in the place of the old; gives what was done, also what was `damaged`."""
     new = target / (NAME + NEW)
-    snapshot.take(new)
+    snapshot.take(new, store.engine)
     copied, absent = store.contents.copy_out(target / "blobs", snapshot.wanted(new), tick)
     snapshot.forget(new, absent)
     os.replace(new, target / NAME)

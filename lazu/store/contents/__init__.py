@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
 Tick = Callable[[], object]
+Result = TypeVar("Result")
 
 def no_tick() -> None:
     """Nobody watches the progress."""
@@ -58,7 +59,7 @@ class Problem:
     `missing`: a row whose blob is not there; `damaged`: a blob of another size, or with `rehash` of other bytes, than
     its row says; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
     name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside the blobs; `database`:
-    what the engine says of its own files.
+    what the engine says of its own files. `name` is that of the object, in a bucket.
     """
 
     kind: str
@@ -66,6 +67,29 @@ class Problem:
     detail: str = field(default="", compare=False)
     sha256: str = field(default="", compare=False, repr=False)
     found: Found | None = field(default=None, compare=False, repr=False)
+    name: str = field(default="", compare=False, repr=False)
+
+
+class Engine(Protocol):
+    """What keeps the rows. `lazu.store.rows` says what is in them; all its verbs work on the one that is open."""
+
+    def open(self) -> None:
+        """Make the tables or bring them up to date; raises `StoreError`, OSError, `CannotStart`."""
+
+    def connect(self) -> None:
+        """Have this thread's connection open, if this engine has one for each."""
+
+    def connected(self) -> AbstractContextManager[None]:
+        """A connection for this thread, closed at the end."""
+
+    def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
+        """What `work` gives, called in a transaction that is committed, durably, when this returns.
+
+        The only way to write. `work` calls verbs of `rows`, perhaps in another thread, perhaps several times until it
+        is committed. It may refuse by an `ApiError` before it has written anything; that is raised here. Raises
+        `StoreError`, and then nothing of it is there (after `Doubt`: nobody knows). One that `frees` room goes on when
+        the disk is full.
+        """
 
 
 class Contents(Protocol):
@@ -107,8 +131,8 @@ class Contents(Protocol):
         disk. When this returns the rows are gone, whatever becomes of the bytes: a fault there is logged.
         """
 
-    def open(self, sha256: str, kind: str = "") -> BinaryIO:
-        """The bytes, seekable, or what is kept of them (`keep`); raises FileNotFoundError.
+    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
+        """The bytes, seekable, or what is kept of them (`keep`), to be read from `start`; raises FileNotFoundError.
 
         They stay whole and readable while it is open, whatever is deleted meanwhile.
         """

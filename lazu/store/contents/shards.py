@@ -105,9 +105,11 @@ class Shards:
             self.engine.commit_a_page()
         return free
 
-    def open(self, sha256: str, kind: str = "") -> BinaryIO:
+    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
         """See `Contents`."""
-        return self.blobs.open(derived.name(sha256, kind) if kind else sha256)
+        content = self.blobs.open(derived.name(sha256, kind) if kind else sha256)
+        content.seek(start)
+        return content
 
     def location(self, sha256: str) -> str:
         """See `Contents`."""

@@ -1,0 +1,107 @@
+"""Whether the rows and the objects of the bucket agree: `blob` against a listing, both in the order of their names.
+
+Safe while serving: the rows of a page are read after the page, and what is found wrong is looked at again.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from lazu import clock
+from lazu.store import object_rows, rows
+from lazu.store.bucket import Bucket
+from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
+from lazu.store.contents.objects import Objects
+from lazu.store.object_rows import Kept, Loose
+from lazu.store.tables import File
+
+_CHUNK = 2**20
+
+
+def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
+    """Every disagreement; with `rehash` every object is read."""
+    yield from (problem for problem in _suspects(bucket, rehash) if _stands(bucket, problem))
+    for name in object_rows.loose_since(clock.now() - clock.DAY):
+        yield Problem("leftover", name, "an upload or a deletion that did not end; the purge removes it", name=name)
+    for _ in range(STEPS):
+        tick()
+
+
+def remove(objects: Objects, problem: Problem) -> str:
+    """Remove what nothing refers to; gives what was done, or "" where that is not Lazu's own."""
+    if not object_names.is_ours(problem.name):
+        return ""
+    if problem.kind == "leftover":
+        objects.engine.write(lambda: object_rows.doom_one(problem.name))
+        gone = [Loose(problem.name, 0, derived=True)]
+    else:
+        gone = objects.release([problem.sha256])
+        gone += [] if _known(problem) else [Loose(problem.name, 0, derived=False)]
+    return "removed" if objects.erase(gone) else ""
+
+
+def _known(problem: Problem) -> set[str]:
+    return object_rows.known([object_names.stem(problem.name)])
+
+
+def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
+    after = ""
+    for page in bucket.pages():
+        if page:
+            found = {entry.name: Found(entry.bytes, (0, 0)) for entry in page}
+            yield from _compare(bucket if rehash else None, found, object_rows.kept_between(after, page[-1].name))
+            after = page[-1].name
+    yield from _compare(None, {}, object_rows.kept_between(after, None))
+
+
+def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
+    """What is suspicious among objects and contents of one stretch of names; a `bucket` reads them."""
+    files: dict[str, list[tuple[File, str]]] = {}
+    if kept:
+        for file, owner in rows.files_between(kept[0].sha256, kept[-1].sha256):
+            files.setdefault(file.sha256, []).append((file, owner))
+    for each in kept:
+        there = found.pop(each.name, None)
+        if bucket and there:
+            there = Found(there.size, there.identity, _hash(bucket, each))
+        yield from _of_content(each, there, files.get(each.sha256, []))
+    known = object_rows.known(sorted({object_names.stem(name) for name in found}))
+    for name, there in sorted(found.items()):
+        if object_names.stem(name) not in known:
+            ours = object_names.is_ours(name)
+            sha256 = object_names.sha256(name) if ours else ""
+            yield Problem("stray" if ours else "leftover", sha256 or name, f"{there.size} bytes", sha256, there, name)
+
+
+def _of_content(kept: Kept, there: Found | None, files: list[tuple[File, str]]) -> Iterator[Problem]:
+    if not files:
+        yield Problem("stray", kept.sha256, f"{kept.bytes} bytes", kept.sha256, there, kept.name)
+    for file, owner in files:
+        detail = f"'{file.filename}' of {owner}, {file.bytes} bytes"
+        if there is None:
+            yield Problem("missing", file.id, detail, kept.sha256, None, kept.name)
+        elif there.size != file.bytes or there.actual not in (None, kept.sha256):
+            yield Problem("damaged", file.id, detail, kept.sha256, there, kept.name)
+
+
+def _stands(bucket: Bucket, problem: Problem) -> bool:
+    """Whether a suspicion still holds, when whoever was halfway has gone on."""
+    kept = object_rows.kept(problem.sha256)
+    if problem.kind == "missing":
+        return kept is not None and kept.name == problem.name and bucket.size(kept.name) is None
+    if problem.kind == "damaged":
+        return kept is not None and kept.name == problem.name and rows.has_file(problem.about)
+    if kept is not None and kept.name == problem.name:
+        return not rows.is_referred(kept.sha256)
+    return not _known(problem) and bucket.size(problem.name) is not None
+
+
+def _hash(bucket: Bucket, kept: Kept) -> str:
+    """Of an object's bytes; "" if it went meanwhile."""
+    digest = hashlib.sha256()
+    try:
+        with bucket.open(kept.name, kept.bytes) as reader:
+            while chunk := reader.read(_CHUNK):
+                digest.update(chunk)
+    except FileNotFoundError:
+        return ""
+    return digest.hexdigest()

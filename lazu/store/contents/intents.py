@@ -1,0 +1,258 @@
+"""PostgreSQL and S3: contents as objects whose names are used once (docs/decisions/0071-cluster.md).
+
+    blob   an object of this name is there, whole and durable
+    loose  an object of this name may be there; nobody refers to it
+    a name's life:  nothing → loose → blob → loose and doomed → nothing      only forward, never again
+
+The foreign key from `file` to `blob` is the lock: no other one, no lease and no clock takes part in safety, and none is
+held over a call of S3, which may be carried out at any time after its caller gave up. `tests/model_cluster.py` walks
+every order of these steps.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from lazu import clock, logs
+from lazu.errors import Doubt, StoreError
+from lazu.store import derived, object_rows, rows
+from lazu.store.blobs import Blobs
+from lazu.store.bucket import Bucket
+from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
+from lazu.store.contents.objects import Objects
+from lazu.store.object_rows import Loose
+from lazu.store.postgresql import Absent, Postgresql, Present
+from lazu.store.rows import Gone
+from lazu.store.staged import Staged
+
+Result = TypeVar("Result")
+
+#: Seconds after which a sweep takes an upload for dead and revokes its intent. It decides when, not whether that is
+#: safe: an upload whose intent is gone can't land.
+INTENT_SECONDS = 3600
+#: How often a transaction is said again when the answer to its COMMIT was lost, or its blob came or went meanwhile.
+_TRIES = 5
+
+log = logging.getLogger(__name__)
+
+
+class Waiting(Blobs):
+    """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process."""
+
+    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
+        """Nothing: durable they become in the bucket."""
+
+
+class Intents:
+    """The contents in `bucket`, with their rows in `engine` (`Contents`); `waiting` is this box's disk."""
+
+    failed = False
+
+    def __init__(self, waiting: Waiting, bucket: Bucket, engine: Postgresql) -> None:
+        self.waiting = waiting
+        self.bucket = bucket
+        self.engine = engine
+        self.objects = Objects(bucket, engine)
+
+    def require(self, size: int) -> None:
+        """See `Contents`: the floor of this box's disk, through which the bytes pass."""
+        self.waiting.require(size)
+
+    def free(self) -> int:
+        """See `Contents`."""
+        return self.waiting.free()
+
+    def stage(self, max_bytes: int, expected: int = 0) -> Staged:
+        """See `Contents`."""
+        return self.waiting.stage(max_bytes, expected)
+
+    # ---- bytes and rows come
+
+    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+        """Commit the row beside the object that is there, or put one and commit both."""
+        if not self._hit(staged, insert):
+            self._upload(staged, insert)
+
+    def _hit(self, staged: Staged, insert: Callable[[], None]) -> bool:
+        """Insert the row if its content is there; the foreign key refuses when it goes at that moment."""
+        if object_rows.kept(staged.sha256) is None:
+            return False
+        try:
+            self._certainly(insert)
+        except Absent:
+            return False
+        return True
+
+    def _upload(self, staged: Staged, insert: Callable[[], None]) -> None:
+        name = object_names.new(staged.sha256)
+        object_rows.intend(name, staged.size, clock.now())
+        with ExitStack() as undo:
+            undo.callback(self._give_up, Loose(name, staged.size, derived=False))
+            self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+            try:
+                lost = self._certainly(lambda: self._land(name, staged, insert))
+            except Doubt:
+                undo.pop_all()  # it may have landed: the sweep finds out
+                raise
+            undo.pop_all()
+        self.objects.erase(lost or [])
+
+    @staticmethod
+    def _land(name: str, staged: Staged, insert: Callable[[], None]) -> list[Loose]:
+        """One transaction: the intent goes, the blob and the row come. Said again, it finds itself done."""
+        try:
+            lost = object_rows.land(name, staged.sha256, staged.size, clock.now())
+        except object_rows.Revoked:
+            if object_rows.landed(name):
+                return []
+            raise
+        insert()
+        return lost
+
+    def _certainly(self, work: Callable[[], Result]) -> Result | None:
+        """What `work` gives, committed; None when its row turned out to be there after an answer was lost.
+
+        The second transaction waits for the fate of the first at the row that both write.
+        """
+        doubted = False
+        for _ in range(_TRIES):
+            try:
+                return self.engine.write(work)
+            except Doubt as e:
+                doubted, error = True, e
+            except Present:
+                if doubted:
+                    return None
+                raise
+        raise error
+
+    def _give_up(self, loose: Loose) -> None:
+        """Delete an object that nobody will refer to; what can't be done now the next sweep does."""
+        try:
+            self.engine.write(lambda: object_rows.doom_one(loose.name))
+        except StoreError:
+            log.warning("an upload failed and its intent could not be revoked; the next purge does it")
+        else:
+            self.objects.erase([loose])
+
+    # ---- rows and bytes go
+
+    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+        """See `Contents`. In one transaction: the rows, and the contents that no row refers to any more."""
+        seen: dict[str, Gone] = {}
+
+        def work() -> list[Loose]:
+            gone = delete()
+            seen.update((file.id, file) for file in gone)  # also what a transaction deleted whose answer was lost
+            hashes = sorted({file.sha256 for file in gone})
+            return object_rows.release(hashes, clock.now()) if hashes and not later else []
+
+        loose = self._certainly(work) or []
+        for file in seen.values():
+            logs.audit(event, key=file.owner, file=file.id)
+        self.objects.erase(loose)
+        return list(seen.values())
+
+    # ---- what is there
+
+    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
+        """See `Contents`. The first bytes are on their way when this returns."""
+        return self.objects.open(sha256, kind, start)
+
+    def location(self, sha256: str) -> str:
+        """See `Contents`: the path and the query of a URL that opens this one object for a minute."""
+        return self.bucket.presigned(self.objects.kept(sha256).name, 60).split("/", 3)[3]
+
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """See `Contents`. Nobody refers to the object but by its name; it goes with the one it was made from."""
+        kept = object_rows.kept(sha256)
+        if kept is None or not self.engine.write(lambda: object_rows.derive(kept)):
+            return False
+        name = derived.name(kept.name, kind)
+        if self.bucket.size(name) is None:
+            self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+        if object_rows.kept(sha256) == kept:
+            return True
+        self.bucket.delete(name)
+        return False
+
+    # ---- upkeep
+
+    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
+        """See `Contents`. Two sweeps at once would be safe: this only saves their work."""
+        return self.engine.alone(wait)
+
+    def sweep(self, tick: Tick) -> Removed:
+        """See `Contents`. Works on any box, also on several at once."""
+        removed = Removed()
+        self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
+        while self._release_some():
+            pass
+        for loose in self._doomed():
+            for each in self.objects.erase(loose):
+                removed.add_blob(each.bytes)
+        for strays in self._strays(tick):
+            for each in self.objects.erase(strays):
+                removed.add_blob(each.bytes)
+        return removed
+
+    def _release_some(self) -> bool:
+        """Let go of contents without a row; gives whether there may be more."""
+        hashes = sorted(kept.sha256 for kept in object_rows.unreferred())
+        return bool(hashes) and bool(self.objects.release(hashes))
+
+    @staticmethod
+    def _doomed() -> Iterator[list[Loose]]:
+        after = ""
+        while found := object_rows.doomed(after):
+            yield found
+            after = found[-1].name
+
+    def _strays(self, tick: Tick = no_tick) -> Iterator[list[Loose]]:
+        """Objects of which the database knows nothing, page by page, each asked about after it was listed."""
+        told = 0
+        for page in self.bucket.pages():
+            ours = [entry for entry in page if object_names.is_ours(entry.name)]
+            known = object_rows.known([object_names.stem(entry.name) for entry in ours])
+            strays = [entry for entry in ours if object_names.stem(entry.name) not in known]
+            yield [Loose(entry.name, entry.bytes, derived=False) for entry in strays]
+            shard = int(ours[-1].name[:2], 16) if ours else told
+            for _ in range(told, shard):
+                tick()
+            told = max(told, shard)
+        for _ in range(told, STEPS):
+            tick()
+
+    def unreferred(self, since: int) -> Removed:
+        """See `Contents`."""
+        removed = Removed()
+        for kept in object_rows.unreferred(since, limit=2**31):
+            removed.add_blob(kept.bytes)
+        for loose in (*self._doomed(), *self._strays()):
+            for each in loose:
+                removed.add_blob(each.bytes)
+        return removed
+
+    def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
+        """See `Contents`."""
+        return census.look(self.bucket, rehash, tick)
+
+    def repair(self, problem: Problem) -> str:
+        """See `Contents`."""
+        if problem.kind in ("missing", "damaged"):
+            self.drop(lambda: rows.delete_files_with(problem.sha256), "lost")
+            return "file deleted, its bytes are lost"
+        return census.remove(self.objects, problem)
+
+    def recover(self) -> None:
+        """Nothing: no disk of this box holds what was promised."""
+
+    def copy_out(self, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """See `Contents`."""
+        return transfer.copy_out(self.objects, target, wanted, tick)
+
+    def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+        """See `Contents`."""
+        return transfer.copy_in(self.objects, source, wanted, tick)

@@ -1,0 +1,29 @@
+"""Names of objects: `ab/ab12….01J…`, a content's SHA-256 and a ULID, so that each is used for one upload only."""
+
+import re
+
+from lazu import clock, ids
+from lazu.store import derived
+
+_NAME = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.[0-9A-Z]{{26}}(\.({'|'.join(derived.KINDS)}))?")
+
+
+def new(sha256: str) -> str:
+    """A name that no object has had."""
+    ulid = ids.new_file_id(clock.milliseconds()).removeprefix(ids.PREFIX)
+    return f"{sha256[:2]}/{sha256}.{ulid}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether it is the name of a content's object, or of one that was derived from it."""
+    return _NAME.fullmatch(name) is not None
+
+
+def stem(name: str) -> str:
+    """The content's object, of one that was derived from it or of itself."""
+    return name if name.count(".") == 1 else name.rpartition(".")[0]
+
+
+def sha256(name: str) -> str:
+    """The hash of the content."""
+    return name[3:67]

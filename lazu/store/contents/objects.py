@@ -1,0 +1,86 @@
+"""Objects of contents: found by the rows, opened, let go and deleted. What `intents`, `census` and `transfer` share."""
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, cast
+
+from lazu import clock
+from lazu.errors import StoreError
+from lazu.store import derived, object_rows
+from lazu.store.bucket import Bucket
+from lazu.store.object_rows import Kept, Loose
+from lazu.store.postgresql import Postgresql
+
+#: Objects that are deleted at the same time.
+_DELETERS = 8
+
+log = logging.getLogger(__name__)
+
+
+class Objects:
+    """The objects in `bucket` of the contents in `engine`."""
+
+    def __init__(self, bucket: Bucket, engine: Postgresql) -> None:
+        self.bucket = bucket
+        self.engine = engine
+
+    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
+        """A content, or what was derived from it, for reading from `start`; raises FileNotFoundError, `StoreError`.
+
+        The first bytes are on their way when this returns.
+        """
+        kept = self.kept(sha256)
+        try:
+            return self._opened(kept, kind, start)
+        except FileNotFoundError:
+            # Deleted and uploaded again between the look at the row and the GET.
+            again = self.kept(sha256)
+            if again == kept:
+                raise
+            return self._opened(again, kind, start)
+
+    def _opened(self, kept: Kept, kind: str, start: int) -> BinaryIO:
+        name = derived.name(kept.name, kind) if kind else kept.name
+        size = self.bucket.size(name) if kind else kept.bytes
+        if size is None:
+            raise FileNotFoundError(name)
+        reader = self.bucket.open(name, size, start)
+        return cast("BinaryIO", reader if kind else reader.begin())
+
+    @staticmethod
+    def kept(sha256: str) -> Kept:
+        """The object of a content; raises FileNotFoundError."""
+        kept = object_rows.kept(sha256)
+        if kept is None:
+            raise FileNotFoundError(sha256)
+        return kept
+
+    def release(self, hashes: list[str]) -> list[Loose]:
+        """Let go of those contents that no row refers to; gives what is to be erased."""
+        return self.engine.write(lambda: object_rows.release(hashes, clock.now()))
+
+    def erase(self, loose: Iterable[Loose]) -> list[Loose]:
+        """Delete objects that are doomed, then forget them; gives those that are gone. Never raises a `StoreError`."""
+        todo = list(loose)
+        if len(todo) > 1:
+            with ThreadPoolExecutor(_DELETERS) as pool:
+                gone = [each for each, done in zip(todo, pool.map(self._delete, todo), strict=True) if done]
+        else:
+            gone = [each for each in todo if self._delete(each)]
+        if gone:
+            try:
+                self.engine.write(lambda: object_rows.forget([each.name for each in gone]))
+            except StoreError:
+                log.warning("deleted objects could not be forgotten; the next purge does it", exc_info=True)
+        return gone
+
+    def _delete(self, loose: Loose) -> bool:
+        try:
+            for kind in derived.KINDS if loose.derived else ():
+                self.bucket.delete(derived.name(loose.name, kind))
+            self.bucket.delete(loose.name)
+        except StoreError:
+            log.warning("an object could not be deleted; the next purge does it", exc_info=True)
+            return False
+        return True

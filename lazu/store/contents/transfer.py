@@ -1,0 +1,104 @@
+"""Contents from the bucket to a backup in the layout of `copies`, and back."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+from lazu import clock
+from lazu.store import disk, object_rows
+from lazu.store.blobs import NEW, SHARDS
+from lazu.store.contents import STEPS, Copied, Tick, Wanted, object_names
+from lazu.store.contents.objects import Objects
+
+#: Contents that travel at the same time: as many as there are connections to the database.
+_AT_ONCE = 8
+_CHUNK = 2**20
+
+
+def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+    """See `Contents`."""
+    done = _all(lambda blob: _out(objects, target, blob), wanted, tick)
+    for shard in SHARDS:
+        disk.sync(target / shard)
+    return done
+
+
+def copy_in(objects: Objects, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+    """See `Contents`."""
+    return _all(lambda blob: _in(objects, source, blob), wanted, tick)
+
+
+def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
+    copied: Copied = Counter()
+    lost = []
+    told = 0
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for number, (how, (sha256, size)) in enumerate(zip(pool.map(copy, wanted), wanted, strict=True), 1):
+            copied[how] += 1
+            copied["bytes"] += size if how == "copied" else 0
+            lost += [sha256] if how in ("gone", "damaged") else []
+            while told < number * STEPS // len(wanted):
+                tick()
+                told += 1
+    for _ in range(told, STEPS):
+        tick()
+    return copied, lost
+
+
+def _out(objects: Objects, target: Path, blob: Wanted) -> str:
+    sha256, size = blob
+    place = target / sha256[:2] / sha256
+    part = place.with_name(sha256 + NEW)
+    if place.exists() and place.stat().st_size == size:
+        return "present"
+    part.unlink(missing_ok=True)
+    try:
+        with objects.open(sha256) as source, open(part, "xb") as new:
+            os.fchmod(new.fileno(), 0o640)
+            right = _pour(source, new.write) == sha256
+            new.flush()
+            os.fsync(new.fileno())
+    except FileNotFoundError:
+        return "gone"
+    if not right:
+        part.unlink()
+        return "damaged"
+    os.replace(part, place)
+    return "copied"
+
+
+def _in(objects: Objects, source: Path, blob: Wanted) -> str:
+    sha256, size = blob
+    kept = object_rows.kept(sha256)
+    if kept is not None and objects.bucket.size(kept.name) == size:
+        return "present"
+    try:
+        with open(source / sha256[:2] / sha256, "rb") as file:
+            if _pour(file, len) != sha256:
+                return "damaged"
+            _put(objects, file.fileno(), blob)
+    except FileNotFoundError:
+        return "gone"
+    return "copied"
+
+
+def _put(objects: Objects, fd: int, blob: Wanted) -> None:
+    """As an upload, but the rows come later; the caller is `alone`, so no sweep takes the content meanwhile."""
+    sha256, size = blob
+    name = object_names.new(sha256)
+    object_rows.intend(name, size, clock.now())
+    objects.bucket.put(name, fd, size, sha256)
+    objects.erase(objects.engine.write(lambda: object_rows.land(name, sha256, size, clock.now())))
+
+
+def _pour(source: BinaryIO, write: Callable[[bytes], object]) -> str:
+    """Copy; gives the hash of what was copied."""
+    digest = hashlib.sha256()
+    while chunk := source.read(_CHUNK):
+        digest.update(chunk)
+        write(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,66 @@
+"""Rows between PostgreSQL and a snapshot, which is an SQLite database: how a store moves to several boxes, and back.
+
+A snapshot has the tables of the SQLite engine; columns that one side does not know are left to their defaults.
+"""
+
+from typing import Any
+
+from lazu.store import schema, sqlite
+from lazu.store.postgresql import Postgresql, database
+
+#: Tables that only an engine needs, and the contents bring (`Contents.copy_in`).
+_OWN = {"blob", "loose", "schema"}
+
+
+def take(copy: sqlite.Database) -> None:
+    """Make the tables of a snapshot in `copy`, and write all rows of the open store into them, as of one moment."""
+    for step in schema.STEPS:
+        for statement in step:
+            copy.execute_sql(statement)
+    copy.execute_sql(f"PRAGMA user_version = {len(schema.STEPS)}")
+    with database.connection_context(), database.transaction("REPEATABLE READ"), copy.atomic():
+        for table, columns in _shared(copy):
+            places = ", ".join("?" * len(columns))
+            text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own names
+            # On the server's side, so that the rows come a few thousand at a time.
+            with database.connection().cursor(name="snapshot") as cursor:
+                cursor.execute(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608
+                copy.connection().executemany(text, cursor)
+
+
+def absorb(copy: sqlite.Database, engine: Postgresql) -> None:
+    """Take all rows of a snapshot into the open, empty store, in one transaction."""
+    engine.write(lambda: _absorb(copy))
+
+
+def _absorb(copy: sqlite.Database) -> None:
+    tables = _shared(copy)
+    for table, _ in reversed(tables):
+        database.execute_sql(f"DELETE FROM {table}")  # noqa: S608
+    for table, columns in tables:
+        names = ", ".join(columns)
+        with database.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as target:
+            for row in copy.execute_sql(f"SELECT {names} FROM {table}"):  # noqa: S608
+                target.write_row(row)
+        if table in _NUMBERED:
+            database.execute_sql(_COUNT_ON.format(table=table))
+
+
+#: Numbers that the database gives go on after those that came.
+_COUNT_ON = (
+    "SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}), FALSE)"
+)
+#: Tables of which the database numbers the rows.
+_NUMBERED = {"key", "purge"}
+
+
+def _shared(copy: sqlite.Database) -> list[tuple[str, list[str]]]:
+    """Tables that both sides have, owners before what they own, and the columns that both know."""
+    here = set(database.get_tables()) - _OWN
+    tables = sorted(here & set(copy.get_tables()), key=lambda table: (table != "key", table))
+    return [(table, _columns(copy, table)) for table in tables]
+
+
+def _columns(copy: Any, table: str) -> list[str]:
+    known = {column.name for column in database.get_columns(table)}
+    return [column.name for column in copy.get_columns(table) if column.name in known]

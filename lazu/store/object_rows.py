@@ -1,0 +1,143 @@
+"""The tables that only a cluster has, as verbs: what writes is called within the engine's `write`, as that of `rows`.
+
+`blob` has the object of each content; `loose` names objects that may be there though no content has them.
+"""
+
+from typing import Any, NamedTuple
+
+from lazu.errors import Busy
+from lazu.store.tables import database
+
+#: Tables whose rows refer to a blob.
+_UNREFERRED = "NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)"
+
+
+class Kept(NamedTuple):
+    """A content: its hash, the name of its object, its bytes."""
+
+    sha256: str
+    name: str
+    bytes: int
+
+
+class Loose(NamedTuple):
+    """An object that may be there: its name, its bytes, and whether objects derived from it may be there too."""
+
+    name: str
+    bytes: int
+    derived: bool
+
+
+def kept(sha256: str) -> Kept | None:
+    """The object of a content."""
+    found = _fetch("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", sha256)
+    return Kept(*found[0]) if found else None
+
+
+def intend(name: str, size: int, now: int) -> None:
+    """Write down that an object of this name will come; not within `write`.
+
+    In a transaction of its own that is not flushed: if a crash loses it, `land` refuses. Raises `Busy` when the answer
+    is lost, and then the name must not be used: it may be revoked and forgotten already.
+    """
+    text = "SET LOCAL synchronous_commit = off; INSERT INTO loose (name, bytes, since, doomed) VALUES (?, ?, ?, FALSE)"
+    database.execute_sql(text, (name, size, now))
+
+
+class Revoked(Busy):
+    """A purge took an upload for dead, so it can't land any more."""
+
+
+def land(name: str, sha256: str, size: int, now: int) -> list[Loose]:
+    """Make the object that was intended that of its content; the content stays until the end of the transaction.
+
+    When another upload of the same bytes came first, this one's object is loose and doomed: it is given back. Raises
+    `Revoked`.
+    """
+    if not _fetch("DELETE FROM loose WHERE name = ? AND NOT doomed RETURNING name", name):
+        raise Revoked(name)
+    while not _fetch(_KEEP, sha256, name, size):
+        if _fetch("SELECT 1 FROM blob WHERE sha256 = ? FOR KEY SHARE", sha256):
+            text = "INSERT INTO loose (name, bytes, since, doomed, landed) VALUES (?, ?, ?, TRUE, TRUE)"
+            database.execute_sql(text, (name, size, now))
+            return [Loose(name, size, derived=False)]
+    return []
+
+
+_KEEP = "INSERT INTO blob (sha256, name, bytes) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING RETURNING name"
+
+
+def landed(name: str) -> bool:
+    """Whether `land` has been committed for this name."""
+    text = "SELECT 1 FROM blob WHERE name = ? UNION ALL SELECT 1 FROM loose WHERE name = ? AND landed"
+    return bool(_fetch(text, name, name))
+
+
+def release(hashes: list[str], now: int) -> list[Loose]:
+    """Let go of those contents that no row refers to any more: their objects are loose and doomed from now on.
+
+    The locks come first, in order, in a statement of their own: who locks last sees all the others' deletions.
+    """
+    _fetch("SELECT 1 FROM blob WHERE sha256 = ANY(?) ORDER BY sha256 FOR UPDATE", hashes)
+    return [Loose(*each) for each in _fetch(_RELEASE, hashes, now)]
+
+
+_RELEASE = f"""WITH gone AS (DELETE FROM blob WHERE sha256 = ANY(?) AND {_UNREFERRED} RETURNING name, bytes, derived)
+    INSERT INTO loose (name, bytes, since, doomed, derived) SELECT name, bytes, ?, TRUE, derived FROM gone
+    RETURNING name, bytes, derived"""  # noqa: S608 - our own text
+
+
+def unreferred(since: int = 0, limit: int = 1000) -> list[Kept]:
+    """Contents, at most `limit`, to which no file refers that expires after `since`."""
+    text = """SELECT sha256, name, bytes FROM blob
+        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256 AND expires_at > ?) LIMIT ?"""
+    return [Kept(*each) for each in _fetch(text, since, limit)]
+
+
+def doom(before: int) -> None:
+    """Revoke the intents that are older: their uploads can't land any more."""
+    database.execute_sql("UPDATE loose SET doomed = TRUE WHERE NOT doomed AND since < ?", (before,))
+
+
+def doom_one(name: str) -> None:
+    """Revoke one intent."""
+    database.execute_sql("UPDATE loose SET doomed = TRUE WHERE name = ?", (name,))
+
+
+def doomed(after: str = "", limit: int = 1000) -> list[Loose]:
+    """Objects that are to be deleted, by name after `after`."""
+    text = "SELECT name, bytes, derived FROM loose WHERE doomed AND name > ? ORDER BY name LIMIT ?"
+    return [Loose(*each) for each in _fetch(text, after, limit)]
+
+
+def forget(names: list[str]) -> None:
+    """Forget objects that were deleted."""
+    database.execute_sql("DELETE FROM loose WHERE name = ANY(?)", (names,))
+
+
+def known(names: list[str]) -> set[str]:
+    """Those of `names` that a content has, or that are written down as loose."""
+    text = "SELECT name FROM blob WHERE name = ANY(?) UNION ALL SELECT name FROM loose WHERE name = ANY(?)"
+    return {name for (name,) in _fetch(text, names, names)}
+
+
+def kept_between(after: str, last: str | None) -> list[Kept]:
+    """Contents whose object's name comes after `after`, up to `last`, or to the end."""
+    text = "SELECT sha256, name, bytes FROM blob WHERE name > ? AND (? OR name <= ?) ORDER BY name"
+    return [Kept(*each) for each in _fetch(text, after, last is None, last)]
+
+
+def loose_since(before: int) -> list[str]:
+    """Names of loose objects that were written down before that time."""
+    return [name for (name,) in _fetch("SELECT name FROM loose WHERE since < ? ORDER BY name", before)]
+
+
+def derive(kept: Kept) -> bool:
+    """Write down that objects derived from a content may be there; False if the content is gone."""
+    text = "UPDATE blob SET derived = TRUE WHERE sha256 = ? AND name = ? RETURNING 1"
+    return bool(_fetch(text, kept.sha256, kept.name))
+
+
+def _fetch(text: str, *values: Any) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = database.execute_sql(text, values).fetchall()
+    return found

@@ -1,0 +1,91 @@
+"""A real PostgreSQL, as the tests of the cluster use it: Debian's package, started once a session; a database for each test."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from helpers.server import free_port
+
+#: Flushed for real: what is acknowledged must survive a killed server. Small, so that many tests fit beside it.
+OPTIONS = "-c shared_buffers=32MB -c max_connections=100 -c fsync=on -c synchronous_commit=on -c unix_socket_directories="
+
+
+def program(name: str) -> str:
+    """Of the newest PostgreSQL that is installed; Debian keeps all but psql out of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    return str(found[-1]) if found else shutil.which(name) or name
+
+
+@dataclass
+class Postgres:
+    """One server on 127.0.0.1; its superuser is `lazu`, without a password."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+
+    @property
+    def user(self) -> dict:
+        """PostgreSQL refuses to run as root: as root it runs as `nobody`."""
+        return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+
+    def start(self) -> "Postgres":
+        if self.user:
+            shutil.chown(self.home, "nobody", self.user["group"])
+        command = [program("initdb"), "-D", str(self.home / "data"), "-U", "lazu", "--auth=trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.home, **self.user)
+        self.run()
+        self.wait()
+        return self
+
+    def run(self) -> None:
+        """Start the process, without waiting; the same port each time."""
+        command = [program("postgres"), "-D", str(self.home / "data"), "-h", "127.0.0.1", "-p", str(self.port), *OPTIONS.split()]
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.home, stdout=log, stderr=log, **self.user)
+
+    def wait(self) -> None:
+        """Until it takes connections; after a crash it recovers first."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with suppress(psycopg.OperationalError), self.connect("postgres"):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"PostgreSQL did not start:\n{(self.home / 'log').read_text()[-4000:]}")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://lazu@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def database(self) -> str:
+        """A new, empty database, as the value of LAZU_DATABASE_URL."""
+        name = f"lazu_{secrets.token_hex(6)}"
+        with self.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def terminate(self, url: str) -> int:
+        """End every backend of a database, as an operator or a failover does; gives how many."""
+        with self.connect("postgres") as connection:
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (url.rpartition("/")[2],)
+            )
+            return len(ended.fetchall())
+
+    def stop(self, how: int = signal.SIGQUIT) -> None:
+        """SIGQUIT is its immediate shutdown: as a crash, but none of its processes stays."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(60)
+            self.process = None

@@ -1,0 +1,74 @@
+"""From one box to several and back: a backup of either store fills either, byte for byte."""
+
+import hashlib
+import os
+from contextlib import contextmanager
+
+import pytest
+
+from lazu import clock, ids
+from lazu.config import Settings
+from lazu.store import rows
+from lazu.store.opening import open_store
+from lazu.store.postgresql import database
+from lazu.store.tables import File
+from lazu.upkeep.backup import backup, restore
+
+COUNT = 10_000 if os.environ.get("LAZU_LONG_TESTS") else 100
+
+
+@contextmanager
+def one_box(place, cluster):
+    store = open_store(Settings(storage_dir=place, min_free_bytes=0))
+    with store.engine.connected():
+        yield store
+
+
+@contextmanager
+def several_boxes(place, cluster):
+    try:
+        yield open_store(Settings(storage_dir=place, min_free_bytes=0, **cluster))
+    finally:
+        database.close_all()
+
+
+def fill(store):
+    """Files of two keys, some with equal bytes; gives what a client would read."""
+    told = {}
+    for name in ("alice", "bob"):
+        store.keys.create(name, quota=10**12)
+    keys = rows.all_keys()
+    for number in range(COUNT):
+        data = b"%d" % (number % (COUNT * 9 // 10)) * 50
+        file = File(
+            id=ids.new_file_id(clock.milliseconds()), key=keys[number % 2].id, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data),
+            filename=f"größe {number}.txt", purpose="user_data", content_type="text/plain", created_at=1, expires_at=2**40,
+        )  # fmt: skip
+        with store.contents.stage(2**20) as place:
+            place.write(data)
+            place.seal()
+            store.contents.add(place, lambda file=file: rows.add_file(file))
+        told[file.id] = (file.filename, keys[number % 2].name, data)
+    return told
+
+
+def read(store):
+    """The same of what is in the store."""
+    told = {}
+    for file, owner in rows.files_between("0", "g"):
+        with store.contents.open(file.sha256) as content:
+            told[file.id] = (file.filename, owner, content.read())
+    return told
+
+
+@pytest.mark.parametrize(("old", "new"), [(one_box, several_boxes), (several_boxes, one_box)], ids=["up", "back"])
+def test_a_backup_of_one_store_fills_the_other(old, new, tmp_path, cluster):
+    with old(tmp_path / "old", cluster) as store:
+        told = fill(store)
+        assert not backup(store, tmp_path / "backup")["damaged"]
+    with new(tmp_path / "new", cluster) as store:
+        restore(store, tmp_path / "backup")
+        assert read(store) == told
+        assert store.keys.create("carol"), "its number is a new one"
+        with store.contents.alone():
+            assert store.contents.sweep(lambda: None).blobs == 0

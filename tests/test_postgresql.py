@@ -1,0 +1,200 @@
+"""The engine of a cluster, on a real PostgreSQL: what is committed, what is said again, and what nobody knows."""
+
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from helpers.server import PROJECT, free_port
+from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
+from lazu.store import postgresql, rows
+from lazu.store.postgresql import Absent, Postgresql, Present, database
+from lazu.store.tables import File, Key
+
+
+@pytest.fixture
+def url(postgres):
+    return postgres.database()
+
+
+@pytest.fixture
+def engine(url):
+    engine = Postgresql(url)
+    engine.open()
+    yield engine
+    database.close_all()
+
+
+def file(key, number=1, sha256="a" * 64):
+    return File(
+        id=f"file-lazu-{number:026d}", key=key.id, sha256=sha256, bytes=2**40, filename="größe 你好.txt", purpose="user_data",
+        content_type="text/plain", created_at=1, expires_at=2**40,
+    )  # fmt: skip
+
+
+def keep(sha256="a" * 64):
+    """A blob that files may refer to."""
+    database.execute_sql("INSERT INTO blob (sha256, name, bytes) VALUES (?, ?, ?)", (sha256, sha256, 1))
+
+
+def add_key(name="alice"):
+    assert rows.add_key(name, None)
+
+
+@pytest.fixture
+def key(engine):
+    engine.write(add_key)
+    return rows.find_key("alice")
+
+
+def test_rows_of_one_transaction_come_together(engine, key, url):
+    engine.write(lambda: (keep(), rows.add_file(file(key))))
+    found = rows.file_of(key, file(key).id, now=0)
+    assert (found.bytes, found.filename) == (2**40, "größe 你好.txt")
+    assert rows.held(key, 0) == 2**40
+    assert rows.contents() == (1, 2**40)
+
+
+def test_a_row_without_its_blob_is_refused_whole(engine, key):
+    with pytest.raises(Absent):
+        engine.write(lambda: (rows.add_purge(rows.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))
+    assert rows.last_purge() is None
+
+
+def test_the_same_row_twice_is_refused(engine, key):
+    engine.write(lambda: (keep(), rows.add_file(file(key))))
+    with pytest.raises(Present):
+        engine.write(lambda: rows.add_file(file(key)))
+
+
+def test_a_refusal_writes_nothing_and_comes_through(engine):
+    def refuse():
+        add_key("bob")
+        raise InsufficientStorage("no")
+
+    with pytest.raises(InsufficientStorage):
+        engine.write(refuse)
+    assert rows.find_key("bob") is None
+
+
+def test_ids_sort_by_their_bytes(engine, key):
+    """A collation of a language would sort them otherwise, and a page would miss some."""
+    engine.write(keep)
+    names = ["file-lazu-B", "file-lazu-a", "file-lazu-Z", "file-lazu-_"]
+    for name in names:
+        engine.write(lambda name=name: File.insert(**{**file(key).__data__, "id": name}).execute())
+    assert [one["id"] for one in rows.page(key, rows.Paging(descending=False), 0)] == sorted(names)
+
+
+def test_figures_are_whole_numbers(engine, key):
+    engine.write(lambda: (keep(), rows.add_file(file(key))))
+    assert rows.by_key(0) == {key.id: (1, 2**40)}
+    assert rows.by_age(0, 30, 0) == {0: (1, 2**40)}
+    assert type(rows.unexpired(0).bytes) is int
+
+
+def test_opening_twice_changes_nothing_and_a_newer_schema_stops_the_start(engine, url):
+    Postgresql(url).open()
+    database.execute_sql("INSERT INTO schema VALUES (1000)")
+    with pytest.raises(CannotStart, match="newer Lazu"):
+        Postgresql(url).open()
+
+
+def test_boxes_that_start_at_once_make_the_tables_once(url):
+    code = f"from lazu.store.postgresql import Postgresql; Postgresql({url!r}).open()"
+    boxes = [subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) for _ in range(4)]
+    assert [box.wait() for box in boxes] == [0] * 4
+
+
+def test_more_threads_than_connections_take_turns(engine):
+    def one(number):
+        engine.write(lambda: (add_key(f"key-{number}"), time.sleep(0.01)))
+
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(one, range(60)))
+    assert len(rows.all_keys()) == 60
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    assert database.execute_sql(query).fetchone()[0] <= postgresql.POOL
+
+
+def test_a_query_and_a_transaction_outlive_their_connections(engine, key, postgres, url):
+    rows.find_key("alice")
+    assert postgres.terminate(url) > 0
+    assert rows.find_key("alice") is not None
+    postgres.terminate(url)
+    engine.write(lambda: rows.update_key(key, quota_bytes=5))
+    assert rows.find_key("alice").quota_bytes == 5
+
+
+def test_a_transaction_whose_backend_ends_midway_is_said_again(engine, postgres, url):
+    said = []
+
+    def work():
+        add_key(f"key-{len(said)}")
+        said.append(len(said))
+        if len(said) < 3:
+            postgres.terminate(url)
+            rows.all_keys()
+
+    engine.write(work)
+    assert [key.name for key in rows.all_keys()] == ["key-2"]
+
+
+def test_a_commit_without_an_answer_is_in_doubt(engine, postgres, url):
+    def work():
+        add_key()
+        postgres.terminate(url)
+
+    with pytest.raises(Doubt):
+        engine.write(work)
+    assert rows.all_keys() == []
+
+
+def test_deadlocks_are_said_again(engine):
+    engine.write(lambda: [add_key("a"), Key.insert(name="b", created_at=1).execute()])
+    a, b = rows.find_key("a"), rows.find_key("b")
+    meet = threading.Barrier(2)
+
+    def both(first, second):
+        rows.update_key(first, quota_bytes=1)
+        if not meet.broken:
+            with suppress(threading.BrokenBarrierError):
+                meet.wait(10)
+        rows.update_key(second, quota_bytes=2)
+        meet.abort()
+
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(engine.write, lambda: both(a, b)), pool.submit(engine.write, lambda: both(b, a))]:
+            each.result()
+
+
+def test_a_database_that_is_away_is_busy_and_shows_no_password(monkeypatch, caplog):
+    monkeypatch.setattr(postgresql, "PATIENCE", 0.1)
+    away = Postgresql(f"postgresql://lazu:hidden-word@127.0.0.1:{free_port()}/lazu")
+    away.open()
+    with pytest.raises(Busy) as error:
+        rows.all_keys()
+    assert "hidden-word" not in f"{error.value!r} {error.value.__cause__!r} {caplog.text}"
+    with pytest.raises(Busy):
+        away.write(add_key)
+
+
+def test_a_database_that_comes_later_gets_its_tables_then(postgres):
+    name = f"lazu_{secrets.token_hex(6)}"
+    engine = Postgresql(postgres.url(name))
+    engine.open()
+    with postgres.connect("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    engine.write(add_key)
+    assert [key.name for key in rows.all_keys()] == ["alice"]
+    database.close_all()
+
+
+def test_what_no_repeat_can_cure_fails_at_once(engine):
+    with pytest.raises(Failed):
+        engine.write(lambda: database.execute_sql("SELECT nothing"))
