@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
-def _whole(minimum: int, unit: str = "") -> Callable[[str], int]:
+def _number(minimum: int, unit: str = "") -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and int(text) >= minimum):
             raise ValueError(f"a whole number{unit} of {minimum} or more")
@@ -119,17 +119,17 @@ def _setting(parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says; the variable of `storage_dir` is `LAZU_STORAGE_DIR`, and so on."""
+    """Every setting; the variable of `storage_dir` is `LAZU_STORAGE_DIR`, and so on."""
 
     storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
     api_key: str | None = _setting(_secret, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
-    workers: int = _setting(_whole(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
-    threads: int = _setting(_whole(2), 16, "requests a process works on at once, not counting those that wait")
-    retention_days: int = _setting(_whole(1, " of days"), 30, "lifetime of a file")
-    min_free_bytes: int = _setting(_whole(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
+    workers: int = _setting(_number(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
+    threads: int = _setting(_number(2), 16, "requests a process works on at once, not counting those that wait")
+    retention_days: int = _setting(_number(1, " of days"), 30, "lifetime of a file")
+    min_free_bytes: int = _setting(_number(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
     key_quota_bytes: int = _setting(
-        _whole(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
+        _number(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
     )
     upstream_url: str | None = _setting(
         _base_url, None, "the model server behind `/v1/responses`, e.g. `http://127.0.0.1:11434/v1`"
@@ -139,10 +139,10 @@ class Settings:
         _choice("native", "text", "images"), "native", "what the model server takes: `native`, `text` or `images`"
     )
     upstream_timeout: int = _setting(
-        _whole(1, " of seconds"), 600, "the model server is given up after that long without a byte"
+        _number(1, " of seconds"), 600, "the model server is given up after that long without a byte"
     )
     upstream_calls: int = _setting(
-        _whole(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
+        _number(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
         "the setting. Keys with few calls may go above it, all of them together by an eighth"
     )  # fmt: skip
     page: str = _setting(_choice("on", "off"), "on", "`off`: no page at `/`, no `/docs`")
@@ -158,9 +158,9 @@ class Settings:
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
     )
-    body_timeout: int = _setting(_whole(1, " of seconds"), 30, "an upload is let go after that long without a byte")
+    body_timeout: int = _setting(_number(1, " of seconds"), 30, "an upload is let go after that long without a byte")
     body_min_rate: int = _setting(
-        _whole(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
+        _number(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )
     log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
     log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")

@@ -1,4 +1,4 @@
-"""What Lazu answers when it can't do what was asked: one class per code of the error table.
+"""Every error that a client can get: one class per code of the error table.
 
 Raised anywhere, rendered in one place (`lazu.routes.problems`). A message is written for the person who sent the
 request: what was wrong and what would be right, never a path, a trace, a hash or a key.

@@ -1,4 +1,4 @@
-"""What Lazu writes down: how a line looks, and the audit log.
+"""Log lines: how they look, and the audit log.
 
 An event is one line, of words or of JSON. No value can end a line or be taken for another one: what is not plain ASCII
 is escaped. A line never has a key, a file's name or content.

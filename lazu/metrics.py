@@ -62,7 +62,7 @@ class Figure:
     value: float
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """What a Prometheus registry asks of a collector."""
+        """Give the metric, as a Prometheus registry asks each collector."""
         yield GaugeMetricFamily(self.name, self.meaning, self.value)
 
 
@@ -120,7 +120,7 @@ def folder() -> str | None:
 
 
 def forget(pid: int) -> None:
-    """What is in flight in a worker that died is in flight no more; what it counted stays."""
+    """Drop the gauges of a worker that died; its counters stay."""
     if shared(os.environ):
         mark_process_dead(pid)
 

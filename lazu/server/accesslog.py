@@ -1,4 +1,4 @@
-"""What gunicorn writes down, in the style of all our lines: one for each request, and its own messages.
+"""gunicorn's log in the style of all our lines: one for each request, and its own messages.
 
 A request is counted for Prometheus here too: this is the one place that sees every answer when it has been sent.
 """

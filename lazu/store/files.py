@@ -17,7 +17,7 @@ MAX_PURPOSE = 64
 
 @dataclass(frozen=True)
 class Upload:
-    """What becomes a file: sealed bytes, type and name settled; `lifetime` in seconds, if one was asked for."""
+    """Everything that makes a file: sealed bytes, a clean name, a checked type; `lifetime` in seconds, if asked for."""
 
     staged: Staged
     filename: str

@@ -42,7 +42,7 @@ class GroupCommit:
         self._waiting: deque[_Job] = deque()
 
     def commit(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives, called in a transaction, perhaps by another thread, that is committed when this returns.
+        """Call `work` in a transaction, perhaps in another thread; give its result when that is committed.
 
         `work` may refuse by an `ApiError` before it has written anything: that is raised here, and the rest of the
         transaction is committed. Raises the `StoreError` of the transaction, and then nothing of it is there.

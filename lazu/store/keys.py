@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class KeyProblem(Exception):
-    """What was asked of a key can't be done; the message says why."""
+    """A command about a key can't be carried out; the message says why."""
 
 
 class Keys:

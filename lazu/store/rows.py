@@ -227,13 +227,13 @@ def creations(first: int, last: int) -> Iterator[int]:
 
 
 def by_key(now: int) -> dict[int, Count]:
-    """What each key has that has not expired at `now`, by the key's number."""
+    """Unexpired files of each key at `now`, by the key's number."""
     sums = File.select(File.key, fn.COUNT(File.id), fn.SUM(File.bytes)).where(File.expires_at > now).group_by(File.key)
     return {key: Count(files, int(size)) for key, files, size in _tuples(sums)}
 
 
 def by_age(today: int, days: int, now: int) -> dict[int, Count]:
-    """What was made in each of the last `days` days and has not expired at `now`, by the day's age.
+    """Unexpired files made in each of the last `days` days, by the day's age.
 
     `today` is when the day of age 0 began.
     """

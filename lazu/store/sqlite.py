@@ -40,7 +40,7 @@ def version() -> tuple[int, ...]:
 
 
 def _translated(error: peewee.DatabaseError) -> StoreError:
-    """What SQLite's English means. No other place reads it."""
+    """Translate an error of SQLite. No other place reads its English."""
     text = str(error)
     if "is full" in text:
         return Full(text)
@@ -115,7 +115,7 @@ class Sqlite:
             yield
 
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
-        """What `work` gives, called in a transaction that is committed, durably, when this returns.
+        """Call `work` in a transaction and give its result; the commit is durable when this returns.
 
         The only way to write. `work` calls verbs of `rows`, perhaps in another thread and beside other threads' work.
         It may refuse by an `ApiError` before it has written anything; that is raised here. Raises `StoreError`, and
@@ -152,7 +152,7 @@ class Sqlite:
         database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
 
     def problems(self) -> Iterator[str]:
-        """What SQLite finds wrong with its own file, a sentence each."""
+        """Give the faults that SQLite finds in its own file, a sentence each."""
         for (text,) in database.execute_sql("PRAGMA integrity_check"):
             if text != "ok":
                 yield text

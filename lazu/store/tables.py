@@ -40,7 +40,7 @@ class Key(_Row):
 
 
 class File(_Row):
-    """What a key owns: a name for the bytes of one blob, until `expires_at`."""
+    """A file of a key: a name for the bytes of one blob, until `expires_at`."""
 
     id = peewee.TextField(primary_key=True)
     key = peewee.ForeignKeyField(Key)

@@ -55,7 +55,7 @@ def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda
 
 
 def preview(store: Store) -> Removed:
-    """What a purge would remove now."""
+    """Count everything that a purge would remove now."""
     now = clock.now()
     removed = store.contents.unreferred(since=now)
     removed.files = rows.expired(now).files

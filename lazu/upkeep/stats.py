@@ -1,4 +1,4 @@
-"""What the store holds, asked anew each time: for `flask stats`, `flask keys list` and `/metrics`."""
+"""Counts and sizes of the store, asked anew each time: for `flask stats`, `flask keys list` and `/metrics`."""
 
 from dataclasses import dataclass
 

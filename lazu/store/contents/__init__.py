@@ -31,7 +31,7 @@ Wanted = tuple[str, int]
 
 @dataclass
 class Removed:
-    """What a purge removed, or would: files (rows), blobs, and bytes of blobs."""
+    """Counts of a purge: files (rows), blobs, and bytes of blobs, removed or to be removed."""
 
     files: int = 0
     blobs: int = 0
@@ -156,7 +156,7 @@ class Contents(Protocol):
         """
 
     def unreferred(self, since: int) -> Removed:
-        """What `sweep` would remove if the files were gone that expire until `since`."""
+        """Count the bytes that `sweep` would remove if all files were gone that expire until `since`."""
 
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
         """Every disagreement of rows and bytes, also while serving; with `rehash` every byte is read.

@@ -63,7 +63,7 @@ def put_away(blobs: Blobs, problem: Problem) -> str:
 
 
 def _read(blobs: Blobs, rehash: bool, name: str) -> _Shard:
-    """What is in a shard; runs in a thread, without the database."""
+    """List a shard; runs in a thread, without the database."""
     shard = _Shard(name, {}, [])
     entries = set(blobs.entries(name))
     for entry in entries:
@@ -87,7 +87,7 @@ def _blob(blobs: Blobs, sha256: str, rehash: bool) -> Found | None:
 
 
 def _compare(shard: _Shard) -> Iterator[Problem]:
-    """What is suspicious in a shard. Its rows are read after its blobs, so nobody is suspected for arriving."""
+    """Give the suspects of a shard. Its rows are read after its blobs, so no upload is suspected for arriving."""
     strays = set(shard.blobs)
     for row, owner in rows.files_between(shard.name, shard.name + "g"):
         found = shard.blobs.get(row.sha256)
