@@ -133,8 +133,8 @@ class Blobs:
     def publish(self, staged: Staged, shard: int) -> None:
         """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
 
-        The directory is synced also when the blob was there already: the process that named it may have died before its own fsync.
-        Raises `StorageFailed` or OSError.
+        The directory is synced also when the blob was there already: the process that named it may have died before its
+        own fsync. Raises `StorageFailed` or OSError.
         """
         if self.failed:
             raise StorageFailed
