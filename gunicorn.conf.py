@@ -4,6 +4,7 @@ import atexit
 import os
 import resource
 import shutil
+import sys
 import tempfile
 
 
@@ -56,6 +57,32 @@ control_socket_disable = True
 
 accesslog = "-"
 logger_class = "lazu.server.accesslog.Logger"
+
+
+def on_starting(_server):
+    """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line.
+
+    In a child, so that this process keeps no module that a reload should read anew, and no connection.
+    """
+    opener = os.fork()
+    if not opener:
+        _open_and_leave()
+    _, status = os.waitpid(opener, 0)
+    metrics.forget(opener)
+    if status:
+        sys.exit(1)
+
+
+def _open_and_leave():
+    from lazu.store.opening import open_store
+
+    try:
+        open_store(settings)
+    except SystemExit as e:
+        sys.stderr.write(f"{e}\n")
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
 
 
 def pre_fork(_server, _worker):

@@ -1,9 +1,11 @@
 """Every error that a client can get: one class per code of the error table.
 
+The table in docs/api.md and the answers in openapi.json are made from these classes: status, code, docstring.
 Raised anywhere, rendered in one place (`lazu.routes.problems`). A message is written for the person who sent the
 request: what was wrong and what would be right, never a path, a trace, a hash or a key.
 """
 
+from collections.abc import Iterator
 
 #: Characters of `param` that are told.
 MAX_PARAM = 500
@@ -71,13 +73,17 @@ class Final(ApiError):
 
 
 class InvalidRequest(ApiError):
-    """The request is malformed."""
+    """A malformed request; `param` names what is wrong where it can.
+
+    A malformed or truncated multipart body, an empty file, two files, a file without a filename, too many parts, a bad
+    query or `expires_after`, malformed JSON, a file id where none can stand.
+    """
 
     status, code = 400, "invalid_request"
 
 
 class MissingParameter(ApiError):
-    """A required form field is absent."""
+    """No `purpose`, or no `file`."""
 
     status, code = 400, "missing_required_parameter"
 
@@ -86,13 +92,13 @@ class MissingParameter(ApiError):
 
 
 class PurposeNotSupported(ApiError):
-    """A purpose that Lazu does not know."""
+    """Any purpose but those in the table of purposes."""
 
     status, code = 400, "purpose_not_supported"
 
 
 class UnsupportedFileType(ApiError):
-    """An executable, a vision file that is no picture, a file the upstream can't be given."""
+    """An executable; a type that the purpose does not take; a file that the model server can't be given."""
 
     status, code = 400, "unsupported_file_type"
 
@@ -104,7 +110,7 @@ class FilesTooLarge(ApiError):
 
 
 class InvalidApiKey(ApiError):
-    """No key, a malformed, unknown or revoked one: one answer for all."""
+    """No key, or a malformed, unknown or revoked one: one answer for all."""
 
     status, code = 401, "invalid_api_key"
 
@@ -114,7 +120,7 @@ class InvalidApiKey(ApiError):
 
 
 class FileNotFound(ApiError):
-    """Unknown, another key's, expired, deleted or malformed id: one answer for all, alike but for the id."""
+    """The id is unknown, malformed, expired, deleted or another key's: one answer for all, alike but for the id."""
 
     status, code = 404, "file_not_found"
 
@@ -129,19 +135,19 @@ class NotFound(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The route exists, the method does not."""
+    """The route takes other methods; `Allow` has them."""
 
     status, code = 405, "method_not_allowed"
 
 
 class RequestTimeout(ApiError):
-    """The client stopped sending, or sends too slowly."""
+    """The body stopped arriving, or comes too slowly (`LAZU_BODY_TIMEOUT`, `LAZU_BODY_MIN_RATE`)."""
 
     status, code = 408, "request_timeout"
 
 
 class PreconditionFailed(ApiError):
-    """If-Match or If-Unmodified-Since do not hold."""
+    """`If-Match` or `If-Unmodified-Since` does not hold."""
 
     status, code = 412, "precondition_failed"
 
@@ -150,25 +156,25 @@ class PreconditionFailed(ApiError):
 
 
 class FileTooLarge(ApiError):
-    """One file exceeds its purpose's limit."""
+    """The file exceeds its purpose's limit."""
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The file is larger than {limit // 2**20} MB, the limit of its purpose.", "file")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The file is larger than {limit}, the limit of its purpose.", "file")
 
 
 class BodyTooLarge(ApiError):
-    """A JSON request body exceeds the limit, in bytes."""
+    """A JSON body exceeds its limit."""
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The request body is larger than {limit // 2**20} MB. Upload files and send their ids.")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The request body is larger than {limit}. Upload files and send their ids.")
 
 
 class UnsupportedEncoding(ApiError):
-    """A compressed request body."""
+    """A compressed request body: send it plain."""
 
     status, code = 415, "unsupported_encoding"
 
@@ -178,7 +184,7 @@ class UnsupportedEncoding(ApiError):
 
 
 class RangeNotSatisfiable(ApiError):
-    """A byte range outside the file."""
+    """The range lies outside the file."""
 
     status, code = 416, "range_not_satisfiable"
 
@@ -204,7 +210,7 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """The database stayed locked, or too many calls wait for the model server; a repeat may succeed."""
+    """The database stayed locked, or too many calls wait for the model; `Retry-After` says when to repeat."""
 
     status, code = 503, "overloaded"
 
@@ -213,26 +219,26 @@ class Overloaded(ApiError):
 
 
 class NotReady(ApiError):
-    """Uploads can't be stored now: what `/readyz` answers."""
+    """`/readyz` finds that uploads can't be stored now."""
 
     status, code = 503, "overloaded"
 
 
 class StorageFailed(Final):
-    """A disk error stopped the store: nothing comes in or goes until `flask fsck` found it sound."""
+    """A disk error stopped the store until `flask fsck` has found it sound; `x-should-retry: false`."""
 
     def __init__(self) -> None:
         super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
 
 
 class InsufficientStorage(Final):
-    """The disk's free-space floor or the key's quota would be crossed."""
+    """The disk is too full, or the key's quota would be crossed; `x-should-retry: false` stops the SDKs' repeats."""
 
     status, code = 507, "insufficient_storage"
 
 
 class UpstreamNotConfigured(Final):
-    """A request for the model server, and there is none."""
+    """A request for the model, and no `LAZU_UPSTREAM_URL`; `x-should-retry: false`."""
 
     status, code = 503, "upstream_not_configured"
 
@@ -241,12 +247,20 @@ class UpstreamNotConfigured(Final):
 
 
 class UpstreamError(ApiError):
-    """The model server can't be reached, broke off, or does not take Lazu for a client."""
+    """The model server can't be reached, broke off, redirects or refuses Lazu's key."""
 
     status, code = 502, "upstream_error"
 
 
 class UpstreamTimeout(ApiError):
-    """The model server sent nothing for too long."""
+    """The model server sent nothing for `LAZU_UPSTREAM_TIMEOUT`."""
 
     status, code = 504, "upstream_timeout"
+
+
+def table(kind: type[ApiError] = ApiError) -> Iterator[tuple[int, str, str]]:
+    """Status, code and meaning of every error, below `kind`, in no order; a code may come more than once."""
+    for each in kind.__subclasses__():
+        if each is not Final:
+            yield each.status, each.code, " ".join((each.__doc__ or "").split())
+        yield from table(each)

@@ -33,8 +33,8 @@ _PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
 _EXTENDED = re.compile(r"([^']*)'[^']*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+.^_`|~-])+)")
 _ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
 
-#: The two of RFC 8187 §3.2.1, and the common part of both.
-_CHARSETS = {"utf-8", "iso-8859-1", "us-ascii"}
+#: The two of RFC 8187 §3.2.1, the common part of both, and a spelling that is not theirs but common.
+_CHARSETS = {"utf-8", "iso-8859-1", "us-ascii", "utf8"}
 
 
 def extended(disposition: str) -> str | None:

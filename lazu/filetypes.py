@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import pylibmagic  # noqa: F401  imported first: puts its libmagic, of a known version, where python-magic finds it
 
 import magic  # isort: skip
-from lazu import containers, filenames, texttypes
+from lazu import containers, filenames, sizes, texttypes
 from lazu.containers import Peek
 from lazu.errors import PurposeNotSupported, UnsupportedFileType
-
-MB = 2**20
+from lazu.sizes import MB
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,13 @@ class Purpose:
     max_bytes: int
     types: frozenset[str] | None = None
 
+    def rule(self) -> str:
+        """What may be uploaded for it, in words."""
+        which = ", ".join(sorted(self.types)) if self.types else "any type but executables"
+        return f"{which}; up to {sizes.words(self.max_bytes)}"
 
+
+#: Every purpose; openapi.json, docs/api.md and the page are made from this table.
 PURPOSES = {
     "user_data": Purpose(512 * MB),
     "vision": Purpose(20 * MB, frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})),

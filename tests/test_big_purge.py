@@ -7,10 +7,14 @@ import sys
 import threading
 import time
 
+import pytest
+
 from helpers.server import opened
 from helpers.wire import request, stored
 from lazu.store.sqlite import database
 from lazu.store.tables import File
+
+pytestmark = pytest.mark.slow
 
 COUNT = int(os.environ.get("LAZU_TEST_EXPIRED", "10000"))
 

@@ -10,6 +10,8 @@ from helpers import between as wire
 from helpers.seaweed import BUCKET, credentials
 from lazu.store.bucket import Bucket, Entry, ObjectStoreFailed
 
+pytestmark = pytest.mark.slow
+
 CONTENT = os.urandom(3_000_000)
 
 

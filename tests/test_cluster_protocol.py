@@ -6,6 +6,8 @@ import pytest
 
 from model_cluster import DESIGN, DESIGNS, DOUBT, FAIR_WEATHER, FULL, MUTANTS, SHORT, SHORT_DOUBT, try_design
 
+pytestmark = pytest.mark.slow
+
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 HARM = {"dangling row", "upload lost", "delete undone", "leak"}
 

@@ -16,6 +16,7 @@ from freezegun import freeze_time
 from pysqlite3 import dbapi2 as sqlite
 
 from helpers.server import PROJECT, Server, free_port, opened
+from helpers.waiting import until
 from helpers.wire import request, stored
 from lazu.store.keys import Keys
 from lazu.store.sqlite import database
@@ -25,13 +26,6 @@ from lazu.upkeep import stats
 
 def keys(server):
     return {key["name"]: key for key in json.loads(server.flask("keys", "list", "--json").stdout)}
-
-
-def until(happened):
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_list_shows_what_each_key_has_and_may(serve):

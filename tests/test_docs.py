@@ -9,25 +9,22 @@ from pathlib import Path
 import pytest
 
 from helpers.server import PROJECT
-from lazu import cli, config, errors
+from lazu import cli, config, errors, sizes
+
+#: Everything that people read.
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
 
 API = (PROJECT / "docs/api.md").read_text()
 OPERATIONS = (PROJECT / "docs/operations.md").read_text()
 
 
-def codes(kind=errors.ApiError):
-    """Status and code of every error class."""
-    yield from {(each.status, each.code) for each in kind.__subclasses__()}
-    for each in kind.__subclasses__():
-        yield from codes(each)
-
-
 def test_the_error_table_is_the_errors():
     documented = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)`", API, re.MULTILINE)}
-    assert documented == set(codes())
+    assert documented == {(status, code) for status, code, _ in errors.table()}
+    assert all(meaning for _, _, meaning in errors.table())
 
 
-@pytest.mark.parametrize("page", ["settings.md", "commands.md"])
+@pytest.mark.parametrize("page", ["settings.md", "commands.md", "api.md"])
 def test_reference_pages_are_what_the_code_says(page, tmp_path):
     """Made by `scripts/reference`: run it when this fails."""
     subprocess.run([sys.executable, PROJECT / "scripts/reference", tmp_path], check=True)
@@ -36,7 +33,7 @@ def test_reference_pages_are_what_the_code_says(page, tmp_path):
 
 def test_every_setting_that_a_page_names_is_there():
     known = {config.variable(field.name) for field in fields(config.Settings)} | {"LAZU_KEY", "LAZU_LONG_TESTS"}
-    for page in [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]:
+    for page in PAGES:
         assert set(re.findall(r"\bLAZU_[A-Z_]+[A-Z]\b", page.read_text())) <= known, page.name
 
 
@@ -47,9 +44,19 @@ def test_every_command_has_an_example_and_is_explained():
 
 
 def test_links_between_documents_lead_somewhere():
-    for page in [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(((?!http|#)[^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_a_size_is_never_told_as_nothing():
+    assert [sizes.words(size) for size in (1, 300, 2**10, 1536, 64 * 2**20, 2**30)] == ["1 bytes", "300 bytes", "1 KB", "1.5 KB", "64 MB", "1 GB"]
+
+
+def test_every_page_of_the_docs_is_in_their_index():
+    index = (PROJECT / "docs/README.md").read_text()
+    for page in (PROJECT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
 
 
 def test_the_seed_page_is_true_of_the_tables():

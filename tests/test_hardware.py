@@ -23,6 +23,8 @@ from lazu.store.keys import Keys
 from lazu.store.tables import File
 from lazu.upkeep.purge import purge
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")

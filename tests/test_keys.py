@@ -2,11 +2,30 @@
 
 import json
 
+import peewee
 import pytest
 
 from helpers.wire import request, stored
 from lazu import config
-from lazu.errors import CannotStart
+from lazu.errors import CannotStart, Full
+from lazu.store import sqlite
+
+
+def test_a_revocation_that_is_not_committed_is_not_in_the_audit_log(app, monkeypatch):
+    def failing():
+        raise peewee.OperationalError("database or disk is full")
+
+    store = app.extensions["lazu"]
+    with store.engine.connected():
+        store.keys.create("alice")
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite.database, "commit", failing)
+            with pytest.raises(Full):
+                store.keys.revoke("alice")
+        assert store.keys.find("alice").revoked_at is None
+        assert "key-revoked" not in (store.settings.storage_dir / "audit.log").read_text()
+        store.keys.revoke("alice")
+    assert "key-revoked" in (store.settings.storage_dir / "audit.log").read_text()
 
 
 def status(server, **headers):

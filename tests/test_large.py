@@ -6,6 +6,8 @@ import pytest
 from helpers.large import LIMIT, MB, Peak, body, content_hash, download_hash
 from helpers.wire import BOUNDARY, PURPOSE, part, request, upload
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["Content-Length", "chunked"])
 def test_a_512_mb_file_goes_in_and_out_in_flat_memory(serve, chunked):

@@ -5,6 +5,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from freezegun import freeze_time
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.store.sqlite import database
+
+pytestmark = pytest.mark.slow
 
 DAY = 86400
 CONTENTS = [b"a", b"bb", b"ccc" * 1000, b"PK\x03\x04 not a zip"]

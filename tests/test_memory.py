@@ -12,6 +12,8 @@ import pytest
 from helpers.large import BLOCK, MB, Peak, content_hash, download_hash
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 
+pytestmark = pytest.mark.slow
+
 SIZE = (511 if os.environ.get("LAZU_LONG_TESTS") else 96) * MB
 AT_ONCE = 8
 

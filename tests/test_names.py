@@ -27,6 +27,7 @@ WRITTEN = {
     "an encoded word in Q": ('filename="=?ISO-8859-1?Q?gr=FC=DFe_1.csv?="', "grüße 1.csv"),
     "filename* alone": ("filename*=UTF-8''%E2%98%83%20a.txt", "☃ a.txt"),
     "filename* in Latin-1": ("filename*=iso-8859-1'de'gr%FC%DFe.txt", "grüße.txt"),
+    "filename* in utf8": ("filename*=utf8''gr%C3%BC%C3%9Fe.txt", "grüße.txt"),
     "filename* first": ("filename*=UTF-8''right.txt; filename=\"wrong.txt\"", "right.txt"),
     "filename* broken beside filename": ("filename=\"a.txt\"; filename*=UTF-8''%zz", "a.txt"),
     "filename* within quotes": ("filename=\"a; filename*=UTF-8''b.txt\"", "a; filename*=UTF-8''b.txt"),

@@ -12,6 +12,8 @@ import pytest
 from helpers.server import PROJECT, free_port, opened, problems
 from helpers.wire import request, stored
 
+pytestmark = pytest.mark.slow
+
 PAGE = (PROJECT / "docs/operations.md").read_text()
 SECTIONS = {
     title: re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

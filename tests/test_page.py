@@ -9,6 +9,8 @@ from helpers.browser import chromium
 from helpers.wire import request, stored
 from lazu.routes import page as page_module
 
+pytestmark = pytest.mark.slow
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

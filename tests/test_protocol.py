@@ -4,6 +4,8 @@ import pytest
 
 from model_protocol import DESIGNS, MUTANTS, Design, try_design
 
+pytestmark = pytest.mark.slow
+
 # Answering changes nothing, a purge may look at a name that is gone, and SQLite begins by itself.
 HARMLESS = {"answer", "list", "begin"}
 

@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from helpers.server import PROJECT, problems
+
+pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("LAZU_TEST_SECONDS", "8"))
 

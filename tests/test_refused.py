@@ -18,6 +18,8 @@ from helpers.edge import Edge
 from helpers.server import Server
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request
 
+pytestmark = pytest.mark.slow
+
 NODE = Path(__file__).parent / "node"
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 MB = 2**20

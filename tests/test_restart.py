@@ -15,6 +15,8 @@ from helpers.edge import Edge
 from helpers.server import PROJECT, Server, problems
 from helpers.wire import PURPOSE, part, request, upload
 
+pytestmark = pytest.mark.slow
+
 CONTENT = os.urandom(200_000)
 
 

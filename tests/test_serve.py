@@ -1,14 +1,19 @@
 """The README's first command on a fresh clone, and the application as gunicorn finds it."""
 
+import os
 import re
 import signal
 import subprocess
+import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
+from pysqlite3 import dbapi2 as sqlite3
 
 from helpers.server import PROJECT, Server, free_port, problems
+
+pytestmark = pytest.mark.slow
 
 
 def wait_for(text, log, process):
@@ -70,6 +75,40 @@ def test_a_storage_that_can_not_be_used_stops_the_start(tmp_path):
     assert refused.returncode == 1
     assert "LAZU_STORAGE_DIR" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def newer(storage):
+    """A store of a Lazu to come."""
+    storage.mkdir()
+    with closing(sqlite3.connect(storage / "lazu.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 999")
+
+
+def no_directory(storage):
+    """A file where the store should be."""
+    storage.write_text("no directory")
+
+
+@pytest.mark.parametrize("spoil", [newer, no_directory])
+def test_a_server_that_can_not_start_ends_with_one_line(tmp_path, spoil):
+    server = Server(tmp_path / "storage")
+    spoil(server.storage)
+    started = subprocess.run([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=PROJECT, env=server.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert started.returncode == 1
+    [line] = [line for line in (started.stdout + started.stderr).splitlines() if "can't start" in line]
+    assert line.startswith("Lazu can't start: ")
+    assert "Traceback" not in started.stderr
+    assert "Booting worker" not in started.stderr
+
+
+def test_a_worker_that_can_not_start_later_ends_the_server(tmp_path):
+    """It would be started again for ever, and systemd would never hear of it."""
+    server = Server(tmp_path / "storage").start()
+    with closing(sqlite3.connect(server.storage / "lazu.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 999")
+    os.kill(server.pids()[1], signal.SIGKILL)
+    assert server.process.wait(60) == 3
+    assert server.log.read_text().count("can't start") < 5
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
 from lazu.routes import multipart
 
+pytestmark = pytest.mark.slow
+
 MARK = f"\r\n--{BOUNDARY}".encode()
 
 #: What looks like the boundary and is not, glued in every order.

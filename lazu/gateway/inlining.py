@@ -11,11 +11,9 @@ from lazu.errors import ApiError, FileNotFound, FilesTooLarge
 from lazu.gateway import json_body, parts, references, strays
 from lazu.gateway.references import Find, Reference
 from lazu.gateway.splice import Body, Plain
+from lazu.sizes import FILES_OF_A_CALL, words
 from lazu.store.opening import Store
 from lazu.store.tables import File, Key
-
-#: What the files of one call may have together, in bytes: as they are stored, and again as what is sent for them.
-MAX_TOTAL = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Desk:
                 with _at(reference):
                     found[reference.file_id] = self.store.files.get(self.key, reference.file_id)
         total = sum(found[reference.file_id].bytes for reference in named)
-        if total > MAX_TOTAL:
+        if total > FILES_OF_A_CALL:
             raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
         for reference in named:
             parts.check(reference, found[reference.file_id])
@@ -72,7 +70,7 @@ class Desk:
     def _replace(self, builder: parts.Builder, reference: Reference, file: File) -> str:
         with _at(reference):
             word, made = builder.parts(reference, file)
-        if builder.sent > MAX_TOTAL:
+        if builder.sent > FILES_OF_A_CALL:
             raise FilesTooLarge(_too_large("grow larger than that when they are read"), reference.where)
         holder, key = reference.slot.holder, reference.slot.key
         if isinstance(holder, list) and isinstance(key, int):
@@ -95,7 +93,7 @@ def _at(reference: Reference) -> Iterator[None]:
 
 
 def _too_large(what: str) -> str:
-    return f"The files of one call may have {MAX_TOTAL // 2**20} MB together; these {what}."
+    return f"The files of one call may have {words(FILES_OF_A_CALL)} together; these {what}."
 
 
 RESPONSES, CHAT, NOWHERE = references.responses, references.chat, references.nowhere

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lazu.errors import BodyTooLarge, InvalidRequest
-
-MAX_BYTES = 128 * 2**20
+from lazu.sizes import JSON_BODY, words
 
 #: How many values a body may have, counted by what separates them, also within strings: each takes up to 200 bytes of
 #: memory when parsed, so that 128 MB of `{},{},…` would take gigabytes. A text of 1,000 pages has some 30,000 commas.
@@ -22,13 +21,13 @@ _READ = 2**20
 
 def receive(read: Callable[[int], bytes], length: int | None) -> bytearray:
     """The whole body that `read(size)` gives, `length` bytes if known; raises `BodyTooLarge` and what `read` does."""
-    if length is not None and length > MAX_BYTES:
-        raise BodyTooLarge(MAX_BYTES)
+    if length is not None and length > JSON_BODY:
+        raise BodyTooLarge(words(JSON_BODY))
     body = bytearray()
     while chunk := read(_READ):
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise BodyTooLarge(MAX_BYTES)
+        if len(body) > JSON_BODY:
+            raise BodyTooLarge(words(JSON_BODY))
     return body
 
 

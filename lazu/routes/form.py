@@ -16,6 +16,7 @@ from lazu.filetypes import Purpose
 from lazu.routes.body import Body
 from lazu.routes.context import store
 from lazu.routes.multipart import FILE, Part, at_least, parts
+from lazu.sizes import words
 from lazu.store.contents import Contents
 from lazu.store.files import Upload
 from lazu.store.staged import Staged
@@ -67,7 +68,7 @@ class _Form:
         if self.staged.size == 0:
             raise InvalidRequest("The file is empty.", FILE)
         if self.staged.size > purpose.max_bytes:
-            raise FileTooLarge(purpose.max_bytes)
+            raise FileTooLarge(words(purpose.max_bytes))
         content_type = filetypes.identify(self.staged.peek, self.staged.size, self.filename, purpose)
         self.staged.seal()
         return Upload(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)

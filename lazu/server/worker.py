@@ -7,16 +7,18 @@ Its connections have a pace to keep (`lazu.server.connection`), and an answer of
 import errno
 import signal
 import socket
+import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lazu import clock
-from lazu.errors import ClientLeft
+from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
 from lazu.server.heads import Parser
@@ -44,6 +46,14 @@ class Worker(ThreadWorker):
         self._work = Slots(self.cfg.threads, max(1, self.cfg.threads // SHARE))
         self._heads, self._checks = Slots(2, 2), Slots(2, 2)
         return ThreadPoolExecutor(max_workers=self.cfg.worker_connections)
+
+    def load_wsgi(self) -> None:
+        """Load the application. When it can't start the master ends too, and does not start workers for ever."""
+        try:
+            super().load_wsgi()
+        except CannotStart as e:
+            self.log.error("%s", e)  # noqa: TRY400 - its one line says it all
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
         """Listen to signals. A TERM that came before counts too, or the master would wait `graceful_timeout` for us."""

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+from contextlib import ExitStack
 from typing import Protocol, Self
 
 from lazu import slots
 from lazu.errors import FileTooLarge
+from lazu.sizes import words
 from lazu.store import disk
 
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
@@ -45,12 +47,11 @@ class Staged:
         self._hash = hashlib.sha256()
         self._room = _SMALL
         self._begun = 0
-        self.fd = blobs.unnamed()
-        try:
+        with ExitStack() as undo:
+            self.fd = blobs.unnamed()
+            undo.callback(os.close, self.fd)  # also when the process is told to end here
             self._grow(min(expected, max_bytes))
-        except BaseException:  # whatever it is, also the end of the process: the descriptor must not stay
-            os.close(self.fd)
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +66,7 @@ class Staged:
         """
         self.size += len(chunk)
         if self.size > self.max_bytes:
-            raise FileTooLarge(self.max_bytes)
+            raise FileTooLarge(words(self.max_bytes))
         self._grow(self.size)
         self._hash.update(chunk)
         rest = memoryview(chunk)

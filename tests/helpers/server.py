@@ -60,12 +60,14 @@ class Server:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
             self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             with closing(socket.socket()) as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return self
             time.sleep(0.02)
+        self.process.kill()
+        self.process.wait()
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
     def stop(self, how: int = signal.SIGTERM) -> None:

@@ -1,0 +1,17 @@
+"""Sizes in words, and the sizes that more than one room needs. MB is 2^20 bytes, everywhere in Lazu."""
+
+MB = 2**20
+
+#: What the files of one call may have together: as they are stored, and again as what is sent for them.
+FILES_OF_A_CALL = 64 * MB
+#: A JSON request body.
+JSON_BODY = 128 * MB
+
+
+def words(size: int) -> str:
+    """Bytes for a person: `512 MB`, `1.5 KB`, `300 bytes`; never more than the size is."""
+    for unit, name in ((2**30, "GB"), (MB, "MB"), (2**10, "KB")):
+        if size >= unit and (size % unit == 0 or size < 1024 * unit):
+            tenths = size * 10 // unit
+            return f"{tenths // 10} {name}" if tenths % 10 == 0 else f"{tenths / 10} {name}"
+    return f"{size} bytes"
