@@ -67,8 +67,9 @@ _OPTION = re.compile(r"-\w*S|--split-string=")
 _BATCH = re.compile(rb"\s*@echo\s+off\b", re.IGNORECASE)
 
 # The header of a PDF may stand behind what a printer or a mail program put before it (ISO 32000-1, Annex H.3.4.1).
-_PDF = re.compile(rb"%PDF-\d\.\d[\s%]")
+_PDF = re.compile(rb"%PDF-\d\.\d[ \t]*(?:[\r\n%]|\Z)")
 _PDF_WITHIN = 1024
+_PRINTER = b"\x1b%-12345X"
 
 #: More of a file's beginning than this changes no answer.
 HEAD_BYTES = 64 * 1024
@@ -120,9 +121,10 @@ def check_name(name: str) -> None:
 
 
 def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:
-    if (pdf := _PDF.search(head, 0, _PDF_WITHIN)) and (pdf.start() == 0 or b" obj" in head):
-        return "application/pdf"
     encoding = texttypes.encoding(head)
+    # Within a text it is an example.
+    if (pdf := _PDF.search(head[:_PDF_WITHIN])) and (pdf.start() == 0 or not encoding or head.startswith(_PRINTER)):
+        return "application/pdf"
     if encoding and (encoding != texttypes.UNKNOWN or len(head) >= _SHORT or by_libmagic(head) == _OCTETS):
         return texttypes.kind(head, encoding, ending)
     found = None

@@ -120,6 +120,9 @@ TYPES = {
     "feed": (b'<?xml version="1.0"?><rss/>', "application/xml"),
     "a.rtf": (rb"{\rtf1 words}", "text/rtf; charset=utf-8"),
     "pjl.pdf": (b"\x1b%-12345X@PJL JOB\r\n%PDF-1.4\n1 0 obj<<>>endobj\n", "application/pdf"),
+    "junk.pdf": (b"\0junk\n%PDF-1.4\n1 0 obj<<>>endobj\n", "application/pdf"),
+    "about pdf.md": (b"A file begins so:\n\n%PDF-1.4\n1 0 obj<<>>endobj\n", "text/markdown; charset=utf-8"),
+    "about pdf.txt": (b"%PDF-1.7 is how it begins.\n", "text/plain; charset=utf-8"),
     "jpeg": (b"\xff\xd8\xff\xe0", "image/jpeg"),
 }
 
@@ -177,6 +180,7 @@ SLOW = {
     "UTF-16": b"\xff\xfe" + b"\n\0" * (SIZE // 2),
     "Latin-1": b"\xe9" + b"\n" * SIZE,
     "no text": b"\0" + b"\r" * SIZE,
+    "line ends of EBCDIC": b"\x15" * SIZE,
     "comments": b"<!-- -->" * (SIZE // 8),
     "a picture of spaces": b"P1 " + b"\n" * SIZE + b"x",
     "local headers": b"PK\3\4" * (SIZE // 4),
