@@ -1,8 +1,11 @@
 """Office documents and web pages become Markdown, in which everything that was said is there once."""
 
+import base64
+from pathlib import Path
+
 import pytest
 
-from helpers.office import docx, epub, odf, paragraph, pptx, relations, shape, xlsx
+from helpers.office import archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
 from lazu.documents import reading
 
 TYPES = {
@@ -198,7 +201,7 @@ def test_a_book_is_read_in_its_order(read):
 
 RTF = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}{\stylesheet{\s1 heading 1;}}{\info{\title no}}
 {\header ACME\par}\pard\s1 Plan\par\pard{\listtext 1.\tab}dig \u8364?5\par\pard caf\'e9 {\f1 \'cf\'f0\'e8} {\field{\*\fldinst HYPERLINK "https://example.org"}{\fldrslt site}}{\footnote Small print}\par
-\trowd\intbl Name\cell Sum\cell\row\intbl Ada\cell 7\cell\row\pard{\v hidden}{\*\unknown no}\bin3 {}x end\u-10179?\u-8704?\par}"""
+\trowd\intbl Name\cell Sum\cell\row\intbl Ada\cell 7\cell\row\pard{\v hidden}{\*\unknown no}\bin3 {}x \*\cs7 end\u-10179?\u-8704?\par}"""
 
 
 def test_an_rtf_is_read_in_the_charsets_of_its_fonts(read):
@@ -259,3 +262,97 @@ def test_a_message_is_read_and_its_attachments_named(read):
 def test_a_message_in_html_alone_is_read_as_a_page(read):
     mail = "Subject: hi\nContent-Type: text/html; charset=utf-8\n\n<h1>Hello</h1><p>you</p>"
     assert read(mail, "message/rfc822") == "Subject: hi\n\n# Hello\n\nyou\n"
+
+
+# Hostile documents
+
+
+PARAGRAPH = "<w:p><w:r><w:t>x</w:t></w:r></w:p>"
+ENTITIES = '<!DOCTYPE d [<!ENTITY a {}>]><w:document xmlns:w="urn:w"><w:p><w:r><w:t>&a;</w:t></w:r></w:p></w:document>'
+
+
+def entity(what):
+    return archive({"word/document.xml": ENTITIES.format(what), "[Content_Types].xml": ""})
+
+
+def repeated(words):
+    """A sheet that says it is that cell in every row and column there is."""
+    cell = f'<table:table-cell table:number-columns-repeated="17179869184"><text:p>{words}</text:p></table:table-cell>'
+    return odf("spreadsheet", f'<table:table><table:table-row table:number-rows-repeated="17179869184">{cell}</table:table-row></table:table>')
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: docx(" " * (65 << 20)), "too much memory"),
+        (lambda: docx(PARAGRAPH * 1_000_000), "too much memory"),
+        (lambda: entity('"ha"'), "damaged"),
+        (lambda: entity('SYSTEM "file:///etc/passwd"'), "damaged"),
+        (lambda: docx("<w:tbl><w:tr><w:tc>" * 20_000 + PARAGRAPH + "</w:tc></w:tr></w:tbl>" * 20_000), "nested too deeply"),
+        (lambda: repeated("x"), "more than can be given"),
+        (lambda: b"{\\rtf1" + b"{" * 100_000, "nested too deeply"),
+        (lambda: b'{"nbformat": 4, "cells":' + b"[" * 100_000, "nested too deeply"),
+        (lambda: docx(PARAGRAPH)[:-40], "damaged"),
+        (lambda: docx(""), "no text in it"),
+    ],
+    ids=["65 MB of spaces", "a million paragraphs", "entity", "file outside", "nested tables", "repeated cells", "nested groups", "nested lists", "cut", "empty"],
+)  # fmt: skip
+def test_a_hostile_document_is_one_clean_refusal(read, make, reason):
+    with pytest.raises(reading.Unreadable, match=reason):
+        read(make(), "application/octet-stream")
+
+
+def test_a_cell_in_the_last_corner_costs_nothing(read):
+    cells = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
+    assert read(xlsx(("One", f"<sheetData>{cells}</sheetData>")), "xlsx") == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n|  | 2 |\n"
+
+
+def test_a_sheet_of_two_million_cells_is_read_no_further_than_shown(read):
+    rows = "".join(f'<row r="{n}">{"<c><v>1</v></c>" * 20}</row>' for n in range(1, 100_001))
+    assert "(rows 1–1000 of 100000)" in read(xlsx(("One", f"<sheetData>{rows}</sheetData>")), "xlsx")  # noqa: RUF001 - a range has a dash
+
+
+def test_tables_without_an_end_lose_no_words(read):
+    assert read("<table><tr><td>" * 20_000 + "words", "html").strip().endswith("words")
+
+
+OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def compound(*streams):
+    """An OLE2 container with streams of these names, which hold nothing."""
+    header = bytearray(OLE2 + bytes(504))
+    header[30:32], header[48:52] = (9).to_bytes(2, "little"), (1).to_bytes(4, "little")
+    header[76:80] = bytes(4)
+    table = b"\xfd\xff\xff\xff" + b"\xfe\xff\xff\xff" * 127
+    entries = b""
+    for number, name in enumerate(("Root Entry", *streams)):
+        raw = name.encode("utf-16-le")
+        right = number + 1 if 0 < number < len(streams) else 0xFFFFFFFF
+        child = 1 if number == 0 else 0xFFFFFFFF
+        links = b"".join(value.to_bytes(4, "little") for value in (0xFFFFFFFF, right, child))
+        entries += raw.ljust(64, b"\0") + (len(raw) + 2).to_bytes(2, "little") + b"\x02\x01" + links + bytes(48)
+    return bytes(header) + table + entries.ljust(512, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("stream", "advice"),
+    [
+        ("WordDocument", "Save it as .docx"),
+        ("PowerPoint Document", "Save it as .pptx"),
+        ("__substg1.0_0037001F", "Save it as .eml"),
+        ("EncryptedPackage", "protected by a password"),
+    ],
+)
+def test_what_older_programs_wrote_is_refused_with_advice(read, stream, advice):
+    for kind in ("application/x-ole-storage", "application/msword", "application/octet-stream"):
+        with pytest.raises(reading.Unreadable, match=advice):
+            read(compound(stream), kind)
+
+
+def test_a_binary_workbook_is_read(read):
+    """Made by xlwt: a date, a number, a text, a truth."""
+    book = base64.b64decode((Path(__file__).parent / "documents" / "old.xls.b64").read_text())
+    assert read(book, "application/vnd.ms-excel") == (
+        "## Sheet: Plan\n\n| When | Share |\n| --- | --- |\n| 2024-01-02 | 0.125 |\n| words | TRUE |\n"
+    )

@@ -1,7 +1,7 @@
 """Text files: bytes of an unknown encoding become text, or are found to be no text.
 
 The order is the promise: a byte order mark, whole UTF-8, what the file itself declares, UTF-8 with broken characters,
-UTF-16 that is evident; only then the statistics of letters (docs/decisions/0070-readers.md has what was measured).
+UTF-16 and UTF-32 that are evident; only then the statistics of letters (docs/decisions/0070-readers.md: measured).
 """
 
 import codecs
@@ -31,9 +31,9 @@ NAMES = {
     "hz": "hz-gb-2312", "cp1250": "windows-1250", "cp1253": "windows-1253", "cp1254": "windows-1254",
     "cp1255": "windows-1255", "cp1256": "windows-1256", "cp1257": "windows-1257", "cp1258": "windows-1258",
     "koi8_r": "koi8-r", "koi8_u": "koi8-u", "cp874": "windows-874", "cp866": "ibm866", "mac_roman": "macintosh",
-    "iso8859_2": "iso-8859-2", "iso8859_5": "iso-8859-5",
-    "iso8859_6": "iso-8859-6", "iso8859_7": "iso-8859-7", "iso8859_8": "iso-8859-8", "iso8859_15": "iso-8859-15",
-    "cp437": "ibm437", "cp850": "ibm850", "cp852": "ibm852", "mac_cyrillic": "x-mac-cyrillic",
+    "iso8859_2": "iso-8859-2", "iso8859_5": "iso-8859-5", "iso8859_6": "iso-8859-6", "iso8859_7": "iso-8859-7",
+    "iso8859_8": "iso-8859-8", "iso8859_15": "iso-8859-15", "cp855": "ibm855", "johab": "johab", "cp437": "ibm437",
+    "cp850": "ibm850", "cp852": "ibm852", "mac_cyrillic": "x-mac-cyrillic",
 }  # fmt: skip
 
 #: Codecs that decode more than others do, and the same otherwise: what is declared or found as one is mostly the wider.
@@ -58,6 +58,16 @@ _ISO_2022 = ((re.compile(rb"\x1b\$[@B]|\x1b\$\(D"), "iso2022_jp_2"), (re.compile
 _TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[^\n]\x08"
 )
+
+#: Letters of Greek, Cyrillic, Hebrew and Arabic, and where they stand beside a Latin one, as in no language's words.
+_OTHERS = re.compile("[\u0370-\u08ff]")
+_MIXED = re.compile("[A-Za-z\u00c0-\u024f](?=[\u0370-\u08ff])|[\u0370-\u08ff](?=[A-Za-z\u00c0-\u024f])")
+
+#: Signs that are rare in text, and controls that no text has: what letters of another encoding look like.
+_SIGNS = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xaf\xb4\xb6\xb8]")
+
+#: Encodings that are considered, in the order of the detector.
+_CANDIDATES = 8
 
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f]")
@@ -122,7 +132,7 @@ def codec(name: str) -> str | None:
 
 def _evident(data: bytes) -> str | None:
     """The text that nobody has to guess at, if there is one. It is not clean yet."""
-    for attempt in (_marked, _seven_bits, _utf8, _declared, _mostly_utf8, _utf16):
+    for attempt in (_marked, _seven_bits, _utf8, _declared, _mostly_utf8, _wide):
         found = attempt(data)
         if found is not None and _is_text(found):
             return found
@@ -187,12 +197,16 @@ def _first_broken(data: bytes) -> int:
     return len(data)
 
 
-def _utf16(data: bytes) -> str | None:
-    """`data` as UTF-16 without a mark, if that is evident: NULs on one side, and only real characters."""
-    even, odd = data[::2].count(0), data[1::2].count(0)
-    if len(data) % 2 or min(even, odd) * 10 >= max(even, odd):
+def _wide(data: bytes) -> str | None:
+    """`data` as UTF-16 or UTF-32 without a mark, if that is evident: NULs in their places, and only real characters."""
+    zeros = [data[place::4].count(0) for place in range(4)]
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if len(data) % 4 == 0 and min(zeros[0], zeros[3]) == 0 and zeros.count(len(data) // 4) >= 1 and even and odd:
+        name = "utf-32-le" if zeros[3] else "utf-32-be"
+    elif len(data) % 2 == 0 and min(even, odd) * 10 < max(even, odd):
+        name = "utf-16-le" if odd > even else "utf-16-be"
+    else:
         return None
-    name = "utf-16-le" if odd > even else "utf-16-be"
     try:
         text = data.decode(name)
     except UnicodeDecodeError:
@@ -201,14 +215,24 @@ def _utf16(data: bytes) -> str | None:
 
 
 def _guessed(data: bytes) -> Text | None:
-    """`data` in the encoding that fits its letters best, if any."""
+    """`data` in the encoding that fits its letters best, if any; of good ones the first that does not look odd."""
     import chardet  # 60 ms that UTF-8 need not wait
 
     if len(data.translate(None, _CONTROLS)) < len(data) * 99 // 100:
         return None
-    found = chardet.detect(_sample(data), max_bytes=SAMPLE, compat_names=False, include_encodings=list(NAMES))
-    name = codec(found["encoding"] or "")
-    return Text(clean(data.decode(name, errors="replace")), NAMES[name]) if name else None
+    sample = _sample(data)
+    found = chardet.detect_all(
+        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(NAMES), ignore_threshold=True
+    )
+    names = [name for match in found[:_CANDIDATES] if (name := codec(match["encoding"] or ""))]
+    best = next((name for name in names if not _odd(sample.decode(name, errors="replace"))), names[0] if names else "")
+    return Text(clean(data.decode(best, errors="replace")), NAMES[best]) if best else None
+
+
+def _odd(text: str) -> bool:
+    """Whether no language looks so: Latin letters beside those of other alphabets, or half of it signs nobody types."""
+    signs = len(_SIGNS.findall(text)) * 2 > sum(not character.isascii() for character in text)
+    return signs or len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text))
 
 
 def _sample(data: bytes) -> bytes:

@@ -6,8 +6,14 @@ Words stay as they are in the document, `*` and `_` too: a model reads them bett
 import re
 from collections.abc import Iterable, Iterator
 
+from lazu.documents import refusals
+from lazu.documents.refusals import Refused
+
 #: Rows of a sheet that are given, as OpenAI does.
 MAX_ROWS = 1000
+
+#: Cells of a sheet; each takes three characters at least, and a text has eight million.
+_MAX_CELLS = 2_500_000
 
 _SPACE = re.compile(r"[ \t\r\f\v\n]+")
 
@@ -78,6 +84,8 @@ def sheet(title: str, rows: dict[int, dict[int, str]], last: int) -> Iterator[st
     used = [row for row in sorted(rows) if any(words.strip() for words in rows[row].values())][:MAX_ROWS]
     more = f" (rows {used[0]}–{used[-1]} of {last})" if len(used) == MAX_ROWS and last > used[-1] else ""  # noqa: RUF001 - a range has a dash
     columns = sorted({column for row in used for column, words in rows[row].items() if words.strip()})
+    if len(used) * len(columns) > _MAX_CELLS:
+        raise Refused(refusals.LONG)
     yield heading(2, f"{title}{more}")
     yield table([rows[row].get(column, "") for column in columns] for row in used)
 

@@ -49,8 +49,10 @@ def leave(status: int) -> None:
 def _work(kind: str) -> None:
     size = os.fstat(0).st_size
     if kind == "pdf" or kind.startswith("pages "):
-        for piece in _pdf(kind, size):
-            _write(piece)
+        _write_all(_pdf(kind, size))
+        return
+    if kind == "picture":
+        _write_all(_picture(size))
         return
     sandbox.limit(size)
     data = os.pread(0, size, 0)  # from its beginning whatever its offset, which the server shares
@@ -59,9 +61,8 @@ def _work(kind: str) -> None:
         _work(kind)
         return
     charset, words = _words(kind, data)
-    _write(f"{charset or ''}\n".encode())
-    for text in words:
-        _write(text.encode(errors="replace"))
+    _write_all([f"{charset or ''}\n".encode()])
+    _write_all(text.encode(errors="replace") for text in words)
 
 
 def _pdf(kind: str, size: int) -> Iterator[bytes]:
@@ -75,6 +76,15 @@ def _pdf(kind: str, size: int) -> Iterator[bytes]:
     if kind == "pdf":
         yield b"\n"
     yield from make(pdfium.load(memory))
+
+
+def _picture(size: int) -> Iterator[bytes]:
+    from lazu.documents import photos
+
+    sandbox.limit(size + photos.ROOM)
+    data = os.pread(0, size, 0)
+    sandbox.seal()
+    return photos.pieces(data)
 
 
 def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
@@ -124,8 +134,9 @@ def _something(pieces: Iterable[str]) -> Iterator[str]:
         raise Refused(refusals.NOTHING)
 
 
-def _write(piece: bytes) -> None:
-    """Write all of `piece` to standard output."""
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(1, view) :]
+def _write_all(pieces: Iterable[bytes]) -> None:
+    """Write to standard output."""
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(1, view) :]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from lazu.documents import kinds, launcher, refusals
 from lazu.documents.kinds import keeping
 
-__all__ = ["Busy", "Pages", "Text", "Unreadable", "keeping", "pictures", "text"]
+__all__ = ["Busy", "Pages", "Picture", "Text", "Unreadable", "keeping", "picture", "pictures", "text"]
 
 Busy = launcher.Busy
 Unreadable = refusals.Refused
@@ -29,6 +29,13 @@ class Text(NamedTuple):
 
     text: str
     charset: str | None
+
+
+class Picture(NamedTuple):
+    """A picture in a form that model servers decode: its media type and bytes, both empty if it can go as it is."""
+
+    media_type: str
+    data: bytes
 
 
 class Pages(NamedTuple):
@@ -66,6 +73,16 @@ def pictures(source: launcher.Source, detail: str = "auto") -> Pages:
     output = launcher.read(source, f"pages {SIDES[detail]}", PICTURES_LIMIT)
     total, *pieces = _split(output)
     return Pages(int.from_bytes(total), pieces)
+
+
+def picture(source: launcher.Source) -> Picture:
+    """A picture turned upright, and encoded anew if it is none that every model server decodes.
+
+    PNG, JPEG, GIF, WebP, BMP, TIFF and AVIF are decoded, of several frames the first. Raises as `text` does; a picture
+    that is damaged, or larger than 50 megapixels, is `Unreadable`.
+    """
+    media_type, _, data = launcher.read(source, "picture", PICTURES_LIMIT).partition(b"\n")
+    return Picture(media_type.decode(), data)
 
 
 def _split(output: bytes) -> list[bytes]:

@@ -1,8 +1,9 @@
 """Why a file can't be read, in words for the person who sent it; the number is the reader process's exit status."""
 
 (
-    BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA, DEEP, NOTHING, WORD, POWERPOINT, OUTLOOK
-) = range(10, 25)  # fmt: skip
+    BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA, DEEP, NOTHING, WORD, POWERPOINT, OUTLOOK,
+    PIXELS, NO_PICTURE,
+) = range(10, 27)  # fmt: skip
 
 WORDS = {
     BROKEN: "The file is damaged, or cut short: it could not be read.",
@@ -19,6 +20,8 @@ WORDS = {
     NOTHING: "The document has no text in it.",
     WORD: "This is a Word document of the older form (.doc), which can't be read. Save it as .docx and upload that.",
     POWERPOINT: "This is a presentation of the older form (.ppt); it can't be read. Save it as .pptx and upload that.",
+    PIXELS: "The picture has more than 50 megapixels. Upload a smaller one.",
+    NO_PICTURE: "The picture is damaged or cut short: it can't be decoded.",
     OUTLOOK: "This is a message in Outlook's own form (.msg), which can't be read. Save it as .eml and upload that.",
 }
 

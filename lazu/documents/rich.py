@@ -96,14 +96,14 @@ class _Reader:
             elif brace:
                 self._open() if brace == b"{" else self._close()
             elif sign:
-                self._sign(sign)
+                self._sign(sign, first=data[match.start() - 1 : match.start()] == b"{")
         self._par()
         self._end_table()
 
-    def _sign(self, sign: bytes) -> None:
-        if sign == b"*":
-            self._starred = True
-        elif sign in b"\r\n":
+    def _sign(self, sign: bytes, first: bool) -> None:
+        """A control symbol. `*` says that a group may be skipped, if it is the first in it."""
+        self._starred = first and sign == b"*"
+        if sign in b"\r\n":
             self._par()
         elif sign in controls.ESCAPED:
             self._put(controls.ESCAPED[sign])

@@ -28,7 +28,7 @@ def blocks(text: str, titled: bool = True) -> Iterator[str]:
     page = _Page()
     page.feed(text)
     page.close()
-    page.flush()
+    page.end()
     if titled and page.title.strip():
         yield f"Title: {markdown.line(page.title)}"
     yield from page.blocks
@@ -102,6 +102,12 @@ class _Page(HTMLParser):
             self.title += data
         elif not self._unseen[1]:
             self._words.append(data if self._verbatim else markdown.spaced(data))
+
+    def end(self) -> None:
+        """End what is open."""
+        self.flush()
+        while self._tables:
+            self._end_table()
 
     def flush(self) -> None:
         """End the line that is open."""

@@ -1,0 +1,90 @@
+"""Pictures for model servers, which decode with small libraries: turned upright, and in a form that all of them know.
+
+What every server decodes goes as it is, once it was seen to decode here. Runs in the reader process only.
+"""
+
+import copy
+import io
+import struct
+from collections.abc import Iterator
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from lazu.documents import refusals
+from lazu.documents.refusals import Refused
+
+#: Pixels that a picture may have; each takes four bytes, and four more while it is turned.
+MAX_PIXELS = 50_000_000
+ROOM = 2 * 4 * MAX_PIXELS
+
+_QUALITY = 90
+
+#: What stb_image, which llama.cpp decodes with, knows. WebP it does not.
+_PLAIN = {"PNG", "JPEG", "GIF"}
+
+#: What is read, by plugins that are imported before the seal.
+_KNOWN = {
+    plugin.format: plugin
+    for plugin in (
+        PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, GifImagePlugin.GifImageFile,
+        WebPImagePlugin.WebPImageFile, BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile,
+        AvifImagePlugin.AvifImageFile,
+    )
+}  # fmt: skip
+
+#: The tag of EXIF that says how the camera was held: 1 is upright.
+_ORIENTATION = 0x0112
+
+#: What Pillow raises for damaged pictures, besides its own errors.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
+
+Image.preinit()  # else the first `open` imports, and GIF `copy`
+assert copy
+Image.MAX_IMAGE_PIXELS = None  # the bound is ours
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the sealed reader starts no thread
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """The picture in `data`: a line with its media type, and its bytes; an empty line if it can go as it is.
+
+    Raises `Refused` if it is larger than 50 megapixels, or can't be decoded.
+    """
+    try:
+        picture = Image.open(io.BytesIO(data), formats=tuple(_KNOWN))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Refused(refusals.PIXELS)
+        picture.load()
+        turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
+        if picture.format in _PLAIN and not turned and picture.mode != "CMYK":
+            yield b"\n"
+            return
+        kind, encoded = _encoded(ImageOps.exif_transpose(picture) if turned else picture)
+    except _DAMAGE as e:
+        raise Refused(refusals.NO_PICTURE) from e
+    yield f"{kind}\n".encode()
+    yield encoded
+
+
+def _encoded(picture: Image.Image) -> tuple[str, bytes]:
+    """The media type and the bytes: a PNG where pixels are transparent or few colours are exact, else a JPEG."""
+    file = io.BytesIO()
+    if picture.mode.startswith("I"):
+        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if picture.has_transparency_data:
+        picture.convert("RGBA").save(file, "PNG", compress_level=3)
+    elif picture.mode in ("1", "P", "L"):
+        picture.convert("RGB" if picture.mode == "P" else "L").save(file, "PNG", compress_level=3)
+    else:
+        picture.convert("RGB").save(file, "JPEG", quality=_QUALITY, subsampling=0)
+        return "image/jpeg", file.getvalue()
+    return "image/png", file.getvalue()

@@ -1,0 +1,109 @@
+"""Pictures reach a model server so that it can decode them; what no server could decode is refused at the call."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from lazu.documents import reading
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A function that reads a picture and gives what is sent for it; None if that is the picture itself."""
+
+    def read(data):
+        path = tmp_path / "blob"
+        path.write_bytes(data)
+        kind, made = reading.picture(path)
+        if not kind:
+            return None
+        image = Image.open(io.BytesIO(made))
+        image.load()
+        assert kind == f"image/{image.format.lower()}"
+        return image
+
+    return read
+
+
+def drawn(form, mode="RGB", **options):
+    """A picture of 40 by 20 pixels, red on the left and blue on the right."""
+    image = Image.new("RGB", (40, 20), "red")
+    image.paste("blue", (20, 0, 40, 20))
+    image = image.convert(mode)
+    if mode == "RGBA":
+        image.putpixel((0, 0), (0, 0, 0, 0))
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def held(orientation):
+    """EXIF of a camera that was held so."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
+def test_what_every_server_decodes_goes_as_it_is(shown, form):
+    assert shown(drawn(form)) is None
+
+
+def near(pixel, colour):
+    return all(abs(one - other) < 12 for one, other in zip(pixel, colour, strict=False))
+
+
+def test_a_photo_is_turned_as_its_camera_was_held(shown):
+    image = shown(drawn("JPEG", exif=held(6), quality=95))
+    assert (image.format, image.size, image.getexif().get(0x0112)) == ("JPEG", (20, 40), None)
+    assert near(image.getpixel((10, 5)), (255, 0, 0))
+    assert near(image.getpixel((10, 35)), (0, 0, 255))
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "options", "expected"),
+    [
+        ("WEBP", "RGB", {"quality": 95}, "JPEG"),
+        ("WEBP", "RGBA", {"lossless": True}, "PNG"),
+        ("JPEG", "CMYK", {"quality": 95}, "JPEG"),
+        ("BMP", "RGB", {}, "JPEG"),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}, "JPEG"),
+        ("TIFF", "1", {"compression": "group4"}, "PNG"),
+        ("AVIF", "RGB", {"quality": 95}, "JPEG"),
+    ],
+)
+def test_other_forms_are_encoded_anew(shown, form, mode, options, expected):
+    image = shown(drawn(form, mode, **options))
+    assert (image.format, image.size) == (expected, (40, 20))
+    if mode != "1":
+        assert near(image.convert("RGB").getpixel((5, 10)), (255, 0, 0))
+        assert near(image.convert("RGB").getpixel((35, 10)), (0, 0, 255))
+
+
+def test_sixteen_bits_keep_their_shades(shown):
+    file = io.BytesIO()
+    Image.new("I;16", (9, 9), 0x8000).save(file, "TIFF")
+    assert shown(file.getvalue()).getpixel((4, 4)) == 0x80
+
+
+PNG = drawn("PNG")
+
+
+@pytest.mark.parametrize(
+    "data", [PNG[: len(PNG) // 2], b"GIF89a", drawn("JPEG")[:200], drawn("WEBP")[:60], b"\0\0\0\x24ftypheic", b"words"]
+)
+def test_a_broken_picture_is_refused(shown, data):
+    with pytest.raises(reading.Unreadable, match="damaged or cut short"):
+        shown(data)
+
+
+def test_fifty_megapixels_pass_and_more_are_refused(shown):
+    for size, passes in (((10_000, 5_000), True), ((10_000, 5_001), False)):
+        file = io.BytesIO()
+        Image.new("L", size).save(file, "TIFF", compression="packbits", exif=held(3))
+        if passes:
+            assert shown(file.getvalue()).size == size
+        else:
+            with pytest.raises(reading.Unreadable, match="50 megapixels"):
+                shown(file.getvalue())

@@ -1,0 +1,91 @@
+# ruff: noqa: RUF001 - letters of all alphabets are what this is about
+"""Texts of every encoding and state are read as they were meant, and what is no text is told from it."""
+
+import pytest
+
+from helpers.everyday import SAMPLES
+from lazu.documents import encodings, reading, refusals
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads bytes as a text file."""
+
+    def read(data, kind="text/plain"):
+        path = tmp_path / "blob"
+        path.write_bytes(data)
+        return reading.text(path, kind)
+
+    return read
+
+
+CUT = "日本語テキス".encode()
+LOG = "".join(f"2026-01-01T00:00:{n:02d}Z \x1b[32mINFO\x1b[0m  request {n}\n" for n in range(30))
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("café crème naïve garçon\n".encode() + b"stray \xe9 byte", "café crème naïve garçon\nstray � byte"),
+        (CUT + "ト".encode()[:2], "日本語テキス�"),
+        ("ト".encode()[1:] + CUT, "��日本語テキス"),
+        (LOG.encode(), LOG.replace("\x1b[32m", "").replace("\x1b[0m", "")),
+        (b"\x1b]0;title\x07done\x07", "done"),
+        (b"N\bNA\bAM\bME\bE\n  _\bl_\bs", "NAME\n  ls"),
+        (b"8=FIX.4.2\x019=65\x0135=0\x01", "8=FIX.4.2 9=65 35=0 "),
+        (b"A=1\0B=2\0", "A=1\nB=2\n"),
+        (b"AB\0CD\0", "AB\nCD\n"),
+        (b"\xef\xbb\xbf1,2\n\xef\xbb\xbf3,4\n", "1,2\n3,4\n"),
+        ("Grüße\n".encode("utf-32-be"), "Grüße\n"),
+        ("これは日本語の文章です。".encode("iso2022_jp") * 40, "これは日本語の文章です。" * 40),
+    ],
+    ids=["stray", "cut", "cut in front", "colours", "title and bell", "overstrikes", "FIX", "NULs", "NULs both ways", "marks inside", "UTF-32", "ISO-2022"],
+)  # fmt: skip
+def test_what_nobody_has_to_guess_is_not_guessed(read, data, text):
+    assert read(data) == (text, None)
+
+
+@pytest.mark.parametrize(
+    "declaration", ['<meta charset="ibm866">', "<?xml version='1.0' encoding='cp866'?>", "# -*- coding: cp866 -*-\n", '@charset "ibm866";']
+)
+def test_what_a_file_declares_comes_first(read, declaration):
+    text = f"{declaration} Привет"
+    assert read(text.encode("cp866")) == (text, None)
+
+
+def test_a_false_declaration_is_not_believed(read):
+    text = '<meta charset="utf-16"> Grüße, <meta charset="shift_jis"> schöne Grüße aus Köln'
+    assert read(text.encode()) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "text"),
+    [
+        ("gb2312", "gb18030", "/* 离散余弦变换 */\n#ifndef DCT_H\nvoid dct(float *in, float *out); // 输入输出\n"),
+        ("cp1255", "windows-1255", "זהו קובץ בדיקה בעברית."),
+        ("cp949", "euc-kr", "이름,나이\n홍길동,30\n"),
+        ("cp932", "shift_jis", "①②③ 髙橋"),
+        ("cp1252", "windows-1252", "Nachname;Ort;Betrag\nMüller;Köln;12\nSchröder;Düsseldorf;400\n"),
+        ("cp1254", "windows-1254", "Şirketimiz İstanbul'da çalışıyor. Müşteri bilgileri aşağıdadır: ağır yük, ığdır, gümüş."),
+        ("cp932", "shift_jis", "名前,年齢,住所\r\n佐藤太郎,30,東京\r\n三木英子,25,大阪\r\n髙橋淳,35,名古屋\r\n"),
+    ],
+)
+def test_a_guess_is_told(read, codec, name, text):
+    assert read(text.encode(codec)) == (text, name)
+
+
+def test_letters_that_come_late_are_seen(read):
+    text = "plain words\n" * 40_000 + "Доброго дня! Надсилаю вам звіт за їхній проєкт.\n" * 3
+    assert read(text.encode("cp1251")) == (text, "windows-1251")
+
+
+def test_of_fifty_everyday_samples_48_are_read_right():
+    wrong = [text for codec, text in SAMPLES if encodings.decode(text.encode(codec)).text != text]
+    assert len(SAMPLES) == 50
+    assert len(wrong) <= 2, wrong
+
+
+@pytest.mark.parametrize("data", [b"\x07", bytes(100), b"\0\1\2" * 50, b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4])
+def test_what_holds_no_words_is_no_text(data):
+    with pytest.raises(refusals.Refused, match="neither text"):
+        encodings.decode(data)
