@@ -196,9 +196,10 @@ def test_no_bytes_take_long_to_name(content):
 
 
 def seconds(content):
-    began = time.perf_counter()
+    """Of this thread's processor: others are busy too."""
+    began = time.thread_time()
     identify(content, "a")
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 PICTURES = {
