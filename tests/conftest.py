@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.postgresql import Postgres
 from helpers.seaweed import SeaweedFS
@@ -175,3 +176,17 @@ def front(double, _behind):
     for each in fronts:
         each.close()
         assert problems(each.server.storage) == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium. Of a module, because its client keeps an event loop running, which other tests would meet."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser):
+    """A page of a new profile, in which no script may fail."""
+    with opened(browser) as page:
+        yield page

@@ -1,42 +1,20 @@
-"""The page in a real browser: what its files promise, signing in, and the list of files."""
+"""The page itself, in a real browser: what is served, signing in and out, and that anybody can use it."""
 
+import json
+import os
 import re
+import subprocess
 from importlib.resources import files
 
 import pytest
 
-from helpers.browser import chromium
-from helpers.wire import request, stored
+from helpers.browser import barriers, opened, sign_in
+from helpers.wire import request
 from lazu.routes import page as page_module
 
 pytestmark = pytest.mark.slow
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser):
-    """A page of a browser profile of its own; at the end nothing may have gone wrong in it unseen."""
-    page, wrong = browser.new_page(), []
-    page.set_default_timeout(60_000)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and "Failed to load resource" not in message.text and wrong.append(message.text))
-    yield page
-    page.close()
-    assert wrong == []
-
-
-def sign_in(page, server, key):
-    page.goto(server.url)
-    page.fill("#key", key)
-    page.click("#sign-in button")
-    page.wait_for_selector(".signed-in #files")
 
 
 def test_a_browser_gets_the_page_and_any_other_client_what_it_got_before(server):
@@ -53,9 +31,11 @@ def test_the_page_can_be_switched_off(serve):
 
 
 def test_it_is_small_and_brings_everything_along():
-    """Before compression, without a build, without an address elsewhere."""
+    """What `/` loads is under 80 KB before compression (/docs and the first PDF load a little more), all of it from here."""
     sources = [entry for entry in files(page_module).iterdir() if not entry.name.endswith((".py", "__pycache__"))]
-    assert sum(len(entry.read_bytes()) for entry in sources) < 90 * 1024
+    more = ("docs.", "pdf.js")
+    assert sum(len(entry.read_bytes()) for entry in sources if not entry.name.startswith(more)) < 80 * 1024
+    assert sum(len(entry.read_bytes()) for entry in sources if entry.name.startswith(more)) < 16 * 1024
     for entry in sources:
         elsewhere = set(re.findall(r"\w+://[^\s\"'`<]+", entry.read_text())) - {"http://www.w3.org/2000/svg", "http://127.0.0.1:11434/v1"}
         assert {address for address in elsewhere if not address.startswith("http://127.0.0.1")} == set(), entry.name
@@ -97,13 +77,62 @@ def test_a_wrong_key_is_answered_in_the_servers_words(server, page):
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_name_is_data(server, page):
-    key = server.new_key()
-    name = "<img src=x onerror=document.title='ran'>.txt"
-    stored(server, key, filename=name)
-    sign_in(page, server, key)
-    assert page.text_content("#rows .filename") == name
-    page.click("#rows .filename")
-    page.wait_for_selector("#preview pre")
-    assert page.text_content("#details-title").endswith(name)
-    assert page.title() == "Files · Lazu"
+VIEWS = {
+    "files": lambda page: page.wait_for_selector("#rows .row"),
+    "details": lambda page: page.click("#rows .row .filename") or page.wait_for_selector("#preview pre"),
+    "upload": lambda page: page.keyboard.press("Escape") or page.click("nav [href='#upload']"),
+    "ask": lambda page: page.click("nav [href='#ask']") or page.wait_for_selector("#ask:not([data-state=loading])"),
+}
+
+
+@pytest.fixture
+def asked(front, double):
+    """A server with a model behind it and a file in it."""
+    double.script = lambda handler: handler.send(body=b'{"object": "list", "data": [{"id": "qwen3"}]}')
+    made = front()
+    made.upload("notes.txt", b"words")
+    return made.server
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(asked, browser, scheme):
+    """axe-core finds nothing, in any view."""
+    with opened(browser, color_scheme=scheme) as page:
+        page.goto(asked.url)
+        assert barriers(page) == []
+        sign_in(page, asked, "client-secret")
+        for name, show in VIEWS.items():
+            show(page)
+            assert barriers(page) == [], name
+        page.goto(f"{asked.url}/docs")
+        page.wait_for_selector("#uploadFile")
+        assert barriers(page) == []
+
+
+def test_it_fits_a_small_phone(asked, browser):
+    with opened(browser, viewport={"width": 360, "height": 640}) as page:
+        sign_in(page, asked, "client-secret")
+        for name, show in VIEWS.items():
+            show(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        page.goto(f"{asked.url}/docs")
+        page.wait_for_selector("#uploadFile")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_api_is_shown_as_it_is_described(server, page):
+    """Every operation, field and error code of /openapi.json stands on /docs."""
+    description = request(server, "GET", "/openapi.json").json
+    page.goto(f"{server.url}/docs")
+    for item in description["paths"].values():
+        for operation in (each for each in item.values() if "responses" in each):
+            page.wait_for_selector(f"#{operation['operationId']}")
+    text = page.inner_text("#api")
+    assert {"expires_after[seconds]", "insufficient_storage", "If-None-Match", "/v1/files/{file_id}/content"} <= set(re.split(r"\s+", text))
+
+
+def test_a_copied_call_of_the_description_works(server, page):
+    page.goto(f"{server.url}/docs")
+    line = page.inner_text("#listFiles pre")
+    ran = subprocess.run(["bash", "-c", line], env={**os.environ, "LAZU_API_KEY": server.any_key}, capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout)["object"] == "list"

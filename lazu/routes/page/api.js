@@ -7,22 +7,22 @@ export const events = new EventTarget();
 
 /** Another answer than 200; `status` is 0 when there was none. `final`: a repeat can't help. */
 export class ApiError extends Error {
-  constructor(status, error = {}, headers = new Headers()) {
-    super(error.message ?? `Lazu answered ${status}.`);
-    this.status = status;
-    this.code = error.code ?? null;
-    this.final = headers.get('x-should-retry') === 'false' || ![0, 408, 429, 500, 502, 503, 504].includes(status);
-    this.wait = Number(headers.get('retry-after')) || 0;
-  }
+	constructor(status, error = {}, headers = new Headers()) {
+		super(error.message ?? `Lazu answered ${status}.`);
+		this.status = status;
+		this.code = error.code ?? null;
+		this.final = headers.get('x-should-retry') === 'false' || ![0, 408, 429, 500, 502, 503, 504].includes(status);
+		this.wait = Number(headers.get('retry-after')) || 0;
+	}
 }
 
 export const unreachable = () => new ApiError(0, { message: 'Lazu can’t be reached.', code: 'unreachable' });
 
 /** The key, kept until the tab is closed or signed out. */
 export const key = {
-  get: () => sessionStorage.getItem(KEY),
-  set: (value) => sessionStorage.setItem(KEY, value),
-  forget: () => sessionStorage.removeItem(KEY),
+	get: () => sessionStorage.getItem(KEY),
+	set: (value) => sessionStorage.setItem(KEY, value),
+	forget: () => sessionStorage.removeItem(KEY),
 };
 
 let skew = 0;
@@ -31,56 +31,56 @@ let skew = 0;
 export const now = () => Math.floor(Date.now() / 1000 + skew);
 
 function noteTime(response) {
-  const date = Date.parse(response.headers.get('date'));
-  if (date && Math.abs(date / 1000 - now()) > 2) skew = date / 1000 - Date.now() / 1000;
+	const date = Date.parse(response.headers.get('date'));
+	if (date && Math.abs(date / 1000 - now()) > 2) skew = date / 1000 - Date.now() / 1000;
 }
 
 export const authorization = () => ({ Authorization: `Bearer ${key.get()}` });
 
 /** The answer to one request; throws `ApiError` unless it is a success. */
 export async function call(path, { headers, ...options } = {}) {
-  let response;
-  try {
-    response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } });
-  } catch (e) {
-    throw e.name === 'AbortError' ? e : unreachable();
-  }
-  noteTime(response);
-  if (!response.ok) throw problem(response.status, await response.text(), response.headers);
-  return response;
+	let response;
+	try {
+		response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } });
+	} catch (e) {
+		throw e.name === 'AbortError' ? e : unreachable();
+	}
+	noteTime(response);
+	if (!response.ok) throw problem(response.status, await response.text(), response.headers);
+	return response;
 }
 
 /** The error of an answer; tells the page when the key is no longer accepted. */
 export function problem(status, text, headers) {
-  let error;
-  try {
-    ({ error } = JSON.parse(text));
-  } catch {
-    error = undefined; // of a proxy, not of Lazu
-  }
-  if (status === 401) events.dispatchEvent(new Event('refused'));
-  return new ApiError(status, error, headers);
+	let error;
+	try {
+		({ error } = JSON.parse(text));
+	} catch {
+		error = undefined; // of a proxy, not of Lazu
+	}
+	if (status === 401) events.dispatchEvent(new Event('refused'));
+	return new ApiError(status, error, headers);
 }
 
 export const json = async (path, options) => (await call(path, options)).json();
 
 /** Send `body` as JSON. */
 export const post = (path, body, options) =>
-  call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, ...options });
+	call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, ...options });
 
 export const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 /** What `ask` gives, asked again while the server restarts or is overloaded; meanwhile the page says so. */
 export async function patiently(ask) {
-  for (let seconds = 0.5; ; seconds = Math.min(seconds * 1.6, 8)) {
-    try {
-      const answer = await ask();
-      events.dispatchEvent(new Event('back'));
-      return answer;
-    } catch (e) {
-      if (!(e instanceof ApiError) || e.final || e.status === 500) throw e;
-      events.dispatchEvent(new Event('away'));
-      await pause(Math.max(seconds, e.wait));
-    }
-  }
+	for (let seconds = 0.5; ; seconds = Math.min(seconds * 1.6, 8)) {
+		try {
+			const answer = await ask();
+			events.dispatchEvent(new Event('back'));
+			return answer;
+		} catch (e) {
+			if (!(e instanceof ApiError) || e.final || e.status === 500) throw e;
+			events.dispatchEvent(new Event('away'));
+			await pause(Math.max(seconds, e.wait));
+		}
+	}
 }

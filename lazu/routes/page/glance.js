@@ -10,4 +10,4 @@ export const tile = (file) => make('span', { className: `tile ${kind(file.filena
 /** `gone in 12 days`. */
 export const gone = (file) => (file.expires_at > now() ? `gone in ${span(file.expires_at - now())}` : 'gone');
 
-export const summary = (file) => `${bytes(file.bytes)} · ${file.purpose} · ${gone(file)}`;
+export const summary = (file) => `${bytes(file.bytes)} · ${gone(file)} · ${file.purpose}`;

@@ -17,158 +17,157 @@ export const rules = { purposes: {}, executable: [], retention_days: 30 };
 
 /** The purpose that a file's type suggests. */
 export function proposed(file) {
-  const vision = rules.purposes.vision;
-  return vision?.types.includes(file.type) && file.size <= vision.max_bytes ? 'vision' : 'user_data';
+	const vision = rules.purposes.vision;
+	return vision?.types.includes(file.type) && file.size <= vision.max_bytes ? 'vision' : 'user_data';
 }
 
 /** An upload; its `change` events say when its state or progress is another. */
 export class Sending extends EventTarget {
-  /** `waiting`, `sending`, `checking` (all bytes are there), `done`, `failed` or `cancelled`. */
-  state = 'waiting';
-  sent = 0;
-  error = null;
+	/** `waiting`, `sending`, `checking` (all bytes are there), `done`, `failed` or `cancelled`. */
+	state = 'waiting';
+	sent = 0;
+	error = null;
 
-  /** The file object, when it is done. */
-  made = null;
+	/** The file object, when it is done. */
+	made = null;
 
-  #started = null;
-  #parts = [];
-  #stop = null;
-  #pace = [];
+	#started = null;
+	#parts = [];
+	#stop = null;
+	#pace = [];
 
-  /** `keep` is the lifetime in seconds, 0 for the longest. */
-  constructor(file, purpose, keep) {
-    super();
-    Object.assign(this, { file, purpose, keep });
-  }
+	/** `keep` is the lifetime in seconds, 0 for the longest. */
+	constructor(file, purpose, keep) {
+		super();
+		Object.assign(this, { file, purpose, keep });
+	}
 
-  /** Send it, or the rest of it; never throws. */
-  async go() {
-    this.#stop = new AbortController();
-    this.#pace = [];
-    this.#turn('sending');
-    try {
-      this.made = await (this.#inParts() ? this.#sendParts() : this.#sendWhole());
-      this.#turn('done');
-    } catch (e) {
-      if (this.state === 'cancelled') return;
-      this.error = e;
-      this.#turn('failed');
-    }
-  }
+	/** Send it, or the rest of it; never throws. */
+	async go() {
+		this.#stop = new AbortController();
+		this.#pace = [];
+		this.#turn('sending');
+		try {
+			this.made = await (this.#inParts() ? this.#sendParts() : this.#sendWhole());
+			this.#turn('done');
+		} catch (e) {
+			if (this.state === 'cancelled') return;
+			this.error = e;
+			this.#turn('failed');
+		}
+	}
 
-  /** Stop it for good. What the server has of it goes. */
-  cancel() {
-    if (this.state === 'done') return;
-    this.#turn('cancelled');
-    this.#stop?.abort();
-    if (this.#started) post(`/v1/uploads/${this.#started}/cancel`, {}).catch(() => {}); // else it expires within the hour
-  }
+	/** Stop it for good. What the server has of it goes. */
+	cancel() {
+		if (this.state === 'done') return;
+		this.#turn('cancelled');
+		this.#stop?.abort();
+		if (this.#started) post(`/v1/uploads/${this.#started}/cancel`, {}).catch(() => {}); // else it expires within the hour
+	}
 
-  /** Wait for its turn once more. */
-  again() {
-    this.error = null;
-    this.#turn('waiting');
-  }
+	again() {
+		this.error = null;
+		this.#turn('waiting');
+	}
 
-  /** Bytes a second, over the last seconds. */
-  get speed() {
-    const [first, last] = [this.#pace[0], this.#pace.at(-1)];
-    return first && last.time > first.time ? ((last.sent - first.sent) / (last.time - first.time)) * 1000 : 0;
-  }
+	/** Bytes a second, over the last seconds. */
+	get speed() {
+		const [first, last] = [this.#pace[0], this.#pace.at(-1)];
+		return first && last.time > first.time ? ((last.sent - first.sent) / (last.time - first.time)) * 1000 : 0;
+	}
 
-  /** Seconds that the rest will take, as far as one can say. */
-  get left() {
-    return this.speed > 0 ? (this.file.size - this.sent) / this.speed : null;
-  }
+	/** Seconds that the rest will take, as far as one can say. */
+	get left() {
+		return this.speed > 0 ? (this.file.size - this.sent) / this.speed : null;
+	}
 
-  /** Also what is likely to be refused: `/v1/uploads` says so before a byte is sent. */
-  #inParts() {
-    const most = rules.purposes[this.purpose]?.max_bytes ?? LARGE;
-    return this.file.size >= LARGE || this.file.size > most || rules.executable.includes(extension(this.file.name));
-  }
+	/** Also what is likely to be refused: `/v1/uploads` says so before a byte is sent. */
+	#inParts() {
+		const most = rules.purposes[this.purpose]?.max_bytes ?? LARGE;
+		return this.file.size >= LARGE || this.file.size > most || rules.executable.includes(extension(this.file.name));
+	}
 
-  async #sendWhole() {
-    const form = new FormData();
-    form.append('purpose', this.purpose);
-    for (const [name, value] of Object.entries(this.#expiry())) form.append(`expires_after[${name}]`, value);
-    form.append('file', this.file, this.file.name);
-    return this.#transfer('/v1/files', form, 0);
-  }
+	async #sendWhole() {
+		const form = new FormData();
+		form.append('purpose', this.purpose);
+		for (const [name, value] of Object.entries(this.#expiry())) form.append(`expires_after[${name}]`, value);
+		form.append('file', this.file, this.file.name);
+		return this.#transfer('/v1/files', form, 0);
+	}
 
-  async #sendParts() {
-    if (!this.#started) await this.#begin();
-    for (let at = this.#parts.length * PART; at < this.file.size; at += PART) {
-      const { id } = await this.#insist(() => this.#sendPart(at));
-      this.#parts.push(id);
-    }
-    this.#turn('checking');
-    const end = () => post(`/v1/uploads/${this.#started}/complete`, { part_ids: this.#parts }, { signal: this.#stop.signal });
-    return (await (await this.#insist(end)).json()).file;
-  }
+	async #sendParts() {
+		if (!this.#started) await this.#begin();
+		for (let at = this.#parts.length * PART; at < this.file.size; at += PART) {
+			const { id } = await this.#insist(() => this.#sendPart(at));
+			this.#parts.push(id);
+		}
+		this.#turn('checking');
+		const end = () => post(`/v1/uploads/${this.#started}/complete`, { part_ids: this.#parts }, { signal: this.#stop.signal });
+		return (await (await this.#insist(end)).json()).file;
+	}
 
-  async #begin() {
-    const { name, size, type } = this.file;
-    const expiry = this.keep ? { expires_after: this.#expiry() } : {};
-    const about = { filename: name, bytes: size, mime_type: type || 'application/octet-stream', purpose: this.purpose, ...expiry };
-    this.#started = (await (await post('/v1/uploads', about, { signal: this.#stop.signal })).json()).id;
-    this.#parts = [];
-  }
+	async #begin() {
+		const { name, size, type } = this.file;
+		const expiry = this.keep ? { expires_after: this.#expiry() } : {};
+		const about = { filename: name, bytes: size, mime_type: type || 'application/octet-stream', purpose: this.purpose, ...expiry };
+		this.#started = (await (await post('/v1/uploads', about, { signal: this.#stop.signal })).json()).id;
+		this.#parts = [];
+	}
 
-  #sendPart(at) {
-    const form = new FormData();
-    form.append('data', this.file.slice(at, at + PART), 'part');
-    return this.#transfer(`/v1/uploads/${this.#started}/parts`, form, at);
-  }
+	#sendPart(at) {
+		const form = new FormData();
+		form.append('data', this.file.slice(at, at + PART), 'part');
+		return this.#transfer(`/v1/uploads/${this.#started}/parts`, form, at);
+	}
 
-  #expiry() {
-    return this.keep ? { anchor: 'created_at', seconds: this.keep } : {};
-  }
+	#expiry() {
+		return this.keep ? { anchor: 'created_at', seconds: this.keep } : {};
+	}
 
-  /** Try again, after a while, what a repeat may cure. */
-  async #insist(attempt) {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await attempt();
-      } catch (e) {
-        if (e.code === 'upload_not_found') this.#started = null; // expired: trying again begins anew
-        if (!(e instanceof ApiError) || e.final || tries === TRIES) throw e;
-        await pause(Math.max(e.wait, tries));
-        this.#stop.signal.throwIfAborted();
-      }
-    }
-  }
+	/** Try again, after a while, what a repeat may cure. */
+	async #insist(attempt) {
+		for (let tries = 1; ; tries += 1) {
+			try {
+				return await attempt();
+			} catch (e) {
+				if (e.code === 'upload_not_found') this.#started = null; // expired: trying again begins anew
+				if (!(e instanceof ApiError) || e.final || tries === TRIES) throw e;
+				await pause(Math.max(e.wait, tries));
+				this.#stop.signal.throwIfAborted();
+			}
+		}
+	}
 
-  /** POST a form and tell of its progress, which fetch can't; `before` bytes of the file are there already. */
-  #transfer(path, form, before) {
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open('POST', path);
-      request.setRequestHeader('Authorization', authorization().Authorization);
-      request.upload.onprogress = (event) => this.#progress(Math.min(before + event.loaded, this.file.size));
-      request.onload = () => {
-        if (request.status === 200) resolve(JSON.parse(request.responseText));
-        else reject(problem(request.status, request.responseText, new Headers({ 'retry-after': request.getResponseHeader('retry-after') ?? '', 'x-should-retry': request.getResponseHeader('x-should-retry') ?? '' })));
-      };
-      request.onerror = () => reject(unreachable());
-      this.#stop.signal.addEventListener('abort', () => {
-        request.abort();
-        reject(this.#stop.signal.reason);
-      });
-      request.send(form);
-    });
-  }
+	/** POST a form and tell of its progress, which fetch can't; `before` bytes of the file are there already. */
+	#transfer(path, form, before) {
+		return new Promise((resolve, reject) => {
+			const request = new XMLHttpRequest();
+			request.open('POST', path);
+			request.setRequestHeader('Authorization', authorization().Authorization);
+			request.upload.onprogress = (event) => this.#progress(Math.min(before + event.loaded, this.file.size));
+			request.onload = () => {
+				if (request.status === 200) resolve(JSON.parse(request.responseText));
+				else reject(problem(request.status, request.responseText, new Headers({ 'retry-after': request.getResponseHeader('retry-after') ?? '', 'x-should-retry': request.getResponseHeader('x-should-retry') ?? '' })));
+			};
+			request.onerror = () => reject(unreachable());
+			this.#stop.signal.addEventListener('abort', () => {
+				request.abort();
+				reject(this.#stop.signal.reason);
+			});
+			request.send(form);
+		});
+	}
 
-  #progress(sent) {
-    const time = performance.now();
-    this.sent = sent;
-    this.#pace.push({ time, sent });
-    while (this.#pace.length > 2 && time - this.#pace[0].time > 5000) this.#pace.shift();
-    this.dispatchEvent(new Event('change'));
-  }
+	#progress(sent) {
+		const time = performance.now();
+		this.sent = sent;
+		this.#pace.push({ time, sent });
+		while (this.#pace.length > 2 && time - this.#pace[0].time > 5000) this.#pace.shift();
+		this.dispatchEvent(new Event('change'));
+	}
 
-  #turn(state) {
-    this.state = state;
-    this.dispatchEvent(new Event('change'));
-  }
+	#turn(state) {
+		this.state = state;
+		this.dispatchEvent(new Event('change'));
+	}
 }

@@ -1,0 +1,165 @@
+"""Questions by the page in a real browser: before a model server that the tests pretend to have."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from helpers.browser import opened, sign_in
+from helpers.samples import PNG
+from helpers.server import PROJECT
+from helpers.upstream import completed
+
+MODELS = b'{"object": "list", "data": [{"id": "qwen3"}, {"id": "llava"}]}'
+QUESTION = """What's "new" in 'it'? $HOME `id` \\n {{x}} 你好 </script>"""
+
+
+def events(*deltas, after=lambda: None, ends=True):
+    """What answers a question in pieces; `after` is called after each, `ends` says whether it comes to its end."""
+
+    def script(handler):
+        if handler.path.endswith("/models"):
+            handler.send(body=MODELS)
+            return
+        handler.start_events()
+        for delta in deltas:
+            handler.event({"type": "response.output_text.delta", "delta": delta})
+            after()
+        if ends:
+            handler.event({"type": "response.completed", "response": {}})
+            handler.end_events()
+        else:
+            handler.reset()
+
+    return script
+
+
+@pytest.fixture
+def asking(front, double, page):
+    """The view with a file chosen and a question written."""
+    double.script = events("A <b>paper</b>", " about nothing.")
+    made = front()
+    made.upload("paper.txt", b"words")
+    sign_in(page, made.server, "client-secret")
+    page.click("#rows >> text=paper.txt")
+    page.click("#ask-one")
+    page.wait_for_selector("#ask[data-state=ready]")
+    page.fill("#question", QUESTION)
+    return made.server
+
+
+def test_the_answer_streams_in_as_text(asking, double, page):
+    shown = threading.Event()
+    double.script = events("A <b>paper</b>", " about nothing.", after=lambda: shown.wait(60))
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=A <b>paper</b>")
+    assert "nothing" not in page.inner_text("#answer")
+    shown.set()
+    page.wait_for_selector("#answer >> text=A <b>paper</b> about nothing.")
+    content = double.last.json["input"][0]["content"]
+    assert [part["type"] for part in content] == ["input_file", "input_text"]
+    assert content[1]["text"] == QUESTION
+
+
+def test_the_same_call_can_be_copied_and_run(asking, double, page):
+    """As curl, Python and Node: what arrives at the model server is what the page sent."""
+    page.select_option("#model", "llava")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=about nothing.")
+    sent = {name: value for name, value in double.last.json.items() if name != "stream"}
+    double.script = completed
+    ran = {"curl": ["bash", "-c"], "Python": [sys.executable, "-c"], "Node": ["node", "--input-type=module", "-e"]}
+    environ = {**os.environ, "LAZU_API_KEY": "client-secret"}
+    for language, command in ran.items():
+        page.click(f"#languages >> text={language}")
+        done = subprocess.run([*command, page.inner_text("#sample")], env=environ, cwd=PROJECT / "tests/node", capture_output=True, text=True, check=False)
+        assert "A paper." in done.stdout, (language, done.stderr)
+        assert double.last.json == sent, language
+
+
+def test_no_sample_has_the_key(asking, page):
+    for language in ("curl", "Python", "Node"):
+        page.click(f"#languages >> text={language}")
+        assert "client-secret" not in page.inner_text("#sample")
+
+
+def test_a_picture_goes_as_a_picture_whatever_its_purpose(front, double, page):
+    double.script = events("A pixel.")
+    made = front()
+    made.upload("without an ending", PNG)
+    sign_in(page, made.server, "client-secret")
+    page.click("#rows >> text=without an ending")
+    page.click("#ask-one")
+    page.fill("#question", "What is it?")
+    page.wait_for_function("document.querySelector('#sample').textContent.includes('input_image')")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=A pixel.")
+    assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
+
+
+def test_a_file_dropped_on_the_question_belongs_to_it(asking, double, page):
+    page.set_input_files("#picked-files", [{"name": "more.txt", "mimeType": "", "buffer": b"more"}])
+    page.wait_for_selector("#asked-files >> text=more.txt")
+    page.click("[aria-label='Leave paper.txt out']")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=about nothing.")
+    assert [part.get("filename") for part in double.last.json["input"][0]["content"]] == ["more.txt", None]
+
+
+def test_an_answer_that_breaks_off_says_so(asking, double, page):
+    shown = threading.Event()
+    double.script = events("Half an ans", after=lambda: shown.wait(60), ends=False)
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=Half an ans")
+    shown.set()
+    page.wait_for_selector("#answer >> text=The answer broke off.")
+    assert "Half an ans" in page.inner_text("#answer")
+    assert page.inner_text("#ask-button") == "Ask"
+
+
+def test_stopping_ends_the_call_of_the_model_server(asking, double, page):
+    ended = threading.Event()
+
+    def script(handler):
+        if handler.path.endswith("/models"):
+            handler.send(body=MODELS)
+            return
+        handler.start_events()
+        handler.event({"type": "response.output_text.delta", "delta": "Well"})
+        if handler.wait_for_end(60):
+            ended.set()
+
+    double.script = script
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=Well")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=Stopped.")
+    assert ended.wait(60)
+
+
+def test_a_refusal_is_told_in_the_servers_words(asking, double, page):
+    problem = {"error": {"message": "The model qwen3 is not loaded.", "type": "invalid_request_error", "param": None, "code": None}}
+    double.script = lambda handler: handler.send(404, json.dumps(problem).encode())
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=The model qwen3 is not loaded.")
+
+
+def test_without_a_model_server_it_says_what_to_set(server, page):
+    sign_in(page, server, server.new_key())
+    page.click("nav [href='#ask']")
+    page.wait_for_selector("#ask >> text=LAZU_UPSTREAM_URL=")
+
+
+def test_a_model_server_that_is_away_can_be_tried_again(front, double, browser):
+    problem = {"error": {"message": "The model server is away.", "type": "server_error", "param": None, "code": "upstream_error"}}
+    double.script = lambda handler: handler.send(502, json.dumps(problem).encode())
+    with opened(browser) as page:
+        sign_in(page, front().server, "client-secret")
+        page.click("nav [href='#ask']")
+        page.wait_for_selector("#broken >> text=The model server is away.")
+        double.script = events("Yes.")
+        page.click("#retry-models")
+        page.wait_for_selector("#ask[data-state=ready]")

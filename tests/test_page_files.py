@@ -1,0 +1,249 @@
+"""The page's list of files in a real browser: what it shows, what one does with it, and what happens meanwhile."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from helpers.browser import names, opened, sign_in, site
+from helpers.samples import PNG
+from helpers.server import opened as store_opened
+from helpers.wire import part, request, stored, upload
+from lazu import clock, ids
+from lazu.store import rows
+from lazu.store.rows import File
+
+
+@pytest.fixture
+def key(server):
+    return server.new_key()
+
+
+def expire(server, file, seconds):
+    """Let `file` be gone in `seconds`."""
+    with store_opened(server.storage):
+        File.update(expires_at=clock.now() + seconds).where(File.id == file["id"]).execute()
+
+
+def wait(true, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_name_is_data(server, page, key):
+    name = "<img src=x onerror=document.title='ran'>.txt"
+    stored(server, key, filename=name)
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    page.wait_for_selector("#preview pre")
+    assert (page.text_content("#rows .filename"), page.text_content("#details h2 span:last-child"), page.title()) == (name, name, "Files · Lazu")
+
+
+def test_files_are_sorted_and_filtered(server, page, key):
+    for name, size in (("b 10.txt", 3), ("a.txt", 2), ("b 9.txt", 1)):
+        stored(server, key, b"x" * size, name)
+    upload(server, key, part("purpose", "vision"), part("file", PNG, "c.png"))
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row >> nth=3")
+    assert names(page) == ["c.png", "b 9.txt", "a.txt", "b 10.txt"]
+    page.click("[data-order=name]")
+    assert names(page) == ["a.txt", "b 9.txt", "b 10.txt", "c.png"]
+    page.click("[data-order=size]")
+    assert names(page)[-1] == "b 9.txt"
+    assert page.get_attribute(".cell.size[role=columnheader]", "aria-sort") == "descending"
+    page.fill("#filter", "B 1")
+    assert names(page) == ["b 10.txt"]
+    page.fill("#filter", "")
+    page.select_option("#purposes", "vision")
+    assert names(page) == ["c.png"]
+    page.fill("#filter", "no such")
+    page.click("#clear-filter")
+    assert len(names(page)) == 4
+
+
+def test_what_the_key_holds_and_may_hold_is_shown(serve, page):
+    server = serve(LAZU_KEY_QUOTA_BYTES=str(5 * 2**20))
+    key = server.new_key()
+    stored(server, key, b"x" * 2**20)
+    sign_in(page, server, key)
+    page.wait_for_selector("text=1 file · 1.0 MB of 5.0 MB")
+    assert request(server, "GET", "/v1/files", key).headers["x-lazu-quota-bytes"] == str(5 * 2**20)
+
+
+def test_ten_thousand_files_are_a_screenful_at_a_time(serve, page):
+    """First a short page of the list, then the rest; of the rows only those in sight are in the document."""
+    server = serve()
+    key = server.new_key()
+    first = stored(server, key)
+    with store_opened(server.storage), rows.database.atomic():
+        model = File.get_by_id(first["id"])
+        for number in range(9999):
+            made = {**model.__data__, "id": ids.new_file_id(model.created_at * 1000 + number), "filename": f"file {number}.txt"}
+            File.insert(made).execute()
+    asked = []
+    page.on("request", lambda sent: "/v1/files?" in sent.url and asked.append(sent.url))
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row >> nth=10")
+    page.wait_for_selector("text=10,000 files")
+    assert re.search(r"limit=100$", asked[1]), asked
+    page.keyboard.press("End")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_selector("[aria-rowindex='10001']")
+    assert page.locator("#rows .row").count() < 100
+    page.fill("#filter", "file 9998.txt")
+    page.wait_for_selector("text=file 9998.txt")
+    assert names(page) == ["file 9998.txt"]
+
+
+def test_everything_goes_without_a_mouse(server, page, key):
+    for name in ("one.txt", "two.txt", "three.txt"):
+        stored(server, key, filename=name)
+    page.goto(server.url)
+    page.keyboard.type(key)  # the field has the keyboard
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rows .row >> nth=2")
+    while "row" not in page.evaluate("document.activeElement.className"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#details[open]")
+    assert page.text_content("#details h2 span:last-child") == "two.txt"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.wait_for_selector("text=2 files selected")
+    page.keyboard.press("Delete")
+    page.wait_for_selector("#confirm[open] >> text=Delete 2 files?")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    wait(lambda: names(page) == ["three.txt"])
+    assert [file["filename"] for file in request(server, "GET", "/v1/files", key).json["data"]] == ["three.txt"]
+
+
+def test_nothing_is_deleted_without_a_yes(server, page, key):
+    file = stored(server, key)
+    sign_in(page, server, key)
+    page.hover("#rows .row")
+    page.click("[aria-label='Delete hello.txt']")
+    page.click("#confirm [value=no]")
+    page.click("[aria-label='Delete hello.txt']")
+    page.keyboard.press("Escape")
+    assert request(server, "GET", f"/v1/files/{file['id']}", key).status == 200
+
+
+def test_a_download_is_the_file(server, page, key):
+    content = bytes(range(256)) * 40_000
+    stored(server, key, content, "daten für später.bin")
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    with page.expect_download() as waiting:
+        page.click("#save-one")
+    assert waiting.value.suggested_filename == "daten für später.bin"
+    assert waiting.value.path().read_bytes() == content
+
+
+def pdf(script):
+    """A PDF of one page that runs `script` when it is opened."""
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(%s)>>>>" % script, b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/AA<</O<</S/JavaScript/JS(%s)>>>>>>" % script,
+    ]  # fmt: skip
+    body, places = b"%PDF-1.7\n", []
+    for number, each in enumerate(objects, 1):
+        places.append(len(body))
+        body += b"%d 0 obj%sendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    return body + b"xref\n0 4\n0000000000 65535 f \n%strailer<</Size 4/Root 1 0 R>>startxref\n%d\n%%%%EOF" % (table, len(body))
+
+
+def test_previews_run_nothing(server, page, key):
+    """Scripts of a page, a picture and a document; the browser's own viewer would run the last one: see below."""
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    call = "fetch('{0}/ran');new Image().src='{0}/ran';document.title='ran';alert(1)"
+    with site({}) as witness:
+        script = call.format(witness.url).encode()
+        stored(server, key, b"<!doctype html><script>%s</script><img src=x onerror=\"%s\">" % (script, script), "page.html")
+        stored(server, key, b'<svg xmlns="http://www.w3.org/2000/svg"><script>%s</script></svg>' % script, "picture.svg")
+        stored(server, key, pdf(b"app.alert('ran')"), "paper.pdf")
+        upload(server, key, part("purpose", "vision"), part("file", PNG, "real.png"))
+        sign_in(page, server, key)
+        for name, shown in (("page.html", "pre"), ("picture.svg", "pre"), ("paper.pdf", "iframe"), ("real.png", "img")):
+            page.click(f"#rows >> text={name}")
+            page.wait_for_selector(f"#preview {shown}")
+            page.wait_for_timeout(700)
+            page.click("#details [value=close]")
+        assert (witness.calls, dialogs, page.title()) == ([], [], "Files · Lazu")
+
+
+def test_the_browsers_own_viewer_would_have_run_it(page):
+    """The counter-proof: the same document, not made harmless."""
+    with site({"/": (b"<iframe src=/paper.pdf></iframe>", "text/html"), "/paper.pdf": (pdf(b"app.alert('ran')"), "application/pdf")}) as other:
+        with page.expect_event("dialog") as waiting:
+            page.on("dialog", lambda dialog: dialog.dismiss())
+            page.goto(other.url, wait_until="commit")
+        assert waiting.value.message == "ran"
+
+
+@pytest.mark.parametrize("document", [
+    pdf(b"app.alert(1)").replace(b"trailer<<", b"trailer<</Encrypt 9 0 R"), pdf(b"x") + b"1 0 obj<</Length 40>>stream\n9 0 obj<</S/Java#53cript/JS(app.alert(1))>>\nendstream endobj",
+    b"%PDF-1.7\n1 0 obj<<" + b"[" * 5000,
+], ids=["encrypted", "a script in a stream", "deep"])  # fmt: skip
+def test_a_document_that_cannot_be_made_harmless_is_not_shown(server, page, key, document):
+    stored(server, key, document, "paper.pdf")
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    page.wait_for_selector("#preview >> text=be shown safely")
+
+
+def test_a_key_that_is_revoked_meanwhile_signs_out(serve, page):
+    server = serve()
+    key = server.new_key("leaving")
+    stored(server, key)
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row")
+    server.flask("keys", "revoke", "leaving")
+    page.click("#refresh")
+    page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
+    assert page.evaluate("[sessionStorage.length, document.querySelectorAll('#rows .row').length]") == [0, 0]
+
+
+def test_a_server_that_restarts_is_waited_for(serve, page):
+    server = serve()
+    key = server.new_key()
+    stored(server, key)
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row")
+    server.stop(signal.SIGTERM)
+    page.click("#refresh")
+    page.wait_for_selector("#away:visible")
+    assert names(page) == ["hello.txt"]
+    server.start()
+    page.wait_for_selector("#away", state="hidden")
+    assert names(page) == ["hello.txt"]
+
+
+def test_a_file_goes_while_it_is_shown(server, page, key):
+    first, second = stored(server, key, filename="first.txt"), stored(server, key, filename="second.txt")
+    expire(server, first, 6)
+    expire(server, second, 6)
+    sign_in(page, server, key)
+    page.click("#rows >> text=first.txt")
+    page.wait_for_selector("#details >> text=This file is gone")
+    assert page.is_disabled("#save-one")
+    page.click("#details [value=close]")
+    page.wait_for_selector("#no-files")
+
+
+def test_a_clock_that_is_wrong_does_not_make_files_go(server, browser, key):
+    """The server's time counts, not the visitor's."""
+    stored(server, key)
+    with opened(browser) as page:
+        page.clock.install(time="2031-01-01T00:00:00Z")
+        sign_in(page, server, key)
+        page.clock.run_for(3000)
+        page.wait_for_selector("#rows .gone >> text=gone in 30 days")

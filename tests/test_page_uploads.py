@@ -1,0 +1,160 @@
+"""Uploads by the page in a real browser: how files come in, what one sees meanwhile, and what goes wrong."""
+
+import os
+import re
+
+import pytest
+
+from helpers.browser import names, sign_in
+from helpers.samples import PNG
+from helpers.wire import request
+
+MB = 2**20
+
+
+@pytest.fixture
+def key(server):
+    return server.new_key()
+
+
+def files(server, key):
+    """Name and purpose of each file that the server has, the oldest first."""
+    return [(file["filename"], file["purpose"]) for file in request(server, "GET", "/v1/files?order=asc", key).json["data"]]
+
+
+def give(page, *some):
+    """Choose files, each a name, its bytes, and maybe its type."""
+    page.set_input_files("#picked-files", [{"name": name, "buffer": data, "mimeType": kind[0] if kind else ""} for name, data, *kind in some])
+
+
+def slow(page, rate):
+    """Let the browser send so many bytes a second."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate})
+
+
+DROP = """([names, type]) => {
+    const transfer = new DataTransfer();
+    for (const name of names) transfer.items.add(new File(['words of ' + name], name, { type: 'text/plain' }));
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+PASTE = """(data) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], 'image.png', { type: 'image/png' }));
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_files_dropped_anywhere_are_uploaded(server, page, key):
+    sign_in(page, server, key)
+    page.evaluate(DROP, [["a.txt", "b.txt"], "dragenter"])
+    assert page.evaluate("document.body.classList.contains('dropping')")
+    page.evaluate(DROP, [["a.txt", "b.txt"], "drop"])
+    page.wait_for_selector("text=2 files uploaded")
+    assert sorted(files(server, key)) == [("a.txt", "user_data"), ("b.txt", "user_data")]
+    page.click("nav [href='#files']")
+    assert sorted(names(page)) == ["a.txt", "b.txt"]
+
+
+def test_a_pasted_picture_is_one_for_vision(server, page, key):
+    import base64
+
+    sign_in(page, server, key)
+    page.evaluate(PASTE, base64.b64encode(PNG).decode())
+    page.wait_for_selector("#queue .done")
+    [(name, purpose)] = files(server, key)
+    assert re.fullmatch(r"pasted \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png", name)
+    assert purpose == "vision"
+
+
+def test_a_folder_brings_the_files_within(server, page, key, tmp_path):
+    (tmp_path / "papers" / "old").mkdir(parents=True)
+    (tmp_path / "papers" / "new.txt").write_text("new")
+    (tmp_path / "papers" / "old" / "first.txt").write_text("first")
+    sign_in(page, server, key)
+    page.set_input_files("#picked-folder", tmp_path / "papers")
+    page.wait_for_selector("text=2 files uploaded")
+    assert sorted(files(server, key)) == [("first.txt", "user_data"), ("new.txt", "user_data")]
+
+
+def test_purpose_and_lifetime_can_be_chosen(server, page, key):
+    sign_in(page, server, key)
+    page.click("nav [href='#upload']")
+    page.select_option("#purpose", "user_data")
+    page.select_option("#keep", "3600")
+    give(page, ("p.png", PNG, "image/png"))
+    page.wait_for_selector("#queue .done")
+    [file] = request(server, "GET", "/v1/files", key).json["data"]
+    assert (file["purpose"], file["expires_at"] - file["created_at"]) == ("user_data", 3600)
+
+
+def test_a_refusal_is_told_in_the_servers_words(server, page, key):
+    sign_in(page, server, key)
+    give(page, ("empty.txt", b""), ("program.txt", b"\x7fELF" + bytes(200)))
+    page.wait_for_selector("#queue .failed >> nth=1")
+    told = page.locator("#queue .failed .more").all_text_contents()
+    assert "empty" in told[0]
+    assert told[1] == "Executable files are not accepted, and this file's content is a program."
+
+
+def test_progress_speed_and_time_left_are_shown_and_five_go_at_once(server, page, key):
+    sign_in(page, server, key)
+    slow(page, 400_000)
+    give(page, *[(f"{number}.bin", os.urandom(400_000)) for number in range(7)])
+    page.wait_for_selector(r"text=/\d+ KB of 391 KB · \d+ KB\/s · \d+ seconds? left/")
+    assert page.locator("#queue .sending").count() == 5
+    assert page.locator("#queue .waiting").count() == 2
+    assert 0 < page.evaluate("document.querySelector('#queue .sending progress').value") < 400_000
+    slow(page, -1)
+    page.wait_for_selector("text=7 files uploaded")
+    assert len(files(server, key)) == 7
+
+
+def test_a_cancelled_upload_stores_nothing(server, page, key):
+    sign_in(page, server, key)
+    slow(page, 100_000)
+    give(page, ("a.bin", os.urandom(MB)))
+    page.wait_for_selector("#queue .sending")
+    page.click("[aria-label='Cancel a.bin']")
+    page.wait_for_selector("#queue .cancelled")
+    slow(page, -1)
+    give(page, ("b.bin", os.urandom(1000)))
+    page.wait_for_selector("#queue .done")
+    assert files(server, key) == [("b.bin", "user_data")]
+
+
+def test_what_broke_can_be_tried_again(serve, page):
+    server = serve()
+    key = server.new_key()
+    sign_in(page, server, key)
+    page.wait_for_selector("#no-files")
+    server.stop()
+    give(page, ("a.txt", b"words"))
+    page.wait_for_selector("#queue .failed >> text=Lazu can’t be reached.")  # noqa: RUF001  as the page says it
+    server.start()
+    page.click("[aria-label='Try a.txt again']")
+    page.wait_for_selector("#queue .done")
+    assert files(server, key) == [("a.txt", "user_data")]
+
+
+def test_through_nginx_everything_is_the_same(edge, page):
+    """Its limits of requests and sizes leave the page working; it sends the downloads."""
+    key = edge.new_key()
+    sign_in(page, edge, key)
+    give(page, *[(f"{number}.txt", b"words of %d" % number) for number in range(60)])
+    page.wait_for_selector("text=60 files uploaded")
+    page.click("nav [href='#files']")
+    page.wait_for_selector("text=60 files")
+    page.click("#rows >> text=59.txt")
+    page.wait_for_selector("#preview pre >> text=words of 59")
+    with page.expect_download() as waiting:
+        page.click("#save-one")
+    assert waiting.value.path().read_bytes() == b"words of 59"
+    page.click("#details [value=close]")
+    page.click("#all")
+    page.click("#delete-choice")
+    page.click("#confirm [value=yes]")
+    page.wait_for_selector("#no-files")
+    assert files(edge, key) == []
