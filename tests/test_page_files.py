@@ -209,7 +209,7 @@ def test_a_key_that_is_revoked_meanwhile_signs_out(serve, page):
     server.flask("keys", "revoke", "leaving")
     page.click("#refresh")
     page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
-    assert page.evaluate("[sessionStorage.length, document.querySelectorAll('#rows .row').length]") == [0, 0]
+    page.wait_for_function("sessionStorage.length + document.querySelectorAll('#rows .row').length === 0")
 
 
 def test_a_server_that_restarts_is_waited_for(serve, page):
