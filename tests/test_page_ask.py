@@ -94,7 +94,7 @@ def test_a_picture_goes_as_a_picture_whatever_its_purpose(front, double, page):
     page.click("#rows >> text=without an ending")
     page.click("#ask-one")
     page.fill("#question", "What is it?")
-    page.wait_for_function("document.querySelector('#sample').textContent.includes('input_image')")
+    page.wait_for_selector("#sample >> text=input_image")
     page.click("#ask-button")
     page.wait_for_selector("#answer >> text=A pixel.")
     assert double.last.json["input"][0]["content"][0]["type"] == "input_image"

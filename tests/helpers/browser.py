@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +57,14 @@ def sign_in(page, server, key):
     page.fill("#key", key)
     page.click("#sign-in button")
     page.wait_for_selector(".signed-in #files")
+
+
+def until(true):
+    """Wait until `true()`: Playwright's own waiting for an expression would need `eval`, which the page forbids."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def names(page):
