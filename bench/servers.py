@@ -16,7 +16,7 @@ CONTENDERS = Path(__file__).parent / "contenders"
 
 NGINX = """
 daemon off; user root; worker_processes {workers}; pid {home}/pid; error_log {home}/error.log;
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; client_max_body_size 0;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;

@@ -1,6 +1,6 @@
 """The rows of the table of aims: each is a function from a `Plan` to a `Result`, named as `bench/run NAME` takes it."""
 
-from bench.rows import download, fsck, metadata, purge, responses, small, start, upload
+from bench.rows import download, fsck, metadata, purge, responses, small, start, streams, upload
 
 ROWS = {
     "small-1": small.one_client,
@@ -11,6 +11,7 @@ ROWS = {
     "metadata": metadata.run,
     "list": metadata.pages,
     "responses": responses.run,
+    "streams": streams.run,
     "fsck": fsck.run,
     "start": start.run,
     "memory": upload.memory,

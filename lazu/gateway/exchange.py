@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lazu import clock, logs, metrics
-from lazu.errors import ApiError, UpstreamError, UpstreamTimeout
+from lazu.errors import ApiError, ClientLeft, UpstreamError, UpstreamTimeout
 from lazu.gateway import answer, framing, hangup
 from lazu.gateway.answer import Asked
 from lazu.gateway.upstream import Call, Line, Upstream
@@ -86,7 +86,7 @@ class Exchange:
         try:
             if call is not None:
                 self._line = self._upstream.ask(call, self._client)
-        except hangup.Left:
+        except ClientLeft:
             self._end("client_left")
         except ApiError as e:
             self._problem = e

@@ -98,13 +98,15 @@ class Relay:
 
     def _turn(self) -> None:
         """Wait for what happens, and see to it."""
+        rung = False
         for fd, events in self._poll.poll(TICK):
-            member = self._members.get(fd)  # None: over since the event, or the bell
-            if member is not None:
+            member = self._members.get(fd)
+            if member is not None:  # else it is over since the event
                 self._serve(member, fd, events)
                 self._settle(member)
-        # Not before: a new member may have the number of a descriptor that was closed in this turn.
-        self._admit()
+            rung = rung or fd == self._bell
+        if rung:  # not before: a new member may have the number of a descriptor that was closed in this turn
+            self._admit()
 
     def _serve(self, member: Member, fd: int, events: int) -> None:
         if fd != member.client:
@@ -115,8 +117,7 @@ class Relay:
             member.flush()
 
     def _admit(self) -> None:
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
+        os.eventfd_read(self._bell)
         with suppress(Empty):
             while True:
                 member = self._joining.get_nowait()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from lazu import slots
 from lazu.config import Settings
 from lazu.errors import InternalError, Overloaded, UpstreamError, UpstreamNotConfigured, UpstreamTimeout
 from lazu.gateway import hangup
@@ -83,7 +84,7 @@ class Upstream:
     def ask(self, call: Call, client: Client) -> "Line":
         """Send `call`; its answer comes on the line.
 
-        Raises `hangup.Left` if the client does not wait for it, `Overloaded`, `UpstreamNotConfigured`, `UpstreamError`,
+        Raises `ClientLeft` if the client does not wait for it, `Overloaded`, `UpstreamNotConfigured`, `UpstreamError`,
         `UpstreamTimeout`, `InternalError` when a file of the body can't be read. Then nothing is held.
         """
         hangup.require(client)
@@ -93,7 +94,7 @@ class Upstream:
             if place is None:
                 raise self._full()
             held.callback(calls.give_back, place)
-            with client.resting():
+            with slots.waiting():
                 connection = held.enter_context(self._connect())
             _pour(connection, self._pieces(call), client, self.timeout)
             return Line(connection, held.pop_all())

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -22,6 +22,7 @@ from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
 from lazu.server.heads import Parser
+from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store
 
@@ -41,11 +42,11 @@ class Worker(ThreadWorker):
     #: Signals that came between the fork and `init_signals` (gunicorn.conf.py).
     missed: SimpleQueue[int]
 
-    def get_thread_pool(self) -> ThreadPoolExecutor:
+    def get_thread_pool(self) -> Pool:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
         self._work = Slots(self.cfg.threads, max(1, self.cfg.threads // SHARE))
         self._heads, self._checks = Slots(2, 2), Slots(2, 2)
-        return ThreadPoolExecutor(max_workers=self.cfg.worker_connections)
+        return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
         """Load the application. When it can't start the master ends too, and does not start workers for ever."""

@@ -1,0 +1,63 @@
+"""Threads that are made when they are needed and end when they are not: a burst of requests leaves none behind.
+
+Each holds a stack, and a connection of the database with its descriptors.
+"""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+#: Seconds without work after which a thread ends, if there are more than those that stay.
+IDLE_SECONDS = 5.0
+
+Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class Pool(Executor):
+    """At most `most` threads, of which `keep` stay. It ends with the process, whatever is still running."""
+
+    def __init__(self, keep: int, most: int) -> None:
+        self._keep, self._most = keep, most
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._threads = self._waiting = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Have `fn` called in a thread; the future has what it gives or raises."""
+        future: Future[Any] = Future()
+        with self._changed:
+            self._jobs.append((future, lambda: fn(*args, **kwargs)))
+            if self._waiting >= len(self._jobs):
+                self._changed.notify()
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._run, name="lazu-request", daemon=True).start()
+        return future
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            future, call = job
+            try:
+                future.set_result(call())
+            finally:
+                error = sys.exception()
+                if error is not None:  # this thread ends with it, and its trace is printed
+                    with self._changed:
+                        self._threads -= 1
+                    future.set_exception(error)
+            del job, future, call  # what they hold must not wait for the next job
+
+    def _next(self) -> Job | None:
+        """The next job; None when this thread is one too many."""
+        with self._changed:
+            while not self._jobs:
+                self._waiting += 1
+                woken = self._changed.wait(IDLE_SECONDS)
+                self._waiting -= 1
+                if not woken and not self._jobs and self._threads > self._keep:
+                    self._threads -= 1
+                    return None
+            return self._jobs.popleft()

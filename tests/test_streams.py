@@ -1,0 +1,412 @@
+"""Many calls of the model at once: they take no threads, hold nothing back, starve nobody, and are told truly.
+
+LAZU_LONG_TESTS=1 runs them with the numbers of a team: 1,000 streams, 2,000 aborts.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+
+from bench.listeners import Audience
+from helpers.raw_upstream import raw
+from helpers.server import PROJECT, free_port
+from helpers.wire import PURPOSE, part, request, upload
+from test_metrics import samples
+
+LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
+MANY = 1000 if LONG else 200
+ABORTS = 2000 if LONG else 240
+
+ASK = {"model": "m", "input": "x"}
+
+
+def wait(happened, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def ticker():
+    """The settings of a Lazu before a model server that can stream to a thousand (bench/contenders/ticker.py)."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, PROJECT / "bench/contenders/ticker.py", str(port)])
+    with closing(socket.socket()) as probe:
+        wait(lambda: probe.connect_ex(("127.0.0.1", port)) == 0)
+    yield {"LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1", "LAZU_API_KEY": "k"}
+    process.terminate()
+    process.wait()
+
+
+@contextmanager
+def listening(server, streams, events):
+    """An audience of so many streams, all begun; a thread hears them until the `with` ends."""
+    audience, done = Audience(server.port, "k"), threading.Event()
+    for _ in range(streams):
+        audience.ask(events)
+    audience.gather(120)
+
+    def run():
+        while not done.is_set() and audience.open:
+            audience.hear(0.5)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield audience
+    finally:
+        done.set()
+        thread.join()
+        audience.leave()
+
+
+def running(server):
+    return samples(server)[("lazu_upstream_calls_running",)]
+
+
+def outcomes(server):
+    counted = samples(server).items()
+    return {dict(labels)["outcome"]: value for (name, *labels), value in counted if name == "lazu_upstream_calls_total"}
+
+
+def told(server):
+    """The outcomes of calls of the model in the log, in their order."""
+    return re.findall(r" upstream=(\w+)", server.log.read_text())
+
+
+# Many
+
+
+def slow(server, key):
+    """Seconds of the slowest of 40 requests that have nothing to do with streams."""
+    seconds = []
+    for path in ("/v1/files", "/v1/models", "/healthz", "/v1/files?limit=1") * 10:
+        began = time.monotonic()
+        request(server, "GET", path, key)
+        seconds.append(time.monotonic() - began)
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+def test_many_streams_are_all_heard_and_cost_little(serve, ticker):
+    server = serve(**ticker)
+    slow(server, "k")
+    idle = server.rss()
+    with listening(server, MANY, 60) as audience:
+        most = server.rss()
+        wait(lambda: not audience.open)
+        assert [ear.status for ear in audience.ears] == [200] * MANY
+        assert [ear.events for ear in audience.ears] == [60] * MANY
+        assert all(ear.whole for ear in audience.ears)
+    assert (most - idle) / MANY < 256 * 1024
+    wait(lambda: outcomes(server) == {"answered": MANY + 10})  # with the models
+
+
+def test_beside_many_streams_others_are_served_as_before(serve, ticker):
+    server = serve(**ticker)
+    idle = [slow(server, "k") for _ in range(3)]
+    with listening(server, MANY, 3000) as audience:
+        ratios = []
+        wait(lambda: ratios.append(slow(server, "k") / statistics.median(idle)) or min(ratios) <= 3, 120)
+        assert len(audience.open) == MANY
+    wait(lambda: running(server) == 0)
+
+
+# The limit
+
+
+@pytest.fixture
+def held(double):
+    """Calls are answered when this is set; looking up models is answered at once."""
+    gate = threading.Event()
+
+    def script(handler):
+        if handler.command == "POST":
+            handler.start_events()
+            handler.event({"type": "ping"})
+            gate.wait(120)
+            handler.end_events()
+        else:
+            handler.send(body=b'{"object":"list","data":[]}')
+
+    double.script = script
+    yield gate
+    gate.set()
+
+
+def stream(server, key):
+    """A call whose answer has begun; its status."""
+    body = json.dumps({**ASK, "stream": True})
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    sock = socket.create_connection(("127.0.0.1", server.port), 60)
+    sock.sendall((head + body).encode())
+    return sock, int(sock.recv(65536).split()[1])
+
+
+def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="3", LAZU_WORKERS="3")
+    socks = [stream(server, "k") for _ in range(8)]
+    assert sorted(status for _, status in socks) == [200] * 3 + [503] * 5
+    answer = request(server, "POST", "/v1/responses", "k", json.dumps(ASK).encode())
+    assert answer.error == (503, "overloaded", None)
+    assert "LAZU_UPSTREAM_CALLS" in answer.json["error"]["message"]
+    assert answer.headers["Retry-After"]
+    assert "LAZU_UPSTREAM_CALLS is 3" in server.log.read_text()
+    now = samples(server)
+    assert (now[("lazu_upstream_calls_running",)], now[("lazu_upstream_calls_limit",)]) == (3, 3)
+    assert request(server, "GET", "/v1/models", "k").status == 200
+    for sock, _ in socks:
+        sock.close()
+    wait(lambda: running(server) == 0)
+
+
+def test_one_key_does_not_shut_the_others_out(serve, double, held):
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="16", LAZU_WORKERS="2")
+    socks = [stream(server, "k") for _ in range(20)]
+    assert [status for _, status in socks].count(200) == 16
+    others = [stream(server, server.new_key()) for _ in range(4)]
+    assert [status for _, status in others].count(200) == 2  # an eighth more, for all others together
+    for sock, _ in socks + others:
+        sock.close()
+
+
+def test_a_worker_that_dies_gives_its_places_back(serve, double, held):
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="4", LAZU_WORKERS="1")
+    socks = [stream(server, "k")[0] for _ in range(4)]
+    os.kill(server.pids()[1], signal.SIGKILL)
+    wait(lambda: len(server.pids()) == 2 and running(server) == 0)
+    socks.append(stream(server, "k")[0])  # which waits for no place
+    assert running(server) == 1
+    for sock in socks:
+        sock.close()
+
+
+# Leaving
+
+
+def descriptors(server):
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in server.pids()[1:])
+
+
+#: Threads of a worker at rest: the main one, the relay, as many as LAZU_THREADS (gunicorn's setting `threads`).
+AT_REST = 18
+#: Descriptors of a thread's connection of the database.
+PER_THREAD = 3
+
+
+def threads(server):
+    return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in server.pids()[1:])
+
+
+STAGES = ["in the body", "before the head", "in the stream"]
+
+
+def test_calls_aborted_at_every_stage_leave_nothing(serve):
+    with raw() as upstream:
+        upstream.stays = True
+        server = serve(**upstream.env)
+
+        def abort(stage):
+            upstream.said = [] if stage == "before the head" else [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"]
+            body = json.dumps(ASK)
+            length = len(body) + (stage == "in the body")
+            head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: {length}\r\n\r\n"
+            with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
+                calls = upstream.calls
+                sock.sendall((head + body).encode())
+                if stage == "before the head":
+                    wait(lambda: upstream.calls > calls)
+                elif stage == "in the stream":
+                    assert sock.recv(100)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", upstream.calls % 2, 0))
+
+        for stage in STAGES * 5:
+            abort(stage)
+        wait(lambda: running(server) == upstream.open == 0)
+        before = descriptors(server)
+        for stage in STAGES * (ABORTS // 3):
+            abort(stage)
+        wait(lambda: running(server) == upstream.open == 0)
+        wait(lambda: threads(server) <= 2 * AT_REST and descriptors(server) <= before + 2 * AT_REST * PER_THREAD)
+        assert set(outcomes(server)) == {"client_left"}
+
+
+def test_a_reload_breaks_no_stream(serve, ticker):
+    server = serve(**ticker)
+    with listening(server, MANY, 60) as audience:
+        before = server.pids()[1:]
+        server.process.send_signal(signal.SIGHUP)
+        wait(lambda: not audience.open)
+        assert [(ear.status, ear.whole) for ear in audience.ears] == [(200, True)] * MANY
+        wait(lambda: not set(before) & set(server.pids()))
+
+
+# What came of it
+
+
+def test_outcomes_are_true(serve, double):
+    """The SDK closes at [DONE]; a user says stop; the model server breaks off."""
+
+    def script(handler):
+        handler.start_events()
+        handler.wfile.write(b"8\r\ndata: 1\n\r\n2\r\n\n\n\r\n")
+        if "whole" in str(double.last.json):
+            handler.wfile.write(b"c\r\ndata: [DONE]\r\n2\r\n\n\n\r\n")
+            time.sleep(0.05)
+            handler.end_events()
+        elif "breaks" in str(double.last.json):
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            handler.wait_for_end(30)
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k")
+    with server.client("k") as client:
+        for _ in range(30):
+            assert len(list(client.chat.completions.create(model="whole", messages=[], stream=True))) == 1
+        for _ in range(5):
+            next(iter(client.chat.completions.create(model="stopped", messages=[], stream=True).response.iter_raw()))
+    for _ in range(5):
+        with closing(stream_of(server, "breaks")) as sock:
+            while sock.recv(4096):
+                pass
+    expected = {"answered": 30, "client_left": 5, "broke_off": 5}
+    wait(lambda: outcomes(server) == expected)
+    assert {word: told(server).count(word) for word in set(told(server))} == expected
+    assert server.log.read_text().count("the upstream broke off") == 5
+
+
+def stream_of(server, model):
+    body = json.dumps({**ASK, "model": model})
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: {len(body)}\r\n\r\n"
+    sock = socket.create_connection(("127.0.0.1", server.port), 60)
+    sock.sendall((head + body).encode())
+    return sock
+
+
+def test_the_log_has_the_bytes_and_seconds_of_a_stream(serve, double):
+    def script(handler):
+        handler.start_events()
+        time.sleep(1)
+        handler.event({"type": "ping"})
+        handler.end_events()
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k")
+    body = request(server, "POST", "/v1/responses", "k", json.dumps(ASK).encode()).body
+    wait(lambda: told(server))
+    [line] = [line for line in server.log.read_text().splitlines() if " POST /v1/responses 200 " in line]
+    assert f" out={len(body)} " in line
+    assert 1 <= float(re.search(r"seconds=([\d.]+)", line)[1]) < 30
+    assert " key=default " in line
+    assert re.search(r"request=req_\w+$", line)
+
+
+# Connections
+
+
+def test_a_connection_goes_on_after_a_stream(serve, double):
+    """Also when the next request was there before its end."""
+
+    def script(handler):
+        handler.start_events()
+        handler.event({"type": "ping"})
+        time.sleep(0.2)
+        handler.end_events()
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1")
+    head = "POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}"
+    with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
+        sock.sendall(head.encode() * 3 + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert got.count(b"HTTP/1.1 200 OK") == 4
+    assert got.count(b"\r\n0\r\n\r\n") == 3
+    assert got.endswith(b'{"status":"ok"}\n')
+
+
+def test_http_1_0_gets_the_plain_body_and_its_end(serve, double):
+    def script(handler):
+        handler.start_events()
+        handler.event({"type": "ping"})
+        handler.end_events()
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k")
+    with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
+        sock.sendall(b"POST /v1/responses HTTP/1.0\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
+        got = b"".join(iter(lambda: sock.recv(65536), b""))
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert b"chunked" not in head
+    assert body == b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+def test_a_reader_that_does_not_read_is_let_go(serve):
+    with raw() as upstream:
+        upstream.said = [b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n", *([b"x" * 1_000_000] * 100)]
+        server = serve(**upstream.env, LAZU_BODY_TIMEOUT="1")
+        with closing(socket.socket()) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", server.port))
+            sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
+            wait(lambda: told(server) == ["client_left"])
+            wait(lambda: upstream.open == 0)
+        assert running(server) == 0
+
+
+def test_a_reader_that_is_slow_gets_everything(serve):
+    with raw() as upstream:
+        upstream.said = [b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", *([b"x" * 1_000_000] * 10)]
+        server = serve(**upstream.env)
+        with closing(socket.socket()) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            sock.connect(("127.0.0.1", server.port))
+            sock.sendall(b"POST /v1/responses HTTP/1.0\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
+            got = 0
+            while piece := sock.recv(200_000):
+                got += len(piece)
+                time.sleep(0.01)
+        assert got > 10_000_000
+        wait(lambda: told(server) == ["answered"])
+
+
+def test_a_call_of_a_client_that_has_gone_never_reaches_the_model(serve):
+    """It left while its body was looked at: here, while the server stood still."""
+    with raw() as upstream:
+        server = serve(**upstream.env, LAZU_WORKERS="1")
+        sock = stream_of(server, "m")
+        sock.close()
+        wait(lambda: told(server))
+        upstream.calls, worker = 0, server.pids()[1]
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(20):
+            stream_of(server, "m").close()
+        os.kill(worker, signal.SIGCONT)
+        wait(lambda: told(server).count("client_left") == 21)
+        assert upstream.calls == 0
+
+
+# Through nginx
+
+
+def test_an_application_server_streams_through_nginx_and_starves_nobody(deploy, ticker):
+    """All of it from one address: streams, beside them uploads, lists, health."""
+    edge = deploy(**ticker)
+    with listening(edge, 150, 100) as audience:
+        for number in range(10):
+            assert upload(edge, "k", PURPOSE, part("file", b"words %d" % number, "a.txt")).status == 200
+            assert request(edge, "GET", "/v1/files?limit=1", "k").status == 200
+            assert request(edge, "GET", "/healthz").status == 200
+        wait(lambda: not audience.open)
+        assert [(ear.status, ear.events, ear.whole) for ear in audience.ears] == [(200, 100, True)] * 150
