@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from test_content import *  # noqa: F403  the stories of downloads, told again through nginx
 from test_content import BYTES
 from test_upload import *  # noqa: F403  and those of uploads
