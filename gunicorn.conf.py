@@ -39,7 +39,8 @@ worker_class = "lazu.server.worker.Worker"
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_soft, 65536 if _hard == resource.RLIM_INFINITY else min(_hard, 65536))
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
-worker_connections = max(threads, min(1000, (_files - 64) // 6))
+# Calls of the model wait on connections of their own, so that they leave those of files alone.
+worker_connections = max(threads, min(1000 + settings.upstream_calls, (_files - 64) // 6))
 
 # Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
 limit_request_line = 8190
