@@ -350,16 +350,41 @@ def test_nothing_else_passes(native, double, method, path):
     assert double.received == []
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_an_upstream_with_tls_must_prove_who_it_is(serve, tmp_path, trusted):
-    certificate = tmp_path / "certificate.pem"
+@pytest.fixture
+def certificate(tmp_path):
+    """With its key, in one file; `public.pem` beside it is what to trust."""
+    made = tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-               "-keyout", certificate, "-out", tmp_path / "public.pem", "-subj", "/CN=localhost",
+               "-keyout", made, "-out", tmp_path / "public.pem", "-subj", "/CN=localhost",
                "-addext", "subjectAltName=DNS:localhost"]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
-    certificate.write_text(certificate.read_text() + (tmp_path / "public.pem").read_text())
+    made.write_text(made.read_text() + (tmp_path / "public.pem").read_text())
+    return made
+
+
+def test_events_come_through_tls_of_whatever_size(serve, certificate):
+    """TLS gives its bytes by records of 16 KiB, so some are there although the socket has none left."""
+    deltas = ["a" * size for size in (1, 200, 16_000, 17_000, 100_000, 1_000_000, 3)]
+
+    def script(handler):
+        handler.start_events()
+        for number, delta in enumerate(deltas):
+            handler.event({"type": "response.output_text.delta", "delta": delta, "item_id": "i", "output_index": 0,
+                           "content_index": 0, "sequence_number": number, "logprobs": []})  # fmt: skip
+            time.sleep(0.1)
+        handler.end_events()
+
     with running(certificate) as secure:
-        trust = {"SSL_CERT_FILE": str(tmp_path / "public.pem")} if trusted else {}
+        secure.script = script
+        server = serve(**secure.env, LAZU_API_KEY="k", SSL_CERT_FILE=str(certificate.with_name("public.pem")))
+        with server.client("k") as client:
+            assert [event.delta for event in client.responses.create(**ASK, stream=True)] == deltas
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_upstream_with_tls_must_prove_who_it_is(serve, certificate, trusted):
+    with running(certificate) as secure:
+        trust = {"SSL_CERT_FILE": str(certificate.with_name("public.pem"))} if trusted else {}
         server = serve(**secure.env, LAZU_API_KEY="k", **trust)
         with server.client("k") as client:
             if trusted:

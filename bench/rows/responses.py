@@ -10,8 +10,8 @@ from typing import Any
 
 from bench import client, measure, servers
 from bench.measure import Contender, Sample, Trial
-from bench.procs import HOST, ROOT, Server, folder
-from bench.results import MIB, MS, Aim, Missing, Plan, Result
+from bench.procs import HOST, Server, folder
+from bench.results import MIB, MS, Aim, Plan, Result
 from bench.servers import KEY
 
 FILES = 4
@@ -70,8 +70,6 @@ def ready(contents: list[Path]) -> Iterator[Trial]:
 
 
 def run(plan: Plan) -> Result:
-    if not (ROOT / "lazu" / "responses.py").exists() and not (ROOT / "lazu" / "responses").exists():
-        raise Missing("Lazu has no Responses yet")
     size = plan.pick(64, 64) * MIB // FILES
     data = folder("data")
     contents = [client.random_file(data / f"content-{number}", size) for number in range(FILES)]

@@ -8,7 +8,7 @@ import logging
 import os
 import select
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -68,25 +68,34 @@ class Relay:
         self._blocked: set[Member] = set()
         self._bell = -1
 
-    def join(self, member: Member) -> None:
-        """Take `member` on, from any thread."""
+    def start(self) -> None:
+        """Be ready for `join`; safe to repeat, from any thread.
+
+        Not before the first call: threads and epoll do not survive gunicorn's fork. Raises `OSError` and `RuntimeError`
+        where no descriptor or no thread is left.
+        """
         with self._lock:
-            if self._bell < 0:  # not before the first call: threads and epoll do not survive gunicorn's fork
-                self._start()
+            if self._bell >= 0:
+                return
+            with ExitStack() as made:
+                self._poll = made.enter_context(select.epoll())
+                bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                made.callback(os.close, bell)
+                self._poll.register(bell, select.EPOLLIN)
+                threading.Thread(target=self._run, args=(bell,), name="lazu-relay", daemon=True).start()
+                made.pop_all()
+            self._bell = bell
+
+    def join(self, member: Member) -> None:
+        """Take `member` on, from any thread; after `start`."""
         self._joining.put(member)
         os.eventfd_write(self._bell, 1)
 
-    def _start(self) -> None:
-        self._poll = select.epoll()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poll.register(self._bell, select.EPOLLIN)
-        threading.Thread(target=self._run, name="lazu-relay", daemon=True).start()
-
-    def _run(self) -> None:
+    def _run(self, bell: int) -> None:
         checked = clock.monotonic()
         try:
             while True:
-                self._turn()
+                self._turn(bell)
                 if clock.monotonic() - checked >= TICK:
                     checked = clock.monotonic()
                     self._check(checked)
@@ -96,7 +105,7 @@ class Relay:
             log.critical("the relay failed, and with it this worker", exc_info=True)
             os._exit(1)
 
-    def _turn(self) -> None:
+    def _turn(self, bell: int) -> None:
         """Wait for what happens, and see to it."""
         rung = False
         for fd, events in self._poll.poll(TICK):
@@ -104,9 +113,9 @@ class Relay:
             if member is not None:  # else it is over since the event
                 self._serve(member, fd, events)
                 self._settle(member)
-            rung = rung or fd == self._bell
+            rung = rung or fd == bell
         if rung:  # not before: a new member may have the number of a descriptor that was closed in this turn
-            self._admit()
+            self._admit(bell)
 
     def _serve(self, member: Member, fd: int, events: int) -> None:
         if fd != member.client:
@@ -116,8 +125,8 @@ class Relay:
         else:
             member.flush()
 
-    def _admit(self) -> None:
-        os.eventfd_read(self._bell)
+    def _admit(self, bell: int) -> None:
+        os.eventfd_read(bell)
         with suppress(Empty):
             while True:
                 member = self._joining.get_nowait()

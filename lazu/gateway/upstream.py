@@ -88,6 +88,7 @@ class Upstream:
         `UpstreamTimeout`, `InternalError` when a file of the body can't be read. Then nothing is held.
         """
         hangup.require(client)
+        self._start_relay()
         with ExitStack() as held:
             calls = self._lookups if call.body is None else self._calls
             place = calls.take(call.key)
@@ -98,6 +99,13 @@ class Upstream:
                 connection = held.enter_context(self._connect())
             _pour(connection, self._pieces(call), client, self.timeout)
             return Line(connection, held.pop_all())
+
+    def _start_relay(self) -> None:
+        try:
+            self.relay.start()
+        except (OSError, RuntimeError) as e:
+            log.error("no descriptor or no thread left for calls of the model server")  # noqa: TRY400  no bug, no trace
+            raise Overloaded from e
 
     def reach(self) -> None:
         """Connect and leave; raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""

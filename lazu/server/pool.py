@@ -33,9 +33,17 @@ class Pool(Executor):
             if self._waiting >= len(self._jobs):
                 self._changed.notify()
             elif self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._run, name="lazu-request", daemon=True).start()
+                self._grow()
         return future
+
+    def _grow(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="lazu-request", daemon=True).start()
+        except RuntimeError:  # the system has no thread left (TasksMax): those that are here take the job in their turn
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
