@@ -83,7 +83,7 @@ class InvalidRequest(ApiError):
 
 
 class MissingParameter(ApiError):
-    """No `purpose`, or no `file`."""
+    """No `purpose`, or no `file`; of an upload in parts no `filename`, `bytes`, `data` or `part_ids`."""
 
     status, code = 400, "missing_required_parameter"
 
@@ -128,6 +128,15 @@ class FileNotFound(ApiError):
         super().__init__(f"No such File object: {file_id}", param)
 
 
+class UploadNotFound(ApiError):
+    """The id of an upload is unknown, malformed, expired or another key's: one answer for all, alike but for the id."""
+
+    status, code = 404, "upload_not_found"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"No such Upload object: {upload_id}", "upload_id")
+
+
 class NotFound(ApiError):
     """No such route."""
 
@@ -160,8 +169,17 @@ class FileTooLarge(ApiError):
 
     status, code = 413, "file_too_large"
 
+    def __init__(self, limit: str, param: str = "file") -> None:
+        super().__init__(f"The file is larger than {limit}, the limit of its purpose.", param)
+
+
+class PartTooLarge(ApiError):
+    """A part of an upload exceeds its limit."""
+
+    status, code = 413, "file_too_large"
+
     def __init__(self, limit: str) -> None:
-        super().__init__(f"The file is larger than {limit}, the limit of its purpose.", "file")
+        super().__init__(f"The part is larger than {limit}; send the file in more parts.", "data")
 
 
 class BodyTooLarge(ApiError):

@@ -114,10 +114,10 @@ def identify(peek: Peek, size: int, name: str, wanted: Purpose) -> str:
     return found
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, param: str = "file") -> None:
     """Raise `UnsupportedFileType` for the stored name of an executable."""
     for ending in filenames.extensions(name) & EXECUTABLE_EXTENSIONS:
-        raise UnsupportedFileType(f"Executable files are not accepted: '.{ending}'.", "file")
+        raise UnsupportedFileType(f"Executable files are not accepted: '.{ending}'.", param)
 
 
 def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:

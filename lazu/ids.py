@@ -1,4 +1,4 @@
-"""Names that Lazu makes: file ids (ULIDs) and request ids.
+"""Names that Lazu makes: ids of files, uploads and parts (ULIDs), and of requests.
 
 A ULID is 48 bits of milliseconds and 80 random bits in 26 characters of Crockford base32
 (https://github.com/ulid/spec): ids of one store sort by the time of their creation.
@@ -8,19 +8,36 @@ import re
 import secrets
 
 PREFIX = "file-lazu-"
+UPLOAD, PART = "upload_", "part_"
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 # The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
-_FILE_ID = re.compile(rf"{PREFIX}[0-7][{_ALPHABET}]{{25}}")
+_ULID = rf"[0-7][{_ALPHABET}]{{25}}"
+_FILE_ID = re.compile(PREFIX + _ULID)
 # An id in the place of data, as SDKs make it that know data URLs only.
 _AS_DATA = re.compile(rf"(?:data:[^,]*,)?({_FILE_ID.pattern})")
+_UPLOAD_ID = re.compile(UPLOAD + _ULID)
 
 
 def new_file_id(milliseconds: int) -> str:
     """A new id for a file made at `milliseconds` since 1970; 80 bits of it come from the system's generator."""
+    return PREFIX + _ulid(milliseconds)
+
+
+def new_upload_id(milliseconds: int) -> str:
+    """A new id for an upload made at `milliseconds`."""
+    return UPLOAD + _ulid(milliseconds)
+
+
+def new_part_id(milliseconds: int) -> str:
+    """A new id for a part that came at `milliseconds`."""
+    return PART + _ulid(milliseconds)
+
+
+def _ulid(milliseconds: int) -> str:
     number = milliseconds << 80 | secrets.randbits(80)
-    return PREFIX + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def is_file_id(text: str) -> bool:
@@ -37,6 +54,11 @@ def as_data(url: object) -> str | None:
     """The file id that is all of `url`, or all the data of a data URL; None for anything else."""
     match = _AS_DATA.fullmatch(url) if isinstance(url, str) else None
     return match[1] if match else None
+
+
+def is_upload_id(text: str) -> bool:
+    """Whether `text` is a well-formed upload id."""
+    return _UPLOAD_ID.fullmatch(text) is not None
 
 
 def created_at(file_id: str) -> int:

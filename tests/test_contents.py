@@ -13,12 +13,13 @@ import pytest
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
-from lazu.store import rows
+from lazu.store import rows, upload_rows
 from lazu.store.contents import STEPS
 from lazu.store.contents.shards import Shards
 from lazu.store.opening import open_store
 from lazu.store.postgresql import database
 from lazu.store.tables import File
+from lazu.store.uploads import Completion, Declared
 
 KIND = "text"
 
@@ -320,6 +321,64 @@ def test_bytes_without_a_row_are_found_and_removed(store):
     assert (problem.kind, problem.about) == ("stray", file.sha256)
     assert store.contents.repair(problem) == "removed"
     assert not is_there(store, file.sha256)
+
+
+# parts of uploads
+
+
+def begun(store, *pieces):
+    """An upload of alice with these parts."""
+    key = store.keys.find("alice")
+    upload = store.uploads.create(key, Declared("a.txt", sum(map(len, pieces)), "user_data", None))
+    return key, upload, [sent(store, key, upload, piece) for piece in pieces]
+
+
+def sent(store, key, upload, piece):
+    with staged(store, piece) as place:
+        return store.uploads.add_part(key, upload, place)
+
+
+def test_a_part_keeps_its_bytes_as_a_file_does(store):
+    file = added(store, b"shared")
+    key, upload, [part, _] = begun(store, b"shared", b" and own")
+    dropped(store, file)
+    assert swept(store) == (0, 0)
+    assert list(store.contents.look(rehash=True)) == []
+    assert read(store, part.sha256) == b"shared"
+    assert store.contents.unreferred(since=upload.expires_at).blobs == 2, "they go when the upload has expired"
+    store.uploads.cancel(key, upload.id)
+    assert not is_there(store, part.sha256)
+
+
+def test_parts_become_a_file_and_go(store):
+    key, upload, parts = begun(store, b"one, ", b"two, ", b"two, ")
+    wanted = Completion([part.id for part in parts], None)
+    done, file = store.uploads.complete(key, upload.id, wanted)
+    assert (done.status, read(store, file.sha256)) == ("completed", b"one, two, two, ")
+    assert not any(is_there(store, part.sha256) for part in parts)
+    assert store.uploads.complete(key, upload.id, wanted)[1].id == file.id
+    assert rows.count() == 1
+
+
+def test_parts_of_an_expired_upload_go_with_the_sweep(store):
+    _, upload, [part] = begun(store, b"over")
+    assert store.uploads.drop_dead(upload.expires_at) == 1
+    store.uploads.forget(upload.expires_at + 60)
+    assert swept(store) == (1, 4)
+    assert not is_there(store, part.sha256)
+    assert upload_rows.upload_of(store.keys.find("alice"), upload.id, 1) is None
+
+
+def test_a_part_without_its_bytes_is_found_and_repaired(store):
+    key, upload, [part] = begun(store, b"lost")
+    lose(store, part)
+    [problem] = store.contents.look()
+    assert (problem.kind, problem.about) == ("missing", part.id)
+    assert store.contents.repair(problem)
+    with pytest.raises(InvalidRequest):
+        store.uploads.complete(key, upload.id, Completion([part.id], None))
+    again = sent(store, key, upload, b"lost")
+    assert store.uploads.complete(key, upload.id, Completion([again.id], None))[1].bytes == 4
 
 
 # copies

@@ -64,7 +64,7 @@ def test_requests_made_from_the_description_get_documented_answers(serve, tmp_pa
     stored(server, key)
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance,ignored_auth"
     count, seconds = ("200", "600") if os.environ.get("LAZU_LONG_TESTS") else ("10", "30")
-    command = [program, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--include-tag", "files", "--include-tag", "health",
+    command = [program, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--include-tag", "files", "--include-tag", "uploads", "--include-tag", "health",
                "--max-examples", count, "--max-time", seconds, "--checks", checks, "--seed", "4", "--exclude-path", "/metrics", "--no-color"]  # fmt: skip
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]

@@ -19,7 +19,7 @@ DOORS = {
     "werkzeug": {"routes"},
     "click": {"cli"},
     "gunicorn": {"server", "routes.body", "routes.chunks"},
-    "peewee": {"store.tables", "store.rows", "store.sqlite", "store.postgresql"},
+    "peewee": {"store.tables", "store.rows", "store.upload_rows", "store.sqlite", "store.postgresql"},
     "playhouse": {"store.postgresql"},
     "psycopg": {"store.postgresql"},
     "sqlite3": set(),

@@ -119,7 +119,7 @@ def rotate(name: str) -> None:
 
 @group.command("revoke")
 @click.argument("name")
-@click.option("--delete-files", is_flag=True, help="Delete the key's files too, now.")
+@click.option("--delete-files", is_flag=True, help="Delete the key's files and uploads too, now.")
 def revoke(name: str, delete_files: bool) -> None:
     """Refuse a key from now on. Its files live until they expire, unless --delete-files is given.
 
@@ -131,4 +131,6 @@ def revoke(name: str, delete_files: bool) -> None:
     except KeyProblem as e:
         fail(e)
     count = store.files.delete_all(key) if delete_files else 0
+    if delete_files:
+        store.uploads.delete_all(key)
     click.echo(f"revoked {name}" + (f", deleted {count} files" if delete_files else ""))

@@ -19,15 +19,15 @@ MAX_VALUES = 2**20
 _READ = 2**20
 
 
-def receive(read: Callable[[int], bytes], length: int | None) -> bytearray:
+def receive(read: Callable[[int], bytes], length: int | None, limit: int = JSON_BODY) -> bytearray:
     """The whole body that `read(size)` gives, `length` bytes if known; raises `BodyTooLarge` and what `read` does."""
-    if length is not None and length > JSON_BODY:
-        raise BodyTooLarge(words(JSON_BODY))
+    if length is not None and length > limit:
+        raise BodyTooLarge(words(limit))
     body = bytearray()
     while chunk := read(_READ):
         body += chunk
-        if len(body) > JSON_BODY:
-            raise BodyTooLarge(words(JSON_BODY))
+        if len(body) > limit:
+            raise BodyTooLarge(words(limit))
     return body
 
 

@@ -7,7 +7,7 @@ Invariant: views take from the request, call one thing and return; every error o
 from flask import Flask, Response, request
 
 from lazu import ids, logs
-from lazu.routes import cors, description, files, health, page, paths, problems, responses
+from lazu.routes import cors, description, files, health, page, paths, problems, responses, uploads
 from lazu.routes.body import drain
 from lazu.routes.context import store
 
@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
     app.after_request(_finish)
     problems.init_app(app)
     app.register_blueprint(files.bp)
+    app.register_blueprint(uploads.bp)
     app.register_blueprint(responses.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(description.bp)

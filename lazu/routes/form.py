@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from flask import request
 
 from lazu import filenames, filetypes, metrics
-from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
+from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter, PartTooLarge
 from lazu.filetypes import Purpose
 from lazu.routes.body import Body
 from lazu.routes.context import store
-from lazu.routes.multipart import FILE, Part, at_least, parts
+from lazu.routes.multipart import DATA, FILE, Part, at_least, parts
 from lazu.sizes import words
 from lazu.store.contents import Contents
-from lazu.store.files import Upload
+from lazu.store.files import NewFile
 from lazu.store.staged import Staged
-from lazu.store.tables import File, Key
+from lazu.store.tables import File, Key, UploadPart
+from lazu.store.uploads import MAX_PART_BYTES
 
 #: `expires_after[seconds]`: an hour to 30 days, as in the OpenAI API.
 SHORTEST, LONGEST = 3600, 2592000
@@ -59,7 +60,7 @@ class _Form:
         for chunk in part.chunks:
             self.staged.write(chunk)
 
-    def upload(self) -> Upload:
+    def upload(self) -> NewFile:
         """The whole form, checked; its bytes sealed."""
         purpose = self.purpose()
         lifetime = _lifetime(self.fields)
@@ -71,7 +72,7 @@ class _Form:
             raise FileTooLarge(words(purpose.max_bytes))
         content_type = filetypes.identify(self.staged.peek, self.staged.size, self.filename, purpose)
         self.staged.seal()
-        return Upload(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
+        return NewFile(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
 
 
 def take(key: Key) -> File:
@@ -88,7 +89,7 @@ def take(key: Key) -> File:
 
 
 @contextmanager
-def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iterator[Upload]:
+def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iterator[NewFile]:
     """The upload that the parts of `form` make; its bytes are gone at the end of the `with` unless they were published.
 
     `expected` is the length of the body, 0 if it is unknown: as much room is taken when the file begins.
@@ -103,6 +104,51 @@ def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iter
             elif part.name in ("purpose", _ANCHOR, _SECONDS):
                 filled.take_field(part)
         yield filled.upload()
+
+
+def take_part(key: Key, upload_id: str) -> UploadPart:
+    """Make the form in the body of the current request a part of a pending upload of `key`.
+
+    Raises every error of the part's row in the error table, as early as it is known.
+    """
+    uploads, contents = store().uploads, store().contents
+    upload = uploads.pending(key, upload_id)
+    if at_least(request.content_length) > MAX_PART_BYTES:
+        raise PartTooLarge(words(MAX_PART_BYTES))
+    expected = min(request.content_length or 0, MAX_PART_BYTES)
+    contents.require(expected)
+    form = parts(Body().read, request.headers.get("Content-Type", ""), DATA)
+    with receive_data(form, contents, expected) as staged:
+        return uploads.add_part(key, upload, staged)
+
+
+@contextmanager
+def receive_data(form: Iterator[Part], contents: Contents, expected: int) -> Iterator[Staged]:
+    """The sealed bytes that the one `data` part of `form` has; gone at the end of the `with` unless published."""
+    with ExitStack() as stack:
+        metrics.uploading(1)
+        stack.callback(metrics.uploading, -1)
+        staged = None
+        for part in form:
+            if part.name == DATA and staged is not None:
+                raise InvalidRequest("The form has two 'data' parts; send one a request.", DATA)
+            if part.name == DATA:
+                staged = stack.enter_context(contents.stage(MAX_PART_BYTES, expected))
+                _fill(staged, part)
+        if staged is None:
+            raise MissingParameter(DATA)
+        if staged.size == 0:
+            raise InvalidRequest("The part is empty.", DATA)
+        staged.seal()
+        yield staged
+
+
+def _fill(staged: Staged, part: Part) -> None:
+    try:
+        for chunk in part.chunks:
+            staged.write(chunk)
+    except FileTooLarge as e:
+        raise PartTooLarge(words(MAX_PART_BYTES)) from e
 
 
 def _lifetime(fields: dict[str, str]) -> int | None:

@@ -14,8 +14,8 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 from lazu import filenames
 from lazu.errors import InvalidRequest
 
-#: The part that carries the file; the bytes of every other part are bounded.
-FILE = "file"
+#: The part that carries a file, and the one that carries a part of an upload; the bytes of every other are bounded.
+FILE, DATA = "file", "data"
 
 MAX_PARTS = 8
 MAX_OTHER_BYTES = 64 * 1024
@@ -45,12 +45,12 @@ class Part:
             raise InvalidRequest(f"The form field '{self.name}' is not UTF-8 text.", self.name) from e
 
 
-def parts(read: Read, content_type: str) -> Iterator[Part]:
-    """The parts of the body that `read(size)` gives (empty at its end).
+def parts(read: Read, content_type: str, carrier: str = FILE) -> Iterator[Part]:
+    """The parts of the body that `read(size)` gives (empty at its end); `carrier` may have any length.
 
     Ends only when the closing boundary was seen and the body was read to its end. Raises `InvalidRequest`.
     """
-    events = _events(read, _parser(content_type))
+    events = _events(read, _parser(content_type, carrier), carrier)
     for event in events:
         if isinstance(event, MultipartSegment):
             chunks = iter(events.__next__, None)
@@ -60,14 +60,14 @@ def parts(read: Read, content_type: str) -> Iterator[Part]:
 
 
 def at_least(length: int | None) -> int:
-    """Bytes that the file in a body of `length` bytes has at least, if the body is to be accepted."""
+    """Bytes that the carrier in a body of `length` bytes has at least, if the body is to be accepted."""
     return max(1, (length or 0) - MAX_OTHER_BYTES)
 
 
-def _parser(content_type: str) -> PushMultipartParser:
+def _parser(content_type: str, carrier: str) -> PushMultipartParser:
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data":
-        raise InvalidRequest("Send the file as multipart/form-data, as curl does with -F file=@./paper.pdf.")
+        raise InvalidRequest(f"Send the file as multipart/form-data, as curl does with -F {carrier}=@./paper.pdf.")
     boundary = options.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise InvalidRequest("The Content-Type header needs a boundary of 1 to 70 characters.")
@@ -92,29 +92,29 @@ def _filename(segment: MultipartSegment) -> str | None:
         raise InvalidRequest(text, segment.name) from e
 
 
-def _events(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
+def _events(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[Any]:
     """The parser's events (a segment, its bytes, None at its end) until the body's end, faults translated."""
     try:
-        yield from _bounded(read, parser)
+        yield from _bounded(read, parser, carrier)
         parser.close()
     except ParserLimitReached as e:
         raise InvalidRequest(f"The form has too many parts (over {MAX_PARTS}) or too long part headers.") from e
     except MultipartError as e:
         if isinstance(e.__context__, UnicodeDecodeError):
-            raise InvalidRequest("A part's name or filename is not UTF-8; send it in UTF-8.", FILE) from e
+            raise InvalidRequest("A part's name or filename is not UTF-8; send it in UTF-8.", carrier) from e
         raise InvalidRequest("The multipart body is malformed, or ended before its closing boundary.") from e
 
 
-def _bounded(read: Read, parser: PushMultipartParser) -> Iterator[Any]:
-    received = file_bytes = 0
-    in_file = False
+def _bounded(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[Any]:
+    received = carried = 0
+    within = False
     while chunk := read(READ_BYTES):
         received += len(chunk)
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
-                in_file = event.name == FILE and _filename(event) is not None
-            elif event is not None and in_file:
-                file_bytes += len(event)
+                within = event.name == carrier
+            elif event is not None and within:
+                carried += len(event)
             yield event
-        if received - file_bytes > MAX_OTHER_BYTES:
+        if received - carried > MAX_OTHER_BYTES:
             raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")

@@ -41,7 +41,7 @@ def require_exact() -> None:
     """
     rule, raw = request.url_rule, sent(request.environ["RAW_URI"])
     rules = [rule] if rule else list(current_app.url_map.iter_rules())
-    doubtful = ambiguous(raw) and not (rule and "<file_id>" in rule.rule)
+    doubtful = ambiguous(raw) and not (rule and ("<file_id>" in rule.rule or "<upload_id>" in rule.rule))
     if doubtful or not any(_spelled(each.rule).fullmatch(raw) for each in rules):
         raise unknown()
 
@@ -62,8 +62,8 @@ def unknown() -> NotFound:
     if any(_spelled(rule.rule).fullmatch(each) for rule in current_app.url_map.iter_rules() for each in near):
         return NotFound("Unknown URL. The client's base_url ends in /v1, once: as http://127.0.0.1:8000/v1.")
     return NotFound(
-        "Unknown URL. Files are at /v1/files; /v1/responses, /v1/chat/completions, /v1/embeddings and /v1/models "
-        "pass to the model server, and nothing else does."
+        "Unknown URL. Files are at /v1/files, uploads in parts at /v1/uploads; /v1/responses, /v1/chat/completions, "
+        "/v1/embeddings and /v1/models pass to the model server, and nothing else does."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from lazu import clock, ids, logs
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
-from lazu.store import rows
+from lazu.store import rows, upload_rows
 from lazu.store.contents import Contents
 from lazu.store.rows import MAX_LIMIT, Paging
 from lazu.store.staged import Staged
@@ -16,7 +16,7 @@ MAX_PURPOSE = 64
 
 
 @dataclass(frozen=True)
-class Upload:
+class NewFile:
     """Everything that makes a file: sealed bytes, a clean name, a checked type; `lifetime` in seconds, if asked for."""
 
     staged: Staged
@@ -46,28 +46,32 @@ class Files:
         self._retention = retention
         self._quota = quota
 
-    def create(self, key: Key, upload: Upload) -> File:
-        """Make `upload` a file of `key`; when this returns, bytes and row are durable.
+    def create(self, key: Key, new: NewFile) -> File:
+        """Make `new` a file of `key`; when this returns, bytes and row are durable.
 
         Raises `InsufficientStorage` (the key's quota), `StorageFailed`, `StoreError` or OSError, with nothing left but,
         when the disk fails, bytes that the next purge sweeps.
         """
-        now = clock.milliseconds()
-        created_at = now // 1000
-        file = File(
-            id=ids.new_file_id(now),
-            key=key.id,
-            sha256=upload.staged.sha256,
-            bytes=upload.staged.size,
-            filename=upload.filename,
-            purpose=upload.purpose,
-            content_type=upload.content_type,
-            created_at=created_at,
-            expires_at=created_at + min(self._retention, upload.lifetime or self._retention),
-        )
-        self._contents.add(upload.staged, lambda: self._insert(key, file))
+        file = self.draft(key, new)
+        self._contents.add(new.staged, lambda: self._insert(key, file))
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
+
+    def draft(self, key: Key, new: NewFile) -> File:
+        """The file of `key` that `new` becomes, made now, with id and expiry; not kept yet."""
+        now = clock.milliseconds()
+        created_at = now // 1000
+        return File(
+            id=ids.new_file_id(now),
+            key=key.id,
+            sha256=new.staged.sha256,
+            bytes=new.staged.size,
+            filename=new.filename,
+            purpose=new.purpose,
+            content_type=new.content_type,
+            created_at=created_at,
+            expires_at=created_at + min(self._retention, new.lifetime or self._retention),
+        )
 
     def _insert(self, key: Key, file: File) -> None:
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
@@ -80,10 +84,11 @@ class Files:
     def require(self, key: Key, size: int) -> None:
         """Raise `InsufficientStorage` if `size` more bytes would cross the quota of `key`.
 
-        What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes.
+        What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes; and
+        what its pending uploads are to become.
         """
-        limit = self.limit(key)
-        if limit and rows.held(key, clock.now()) + size > limit:
+        limit, now = self.limit(key), clock.now()
+        if limit and rows.held(key, now) + upload_rows.pending(now, key).held + size > limit:
             raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
 
     def get(self, key: Key, file_id: str) -> File:

@@ -9,7 +9,8 @@ from lazu.errors import Busy
 from lazu.store.tables import database
 
 #: Tables whose rows refer to a blob.
-_UNREFERRED = "NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)"
+_UNREFERRED = """NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)
+    AND NOT EXISTS (SELECT 1 FROM upload_part WHERE upload_part.sha256 = blob.sha256)"""
 
 
 class Kept(NamedTuple):
@@ -88,10 +89,12 @@ _RELEASE = f"""WITH gone AS (DELETE FROM blob WHERE sha256 = ANY(?) AND {_UNREFE
 
 
 def unreferred(since: int = 0, limit: int = 1000) -> list[Kept]:
-    """Contents, at most `limit`, to which no file refers that expires after `since`."""
+    """Contents, at most `limit`, to which no file refers that expires after `since`, and no part of such an upload."""
     text = """SELECT sha256, name, bytes FROM blob
-        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256 AND expires_at > ?) LIMIT ?"""
-    return [Kept(*each) for each in _fetch(text, since, limit)]
+        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256 AND expires_at > ?)
+        AND NOT EXISTS (SELECT 1 FROM upload_part JOIN upload ON upload.id = upload_id
+            WHERE upload_part.sha256 = blob.sha256 AND expires_at > ?) LIMIT ?"""
+    return [Kept(*each) for each in _fetch(text, since, since, limit)]
 
 
 def doom(before: int) -> None:

@@ -15,6 +15,7 @@ from lazu.store.disk import Ballast
 from lazu.store.files import Files
 from lazu.store.keys import Keys
 from lazu.store.sqlite import Sqlite
+from lazu.store.uploads import Uploads
 
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
@@ -22,11 +23,12 @@ BALLAST = 16 * 2**20
 
 @dataclass(frozen=True)
 class Store:
-    """One data directory: its settings, its keys, its files; and what these stand on."""
+    """One data directory: its settings, its keys, its files and uploads; and what these stand on."""
 
     settings: Settings
     keys: Keys
     files: Files
+    uploads: Uploads
     contents: Contents
     engine: Engine
 
@@ -44,7 +46,7 @@ def open_store(settings: Settings) -> Store:
         raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
-    return Store(settings, keys, files, contents, engine)
+    return Store(settings, keys, files, Uploads(contents, engine, files), contents, engine)
 
 
 def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
@@ -95,7 +97,7 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
 
 def require_ready(store: Store) -> None:
     """Raise `NotReady` when an upload would be refused or fail; a `StoreError` when the database can't be read."""
-    rows.has_file("")
+    rows.has_row("")
     try:
         store.contents.require(0)
         store.contents.stage(0).__exit__()

@@ -1,4 +1,4 @@
-"""Every query there is, as a verb: what is asked of the tables, and what is written to them.
+"""Every query there is, as a verb: what is asked of the tables, and what is written to them (uploads: `upload_rows`).
 
 What writes is called within the engine's `write` and by nobody else: there it is committed, durably, or not at all.
 Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 from peewee import Expression, fn
 
 from lazu import clock
-from lazu.store.tables import OBJECT_COLUMNS, OBJECT_NAMES, File, Key, Purge, database
+from lazu.store.tables import OBJECT_COLUMNS, OBJECT_NAMES, File, Key, Purge, Upload, UploadPart, database
 
 _KEY_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
 _FILE = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 _ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
     VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
+_REFERRED = """SELECT sha256 FROM file WHERE sha256 BETWEEN ? AND ? AND expires_at > ?
+    UNION SELECT part.sha256 FROM upload_part AS part JOIN upload ON upload.id = part.upload_id
+    WHERE part.sha256 BETWEEN ? AND ? AND upload.expires_at > ?"""
 
 #: The most files of one page.
 MAX_LIMIT = 10_000
@@ -77,11 +80,21 @@ class Paging:
 
 
 class Gone(NamedTuple):
-    """A file whose row was deleted; `owner` is the name of its key."""
+    """A row that was deleted, of a `file` or a `part` of an upload; `owner` is the name of its key."""
 
     id: str
     sha256: str
     owner: str
+    kind: str = "file"
+
+
+class Referrer(NamedTuple):
+    """A row that refers to bytes: of a file, or of a part of an upload; `told` says which, to an operator."""
+
+    id: str
+    sha256: str
+    bytes: int
+    told: str
 
 
 def add_file(file: File) -> None:
@@ -122,9 +135,9 @@ def delete_files_of(key: Key) -> list[Gone]:
     return _delete(File.key == key.id)
 
 
-def delete_files_with(sha256: str) -> list[Gone]:
-    """Delete every file of these bytes."""
-    return _delete(File.sha256 == sha256)
+def delete_all_with(sha256: str) -> list[Gone]:
+    """Delete every file and every part of these bytes."""
+    return _delete(File.sha256 == sha256) + delete_parts(UploadPart.sha256 == sha256)
 
 
 def delete_expired(now: int, count: int) -> list[Gone]:
@@ -138,37 +151,49 @@ def _delete(which: Expression) -> list[Gone]:
     return [Gone(*row) for row in _tuples(File.delete().where(which).returning(File.id, File.sha256, owner))]
 
 
+def delete_parts(which: Expression) -> list[Gone]:
+    """Delete parts of uploads, chosen by an expression over `UploadPart`."""
+    owner = Key.select(Key.name).join(Upload).where(Upload.id == UploadPart.upload)
+    gone = UploadPart.delete().where(which).returning(UploadPart.id, UploadPart.sha256, owner)
+    return [Gone(part_id, sha256, name, "part") for part_id, sha256, name in _tuples(gone)]
+
+
 def is_referred(sha256: str) -> bool:
-    """Whether a file has these bytes."""
-    return bool(File.select().where(File.sha256 == sha256).exists())
+    """Whether a file or a part of an upload has these bytes."""
+    return any(table.select().where(table.sha256 == sha256).exists() for table in (File, UploadPart))
 
 
 def unreferred(hashes: Iterable[str], since: int = 0) -> set[str]:
-    """Those of `hashes`, near each other, that no file has which expires after `since`.
+    """Those of `hashes`, near each other, that no file has which expires after `since`, and no part of such an upload.
 
     Outside of `write` the answer may be stale.
     """
     names = set(hashes)
     if not names:
         return names
-    near = File.sha256.between(min(names), max(names)) & (File.expires_at > since)
-    return names - {sha256 for (sha256,) in _tuples(File.select(File.sha256).where(near).distinct())}
+    near = (min(names), max(names), since)
+    return names - {sha256 for (sha256,) in database.execute_sql(_REFERRED, near + near).fetchall()}
 
 
-def files_between(first: str, last: str) -> Iterator[tuple[File, str]]:
-    """Each file whose hash lies between `first` and `last`, and the name of its key."""
-    query = File.select(File, Key.name).join(Key).where(File.sha256.between(first, last))
-    return ((file, file.key.name) for file in query.iterator())
+def referrers_between(first: str, last: str) -> Iterator[Referrer]:
+    """Each file and each part of an upload whose hash lies between `first` and `last`."""
+    files = File.select(File, Key.name).join(Key).where(File.sha256.between(first, last))
+    for file in files.iterator():
+        yield Referrer(file.id, file.sha256, file.bytes, f"'{file.filename}' of {file.key.name}")
+    parts = UploadPart.select(UploadPart, Key.name.alias("owner")).join(Upload).join(Key)
+    for part in parts.where(UploadPart.sha256.between(first, last)).objects().iterator():
+        yield Referrer(part.id, part.sha256, part.bytes, f"part of {part.upload_id} of {part.owner}")
 
 
 def is_empty() -> bool:
-    """Whether there are neither files nor keys that somebody was given."""
-    return not File.select().exists() and not Key.select().where(Key.secret_sha256.is_null(False)).exists()
+    """Whether there are no files, no uploads and no keys that somebody was given."""
+    given = Key.select().where(Key.secret_sha256.is_null(False))
+    return not any(query.exists() for query in (File.select(), Upload.select(), given))
 
 
-def has_file(file_id: str) -> bool:
-    """Whether there is a file of this id, whoever owns it."""
-    return bool(File.select().where(File.id == file_id).exists())
+def has_row(identity: str) -> bool:
+    """Whether there is a file or a part of an upload of this id, whoever owns it."""
+    return any(table.select().where(table.id == identity).exists() for table in (File, UploadPart))
 
 
 # What is stored, counted anew each time
@@ -202,8 +227,15 @@ def _count(which: Expression) -> Count:
 
 
 def contents() -> Count:
-    """Different contents that files have, expired ones too, and the bytes of these."""
-    each = File.select(fn.MAX(File.bytes).alias("size")).group_by(File.sha256)
+    """Different contents that files and parts have, expired ones too, and the bytes of these."""
+    of_files = File.select(fn.MAX(File.bytes).alias("size")).group_by(File.sha256)
+    of_a_file = File.select().where(File.sha256 == UploadPart.sha256)
+    of_parts = UploadPart.select(fn.MAX(UploadPart.bytes).alias("size")).where(~fn.EXISTS(of_a_file))
+    counts = [_sum_of(of_files), _sum_of(of_parts.group_by(UploadPart.sha256))]
+    return Count(sum(each.files for each in counts), sum(each.bytes for each in counts))
+
+
+def _sum_of(each: Any) -> Count:
     [(blobs, size)] = _tuples(File.select(fn.COUNT(each.c.size), fn.SUM(each.c.size)).from_(each))
     return Count(blobs, int(size or 0))
 

@@ -43,5 +43,32 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX file_by_sha256",
         "CREATE INDEX file_by_sha256 ON file (sha256, bytes)",
     ),
+    # Uploads in parts. A row of `upload_part` refers to a blob, as one of `file` does.
+    (
+        """CREATE TABLE upload (
+            id TEXT PRIMARY KEY,
+            key_id INTEGER NOT NULL REFERENCES key (id),
+            bytes INTEGER NOT NULL,
+            filename TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            lifetime INTEGER,
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            cancelled_at INTEGER,
+            file_id TEXT,
+            completion TEXT
+        ) STRICT""",
+        "CREATE INDEX upload_by_key ON upload (key_id, expires_at)",
+        "CREATE INDEX upload_by_expiry ON upload (expires_at)",
+        """CREATE TABLE upload_part (
+            id TEXT PRIMARY KEY,
+            upload_id TEXT NOT NULL REFERENCES upload (id),
+            sha256 TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            created_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX upload_part_by_upload ON upload_part (upload_id, sha256, bytes)",
+        "CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id)",
+    ),
 )
 

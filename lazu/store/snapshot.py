@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,21 @@ def _crossing() -> Any:
 def wanted(path: Path) -> list[Wanted]:
     """The hash and size of every blob that the snapshot at `path` refers to, by hash."""
     with _opened(path) as copy:
-        return list(copy.execute_sql("SELECT DISTINCT sha256, bytes FROM file ORDER BY sha256"))
+        each = " UNION ".join(f"SELECT sha256, bytes FROM {table}" for table in _referring(copy))  # noqa: S608 - our own
+        return list(copy.execute_sql(f"{each} ORDER BY sha256"))
 
 
 def forget(path: Path, hashes: Iterable[str]) -> None:
-    """Delete from the snapshot at `path` the files with these hashes, durably."""
+    """Delete from the snapshot at `path` the files and parts with these hashes, durably."""
     with _opened(path) as copy, copy.atomic():
-        for sha256 in hashes:
-            copy.execute_sql("DELETE FROM file WHERE sha256 = ?", (sha256,))
+        for table, sha256 in product(_referring(copy), hashes):
+            copy.execute_sql(f"DELETE FROM {table} WHERE sha256 = ?", (sha256,))  # noqa: S608 - a table of our own
     disk.sync(path)
+
+
+def _referring(copy: Database) -> list[str]:
+    """The tables whose rows refer to bytes; an older Lazu had no parts."""
+    return [table for table in ("file", "upload_part") if copy.table_exists(table)]
 
 
 def absorb(path: Path, engine: Engine) -> None:

@@ -57,6 +57,45 @@ class File(_Row):
         return {name: field.get("const") or self.__data__[name] for name, field in FILE_OBJECT.items()}
 
 
+class Upload(_Row):
+    """A file that comes in parts: what it is to become, and what became of it.
+
+    It is pending until it is cancelled, or completed: then it knows its file, and by `completion`, a hash of the parts
+    in their order, whether it is asked for the same again.
+    """
+
+    id = peewee.TextField(primary_key=True)
+    key = peewee.ForeignKeyField(Key)
+    bytes = peewee.IntegerField()
+    filename = peewee.TextField()
+    purpose = peewee.TextField()
+    lifetime = peewee.IntegerField(null=True)
+    created_at = peewee.IntegerField()
+    expires_at = peewee.IntegerField()
+    cancelled_at = peewee.IntegerField(null=True)
+    file_id = peewee.TextField(null=True)
+    completion = peewee.TextField(null=True)
+
+    @property
+    def status(self) -> str:
+        """`pending`, `completed` or `cancelled`."""
+        if self.file_id is not None:
+            return "completed"
+        return "pending" if self.cancelled_at is None else "cancelled"
+
+
+class UploadPart(_Row):
+    """A piece of an upload: it refers to one blob, as a file does."""
+
+    upload_id: str
+
+    id = peewee.TextField(primary_key=True)
+    upload = peewee.ForeignKeyField(Upload)
+    sha256 = peewee.TextField()
+    bytes = peewee.IntegerField()
+    created_at = peewee.IntegerField()
+
+
 class Purge(_Row):
     """One run of the purge: when, and how many files, blobs and bytes it removed."""
 

@@ -47,6 +47,7 @@ def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda
         if not force:
             _doubt(started)
         files = _expire(store.contents, started, tick)
+        _end_uploads(store, started)
         removed = store.contents.sweep(tick)
         removed.files = files
         run = Purge(started_at=started, finished_at=clock.now(), **asdict(removed))
@@ -79,6 +80,13 @@ def _longest_gap(last: int, now: int) -> int:
     for moment in rows.creations(last, now):
         longest, last = max(longest, moment - last), moment
     return max(longest, now - last)
+
+
+def _end_uploads(store: Store, now: int) -> None:
+    """Delete what expired uploads left: parts batch by batch, then the uploads."""
+    while store.uploads.drop_dead(now):
+        time.sleep(PAUSE)
+    store.uploads.forget(now)
 
 
 def _expire(contents: Contents, now: int, tick: Callable[[], object]) -> int:

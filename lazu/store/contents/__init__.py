@@ -93,7 +93,7 @@ class Engine(Protocol):
 
 
 class Contents(Protocol):
-    """The bytes of all files, and the rows that refer to them.
+    """The bytes of all files and parts, and the rows that refer to them.
 
     Every verb may raise `StoreError` or OSError; then nothing is lost, and at worst bytes without a row are left, which
     `sweep` removes.
@@ -124,11 +124,12 @@ class Contents(Protocol):
         `insert` calls verbs of `rows` within the transaction, and may refuse by an `ApiError` before it wrote.
         """
 
-    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+    def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """Delete rows, durably, then the bytes that no row refers to any more; with `later` these wait for `sweep`.
 
-        `delete` calls a verb of `rows` within the transaction. Each row is an `event` of the audit log. Works on a full
-        disk. When this returns the rows are gone, whatever becomes of the bytes: a fault there is logged.
+        `delete` calls verbs of `rows` within the transaction. Each row is an `event` of the audit log (None: the caller
+        writes that). Works on a full disk. When this returns the rows are gone, whatever becomes of the bytes: a fault
+        there is logged.
         """
 
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:

@@ -12,7 +12,7 @@ from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.object_rows import Kept, Loose
-from lazu.store.tables import File
+from lazu.store.rows import Referrer
 
 _CHUNK = 2**20
 
@@ -55,15 +55,15 @@ def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
 
 def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
     """What is suspicious among objects and contents of one stretch of names; a `bucket` reads them."""
-    files: dict[str, list[tuple[File, str]]] = {}
+    referring: dict[str, list[Referrer]] = {}
     if kept:
-        for file, owner in rows.files_between(kept[0].sha256, kept[-1].sha256):
-            files.setdefault(file.sha256, []).append((file, owner))
+        for row in rows.referrers_between(kept[0].sha256, kept[-1].sha256):
+            referring.setdefault(row.sha256, []).append(row)
     for each in kept:
         there = found.pop(each.name, None)
         if bucket and there:
             there = Found(there.size, there.identity, _hash(bucket, each))
-        yield from _of_content(each, there, files.get(each.sha256, []))
+        yield from _of_content(each, there, referring.get(each.sha256, []))
     known = object_rows.known(sorted({object_names.stem(name) for name in found}))
     for name, there in sorted(found.items()):
         if object_names.stem(name) not in known:
@@ -72,15 +72,15 @@ def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -
             yield Problem("stray" if ours else "leftover", sha256 or name, f"{there.size} bytes", sha256, there, name)
 
 
-def _of_content(kept: Kept, there: Found | None, files: list[tuple[File, str]]) -> Iterator[Problem]:
-    if not files:
+def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> Iterator[Problem]:
+    if not referring:
         yield Problem("stray", kept.sha256, f"{kept.bytes} bytes", kept.sha256, there, kept.name)
-    for file, owner in files:
-        detail = f"'{file.filename}' of {owner}, {file.bytes} bytes"
+    for row in referring:
+        detail = f"{row.told}, {row.bytes} bytes"
         if there is None:
-            yield Problem("missing", file.id, detail, kept.sha256, None, kept.name)
-        elif there.size != file.bytes or there.actual not in (None, kept.sha256):
-            yield Problem("damaged", file.id, detail, kept.sha256, there, kept.name)
+            yield Problem("missing", row.id, detail, kept.sha256, None, kept.name)
+        elif there.size != row.bytes or there.actual not in (None, kept.sha256):
+            yield Problem("damaged", row.id, detail, kept.sha256, there, kept.name)
 
 
 def _stands(bucket: Bucket, problem: Problem) -> bool:
@@ -89,7 +89,7 @@ def _stands(bucket: Bucket, problem: Problem) -> bool:
     if problem.kind == "missing":
         return kept is not None and kept.name == problem.name and bucket.size(kept.name) is None
     if problem.kind == "damaged":
-        return kept is not None and kept.name == problem.name and rows.has_file(problem.about)
+        return kept is not None and kept.name == problem.name and rows.has_row(problem.about)
     if kept is not None and kept.name == problem.name:
         return not rows.is_referred(kept.sha256)
     return not _known(problem) and bucket.size(problem.name) is not None

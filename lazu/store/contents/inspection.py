@@ -89,10 +89,10 @@ def _blob(blobs: Blobs, sha256: str, rehash: bool) -> Found | None:
 def _compare(shard: _Shard) -> Iterator[Problem]:
     """Give the suspects of a shard. Its rows are read after its blobs, so no upload is suspected for arriving."""
     strays = set(shard.blobs)
-    for row, owner in rows.files_between(shard.name, shard.name + "g"):
+    for row in rows.referrers_between(shard.name, shard.name + "g"):
         found = shard.blobs.get(row.sha256)
         strays.discard(row.sha256)
-        detail = f"'{row.filename}' of {owner}, {row.bytes} bytes"
+        detail = f"{row.told}, {row.bytes} bytes"
         if found is None:
             yield Problem("missing", row.id, detail, row.sha256)
         elif found.size != row.bytes or found.actual not in (None, row.sha256):
@@ -114,4 +114,4 @@ def _stands(blobs: Blobs, problem: Problem) -> bool:
             return name in blobs.entries(problem.sha256) and not (owner and blobs.size(owner))
         if problem.kind in ("stray", "misnamed"):
             return is_same(blobs, problem) and not rows.is_referred(problem.sha256)
-        return is_same(blobs, problem) and rows.has_file(problem.about)
+        return is_same(blobs, problem) and rows.has_row(problem.about)

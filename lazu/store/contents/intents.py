@@ -139,19 +139,20 @@ class Intents:
 
     # ---- rows and bytes go
 
-    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+    def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """See `Contents`. In one transaction: the rows, and the contents that no row refers to any more."""
         seen: dict[str, Gone] = {}
 
         def work() -> list[Loose]:
             gone = delete()
-            seen.update((file.id, file) for file in gone)  # also what a transaction deleted whose answer was lost
-            hashes = sorted({file.sha256 for file in gone})
+            seen.update((row.id, row) for row in gone)  # also what a transaction deleted whose answer was lost
+            hashes = sorted({row.sha256 for row in gone})
             return object_rows.release(hashes, clock.now()) if hashes and not later else []
 
         loose = self._certainly(work) or []
-        for file in seen.values():
-            logs.audit(event, key=file.owner, file=file.id)
+        if event:
+            for row in seen.values():
+                logs.audit(event, key=row.owner, **{row.kind: row.id})
         self.objects.erase(loose)
         return list(seen.values())
 
@@ -242,7 +243,7 @@ class Intents:
     def repair(self, problem: Problem) -> str:
         """See `Contents`."""
         if problem.kind in ("missing", "damaged"):
-            self.drop(lambda: rows.delete_files_with(problem.sha256), "lost")
+            self.drop(lambda: rows.delete_all_with(problem.sha256), "lost")
             return "file deleted, its bytes are lost"
         return census.remove(self.objects, problem)
 

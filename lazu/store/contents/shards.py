@@ -66,13 +66,14 @@ class Shards:
         with suppress(StoreError, OSError):
             self._reap([sha256], shard)
 
-    def drop(self, delete: Callable[[], list[Gone]], event: str, later: bool = False) -> list[Gone]:
+    def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """See `Contents`."""
         gone = self.engine.write(delete, frees=True)
-        for file in gone:
-            logs.audit(event, key=file.owner, file=file.id)
+        if event:
+            for row in gone:
+                logs.audit(event, key=row.owner, **{row.kind: row.id})
         if gone and not later:
-            self._reap_dropped(sorted({file.sha256 for file in gone}))
+            self._reap_dropped(sorted({row.sha256 for row in gone}))
         return gone
 
     def _reap_dropped(self, hashes: list[str]) -> None:
@@ -179,7 +180,7 @@ class Shards:
         with self.blobs.lock(problem.sha256) as shard:
             if not inspection.is_same(self.blobs, problem):
                 return "healed meanwhile, or deleted with another file of the same bytes"
-            self.drop(lambda: rows.delete_files_with(problem.sha256), "lost", later=True)
+            self.drop(lambda: rows.delete_all_with(problem.sha256), "lost", later=True)
             derived.drop(problem.sha256, shard)
             if problem.found:
                 self.blobs.quarantine(problem.sha256, problem.sha256)

@@ -1,0 +1,79 @@
+"""The JSON bodies of `/v1/uploads`, checked: every rule of an upload that can be known before its bytes come."""
+
+import re
+from typing import Any
+
+from flask import request
+
+from lazu import filenames, filetypes
+from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
+from lazu.gateway import json_body
+from lazu.routes.body import Body
+from lazu.routes.form import LONGEST, SHORTEST
+from lazu.sizes import words
+from lazu.store.uploads import MAX_PARTS, Completion, Declared
+
+#: 10,000 ids of parts take a third of it.
+MAX_BYTES = 2**20
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def declared() -> Declared:
+    """What the body of a creation says; raises the errors of an upload's row in the error table."""
+    body = _received()
+    purpose = filetypes.purpose(_text(body, "purpose"))
+    filename = filenames.clean(_text(body, "filename"))
+    filetypes.check_name(filename, "filename")
+    if not isinstance(body.get("mime_type", ""), str):
+        raise InvalidRequest("mime_type must be a string.", "mime_type")
+    if "bytes" not in body:
+        raise MissingParameter("bytes")
+    size = body["bytes"]
+    if type(size) is not int or size < 1:
+        raise InvalidRequest("bytes must be a whole number of 1 or more: the size of the file.", "bytes")
+    if size > purpose.max_bytes:
+        raise FileTooLarge(words(purpose.max_bytes), "bytes")
+    return Declared(filename, size, body["purpose"], _lifetime(body.get("expires_after")))
+
+
+def completion() -> Completion:
+    """What the body of a completion says."""
+    body = _received()
+    if "part_ids" not in body:
+        raise MissingParameter("part_ids")
+    part_ids = body["part_ids"]
+    if not isinstance(part_ids, list) or not all(isinstance(part_id, str) for part_id in part_ids):
+        raise InvalidRequest("part_ids must be a list of the ids of parts, in their order.", "part_ids")
+    if len(part_ids) > MAX_PARTS:
+        raise InvalidRequest(f"part_ids may have {MAX_PARTS} ids.", "part_ids")
+    md5 = body.get("md5")
+    if md5 is not None and not (isinstance(md5, str) and _MD5.fullmatch(md5.lower())):
+        raise InvalidRequest("md5 must be 32 hexadecimal digits.", "md5")
+    return Completion(part_ids, md5 and md5.lower())
+
+
+def _received() -> dict[str, Any]:
+    return json_body.parse(json_body.receive(Body().read, request.content_length, MAX_BYTES))
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value in (None, ""):
+        raise MissingParameter(name)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be a string.", name)
+    return value
+
+
+def _lifetime(expiry: Any) -> int | None:
+    """Seconds from `expires_after`, None if it was not sent."""
+    if expiry is None:
+        return None
+    if not isinstance(expiry, dict) or expiry.get("anchor") != "created_at":
+        raise InvalidRequest("expires_after must have the anchor 'created_at'.", "expires_after")
+    seconds = expiry.get("seconds")
+    if type(seconds) is not int or not SHORTEST <= seconds <= LONGEST:
+        text = f"expires_after.seconds must be a whole number from {SHORTEST} to {LONGEST}."
+        raise InvalidRequest(text, "expires_after")
+    return seconds

@@ -1,0 +1,128 @@
+"""The queries of uploads in parts, as verbs; what `rows` says of its verbs holds for these.
+
+An upload is live while it is pending and has not expired. The rows of its parts refer to bytes, so they go only within
+`Contents.drop`. Parts of an upload that is not live any more are dead: the purge removes what a crash left of them.
+"""
+
+from typing import NamedTuple
+
+from peewee import Expression, fn
+
+from lazu.store import rows
+from lazu.store.rows import Gone
+from lazu.store.tables import Key, Upload, UploadPart, database
+
+_UPLOAD = """SELECT * FROM upload WHERE id = ? AND key_id = ?
+    AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
+#: Different contents of the parts of one upload: they take room once.
+_ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"
+
+
+class Pending(NamedTuple):
+    """Live uploads: how many, the bytes that they declare, and those that they hold of the quota."""
+
+    uploads: int
+    declared: int
+    held: int
+
+
+def add_upload(upload: Upload) -> None:
+    """Insert a row."""
+    upload.save(force_insert=True)
+
+
+def upload_of(key: Key, upload_id: str, now: int) -> Upload | None:
+    """An upload of `key` that is live, completed or cancelled at `now`."""
+    return Upload.one(_UPLOAD, upload_id, key.id, now)
+
+
+def settle(upload: Upload, now: int, **values: str | int) -> bool:
+    """Complete or cancel an upload by setting `values`; gives whether it was live, else nothing is written."""
+    return bool(Upload.update(**values).where((Upload.id == upload.id) & _live(now)).execute())
+
+
+def is_live(upload: Upload, now: int) -> bool:
+    """Whether parts can be added to an upload."""
+    return bool(Upload.select().where((Upload.id == upload.id) & _live(now)).exists())
+
+
+def add_part(part: UploadPart) -> None:
+    """Insert a row."""
+    part.save(force_insert=True)
+
+
+def parts_of(upload: Upload) -> list[UploadPart]:
+    """The parts of an upload, in no order."""
+    return list(UploadPart.select().where(UploadPart.upload == upload.id))
+
+
+def count_parts(upload: Upload) -> int:
+    """How many parts came for an upload, equal ones too."""
+    return int(UploadPart.select().where(UploadPart.upload == upload.id).count())
+
+
+def has_part(upload: Upload, sha256: str) -> bool:
+    """Whether a part of an upload has these bytes."""
+    return bool(UploadPart.select().where(UploadPart.upload == upload.id, UploadPart.sha256 == sha256).exists())
+
+
+def room(upload: Upload) -> int:
+    """Bytes of the parts of an upload; equal parts count once."""
+    [(size,)] = database.execute_sql(_ROOM, (upload.id,)).fetchall()
+    return int(size or 0)
+
+
+def pending(now: int, key: Key | None = None) -> Pending:
+    """The live uploads of `key`, or of all."""
+    where = _live(now) if key is None else _live(now) & (Upload.key == key.id)
+    live = list(Upload.select(Upload.id, Upload.bytes).where(where))
+    declared = sum(upload.bytes for upload in live)
+    return Pending(len(live), declared, sum(max(upload.bytes, room(upload)) for upload in live))
+
+
+def part_bytes() -> int:
+    """The sizes of all parts, dead ones too."""
+    return int(UploadPart.select(fn.SUM(UploadPart.bytes)).scalar() or 0)
+
+
+def delete_parts_of(upload: Upload) -> list[Gone]:
+    """Delete the parts of an upload."""
+    return rows.delete_parts(UploadPart.upload == upload.id)
+
+
+def delete_dead_parts(now: int, count: int, key: Key | None = None) -> list[Gone]:
+    """Delete up to `count` parts of uploads, of `key` or of all, that are not live at `now`."""
+    dead = UploadPart.select(UploadPart.id).join(Upload).where(~_live(now))
+    if key is not None:
+        dead = dead.where(Upload.key == key.id)
+    return rows.delete_parts(UploadPart.id.in_(dead.limit(count)))
+
+
+def delete_uploads(now: int, settled: int, key: Key | None = None) -> list[tuple[str, str]]:
+    """Delete uploads without parts, of `key` or of all: those expired at `now`, but settled ones if at `settled`.
+
+    Gives id and name of the key of those that were pending.
+    """
+    ended = (Upload.expires_at <= settled) | ((Upload.expires_at <= now) & _unsettled())
+    if key is not None:
+        ended &= Upload.key == key.id
+    without = ~fn.EXISTS(UploadPart.select().where(UploadPart.upload == Upload.id))
+    owner = Key.select(Key.name).where(Key.id == Upload.key)
+    gone = Upload.delete().where(ended & without).returning(Upload.id, owner, Upload.file_id, Upload.cancelled_at)
+    return [(upload_id, name) for upload_id, name, *settling in gone.tuples() if settling == [None, None]]
+
+
+def delete_uploads_of(key: Key) -> list[Gone]:
+    """Delete every upload of `key`; gives its parts."""
+    mine = Upload.select(Upload.id).where(Upload.key == key.id)
+    gone = rows.delete_parts(UploadPart.upload.in_(mine))
+    Upload.delete().where(Upload.key == key.id).execute()
+    return gone
+
+
+def _live(now: int) -> Expression:
+    return _unsettled() & (Upload.expires_at > now)
+
+
+def _unsettled() -> Expression:
+    return Upload.file_id.is_null() & Upload.cancelled_at.is_null()

@@ -1,0 +1,255 @@
+"""Uploads in parts: a file that comes in pieces, each durable when it is answered.
+
+A part is a blob with a row of its own, which refers to it as a file does. So what holds for files holds for parts:
+publish and reap, dedup, purge, fsck, backup. Completing writes the parts once more, as the blob of the file; the file
+is committed before the parts go, so that a crash leaves the upload pending with its parts, or the file.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from lazu import clock, filetypes, ids, logs
+from lazu.errors import ApiError, InternalError, InvalidRequest, UploadNotFound
+from lazu.store import rows, upload_rows
+from lazu.store.contents import Contents, Engine
+from lazu.store.files import Files, NewFile
+from lazu.store.rows import Gone
+from lazu.store.staged import Staged
+from lazu.store.tables import File, Key, Upload, UploadPart
+
+MAX_PART_BYTES = 64 * 2**20
+#: Parts of one upload, those counted that were sent again; live uploads of one key.
+MAX_PARTS, MAX_PENDING = 10_000, 100
+#: Seconds that an upload has from its creation.
+LIFETIME = 3600
+#: Seconds for which a completed or cancelled upload is known after that, so that a repeat gets the same answer.
+MEMORY = 3600
+
+#: Seconds for which the row of an expired upload stays: the transaction of its last part may still be on its way.
+GRACE = 60
+
+#: Parts removed in one transaction: it holds the write lock for some 10 ms.
+BATCH = 500
+_PIECE = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What an upload is to become: `lifetime` of the file in seconds, if one was asked for."""
+
+    filename: str
+    bytes: int
+    purpose: str
+    lifetime: int | None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Which parts make the file, in this order, and the MD5 (hex, lower case) that it has to have, if any."""
+
+    part_ids: list[str]
+    md5: str | None
+
+    @property
+    def mark(self) -> str:
+        """What is remembered of it, to know the same one again."""
+        return hashlib.sha256("\n".join(self.part_ids).encode(errors="surrogatepass")).hexdigest()
+
+
+class Uploads:
+    """The uploads in parts of all keys; what they become are `files`."""
+
+    def __init__(self, contents: Contents, engine: Engine, files: Files) -> None:
+        self._contents = contents
+        self._engine = engine
+        self._files = files
+
+    def create(self, key: Key, declared: Declared) -> Upload:
+        """Begin an upload, and hold room for it: of the key's quota for the file, of the disk for parts and file.
+
+        Raises `InsufficientStorage`, and `InvalidRequest` when the key has too many pending.
+        """
+        now = clock.milliseconds()
+        self._clear(key, now // 1000)
+        pending = upload_rows.pending(now // 1000, key)
+        self._contents.require(2 * (pending.declared + declared.bytes))
+        upload = Upload(
+            id=ids.new_upload_id(now),
+            key=key.id,
+            bytes=declared.bytes,
+            filename=declared.filename,
+            purpose=declared.purpose,
+            lifetime=declared.lifetime,
+            created_at=now // 1000,
+            expires_at=now // 1000 + LIFETIME,
+        )
+        self._engine.write(lambda: self._insert(key, upload))
+        logs.audit("upload-created", key=key.name, upload=upload.id, bytes=upload.bytes)
+        return upload
+
+    def _clear(self, key: Key, now: int) -> None:
+        """What has expired counts no more, so its bytes must not stay until the purge: a key could hold ever more."""
+        while self.drop_dead(now, key):
+            pass
+        self.forget(now, key)
+
+    def _insert(self, key: Key, upload: Upload) -> None:
+        if upload_rows.pending(clock.now(), key).uploads >= MAX_PENDING:
+            raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
+        self._files.require(key, upload.bytes)
+        upload_rows.add_upload(upload)
+
+    def get(self, key: Key, upload_id: str) -> Upload:
+        """An upload of `key` that is pending, completed or cancelled; raises `UploadNotFound` for every other id."""
+        upload = upload_rows.upload_of(key, upload_id, clock.now()) if ids.is_upload_id(upload_id) else None
+        if upload is None:
+            raise UploadNotFound(upload_id)
+        return upload
+
+    def pending(self, key: Key, upload_id: str) -> Upload:
+        """A pending upload of `key`; raises `UploadNotFound`, and `InvalidRequest` for one that is not any more."""
+        upload = self.get(key, upload_id)
+        if upload.status != "pending":
+            raise InvalidRequest(f"This upload is {upload.status}; create a new one.", "upload_id")
+        return upload
+
+    def add_part(self, key: Key, upload: Upload, staged: Staged) -> UploadPart:
+        """Make sealed bytes a part of a pending upload; durable when this returns. What is there already takes no room.
+
+        Raises `InvalidRequest` when the parts are too many or too large together, `InsufficientStorage` (the quota).
+        """
+        now = clock.milliseconds()
+        part = UploadPart(
+            id=ids.new_part_id(now),
+            upload=upload.id,
+            sha256=staged.sha256,
+            bytes=staged.size,
+            created_at=now // 1000,
+        )
+        self._contents.add(staged, lambda: self._insert_part(key, upload, part))
+        return part
+
+    def _insert_part(self, key: Key, upload: Upload, part: UploadPart) -> None:
+        if not upload_rows.is_live(upload, clock.now()):
+            raise self._not_pending(key, upload)
+        if upload_rows.count_parts(upload) >= MAX_PARTS:
+            raise InvalidRequest(f"An upload may have {MAX_PARTS} parts; send larger ones.", "data")
+        room = upload_rows.room(upload)
+        more = 0 if upload_rows.has_part(upload, part.sha256) else part.bytes
+        limit = 2 * upload.bytes + MAX_PART_BYTES
+        if room + more > limit:
+            raise InvalidRequest(f"The parts of this upload may have {limit} bytes together.", "data")
+        self._files.require(key, max(0, room + more - max(upload.bytes, room)))
+        upload_rows.add_part(part)
+
+    def _not_pending(self, key: Key, upload: Upload) -> ApiError:
+        """What `pending` raises now, of an upload that was pending before."""
+        try:
+            self.pending(key, upload.id)
+        except (UploadNotFound, InvalidRequest) as e:
+            return e
+        return InternalError()
+
+    def complete(self, key: Key, upload_id: str, wanted: Completion) -> tuple[Upload, File | None]:
+        """Make a file of the parts; when this returns it is durable. The same completion gives the same answer again.
+
+        The file is None if it was deleted since. Raises `UploadNotFound`; `InvalidRequest` when the parts are not what
+        was declared; all that an upload of the file raises. After these the upload is as it was.
+        """
+        upload = self.get(key, upload_id)
+        if upload.status != "pending":
+            return self._again(key, upload, wanted)
+        parts = self._chosen(upload, wanted)
+        try:
+            with self._contents.stage(upload.bytes, upload.bytes) as staged:
+                self._copy(parts, staged, wanted.md5)
+                file = self._finished(key, upload, staged)
+                self._contents.add(staged, lambda: self._settle(upload, file, wanted))
+        except (_Settled, FileNotFoundError):
+            return self._again(key, self.get(key, upload_id), wanted)
+        self._contents.drop(lambda: upload_rows.delete_parts_of(upload), None)
+        logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
+        return self.get(key, upload_id), file
+
+    def _again(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
+        """The answer of an upload that is completed, if it was so with the same parts."""
+        if upload.status == "pending":
+            raise InternalError  # the bytes of a part are gone, but not the part: fsck finds that
+        if upload.file_id is None or upload.completion != wanted.mark:
+            raise InvalidRequest(f"This upload is {upload.status}; create a new one.", "upload_id")
+        return upload, rows.file_of(key, upload.file_id, clock.now())
+
+    def _chosen(self, upload: Upload, wanted: Completion) -> list[UploadPart]:
+        there = {part.id: part for part in upload_rows.parts_of(upload)}
+        unknown = next((part_id for part_id in wanted.part_ids if part_id not in there), None)
+        if unknown is not None:
+            raise InvalidRequest("One of part_ids is no part of this upload.", "part_ids")
+        parts = [there[part_id] for part_id in wanted.part_ids]
+        size = sum(part.bytes for part in parts)
+        if size != upload.bytes:
+            raise InvalidRequest(f"The parts have {size} bytes, and the upload declared {upload.bytes}.", "bytes")
+        return parts
+
+    def _copy(self, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
+        """Write the parts one after the other; raises FileNotFoundError if one went meanwhile."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for part in parts:
+            with self._contents.open(part.sha256) as content:
+                while piece := content.read(_PIECE):
+                    staged.write(piece)
+                    if md5:
+                        digest.update(piece)
+        if md5 and digest.hexdigest() != md5:
+            raise InvalidRequest(f"The MD5 of the parts is {digest.hexdigest()}, not the one sent.", "md5")
+
+    def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
+        """What is staged, judged, sealed, as a file."""
+        purpose = filetypes.purpose(upload.purpose)
+        content_type = filetypes.identify(staged.peek, staged.size, upload.filename, purpose)
+        staged.seal()
+        return self._files.draft(
+            key, NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
+        )
+
+    def _settle(self, upload: Upload, file: File, wanted: Completion) -> None:
+        """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
+        if not upload_rows.settle(upload, clock.now(), file_id=file.id, completion=wanted.mark):
+            raise _Settled(f"This upload is not pending any more: {upload.id}")
+        rows.add_file(file)
+
+    def cancel(self, key: Key, upload_id: str) -> Upload:
+        """Let a pending upload and its parts go; cancelling again changes nothing. Raises as `pending` does."""
+        if self.get(key, upload_id).status == "pending":
+            self._contents.drop(lambda: self._cancel(key, upload_id), None)
+        upload = self.get(key, upload_id)
+        if upload.status != "cancelled":
+            raise InvalidRequest(f"This upload is {upload.status}; it can't be cancelled any more.", "upload_id")
+        return upload
+
+    def _cancel(self, key: Key, upload_id: str) -> list[Gone]:
+        upload, now = self.get(key, upload_id), clock.now()
+        if not upload_rows.settle(upload, now, cancelled_at=now):
+            return []
+        return upload_rows.delete_parts_of(upload)
+
+    def delete_all(self, key: Key) -> None:
+        """Remove every upload of `key` and its parts."""
+        self._contents.drop(lambda: upload_rows.delete_uploads_of(key), None)
+
+    def drop_dead(self, now: int, key: Key | None = None) -> int:
+        """Remove some parts of uploads, of `key` or of all, that had expired at `now` or are settled; gives how many.
+
+        Their bytes wait for `sweep`, but those of one key go at once: it may soon send others in their place.
+        """
+        return len(self._contents.drop(lambda: upload_rows.delete_dead_parts(now, BATCH, key), None, later=key is None))
+
+    def forget(self, now: int, key: Key | None = None) -> None:
+        """Remove uploads, of `key` or of all, that expired: those that were settled only `MEMORY` later."""
+        over = now - GRACE
+        gone = self._engine.write(lambda: upload_rows.delete_uploads(over, now - MEMORY, key), frees=True)
+        for upload_id, owner in gone:
+            logs.audit("upload-expired", key=owner, upload=upload_id)
+
+
+class _Settled(ApiError):
+    """An upload was completed, cancelled or expired while its file was made; nothing is stored."""
