@@ -14,6 +14,8 @@ from lazu.store.postgresql import database
 from lazu.store.tables import File
 from lazu.upkeep.backup import backup, restore
 
+pytestmark = pytest.mark.slow
+
 COUNT = 10_000 if os.environ.get("LAZU_LONG_TESTS") else 100
 
 

@@ -16,6 +16,8 @@ from lazu.store import postgresql, rows
 from lazu.store.postgresql import Absent, Postgresql, Present, database
 from lazu.store.tables import File, Key
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(postgres):

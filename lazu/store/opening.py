@@ -99,8 +99,7 @@ def require_ready(store: Store) -> None:
     """Raise `NotReady` when an upload would be refused or fail; a `StoreError` when the database can't be read."""
     rows.has_row("")
     try:
-        store.contents.require(0)
-        store.contents.stage(0).__exit__()
+        store.contents.check()
     except StorageFailed as e:
         raise NotReady("The disk had an error; 'flask fsck' says whether the store can go on.") from e
     except InsufficientStorage as e:

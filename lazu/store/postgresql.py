@@ -203,6 +203,14 @@ class Postgresql:
         return iter(())
 
 
+def facts() -> dict[str, str]:
+    """What the server says of itself: its version, what it flushes, and its time in seconds since 1970."""
+    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit'"
+    text = f"""SELECT name, setting FROM pg_settings WHERE name IN ({names})
+        UNION ALL SELECT 'now', extract(epoch FROM clock_timestamp())::text"""  # noqa: S608 - our own text
+    return dict(database.execute_sql(text).fetchall())
+
+
 def _once(work: Callable[[], Result]) -> Result:
     """Do `work` in a transaction; raises `Doubt` if COMMIT was sent and not answered."""
     said = False

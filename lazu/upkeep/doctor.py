@@ -5,12 +5,13 @@ It needs no store: a host that can't hold one is what it is asked about.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazu import clock, config, filetypes
 from lazu.config import Settings
-from lazu.errors import ApiError, CannotStart
+from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, disk, rows, sqlite
 from lazu.upkeep import stats
@@ -58,8 +59,10 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
         yield Finding("store", FAIL, str(problem), "see the lines above")
     else:
         yield Finding("store", OK, "opens")
-        yield _purge()
-        yield _dates()
+        yield from _engines(settings)
+        with suppress(StoreError):  # a database that is away was told already
+            yield _purge()
+            yield _dates()
 
 
 def _sqlite() -> Finding:
@@ -159,6 +162,14 @@ def _upstream(settings: Settings) -> Finding:
     except ApiError as e:
         return Finding("upstream", WARN, e.message, "is it running, at LAZU_UPSTREAM_URL?")
     return Finding("upstream", OK, "can be reached")
+
+
+def _engines(settings: Settings) -> Iterator[Finding]:
+    """PostgreSQL and S3; imported here, because a store on one box has not even their libraries."""
+    if settings.database_url:
+        from lazu.upkeep import engines
+
+        yield from (Finding(*each) for each in engines.look(settings))
 
 
 def _purge() -> Finding:

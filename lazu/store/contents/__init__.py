@@ -109,6 +109,9 @@ class Contents(Protocol):
         Raises `StorageFailed` if the store has stopped after a disk error.
         """
 
+    def check(self) -> None:
+        """Raise what an upload would meet now: as `require` does, `StoreError`, OSError."""
+
     def free(self) -> int:
         """Bytes that may still be stored."""
 

@@ -60,6 +60,12 @@ class Intents:
         """See `Contents`: the floor of this box's disk, through which the bytes pass."""
         self.waiting.require(size)
 
+    def check(self) -> None:
+        """See `Contents`: also whether the bucket answers, and knows this box's credentials."""
+        self.waiting.require(0)
+        self.waiting.stage(0).__exit__()
+        self.bucket.size("ready")
+
     def free(self) -> int:
         """See `Contents`."""
         return self.waiting.free()

@@ -45,6 +45,11 @@ class Shards:
         """See `Contents`."""
         self.blobs.require(size)
 
+    def check(self) -> None:
+        """See `Contents`."""
+        self.blobs.require(0)
+        self.blobs.stage(0).__exit__()
+
     def free(self) -> int:
         """See `Contents`."""
         return self.blobs.free()

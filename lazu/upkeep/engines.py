@@ -1,0 +1,79 @@
+"""Are the engines of a store on several boxes fit: do they keep what they acknowledge? For `flask doctor`.
+
+Each check is a tuple: what was looked at, its state, what was found, and the cure of what is not ok.
+"""
+
+import hashlib
+import secrets
+import tempfile
+from collections.abc import Iterator
+
+from lazu import clock
+from lazu.config import Settings
+from lazu.errors import StoreError
+from lazu.store import postgresql
+from lazu.store.bucket import Bucket
+
+#: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
+SKEW = 1
+#: PostgreSQL loses what it acknowledged when one of these is off, and its host stops.
+FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
+
+Check = tuple[str, str, str, str]
+
+
+def look(settings: Settings) -> Iterator[Check]:
+    """What was found of both engines of an open store."""
+    try:
+        yield from _database()
+    except StoreError as e:
+        yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
+    try:
+        yield from _bucket(Bucket(str(settings.blobs_url)))
+    except StoreError as e:
+        cure = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write to it?"
+        yield "bucket", "fail", str(e), cure
+
+
+def _database() -> Iterator[Check]:
+    facts = postgresql.facts()
+    off = [name for name in FLUSHED if facts[name] == "off"]
+    version = f"PostgreSQL {facts['server_version']}"
+    if off:
+        yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
+    else:
+        yield "database", "ok", f"{version}, flushes what it acknowledges", ""
+    skew = abs(float(facts["now"]) - clock.milliseconds() / 1000)
+    if skew > SKEW:
+        yield "clocks", "warn", f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true"
+    else:
+        yield "clocks", "ok", "this box and the database agree", ""
+
+
+def _bucket(bucket: Bucket) -> Iterator[Check]:
+    """Write an object, read it, delete it; and see whether one that was changed on its way is refused."""
+    data, name = secrets.token_bytes(1000), f"doctor-{secrets.token_hex(16)}"
+    right, wrong = hashlib.sha256(data).hexdigest(), hashlib.sha256(b"").hexdigest()
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        bucket.put(name, file.fileno(), len(data), right)
+        with bucket.open(name, len(data)) as reader:
+            same = reader.read() == data
+        bucket.delete(name)
+        refused = _refuses(bucket, name + "-wrong", file.fileno(), wrong)
+    if not same:
+        yield "bucket", "fail", "gives other bytes than it was given", "do not use it"
+    elif not refused:
+        yield "bucket", "warn", "stores bytes that were changed on their way", "docs/cluster.md, Which object store"
+    else:
+        yield "bucket", "ok", "stores, reads, deletes, and refuses changed bytes; docs/cluster.md on power cuts", ""
+
+
+def _refuses(bucket: Bucket, name: str, fd: int, wrong: str) -> bool:
+    try:
+        bucket.put(name, fd, 1000, wrong)
+    except StoreError:
+        return True
+    bucket.delete(name)
+    return False

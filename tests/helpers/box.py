@@ -1,0 +1,112 @@
+"""One box of a race, as a process of its own: `python -m helpers.box LOG UPLOADS SEED [hash-names]`.
+
+Four threads upload, read and delete six contents while a fifth sweeps and revokes intents of any age. What was acknowledged
+is written to LOG, a line each, before anything else is done: `+ ID` added, `? ID` to be deleted, `- ID` deleted, `! WHY ID` for a
+promise that was broken before the eyes of this box.
+"""
+
+import os
+import random
+import sys
+import threading
+import time
+
+from lazu import config
+from lazu.errors import FileNotFound, StoreError
+from lazu.store.contents import intents, object_names
+from lazu.store.files import Upload
+from lazu.store.opening import open_store
+
+CONTENTS = [bytes([65 + number]) * (4096 << number) for number in range(6)]
+#: Most uploads meet a content that is not there, so that names come and go.
+THREADS, HELD = 4, 2
+
+
+class Box:
+    """A store, and the log of what it was told."""
+
+    def __init__(self, log: str) -> None:
+        self.store = open_store(config.load())
+        self.key = self.racer()
+        self.fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def racer(self):
+        """The key, as soon as the database is there."""
+        while True:
+            try:
+                return self.store.keys.find("racer")
+            except StoreError:
+                time.sleep(0.1)
+
+    def say(self, mark: str, file_id: str) -> None:
+        os.write(self.fd, f"{mark} {file_id}\n".encode())
+
+    def upload(self, data: bytes):
+        with self.store.contents.stage(2**30, len(data)) as place:
+            place.write(data)
+            place.seal()
+            file = self.store.files.create(self.key, Upload(place, "a.txt", "text/plain", "user_data", None))
+        self.say("+", file.id)
+        return file
+
+    def check(self, file, data: bytes) -> None:
+        try:
+            with self.store.contents.open(file.sha256) as content:
+                if content.read() != data:
+                    self.say("! altered", file.id)
+        except FileNotFoundError:
+            self.say("! dangling", file.id)
+
+    def delete(self, file) -> None:
+        self.say("?", file.id)
+        try:
+            self.store.files.delete(self.key, file.id)
+        except FileNotFound:
+            self.say("! lost", file.id)
+        else:
+            self.say("-", file.id)
+
+    def race(self, uploads: int, seed: int) -> None:
+        """Do that many uploads; what the engines refuse while they are away counts for nothing."""
+        chance, held = random.Random(seed), []
+        for _ in range(uploads):
+            try:
+                data = chance.choice(CONTENTS)
+                held.append((self.upload(data), data))
+                self.check(*chance.choice(held))
+                if len(held) > HELD or chance.random() < 0.8:
+                    file, _ = held.pop(chance.randrange(len(held)))
+                    self.delete(file)
+            except StoreError:
+                continue
+        for file, data in held:
+            try:
+                self.check(file, data)
+            except StoreError:
+                continue
+
+    def sweep(self, done: threading.Event) -> None:
+        while not done.wait(0.1):
+            try:
+                self.store.contents.sweep(lambda: None)
+            except StoreError:
+                continue
+
+
+def main(log: str, uploads: int, seed: int, mutant: str = "") -> None:
+    intents.INTENT_SECONDS = 0 if seed % 2 else 2
+    if mutant == "hash-names":
+        object_names.new = lambda sha256: f"{sha256[:2]}/{sha256}.{'0' * 26}"
+    box, done = Box(log), threading.Event()
+    racers = [threading.Thread(target=box.race, args=(uploads, seed * 100 + number)) for number in range(THREADS)]
+    sweeper = threading.Thread(target=box.sweep, args=(done,))
+    for thread in (*racers, sweeper):
+        thread.start()
+    for thread in racers:
+        thread.join()
+    done.set()
+    sweeper.join()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
