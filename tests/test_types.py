@@ -190,9 +190,9 @@ SLOW = {
 
 @pytest.mark.parametrize("content", SLOW.values(), ids=SLOW)
 def test_no_bytes_take_long_to_name(content):
-    """libmagic took 800 ms for line ends, as for 10,000 of the cheapest. Here the dearest is some 20 of prose."""
+    """libmagic takes 800 ms for line ends, 6 for those of EBCDIC. Here the dearest costs some 15 times what prose does."""
     prose = min(seconds(SLOW["prose"]) for _ in range(5))
-    assert min(seconds(content) for _ in range(5)) < 100 * prose
+    assert min(seconds(content) for _ in range(5)) < 50 * prose
 
 
 def seconds(content):
