@@ -293,3 +293,23 @@ def test_a_body_without_an_id_is_not_searched(native, double):
     body = b'{"file_ids": ["file-abc"],  "input": "x"}'
     assert native.post("/v1/responses", body)[0] == 200
     assert double.last.body == body
+
+
+# /v1/uploads
+
+UPLOAD = {"filename": "a.txt", "bytes": 5, "mime_type": "text/plain", "purpose": "user_data", "expires_after": {"anchor": "created_at", "seconds": 3600}}
+STRINGS = [("filename",), ("mime_type",), ("purpose",), ("expires_after", "anchor"), ("expires_after", "seconds"), ("bytes",)]
+
+
+@pytest.mark.parametrize("nasty", NASTY.values(), ids=NASTY)
+def test_no_string_of_an_upload_in_parts_is_our_fault(native, nasty):
+    refused = 413 if len(nasty) > 2**20 else 400
+    for path in STRINGS:
+        status, _, body = native.post("/v1/uploads", replaced(UPLOAD, path, nasty))
+        assert status == (200 if path in (("mime_type",), ("filename",)) and refused == 400 else refused), path
+        assert status != 200 or not set(body["filename"]) & set("\0\r\n\ud800/")
+    status, _, pending = native.post("/v1/uploads", UPLOAD)
+    for done in ({"part_ids": [nasty]}, {"part_ids": [], "md5": nasty}, {"part_ids": nasty}):
+        status, _, body = native.post(f"/v1/uploads/{pending['id']}/complete", done)
+        assert (status, body["error"]["type"]) == (refused, "invalid_request_error"), done
+    assert native.post(f"/v1/uploads/{pending['id']}/cancel", {})[0] == 200
