@@ -13,11 +13,13 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from lazu import clock
 from lazu.errors import ClientLeft
 
 Owner = int | None
+Value = TypeVar("Value")
 
 #: Seconds at work after which a turn lets others go first, if somebody waits.
 QUANTUM = 0.02
@@ -119,6 +121,27 @@ class Turn:
         """What `step` does."""
         if self.give_way() and self._left():
             raise ClientLeft
+
+
+class Shared(Generic[Value]):
+    """What `make` gives, made by one thread for all who ask, at most once in `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def get(self, make: Callable[[], Value]) -> Value:
+        """The value, up to `seconds` old; raises what `make` does."""
+        with waiting():
+            self._lock.acquire()
+        try:
+            if clock.monotonic() >= self._until:
+                self._value = make()
+                self._until = clock.monotonic() + self._seconds
+            return self._value
+        finally:
+            self._lock.release()
 
 
 @contextmanager

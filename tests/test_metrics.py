@@ -13,10 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from lazu.routes.health import SCRAPE_SECONDS
 
 
 def samples(server):
-    """Every value of /metrics, by name and labels."""
+    """Every value of /metrics, by name and labels, as it is now: what is shown may be some seconds old."""
+    time.sleep(SCRAPE_SECONDS)
     answer = request(server, "GET", "/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.body.decode())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lazu import slots
 from lazu.documents import refusals
 
 Source = int | str | os.PathLike[str]  # an open file, whose offset is neither used nor moved, or its path
@@ -41,7 +42,7 @@ def run(words: list[str], source: Source, limit: int, wall: float = WALL) -> byt
     if there was no slot for it in `wall` seconds; `RuntimeError` if it met a fault of its own.
     """
     mine = not isinstance(source, int)
-    with slot(wall), open(source, "rb", closefd=mine) as file, started(words, file.fileno()) as reader:
+    with slots.waiting(), slot(wall), open(source, "rb", closefd=mine) as file, started(words, file.fileno()) as reader:
         output = listen(reader, limit, wall)
         status = ended(reader)
     if status:

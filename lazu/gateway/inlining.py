@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from lazu import slots
 from lazu.errors import ApiError, FileNotFound, FilesTooLarge
 from lazu.gateway import json_body, parts, references, strays
 from lazu.gateway.references import Find, Reference
@@ -45,13 +46,13 @@ class Desk:
                 strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
         if not named:
             return Prepared(Plain(body))
-        body.clear()
+        body.clear()  # its share of the budget stays, for the text that takes its place
         found = self._look_up(named)
         builder = parts.Builder(self.store.contents, self.mode)
         # From the last to the first: a list that grows keeps the places before.
         words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(named)]
         done = [(reference.file_id, word) for reference, word in zip(named, reversed(words), strict=True)]
-        return Prepared(builder.holes.fill(json_body.write(tree)), done)
+        return Prepared(builder.holes.fill(json_body.write(tree), body), done)
 
     def _look_up(self, named: list[Reference]) -> dict[str, File]:
         """The files that are `named`, by id, all of them fit for their places and small enough together."""
@@ -68,6 +69,7 @@ class Desk:
         return found
 
     def _replace(self, builder: parts.Builder, reference: Reference, file: File) -> str:
+        slots.step()
         with _at(reference):
             word, made = builder.parts(reference, file)
         if builder.sent > FILES_OF_A_CALL:

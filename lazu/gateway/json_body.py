@@ -5,29 +5,76 @@ The text is held once, and while it is parsed or written anew a second time; fil
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lazu.errors import BodyTooLarge, InvalidRequest
+from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
 from lazu.sizes import JSON_BODY, words
 
 #: How many values a body may have, counted by what separates them, also within strings: each takes up to 200 bytes of
 #: memory when parsed, so that 128 MB of `{},{},…` would take gigabytes. A text of 1,000 pages has some 30,000 commas.
 MAX_VALUES = 2**20
 
+#: Bodies up to this size cost no more than the request itself; what is beyond counts in steps.
+SMALL_BYTES, _STEP = 2**20, 4 * 2**20
+
+#: What bodies may take together, of all processes of the box, while they come and until they are sent on. Each of them
+#: takes up to four times as much for the moment in which it is parsed.
+BOX_BYTES = 512 * 2**20
+
 _READ = 2**20
 
 
-def receive(read: Callable[[int], bytes], length: int | None, limit: int = JSON_BODY) -> bytearray:
-    """The whole body that `read(size)` gives, `length` bytes if known; raises `BodyTooLarge` and what `read` does."""
+class Budget:
+    """Memory for the bodies of one process, in bytes; what is held longer than a moment counts."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Raise `Overloaded` if there are not so many left."""
+        with self._lock:
+            if size > self._left:
+                raise Overloaded
+            self._left -= size
+
+    def give(self, size: int) -> None:
+        """Give bytes back."""
+        with self._lock:
+            self._left += size
+
+
+class Text(bytearray):
+    """A body on its way in; what it has taken of `budget` goes back with it."""
+
+    def __init__(self, budget: Budget, limit: int) -> None:
+        super().__init__()
+        self._budget, self._limit = budget, limit
+        self._taken = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Append `chunk`; raises `BodyTooLarge`, `Overloaded`."""
+        if len(self) + len(chunk) > self._limit:
+            raise BodyTooLarge(words(self._limit))
+        if len(self) + len(chunk) > self._taken + SMALL_BYTES:
+            self._budget.take(_STEP)
+            self._taken += _STEP
+        self.extend(chunk)
+
+    def __del__(self) -> None:
+        self._budget.give(self._taken)
+
+
+def receive(read: Callable[[int], bytes], length: int | None, budget: Budget, limit: int = JSON_BODY) -> Text:
+    """The whole body that `read(size)` gives, `length` bytes if known; raises as `Text.add`, and what `read` does."""
     if length is not None and length > limit:
         raise BodyTooLarge(words(limit))
-    body = bytearray()
+    body = Text(budget, limit)
     while chunk := read(_READ):
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(words(limit))
+        body.add(chunk)
     return body
 
 

@@ -65,9 +65,9 @@ class Holes:
         self._slices.append(filling)
         return f"{self._prefix}{len(self._slices) - 1:08d}"
 
-    def fill(self, text: str) -> "Body":
-        """`text`, which is ASCII and has each hole once, as a body."""
-        return Body(text, list(self._find(text)))
+    def fill(self, text: str, kept: object = None) -> "Body":
+        """`text`, which is ASCII and has each hole once, as a body; `kept` lives as long as that."""
+        return Body(text, list(self._find(text)), kept)
 
     def _find(self, text: str) -> Iterator[tuple[int, int, Slice]]:
         size = len(self._prefix) + 8
@@ -80,9 +80,10 @@ class Holes:
 class Body:
     """ASCII text with slices in place of some of it: `holes` are start, end and filling, in order. `len` is exact."""
 
-    def __init__(self, text: str, holes: list[tuple[int, int, Slice]]) -> None:
+    def __init__(self, text: str, holes: list[tuple[int, int, Slice]], kept: object = None) -> None:
         self._text = text
         self._holes = holes
+        self._kept = kept
 
     def __len__(self) -> int:
         return len(self._text) + sum(len(filling) - (end - start) for start, end, filling in self._holes)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from lazu import slots
 from lazu.config import Settings
 from lazu.errors import InternalError, Overloaded, UpstreamError, UpstreamNotConfigured, UpstreamTimeout
-from lazu.gateway import hangup
+from lazu.gateway import hangup, json_body
 from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
 from lazu.gateway.relay import Relay
@@ -67,6 +67,7 @@ class Upstream:
         self.files = settings.upstream_files
         self.timeout = settings.upstream_timeout
         self.relay = Relay()
+        self.bodies = json_body.Budget(max(json_body.BOX_BYTES // settings.workers, 2 * json_body.JSON_BODY))
         self._url = urlsplit(settings.upstream_url or "")
         self._key = settings.upstream_api_key
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None

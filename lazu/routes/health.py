@@ -4,8 +4,13 @@ from flask import Blueprint, Response
 
 from lazu import metrics
 from lazu.routes.context import store, upstream
+from lazu.slots import Shared
 from lazu.store.opening import require_ready
 from lazu.upkeep import stats
+
+#: Seconds for which a scrape is good for all: it reads an index of every file, and anybody may ask.
+SCRAPE_SECONDS = 2
+_text: Shared[bytes] = Shared(SCRAPE_SECONDS)
 
 bp = Blueprint("health", __name__)
 
@@ -26,5 +31,8 @@ def ready() -> dict[str, str]:
 @bp.get("/metrics")
 def show_metrics() -> Response:
     """Prometheus' text format, all workers summed."""
-    figures = stats.figures(store()) + upstream().figures()
-    return Response(metrics.render(figures), content_type=metrics.CONTENT_TYPE)
+    return Response(_text.get(_render), content_type=metrics.CONTENT_TYPE)
+
+
+def _render() -> bytes:
+    return metrics.render(stats.figures(store()) + upstream().figures())

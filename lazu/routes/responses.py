@@ -123,7 +123,7 @@ def _ask(path: str, find: Find) -> Response:
     key = caller()
     upstream().require(key.id)
     desk = Desk(store(), key, upstream().files)
-    return _pass(path, key, desk.prepare(receive(Body().read, request.content_length), find))
+    return _pass(path, key, desk.prepare(receive(Body().read, request.content_length, upstream().bodies), find))
 
 
 def _fetch(path: str) -> Response:

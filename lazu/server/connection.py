@@ -23,6 +23,9 @@ from lazu.config import Settings
 #: Seconds between two looks at how much a reader has taken.
 TICK = 1.0
 
+#: What a fast beginning counts for at most, in bytes.
+CREDIT_BYTES = 2**20
+
 #: Bytes handed to the kernel at a time.
 _STEP = 2**20
 
@@ -41,8 +44,9 @@ class Connection(socket.socket):
     """A client's connection: each request has to arrive, and each answer to be taken, at a pace.
 
     Receiving raises `TooSlow` when no byte came for `timeout` seconds, or when after `timeout` seconds the request came
-    slower than `min_rate` bytes a second on average; sending likewise, counting only the time spent waiting for the
-    client and the bytes that it has acknowledged. After that nothing is received any more.
+    slower than `min_rate` bytes a second on average, a fast beginning counting for 1 MB at most; sending likewise,
+    counting only the time spent waiting for the client and the bytes that it has acknowledged. After that nothing is
+    received any more.
     """
 
     def __init__(self, plain: socket.socket, settings: Settings) -> None:
@@ -50,6 +54,8 @@ class Connection(socket.socket):
         super().__init__(plain.family, plain.type, plain.proto, plain.detach())
         super().setblocking(False)
         self._timeout, self._min_rate = settings.body_timeout, settings.body_min_rate
+        #: Bytes by which a client may be ahead of its pace: who was fast at first must not be slow for hours.
+        self._most: float = max(CREDIT_BYTES, self._timeout * self._min_rate)
         self._given_up = False
         self._restart()
 
@@ -57,6 +63,7 @@ class Connection(socket.socket):
         self.began, self._sent, self._blocked = clock.monotonic(), 0, 0.0
         #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
         self.received = self.sent = 0
+        self._credit = self._most
 
     def setblocking(self, flag: bool) -> None:
         """What gunicorn calls with True before each request; the descriptor itself never blocks."""
@@ -77,7 +84,10 @@ class Connection(socket.socket):
         poll = select.poll()
         poll.register(self, event)
         with self.resting():
-            return bool(poll.poll(seconds * 1000))
+            began = clock.monotonic()
+            ready = bool(poll.poll(seconds * 1000))
+            self._waited = clock.monotonic() - began
+            return ready
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Up to `size` bytes, empty when the client has ended; raises `TooSlow`."""
@@ -97,8 +107,12 @@ class Connection(socket.socket):
             except BlockingIOError:
                 if not self._ready(select.POLLIN, self._timeout):
                     return None
+                self._credit -= self._waited * self._min_rate
+                if self._credit < 0:
+                    return None
             else:
                 self.received += len(chunk)
+                self._credit = min(self._credit + len(chunk), self._most)
                 slots.give_way()
                 return chunk
 

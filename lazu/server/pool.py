@@ -3,6 +3,7 @@
 Each holds a stack, and a connection of the database with its descriptors.
 """
 
+import logging
 import sys
 import threading
 from collections import deque
@@ -12,6 +13,8 @@ from typing import Any
 
 #: Seconds without work after which a thread ends, if there are more than those that stay.
 IDLE_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 Job = tuple["Future[Any]", Callable[[], Any]]
 
@@ -32,18 +35,25 @@ class Pool(Executor):
             self._jobs.append((future, lambda: fn(*args, **kwargs)))
             if self._waiting >= len(self._jobs):
                 self._changed.notify()
-            elif self._threads < self._most:
-                self._grow()
+            else:
+                self._start()
         return future
 
-    def _grow(self) -> None:
+    def revive(self) -> None:
+        """Try again to start a thread for jobs that wait for one; call it now and then."""
+        with self._changed:
+            if self._jobs and not self._waiting:
+                self._start()
+
+    def _start(self) -> None:
+        """One more thread if there may be; without one left in the system, jobs wait for those there are."""
+        if self._threads >= self._most:
+            return
         try:
             threading.Thread(target=self._run, name="lazu-request", daemon=True).start()
-        except RuntimeError:  # the system has no thread left (TasksMax): those that are here take the job in their turn
-            if not self._threads:
-                raise
-        else:
             self._threads += 1
+        except RuntimeError:
+            log.warning("no thread left for a new client; raise the limit (TasksMax, ulimit -u)")
 
     def _run(self) -> None:
         while (job := self._next()) is not None:

@@ -88,6 +88,11 @@ class Worker(ThreadWorker):
             self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
             time.sleep(FULL_PAUSE)
 
+    def murder_pending(self) -> None:
+        """Let go who says nothing; called about once a second."""
+        super().murder_pending()
+        self.tpool.revive()
+
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has arrived, unless its client has hung up while it waited for a slot."""
         try:

@@ -135,7 +135,8 @@ class Keys:
             return
         self._noted[key.id] = today
         if key.last_used_at is None or clock.midnight(key.last_used_at) != today:
-            threading.Thread(target=self._write_use, args=(key, clock.now()), daemon=True).start()
+            with suppress(RuntimeError):  # no thread left: nobody needs to know
+                threading.Thread(target=self._write_use, args=(key, clock.now()), daemon=True).start()
 
     def _write_use(self, key: Key, now: int) -> None:
         """Write the last use of a key, on a connection of this thread's own.

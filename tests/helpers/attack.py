@@ -6,7 +6,11 @@ Each kind is what a stranger found (docs/security.md): it goes on as fast as it 
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
+
+#: Not that of the others: nginx has a limit for each.
+ADDRESS = "127.0.0.3"
 
 BOUNDARY = "----lazu-test-boundary"
 
@@ -58,12 +62,15 @@ KINDS = {
 
 def attack(port, first, rest, waits):
     while True:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 60) as sock:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 60, source_address=(ADDRESS, 0)) as sock:
             sock.sendall(first)
             while rest:
                 sock.sendall(rest)
             if waits:
                 answered(sock)
+            else:
+                time.sleep(0.05)
+        time.sleep(0 if waits else 0.2)
 
 
 def answered(sock):

@@ -1,0 +1,76 @@
+"""Nobody's demand starves another key: each attack by one key or by none, and another key's requests meanwhile."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from helpers import attack
+from helpers.wire import request, stored
+
+#: How many metadata requests are made beside an attack.
+REQUESTS = 12
+#: Beside it, times the idle time of the same run; and seconds, for a machine that others use too.
+RATIO, METADATA, UPLOAD, HEALTH = 40, 2, 6, 2
+
+
+@contextmanager
+def attacked(server, kind, key):
+    """The server, while clients of one kind ask too much of it."""
+    argv = [sys.executable, Path(attack.__file__), kind, str(server.port), key]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            time.sleep(0.3)
+            yield
+        finally:
+            process.kill()
+
+
+def timed(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def times(server, key, file):
+    """Seconds of metadata requests, of uploads of 1 MB and of /healthz, in turns."""
+    metadata, uploads, health = [], [], []
+    for number in range(REQUESTS):
+        metadata.append(timed(lambda: request(server, "GET", f"/v1/files/{file['id']}", key)))
+        health.append(timed(lambda: request(server, "GET", "/healthz")))
+        if number % 6 == 0:
+            content = os.urandom(2**20)
+            uploads.append(timed(lambda: stored(server, key, content, "a.dat")))  # noqa: B023  used at once
+    return metadata, uploads, health
+
+
+def figures(name, measured):
+    return f"{name}: " + ", ".join(f"{median(each) * 1e3:.1f} / {max(each) * 1e3:.0f} ms" for each in measured)
+
+
+#: Through nginx those that get through it: it waits for heads, and puts chunks together.
+THROUGH = [(kind, "direct") for kind in attack.KINDS]
+THROUGH += [(kind, "nginx") for kind in attack.KINDS if "heads" not in kind and "chunks" not in kind]
+
+
+@pytest.mark.parametrize(("kind", "through"), THROUGH)
+def test_another_key_is_served_beside(edge, kind, through, record_property):
+    server = edge if through == "nginx" else edge.server
+    key, attacker = server.new_key(), server.new_key()
+    file = stored(server, key)
+    idle = times(server, key, file)
+    with attacked(server, kind, attacker):
+        beside = times(server, key, file)
+    told = f"{figures('idle', idle)}; {figures(kind, beside)}"
+    record_property("metadata, upload, healthz: median / longest", told)
+    metadata, uploads, health = beside
+    assert median(metadata) < RATIO * median(idle[0]) + 0.02, told
+    assert median(metadata) < METADATA, told
+    assert median(uploads) < UPLOAD, told
+    assert median(health) < HEALTH, told
