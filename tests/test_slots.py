@@ -1,0 +1,221 @@
+"""Slots, shares and bounds, one by one; what they are for is told in test_neighbours.py."""
+
+import fcntl
+import os
+import random
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.unreader import IterUnreader
+
+from helpers.wire import PURPOSE, dial, form, head, part, request, upload
+from lazu import slots
+from lazu.errors import BodyTooLarge, ClientLeft, Overloaded
+from lazu.gateway import json_body
+from lazu.routes.chunks import Chunks
+from lazu.server.worker import _Pool
+from lazu.slots import Slots, Turn
+
+
+def stays():
+    return False
+
+
+def working(pool, owner, begun, end):
+    """A thread that works for `owner` until `end`."""
+
+    def work():
+        with Turn(pool, owner, stays):
+            begun.append(owner)
+            end.wait(30)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_one_key_never_has_more_than_its_share_and_others_find_a_slot():
+    pool, begun, end = Slots(4, 2), [], threading.Event()
+    threads = [working(pool, "greedy", begun, end) for _ in range(10)]
+    until(lambda: len(begun) == 2)
+    threads.append(working(pool, "modest", begun, end))
+    until(lambda: "modest" in begun)
+    assert begun.count("greedy") == 2
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert begun.count("greedy") == 10
+
+
+def test_a_request_whose_client_has_left_is_not_begun_and_its_slot_is_free():
+    pool = Slots(1, 1)
+    for _ in range(3):
+        with pytest.raises(ClientLeft), Turn(pool, 1, lambda: True):
+            raise AssertionError("begun")
+    with Turn(pool, 1, stays):
+        pass
+
+
+def test_who_waits_holds_no_slot():
+    pool, begun, end = Slots(1, 1), [], threading.Event()
+    with Turn(pool, 1, stays), slots.waiting():
+        thread = working(pool, 2, begun, end)
+        until(lambda: begun == [2])
+        end.set()
+        thread.join()
+
+
+def test_long_work_gives_way_to_others_and_ends_when_its_client_leaves():
+    pool, begun, end, left = Slots(1, 1), [], threading.Event(), []
+    end.set()
+
+    def work():
+        with Turn(pool, 1, lambda: bool(left)):
+            working(pool, 2, begun, end)
+            until(lambda: slots.step() or begun == [2])
+            left.append(True)
+            until(slots.step)
+
+    with pytest.raises(ClientLeft):
+        work()
+
+
+def test_a_pool_without_threads_left_goes_on_when_there_are_some(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, _Pool(4) as pool:
+        patched.setattr(threading.Thread, "start", refuse)
+        future = pool.submit(lambda: "done")
+        patched.undo()
+        pool.revive()
+        assert future.result(30) == "done"
+
+
+class Asked:
+    """As much of gunicorn's request as its reader of chunks needs."""
+
+    def __init__(self, unreader):
+        self.unreader = unreader
+
+    def parse_headers(self, *_, **__):
+        return []
+
+
+def decoded(raw, size):
+    pieces = iter([raw[i : i + size] for i in range(0, len(raw), size)] + [b""])
+    unreader = IterUnreader(pieces)
+    chunks = Chunks(ChunkedReader(Asked(unreader), unreader), lambda _: next(pieces))
+    return b"".join(iter(chunks.read, b""))
+
+
+def chunked(content, sizes):
+    at, raw = 0, b""
+    while at < len(content):
+        piece = content[at : at + next(sizes)]
+        raw, at = raw + b"%x\r\n%s\r\n" % (len(piece), piece), at + len(piece)
+    return raw + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (1, 2), (1, 40), (17, 17), (300, 300), (1, 5000)])
+def test_any_chunks_cut_anywhere_make_the_same_body(sizes):
+    dice = random.Random(str(sizes))
+    for _ in range(60):
+        content = dice.randbytes(dice.randint(1, 6000))
+        raw = chunked(content, iter(lambda: dice.randint(*sizes), None))
+        assert decoded(raw, dice.randint(1, 300)) == content
+
+
+def test_chunks_of_one_byte_cost_little_more_than_large_ones():
+    def seconds(raw):
+        began = time.thread_time()
+        decoded(raw, 512 * 1024)
+        return time.thread_time() - began
+
+    small = b"1\r\nx\r\n" * 2**20 + b"0\r\n\r\n"
+    large = (b"10000\r\n" + b"x" * 2**16 + b"\r\n") * 96 + b"0\r\n\r\n"
+    assert min(seconds(small) for _ in range(3)) < 4 * min(seconds(large) for _ in range(3)) + 0.1
+
+
+def reading(pieces):
+    left = iter(pieces)
+    return lambda _: next(left, b"")
+
+
+def test_bodies_have_one_budget_and_give_it_back():
+    budget = json_body.Budget(8 * 2**20)
+    piece = b"x" * 2**20
+    held = json_body.receive(reading([piece] * 5), None, budget)
+    with pytest.raises(Overloaded) as refused:
+        json_body.receive(lambda _: piece, None, budget)
+    assert refused.value.headers["Retry-After"]
+    del held, refused
+    with pytest.raises((Overloaded, BodyTooLarge)):
+        json_body.receive(lambda _: piece, None, json_body.Budget(2**40))
+    assert json_body.receive(reading([b"{}"]), None, json_body.Budget(0)) == b"{}"
+
+
+def test_a_fast_beginning_does_not_pay_for_a_slow_rest(serve):
+    server = serve(LAZU_WORKERS="1", LAZU_BODY_TIMEOUT="1", LAZU_BODY_MIN_RATE=str(2**20))
+    body = form(PURPOSE, part("file", os.urandom(64 * 2**20), "a.dat"))
+    with closing(dial(server, head(server.new_key(), length=len(body) + 1000) + body[:-50])) as sock:
+        began = time.monotonic()
+        sock.settimeout(0.3)
+        answer = b""
+        while not answer:
+            sock.sendall(b"x")
+            try:
+                answer = sock.recv(4096)
+            except TimeoutError:
+                assert time.monotonic() - began < 45
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_without_end_is_refused(server):
+    with closing(dial(server, b"GET / HTTP/1.1\r\nHost: x\r\n")) as sock, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        sock.sendall(b"X-Header: value\r\n" * 10_000_000)
+
+
+def test_a_lock_that_is_never_given_back_is_503_and_health_goes_on(serve):
+    server = serve()
+    key = server.new_key()
+    for _ in range(20):  # both workers have begun
+        assert upload(server, key, PURPOSE, part("file", "x", "a.txt")).status == 200
+    fd = os.open(server.storage, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # what a purge stopped by Ctrl-Z holds
+    try:
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(upload(server, key, PURPOSE, part("file", "x", "a.txt")))) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            assert request(server, "GET", "/healthz").status == 200
+            assert request(server, "GET", "/v1/files", key).status == 200
+        for thread in threads:
+            thread.join()
+    finally:
+        os.close(fd)
+    assert {answer.error for answer in answers} == {(503, "overloaded", None)}
+    assert upload(server, key, PURPOSE, part("file", "x", "a.txt")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions", "/v1/embeddings", "/v1/files"])
+def test_through_nginx_a_key_is_looked_at_before_the_body_comes(edge, path):
+    with closing(dial(edge, head("wrong", path=path, length=100 * 2**20))) as sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+def test_nginx_takes_a_large_body_only_where_one_belongs(edge):
+    for path in ("/v1/models", "/healthz", "/nowhere"):
+        with closing(dial(edge, head("wrong", path=path, length=2 * 2**20))) as sock:
+            assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
