@@ -16,7 +16,7 @@ from lazu import slots
 from lazu.errors import BodyTooLarge, ClientLeft, Overloaded
 from lazu.gateway import json_body
 from lazu.routes.chunks import Chunks
-from lazu.server.worker import _Pool
+from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 
 
@@ -94,12 +94,12 @@ def test_a_pool_without_threads_left_goes_on_when_there_are_some(monkeypatch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patched, _Pool(4) as pool:
+    pool = Pool(keep=1, most=4)
+    with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         future = pool.submit(lambda: "done")
-        patched.undo()
-        pool.revive()
-        assert future.result(30) == "done"
+    pool.revive()
+    assert future.result(30) == "done"
 
 
 class Asked:
