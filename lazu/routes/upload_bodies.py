@@ -54,7 +54,7 @@ def completion() -> Completion:
 
 
 def _received() -> dict[str, Any]:
-    return json_body.parse(json_body.receive(Body().read, request.content_length, upstream().bodies, MAX_BYTES))
+    return json_body.parse(json_body.receive(Body().read, request.content_length, json_body.Budget(0), MAX_BYTES))
 
 
 def _text(body: dict[str, Any], name: str) -> str:
