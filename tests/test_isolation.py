@@ -1,13 +1,14 @@
-"""Keys are isolated: every route that takes a file id, generated from the URL map, for every kind of id and of key."""
+"""Keys are isolated: every route that takes an id, generated from the URL map, for every kind of id and of key."""
 
 import secrets
 
 import pytest
 
 from helpers.server import opened
-from helpers.wire import request, stored
+from helpers.uploads import FORM, JSON, added, cancel, created
+from helpers.wire import form, part, request, stored
 from lazu import clock
-from lazu.store.tables import File
+from lazu.store.tables import File, Upload
 
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 
@@ -118,3 +119,90 @@ def test_the_search_for_keys_finds_one(server, key):
     note.write_text(f"x{key}y")
     assert server.leaks() == [*before, note]
     note.unlink()
+
+
+# uploads in parts
+
+NO_UPLOAD = "upload_01KSBV4MC6THZ9TCZEM38KPYRX"
+
+#: What a good request of each route sends, by the end of its path; `{}` stands for the id of a part.
+BODIES = {
+    "parts": (form(part("data", b"mine", "p")), FORM),
+    "complete": (b'{"part_ids": ["{}"]}', JSON),
+    "cancel": (None, {}),
+}
+
+
+def upload_calls(app):
+    """Path of every route that takes the id of an upload."""
+    return [rule.rule.replace("<upload_id>", "{}") for rule in app.url_map.iter_rules() if "upload_id" in rule.arguments]
+
+
+def ask(server, path, key, upload_id, part_id=""):
+    body, headers = BODIES[path.rsplit("/", 1)[1]]
+    return request(server, "POST", path.format(upload_id), key, body and body.replace(b"{}", part_id.encode()), headers)
+
+
+def own_upload(server, key):
+    upload = created(server, key, 4)
+    return upload["id"], added(server, key, upload, b"mine")
+
+
+def others_upload(server, _):
+    return own_upload(server, server.any_key)
+
+
+def expired_upload(server, key):
+    upload_id, part_id = own_upload(server, key)
+    with opened(server.storage):
+        Upload.update(expires_at=clock.now()).where(Upload.id == upload_id).execute()
+    return upload_id, part_id
+
+
+FOREIGN_UPLOADS = {
+    "other's": others_upload,
+    "unknown": lambda *_: (NO_UPLOAD, ""),
+    "expired": expired_upload,
+    "malformed": lambda *_: ("upload_abc", ""),
+    "a file's": lambda server, key: (own(server, key), ""),
+    "other's in lower case": lambda server, key: (others_upload(server, key)[0].lower(), ""),
+}
+
+
+def test_every_route_of_uploads_is_known_here(app):
+    assert {path.rsplit("/", 1)[1] for path in upload_calls(app)} == set(BODIES)
+
+
+def test_ones_own_upload_is_served_on_every_route(app, server, key):
+    for path in upload_calls(app):
+        assert ask(server, path, key, *own_upload(server, key)).status == 200, path
+
+
+@pytest.mark.parametrize("kind", FOREIGN_UPLOADS.values(), ids=FOREIGN_UPLOADS)
+def test_every_other_upload_is_the_same_404_on_every_route(app, server, key, kind):
+    for path in upload_calls(app):
+        upload_id, part_id = kind(server, key)
+        answer, pattern = ask(server, path, key, upload_id, part_id), ask(server, path, key, NO_UPLOAD)
+        assert answer.error == (404, "upload_not_found", "upload_id")
+        assert answer.body == pattern.body.replace(NO_UPLOAD.encode(), upload_id.encode())
+        names = [name for name in answer.headers if name not in ("Content-Length", "x-request-id", "Date")]
+        assert [(name, answer.headers[name]) for name in names] == [(name, pattern.headers[name]) for name in names]
+
+
+def test_another_keys_upload_and_parts_stay_as_they_are(app, server, key):
+    upload_id, part_id = others_upload(server, key)
+    for path in upload_calls(app):
+        ask(server, path, key, upload_id, part_id)
+    mine = created(server, key, 4)
+    assert ask(server, "/v1/uploads/{}/complete", key, mine["id"], part_id).error == (400, "invalid_request", "part_ids")
+    assert ask(server, "/v1/uploads/{}/complete", server.any_key, upload_id, part_id).status == 200
+    assert cancel(server, key, mine).status == 200
+
+
+def test_a_refused_key_learns_nothing_from_an_upload(app, server):
+    upload_id, part_id = others_upload(server, None)
+    for path in upload_calls(app):
+        for sent in (None, "sk-lazu-wrong", ""):
+            answer = ask(server, path, sent, upload_id, part_id)
+            assert answer.error == (401, "invalid_api_key", None)
+            assert upload_id.encode() not in answer.body

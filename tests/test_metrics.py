@@ -12,6 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
+from helpers.uploads import created
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 from lazu.routes.health import SCRAPE_SECONDS
 
@@ -140,8 +141,10 @@ def test_the_store_is_told(serve):
     key = server.new_key()
     for name in ("a.txt", "b.txt"):
         stored(server, key, b"same bytes", name)
+    created(server, key, 100)
     server.flask("purge")
     told = samples(server)
+    assert (told[("lazu_pending_uploads",)], told[("lazu_pending_upload_bytes",)], told[("lazu_part_bytes",)]) == (1, 100, 0)
     figures = {name: told[(f"lazu_{name}",)] for name in ("files", "file_bytes", "blobs", "blob_bytes", "saved_bytes", "overdue_files")}
     assert figures == {"files": 2, "file_bytes": 20, "blobs": 1, "blob_bytes": 10, "saved_bytes": 10, "overdue_files": 0}
     assert time.time() - told[("lazu_last_purge_timestamp_seconds",)] < 60

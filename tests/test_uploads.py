@@ -96,6 +96,8 @@ def test_a_cancelled_upload_is_over(serve):
     for _ in range(2):
         assert cancel(server, key, upload).json == {**upload, "status": "cancelled"}
     assert server.blobs() == []
+    audit = [line.split()[1] for line in (server.storage / "audit.log").read_text().splitlines()]
+    assert audit == ["key-created", "upload-created", "upload-cancelled"]
     assert complete(server, key, upload, ids).error == (400, "invalid_request", "upload_id")
     assert put_part(server, key, upload, b"late").error == (400, "invalid_request", "upload_id")
 

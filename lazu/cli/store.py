@@ -93,6 +93,7 @@ def _totals(store: Store) -> str:
     rows = [
         ("files", f"{totals.files:,}", size(totals.bytes), ""),
         ("expired", f"{totals.expired:,}", size(totals.expired_bytes), waiting),
+        ("uploads", f"{totals.uploads:,}", size(totals.upload_bytes), f"pending, {size(totals.part_bytes)} in parts"),
         ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "on disk"),
         ("saved", "", size(totals.saved_bytes), "by storing equal bytes once"),
         ("free", "", size(store.contents.free()), floor),

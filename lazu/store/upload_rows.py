@@ -19,7 +19,7 @@ _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part 
 
 
 class Pending(NamedTuple):
-    """Live uploads: how many, the bytes that they declare, and those that they hold of the quota."""
+    """Live uploads of a key: how many, the bytes that they declare, and those that they hold of its quota."""
 
     uploads: int
     declared: int
@@ -72,12 +72,17 @@ def room(upload: Upload) -> int:
     return int(size or 0)
 
 
-def pending(now: int, key: Key | None = None) -> Pending:
-    """The live uploads of `key`, or of all."""
-    where = _live(now) if key is None else _live(now) & (Upload.key == key.id)
-    live = list(Upload.select(Upload.id, Upload.bytes).where(where))
+def pending(now: int, key: Key) -> Pending:
+    """The live uploads of `key`. An upload holds the bytes that it declares, or those of its parts if they are more."""
+    live = list(Upload.select(Upload.id, Upload.bytes).where(_live(now), Upload.key == key.id))
     declared = sum(upload.bytes for upload in live)
     return Pending(len(live), declared, sum(max(upload.bytes, room(upload)) for upload in live))
+
+
+def declared(now: int) -> tuple[int, int]:
+    """How many live uploads there are, and the bytes that they declare."""
+    uploads, size = Upload.select(fn.COUNT(Upload.id), fn.SUM(Upload.bytes)).where(_live(now)).scalar(as_tuple=True)
+    return uploads, int(size or 0)
 
 
 def part_bytes() -> int:

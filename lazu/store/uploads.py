@@ -219,18 +219,21 @@ class Uploads:
 
     def cancel(self, key: Key, upload_id: str) -> Upload:
         """Let a pending upload and its parts go; cancelling again changes nothing. Raises as `pending` does."""
-        if self.get(key, upload_id).status == "pending":
-            self._contents.drop(lambda: self._cancel(key, upload_id), None)
         upload = self.get(key, upload_id)
+        if upload.status == "pending":
+            self._contents.drop(lambda: self._cancel(upload), None)
+            upload = self.get(key, upload_id)
+            if upload.status == "cancelled":
+                logs.audit("upload-cancelled", key=key.name, upload=upload.id)
         if upload.status != "cancelled":
             raise InvalidRequest(f"This upload is {upload.status}; it can't be cancelled any more.", "upload_id")
         return upload
 
-    def _cancel(self, key: Key, upload_id: str) -> list[Gone]:
-        upload, now = self.get(key, upload_id), clock.now()
-        if not upload_rows.settle(upload, now, cancelled_at=now):
-            return []
-        return upload_rows.delete_parts_of(upload)
+    @staticmethod
+    def _cancel(upload: Upload) -> list[Gone]:
+        now = clock.now()
+        settled = upload_rows.settle(upload, now, cancelled_at=now)
+        return upload_rows.delete_parts_of(upload) if settled else []
 
     def delete_all(self, key: Key) -> None:
         """Remove every upload of `key` and its parts."""

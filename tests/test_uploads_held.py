@@ -1,0 +1,247 @@
+"""Uploads in parts: what they hold and give back (quota, floor, expiry, keys, backups), cut lines, races."""
+
+import os
+import random
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from freezegun import freeze_time
+
+from helpers.in_process import AUTH, START, blobs, purge
+from helpers.server import opened, problems
+from helpers.uploads import FORM, JSON, added, cancel, complete, completed, create, created, put_part
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
+from lazu import clock
+from lazu.store.tables import Upload
+from lazu.upkeep.backup import backup, restore
+
+MB = 2**20
+
+
+def refused(answer):
+    return answer.error[:2] == (507, "insufficient_storage") and answer.headers["x-should-retry"] == "false"
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A server where a key may hold 1 MB."""
+    from helpers.server import Server
+
+    server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(MB)}).start()
+    yield server
+    server.stop()
+    assert problems(server.storage) == []
+
+
+def put_file(server, key, size):
+    return upload(server, key, PURPOSE, part("file", os.urandom(size), "a.dat"))
+
+
+def test_a_pending_upload_holds_what_it_declared(limited):
+    key = limited.new_key()
+    assert refused(create(limited, key, MB + 1))
+    begun = created(limited, key, MB)
+    assert refused(put_file(limited, key, 1))
+    assert refused(create(limited, key, 1))
+    cancel(limited, key, begun)
+    assert put_file(limited, key, MB).status == 200
+
+
+def test_a_completed_upload_holds_its_file_and_no_more(limited):
+    key = limited.new_key()
+    begun = created(limited, key, MB - 1)
+    half = os.urandom(MB // 2)
+    ids = [added(limited, key, begun, piece) for piece in (half, half[1:])]
+    completed(limited, key, begun, ids)
+    assert put_file(limited, key, 1).status == 200
+    assert refused(put_file(limited, key, 1))
+
+
+def test_parts_beyond_what_was_declared_count_too(limited):
+    key = limited.new_key()
+    begun = created(limited, key, 10)
+    assert added(limited, key, begun, bytes(MB // 2))
+    assert added(limited, key, begun, bytes(MB // 2)), "equal bytes count once"
+    assert refused(put_file(limited, key, MB // 2 + 1))
+    assert refused(put_part(limited, key, begun, os.urandom(MB // 2 + 1)))
+
+
+def test_parts_may_have_twice_what_was_declared_and_64_mb(server):
+    key = server.new_key()
+    begun = created(server, key, 1)
+    for number in range(4):
+        added(server, key, begun, b"%d" % number * (16 * MB))
+    assert put_part(server, key, begun, b"one more").error == (400, "invalid_request", "data")
+    assert added(server, key, begun, b"0" * (16 * MB)), "what is there already takes no room"
+    cancel(server, key, begun)
+
+
+def test_a_part_has_64_mb_at_most(server):
+    key = server.new_key()
+    begun = created(server, key, 64 * MB)
+    whole = bytes(64 * MB)
+    assert put_part(server, key, begun, whole + b"1").error == (413, "file_too_large", "data")
+    body = [form(part("data", whole + b"1", "p"))]
+    chunked = request(server, "POST", f"/v1/uploads/{begun['id']}/parts", key, body, FORM)
+    assert chunked.error == (413, "file_too_large", "data")
+    completed(server, key, begun, [added(server, key, begun, whole)])
+
+
+def test_many_pending_uploads_can_not_promise_more_than_the_disk_has(serve, tmp_path):
+    """Of each, room for its parts and for its file."""
+    disk = os.statvfs(tmp_path)
+    server = serve(LAZU_MIN_FREE_BYTES=str(max(0, disk.f_bavail * disk.f_frsize - 5 * 512 * MB)))
+    key = server.new_key()
+    assert [create(server, key, 512 * MB).status for _ in range(3)] == [200, 200, 507]
+    assert create(server, server.new_key(), 512 * MB).status == 200, "what one key holds shuts nobody else out"
+
+
+def test_the_list_of_wrong_forms(server):
+    key = server.new_key()
+    begun = created(server, key, 5)
+    path = f"/v1/uploads/{begun['id']}/parts"
+    wrong = {
+        b"": (400, "invalid_request", None),
+        form(part("data", b"", "p")): (400, "invalid_request", "data"),
+        form(part("file", b"hello", "p")): (400, "missing_required_parameter", "data"),
+        form(part("data", b"a", "p"), part("data", b"b", "p")): (400, "invalid_request", "data"),
+        form(part("other", bytes(70_000)), part("data", b"a", "p")): (400, "invalid_request", None),
+        form(*[part(f"f{n}", b"") for n in range(9)]): (400, "invalid_request", None),
+        form(part("data", b"hello", "p"))[:-4]: (400, "invalid_request", None),
+    }
+    for body, error in wrong.items():
+        assert request(server, "POST", path, key, body, FORM).error == error, body[:80]
+    assert request(server, "POST", path, key, b"{}", JSON).error == (400, "invalid_request", None)
+    assert request(server, "POST", path, key, b"x", {**FORM, "Content-Encoding": "gzip"}).error[:2] == (415, "unsupported_encoding")
+    assert complete(server, key, begun, []).error == (400, "invalid_request", "bytes")
+    assert request(server, "POST", path, key, form(part("data", b"hello")), FORM).status == 200, "a filename is not needed"
+
+
+@pytest.mark.parametrize("through", ["direct", "nginx"])
+def test_a_part_whose_line_is_cut_is_sent_again(through, edge):
+    server = edge.server if through == "direct" else edge
+    key = edge.server.new_key()
+    data = random.Random(through).randbytes(MB)
+    begun = created(server, key, 2 * MB)
+    first = added(server, key, begun, data)
+    body = form(part("data", data[::-1], "p"))
+    head = f"POST /v1/uploads/{begun['id']}/parts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    for cut in (len(body) // 2, len(body) - 1):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+            sock.sendall(head.encode() + body[:cut])
+    file = completed(server, key, begun, [first, added(server, key, begun, data[::-1])])["file"]
+    assert request(edge, "GET", f"/v1/files/{file['id']}/content", key).body == data + data[::-1]
+
+
+def test_an_upload_is_gone_an_hour_after_its_creation(app):
+    http = app.test_client()
+
+    def post(path, **options):
+        return http.post(f"/v1/uploads{path}", headers=AUTH, **options)
+
+    def begin():
+        return post("", json={"filename": "a.txt", "bytes": 5, "purpose": "user_data"}).json["id"]
+
+    def send(upload_id, data=b"hello"):
+        return post(f"/{upload_id}/parts", data=form(part("data", data, "p")), content_type=f"multipart/form-data; boundary={BOUNDARY}")
+
+    with freeze_time(START) as now:
+        over, done = begin(), begin()
+        [ids] = [[send(upload_id).json["id"] for upload_id in (over, done)]]
+        first = post(f"/{done}/complete", json={"part_ids": [ids[1]]}).json
+        send(over, b"more")
+        now.tick(timedelta(seconds=3599))
+        assert send(over).status_code == 200
+        now.tick(1)
+        gone = [send(over), post(f"/{over}/complete", json={"part_ids": [ids[0]]}), post(f"/{over}/cancel")]
+        assert [(answer.status_code, answer.json["error"]["code"]) for answer in gone] == [(404, "upload_not_found")] * 3
+        assert post(f"/{done}/complete", json={"part_ids": [ids[1]]}).json == first, "the answer that was lost"
+        assert len(blobs(app)) == 2
+        assert "would remove 0 files, 1 blobs, 4 bytes" in purge(app, "--dry-run")
+        assert "removed 0 files, 1 blobs, 4 bytes" in purge(app)
+        again = begin()
+        send(again, b"other")
+        now.tick(timedelta(hours=1))
+        begin()
+        assert len(blobs(app)) == 1, "what a key let expire goes when it begins another, without a purge"
+        now.tick(timedelta(hours=3))
+        purge(app)
+        assert Upload.select().count() == 0
+
+
+def test_a_revoked_keys_uploads_go_with_its_files(serve):
+    server = serve()
+    key = server.new_key("leaver")
+    added(server, key, created(server, key, 10), b"half")
+    server.flask("keys", "revoke", "leaver", "--delete-files")
+    assert server.blobs() == []
+
+
+def test_a_backup_has_the_uploads_that_are_pending(tmp_path):
+    from lazu.store.uploads import Completion, Declared
+
+    def send(store, upload, data):
+        with store.contents.stage(100) as place:
+            place.write(data)
+            place.seal()
+            return store.uploads.add_part(store.keys.find("alice"), upload, place).id
+
+    with opened(tmp_path / "old") as store:
+        store.keys.create("alice")
+        begun = store.uploads.create(store.keys.find("alice"), Declared("a.txt", 10, "user_data", None))
+        first = send(store, begun, b"first")
+        backup(store, tmp_path / "copy")
+        store.uploads.cancel(store.keys.find("alice"), begun.id)
+    with opened(tmp_path / "new") as store:
+        restore(store, tmp_path / "copy")
+        wanted = Completion([first, send(store, begun, b"again")], None)
+        _, file = store.uploads.complete(store.keys.find("alice"), begun.id, wanted)
+        with store.contents.open(file.sha256) as content:
+            assert content.read() == b"firstagain"
+
+
+def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve):
+    """Equal bytes everywhere, so that the last reference of one meets the first of another."""
+    server = serve()
+    key = server.new_key()
+    done = threading.Event()
+
+    def end(begun, ids):
+        how = random.choice(["cancel", "complete", "expire", "file"])
+        if how == "cancel":
+            return cancel(server, key, begun).status
+        if how == "complete":
+            return complete(server, key, begun, ids).status
+        if how == "file":
+            file = upload(server, key, PURPOSE, part("file", b"same", "a.txt")).json
+            return request(server, "DELETE", f"/v1/files/{file['id']}", key).status
+        return None
+
+    def story(_):
+        begun = created(server, key, 8)
+        ids = [added(server, key, begun, b"same") for _ in range(2)]
+        with ThreadPoolExecutor(3) as each:
+            late = each.submit(put_part, server, key, begun, b"same")
+            ends = [each.submit(end, begun, ids) for _ in range(2)]
+        assert late.result().status in (200, 400)
+        assert all(ended.result() in (200, 400, None) for ended in ends)
+
+    def purges():
+        while not done.is_set():
+            server.flask("purge")
+
+    purger = threading.Thread(target=purges)
+    purger.start()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(story, range(24)))
+    done.set()
+    purger.join()
+    with opened(server.storage):
+        Upload.update(expires_at=clock.now() - 10_000).execute()
+    server.flask("purge")
+    files = request(server, "GET", "/v1/files", key).json["data"]
+    assert all(request(server, "GET", f"/v1/files/{file['id']}/content", key).body == b"samesame" for file in files)
+    assert len(server.blobs()) == bool(files)
