@@ -6,10 +6,11 @@ is committed before the parts go, so that a crash leaves the upload pending with
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 
 from lazu import clock, filetypes, ids, logs
-from lazu.errors import ApiError, InternalError, InvalidRequest, UploadNotFound
+from lazu.errors import ApiError, InternalError, InvalidRequest, StoreError, UploadNotFound
 from lazu.store import rows, upload_rows
 from lazu.store.contents import Contents, Engine
 from lazu.store.files import Files, NewFile
@@ -31,6 +32,8 @@ GRACE = 60
 #: Parts removed in one transaction: it holds the write lock for some 10 ms.
 BATCH = 500
 _PIECE = 512 * 1024
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,16 @@ class Uploads:
                 self._contents.add(staged, lambda: self._settle(upload, file, wanted))
         except (_Settled, FileNotFoundError):
             return self._again(key, self.get(key, upload_id), wanted)
-        self._contents.drop(lambda: upload_rows.delete_parts_of(upload), None)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
+        self._drop_parts(upload)
         return self.get(key, upload_id), file
+
+    def _drop_parts(self, upload: Upload) -> None:
+        try:
+            self._contents.drop(lambda: upload_rows.delete_parts_of(upload), None)
+        except StoreError:
+            # The file is there, durably: a failure now would be untrue.
+            log.exception("the parts of a completed upload could not be removed; the next purge removes them")
 
     def _again(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         """The answer of an upload that is completed, if it was so with the same parts."""
@@ -200,16 +210,15 @@ class Uploads:
                     if md5:
                         digest.update(piece)
         if md5 and digest.hexdigest() != md5:
-            raise InvalidRequest(f"The MD5 of the parts is {digest.hexdigest()}, not the one sent.", "md5")
+            raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
 
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
         """What is staged, judged, sealed, as a file."""
         purpose = filetypes.purpose(upload.purpose)
         content_type = filetypes.identify(staged.peek, staged.size, upload.filename, purpose)
         staged.seal()
-        return self._files.draft(
-            key, NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
-        )
+        new = NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
+        return self._files.draft(key, new)
 
     def _settle(self, upload: Upload, file: File, wanted: Completion) -> None:
         """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
