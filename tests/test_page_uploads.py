@@ -2,10 +2,11 @@
 
 import os
 import re
+import signal
 
 import pytest
 
-from helpers.browser import names, sign_in
+from helpers.browser import names, sign_in, until
 from helpers.samples import PNG
 from helpers.wire import request
 
@@ -158,3 +159,56 @@ def test_through_nginx_everything_is_the_same(edge, page):
     page.click("#confirm [value=yes]")
     page.wait_for_selector("#no-files")
     assert files(edge, key) == []
+
+
+def test_a_name_that_is_refused_costs_no_byte(server, page, key):
+    """What can be known is asked for first: the words are the server's."""
+    sent = []
+    page.on("request", lambda asked: asked.method == "POST" and sent.append((asked.url.removeprefix(server.url), len(asked.post_data_buffer or b""))))
+    sign_in(page, server, key)
+    give(page, ("setup.exe", os.urandom(MB)))
+    page.wait_for_selector("#queue .failed >> text=/Executable files are not accepted/")
+    [(path, size)] = sent
+    assert path == "/v1/uploads"
+    assert size < 1000
+
+
+def test_a_large_file_goes_on_where_it_broke(serve, page, tmp_path):
+    """From 32 MB on in parts: after the server was away, only the part that broke is sent again."""
+    server = serve()
+    key = server.new_key()
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(40 * MB))
+    parts = []
+    page.on("response", lambda answer: answer.url.endswith("/parts") and parts.append(answer.status))
+    sign_in(page, server, key)
+    slow(page, 12 * MB)
+    page.set_input_files("#picked-files", large)
+    until(lambda: len(parts) >= 2)
+    server.stop(signal.SIGTERM)
+    page.wait_for_selector("#queue .failed")
+    done = len(parts)
+    server.start()
+    page.click("[aria-label='Try large.bin again']")
+    page.wait_for_selector("#queue .done")
+    assert parts.count(200) == 5
+    assert 2 <= done <= 5
+    [file] = request(server, "GET", "/v1/files", key).json["data"]
+    content = request(server, "GET", f"/v1/files/{file['id']}/content", key)
+    assert content.body == large.read_bytes()
+
+
+def test_a_large_upload_that_is_cancelled_leaves_nothing(serve, page, tmp_path):
+    server = serve()
+    key = server.new_key()
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(40 * MB))
+    sign_in(page, server, key)
+    slow(page, 8 * MB)
+    page.set_input_files("#picked-files", large)
+    until(lambda: page.evaluate("document.querySelector('#queue progress')?.value") > 9 * MB)
+    with page.expect_response(lambda answer: answer.url.endswith("/cancel")) as waiting:
+        page.click("[aria-label='Cancel large.bin']")
+    assert waiting.value.status == 200
+    assert files(server, key) == []
+    until(lambda: server.blobs() == [])
