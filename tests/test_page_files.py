@@ -81,7 +81,7 @@ def test_ten_thousand_files_are_a_screenful_at_a_time(serve, page):
     page.wait_for_selector("#rows .row >> nth=10")
     page.wait_for_selector("text=10,000 files")
     assert re.search(r"limit=100$", asked[1]), asked
-    until(lambda: page.evaluate("scrollTo(0, document.body.scrollHeight)") or page.locator("[aria-rowindex='10001']").count())
+    until(page, lambda: page.evaluate("scrollTo(0, document.body.scrollHeight)") or page.locator("[aria-rowindex='10001']").count())
     assert page.locator("#rows .row").count() < 100
     page.fill("#filter", "file 9998.txt")
     page.wait_for_selector("text=file 9998.txt")
@@ -110,7 +110,7 @@ def test_everything_goes_without_a_mouse(server, page, key):
     page.wait_for_selector("#confirm[open] >> text=Delete 2 files?")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    until(lambda: names(page) == ["three.txt"])
+    until(page, lambda: names(page) == ["three.txt"])
     assert [file["filename"] for file in request(server, "GET", "/v1/files", key).json["data"]] == ["three.txt"]
 
 
@@ -199,7 +199,7 @@ def test_a_key_that_is_revoked_meanwhile_signs_out(serve, page):
     server.flask("keys", "revoke", "leaving")
     page.click("#refresh")
     page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
-    until(lambda: page.evaluate("sessionStorage.length + document.querySelectorAll('#rows .row').length") == 0)
+    until(page, lambda: page.evaluate("sessionStorage.length + document.querySelectorAll('#rows .row').length") == 0)
 
 
 def test_a_server_that_restarts_is_waited_for(serve, page):

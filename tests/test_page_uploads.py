@@ -184,7 +184,7 @@ def test_a_large_file_goes_on_where_it_broke(serve, page, tmp_path):
     sign_in(page, server, key)
     slow(page, 12 * MB)
     page.set_input_files("#picked-files", large)
-    until(lambda: len(parts) >= 2)
+    until(page, lambda: len(parts) >= 2)
     server.stop(signal.SIGTERM)
     page.wait_for_selector("#queue .failed")
     done = len(parts)
@@ -206,9 +206,9 @@ def test_a_large_upload_that_is_cancelled_leaves_nothing(serve, page, tmp_path):
     sign_in(page, server, key)
     slow(page, 8 * MB)
     page.set_input_files("#picked-files", large)
-    until(lambda: page.evaluate("document.querySelector('#queue progress')?.value") > 9 * MB)
+    until(page, lambda: page.evaluate("document.querySelector('#queue progress')?.value") > 9 * MB)
     with page.expect_response(lambda answer: answer.url.endswith("/cancel")) as waiting:
         page.click("[aria-label='Cancel large.bin']")
     assert waiting.value.status == 200
     assert files(server, key) == []
-    until(lambda: server.blobs() == [])
+    until(page, lambda: server.blobs() == [])

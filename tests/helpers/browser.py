@@ -59,12 +59,12 @@ def sign_in(page, server, key):
     page.wait_for_selector(".signed-in #files")
 
 
-def until(true):
+def until(page, true):
     """Wait until `true()`: Playwright's own waiting for an expression would need `eval`, which the page forbids."""
     deadline = time.monotonic() + PATIENCE / 1000
     while not true():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        page.wait_for_timeout(50)  # in which what has happened in the page is heard of
 
 
 def names(page):
