@@ -25,6 +25,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def sleep(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
 def shanghai(seconds: int) -> str:
     """`seconds` as a person in Shanghai reads it: `2026-05-24 09:56:04 Asia/Shanghai`."""
     return datetime.fromtimestamp(seconds, SHANGHAI).strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -138,6 +138,10 @@ class Settings:
     upstream_files: str = _setting(
         _choice("native", "text", "images"), "native", "what the model server takes: `native`, `text` or `images`"
     )
+    kept_bytes: int = _setting(
+        _number(0, " of bytes"), 2**30,
+        "bytes on disk for texts and pages that were read out of files; past it what was not used for longest goes",
+    )
     upstream_timeout: int = _setting(
         _number(1, " of seconds"), 600, "the model server is given up after that long without a byte"
     )

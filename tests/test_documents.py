@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.documents import RED, bomb, nested, pages, pdf, self_drawing, stream, words
+from helpers.documents import RED, bomb, nested, pages, pdf, pictures, self_drawing, stream, words
 from helpers.office import archive
 from lazu.documents import launcher, reading, sandbox
 
@@ -64,7 +64,7 @@ def nothing_stays():
     yield
     assert CHILDREN.read_text() == children
     assert len(os.listdir("/proc/self/fd")) == before
-    assert launcher.SLOTS._value == launcher.SLOTS._initial_value
+    assert launcher.PLACES.taken == 0
 
 
 def refusal(call, *arguments):
@@ -161,7 +161,7 @@ def test_ten_thousand_pages_are_read_and_one_more_is_refused(stored):
 
 
 def test_pages_become_pictures(stored):
-    shown = reading.pictures(stored(pages(RED, words("x"))))
+    shown = pictures(stored(pages(RED, words("x"))))
     image = Image.open(io.BytesIO(shown.pictures[0]))
     assert (shown.total, len(shown.pictures), image.format, image.size) == (2, 2, "JPEG", (1187, 1536))
     red, green, blue = image.getpixel((600, 700))
@@ -188,13 +188,13 @@ def filled():
 def test_what_is_filled_into_a_form_is_read_and_shown(stored):
     path = stored(filled())
     assert pdf_text(path).split() == ["[Page", "1", "of", "1]", "Name:", "Ada"]
-    image = Image.open(io.BytesIO(reading.pictures(path).pictures[0]))
+    image = Image.open(io.BytesIO(pictures(path).pictures[0]))
     assert image.size == (1152, 1536)
     assert image.getpixel((600, 1300))[1] < 9
 
 
 def test_only_the_first_twenty_pages_become_pictures(stored):
-    shown = reading.pictures(stored(pages(*[words("x")] * 25)))
+    shown = pictures(stored(pages(*[words("x")] * 25)))
     assert (shown.total, len(shown.pictures)) == (25, 20)
 
 
@@ -208,14 +208,14 @@ def test_only_the_first_twenty_pages_become_pictures(stored):
     ],
 )
 def test_a_picture_is_bounded_whatever_the_page(stored, box, size):
-    (picture,) = reading.pictures(stored(pages(RED, box=box))).pictures
+    (picture,) = pictures(stored(pages(RED, box=box))).pictures
     assert Image.open(io.BytesIO(picture)).size == size
 
 
 def test_a_scan_has_no_text_but_pictures(stored):
     scan = stored(pages(RED))
     assert "no text in it" in refusal(pdf_text, scan)
-    assert len(reading.pictures(scan).pictures) == 1
+    assert len(pictures(scan).pictures) == 1
 
 
 def test_an_open_file_is_read_from_its_start_and_left_where_it_was(stored):
@@ -228,7 +228,7 @@ def test_an_open_file_is_read_from_its_start_and_left_where_it_was(stored):
 # Hostile files
 
 
-@pytest.mark.parametrize("call", [pdf_text, reading.pictures])
+@pytest.mark.parametrize("call", [pdf_text, pictures])
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -248,7 +248,7 @@ def test_a_file_that_is_no_readable_pdf_is_refused(stored, call, data, reason):
     [looped(), nested("content"), nested("catalogue"), self_drawing(), bomb(1 << 26), bomb(1 << 26, 3)],
     ids=["looped", "nested content", "nested catalogue", "self-drawing", "bomb", "bomb in bomb"],
 )
-@pytest.mark.parametrize("call", [pdf_text, reading.pictures])
+@pytest.mark.parametrize("call", [pdf_text, pictures])
 def test_a_hostile_pdf_is_read_or_refused_in_time(stored, call, data):
     start = time.monotonic()
     with contextlib.suppress(reading.Unreadable):
@@ -274,7 +274,7 @@ def reader(stored):
 
     def run(code, limit=1 << 20, wall=10):
         command = [word.replace("reader.main(sys.argv[1])", "exec(sys.argv[1])") for word in launcher.command(PRELUDE + code)]
-        return launcher.run(command, stored(b"x"), limit, wall)
+        return launcher.run(launcher.Job(command, stored(b"x"), limit), wall=wall)
 
     return run
 
@@ -288,8 +288,15 @@ STALLS = "time.sleep(99)", "os.close(1); time.sleep(99)", "\nwhile True: os.writ
 
 
 @pytest.mark.parametrize("code", STALLS, ids=["silent", "closed", "dripping"])
-def test_a_reader_that_stalls_is_ended_by_the_clock(reader, code):
-    assert refusal(reader, code, 1 << 20, 1)
+def test_a_reader_that_stalls_is_ended_by_the_clock_and_its_file_is_not_blamed(reader, code):
+    with pytest.raises(reading.Busy):
+        reader(code, 1 << 20, 1)
+
+
+@pytest.mark.parametrize("number", [9, 15])
+def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(reader, number):
+    with pytest.raises(reading.Busy):
+        reader(f"os.kill(os.getpid(), {number})")
 
 
 def test_a_reader_that_takes_memory_is_refused(reader):
@@ -375,8 +382,8 @@ def test_a_reader_knows_nothing_of_the_server(reader, monkeypatch):
 
 def test_who_finds_no_free_reader_is_told_so(reader):
     with contextlib.ExitStack() as stack:
-        for _ in range(launcher.SLOTS._initial_value):
-            stack.enter_context(launcher.slot(1))
+        for number in range(launcher.PLACES.total):
+            stack.enter_context(launcher.PLACES.hold(number, 1))
         with pytest.raises(reading.Busy):
             reader("pass", wall=0.01)
 
@@ -398,14 +405,14 @@ def test_many_threads_share_few_readers(stored):
         most = max(most, sum(len(offspring(task)) for task in tasks) - others)
         time.sleep(0.005)
     assert [text.count("together") for text in texts] == [1] * 16
-    assert 1 <= most <= launcher.SLOTS._initial_value
+    assert 1 <= most <= launcher.PLACES.total
 
 
 MEASURE = """
 import resource, sys; sys.path.insert(0, sys.argv[1]); from lazu.documents import reading
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-for call in lambda: reading.text(sys.argv[2], "application/pdf"), lambda: reading.pictures(sys.argv[2]):
+for call in lambda: reading.text(sys.argv[2], "application/pdf"), lambda: reading.pages(sys.argv[2])[:4]:
     try: print(call())
     except reading.Unreadable as error: print(error)
 assert peak() - before < 8 << 10, peak() - before

@@ -1,21 +1,13 @@
-"""For model servers that take no files: their text and pictures instead, read once, kept no longer than the bytes."""
+"""For model servers that take no files: their text and pictures instead."""
 
 import base64
-import errno
-import io
 import os
-import threading
 from pathlib import Path
 
-import openai
 import pytest
 
 from helpers.documents import RED, pages, words
-from helpers.in_process import put
 from helpers.samples import PNG, data_url
-from helpers.server import problems
-from lazu.documents import reading
-from lazu.gateway.extracts import Extracts
 from test_responses import error
 
 CASES = Path(__file__).parent / "pdf"
@@ -38,10 +30,6 @@ def sent(client, double, name, data, part="input_file"):
     status, headers, body = client.ask({"type": part, "file_id": client.upload(name, data)})
     assert status == 200, body
     return double.last.json["input"][0]["content"], headers["X-Lazu-Files"].partition(";")[2]
-
-
-def kept(server):
-    return sorted(path.name[64:] for path in server.blobs() if path.suffix)
 
 
 # What stands for a file
@@ -159,108 +147,3 @@ def test_what_grows_beyond_64_mb_is_refused(text, double):
     part = {"type": "input_file", "file_id": text.upload("grows.txt", (b'"' * 79 + b"\n") * 75_000)}
     assert error(text.ask(*[part] * 10)) == (400, "file_too_large", "input[0].content[4].file_id")
     assert double.received == []
-
-
-# What is kept
-
-
-@pytest.fixture
-def own(serve, double):
-    """A server of one's own, in images mode."""
-    return serve(**double.env, LAZU_UPSTREAM_FILES="images", LAZU_API_KEY="k")
-
-
-def ask(client, file_id):
-    content = [{"type": "input_file", "file_id": file_id}]
-    return client.responses.with_raw_response.create(model="m", input=[{"role": "user", "content": content}])
-
-
-def test_a_document_is_read_once_whoever_owns_it(own, double):
-    with own.client("k") as one, own.client() as two:
-        ids = [each.files.create(file=("a.pdf", PAPER), purpose="user_data").id for each in (one, two)]
-        ask(one, ids[0])
-        assert kept(own) == [".document", ".pages"]
-        before = {path: path.stat().st_ino for path in own.blobs()}
-        (next(path for path in own.blobs() if path.suffix == ".document")).write_bytes(b"\nkept words")
-        ask(two, ids[1])
-        assert "kept words" in double.last.json["input"][0]["content"][0]["text"]
-        assert {path: path.stat().st_ino for path in own.blobs()} == before
-
-
-def test_what_is_kept_goes_with_the_last_file(own):
-    with own.client("k") as client:
-        ids = [client.files.create(file=("a.pdf", PAPER), purpose="user_data").id for _ in range(2)]
-        ask(client, ids[0])
-        client.files.delete(ids[0])
-        assert kept(own) == [".document", ".pages"]
-        client.files.delete(ids[1])
-        assert own.blobs() == []
-
-
-def test_what_is_kept_of_nothing_is_found_and_swept(own):
-    with own.client("k") as client:
-        client.files.list()  # the shards are made when the first worker is there
-    (leftover := own.storage / "blobs/ab" / f"ab{'0' * 62}.document").write_bytes(b"left")
-    assert [(problem.kind, problem.about) for problem in problems(own.storage)] == [("leftover", f"ab/{leftover.name}")]
-    own.flask("purge")
-    assert not leftover.exists()
-
-
-def test_deletes_and_calls_of_the_same_document_leave_nothing(own):
-    """Whoever wins, nothing is kept of bytes that are gone, and every call that fails says why."""
-    odd = []
-
-    def churn(number):
-        with own.client("k") as client:
-            for _ in range(6):
-                file_id = client.files.create(file=("a.pdf", PAPER), purpose="user_data").id
-                rival = threading.Thread(target=client.files.delete, args=(file_id,))
-                rival.start()
-                try:
-                    ask(client, file_id)
-                except openai.APIError as e:
-                    if e.code != "file_not_found":
-                        odd.append(e)
-                rival.join()
-
-    threads = [threading.Thread(target=churn, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert odd == []
-    assert own.blobs() == []
-
-
-def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, monkeypatch):
-    """The document is being read when its file is deleted: the text serves this call and is not kept."""
-    contents = app.extensions["lazu"].contents
-    client, auth = app.test_client(), {"Authorization": "Bearer test-key"}
-    file_id = client.post("/v1/files", headers=auth, data={"purpose": "user_data", "file": (io.BytesIO(b"words"), "a.txt")}).json["id"]
-    sha256 = next(name for names in contents.blobs.names() for name in names)
-    read = reading.text
-
-    def meanwhile(source, kind):
-        found = read(source, kind)
-        client.delete(f"/v1/files/{file_id}", headers=auth)
-        return found
-
-    monkeypatch.setattr(reading, "text", meanwhile)
-    assert b"".join(Extracts(contents).text(sha256, "text/plain").slice) == b"words"
-    assert not [path for path in contents.blobs.root.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO])
-def test_a_full_disk_keeps_nothing_and_answers(app, monkeypatch, failure):
-    contents = app.extensions["lazu"].contents
-    put(app.test_client(), b"words")
-    sha256 = next(name for names in contents.blobs.names() for name in names)
-
-    def full(*_):
-        raise OSError(failure, "no")
-
-    monkeypatch.setattr(os, "write", full)
-    found = Extracts(contents).text(sha256, "text/plain").slice
-    assert (b"".join(found), len(found)) == (b"words", 5)
-    monkeypatch.undo()
-    assert sum(path.is_file() for path in contents.blobs.root.rglob("*")) == 1

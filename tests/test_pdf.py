@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.documents import pages, pdf, stream, words
+from helpers.documents import pages, pdf, pictures, stream, words
 from lazu.documents import reading
 
 CASES = Path(__file__).parent / "pdf"
@@ -27,7 +27,7 @@ def read(tmp_path):
 
 
 def image(path, detail="auto", page=0):
-    return Image.open(io.BytesIO(reading.pictures(path, detail).pictures[page]))
+    return Image.open(io.BytesIO(pictures(path, detail).pictures[page]))
 
 
 # Tables
@@ -167,14 +167,14 @@ def test_an_unreadable_page_is_named_and_the_others_are_read(read):
     assert read("one-unreadable-page").split("\n\n")[:2] == [
         "[Page 1 of 2]\nTestcase: \u2019Pages loop\u2019", "[Page 2 of 2]\n(this page could not be read)"
     ]  # fmt: skip
-    total, pictures = reading.pictures(CASES / "one-unreadable-page.pdf")
-    assert (total, [bool(picture) for picture in pictures]) == (2, [True, False])
+    total, shown = pictures(CASES / "one-unreadable-page.pdf")
+    assert (total, [bool(picture) for picture in shown]) == (2, [True, False])
 
 
 @pytest.mark.parametrize(("case", "texts"), [("images-500-empty-cropbox", ["Hello"]), ("invalid-boxes", ["Empty /MediaBox", "Empty /CropBox", "Empty /CropBox and /MediaBox intersection"])])
 def test_a_page_with_an_empty_or_absurd_box_is_read_and_shown_whole(read, case, texts):
     assert [block.split("\n")[1] for block in read(case).strip().split("\n\n")] == texts
-    for picture in reading.pictures(CASES / f"{case}.pdf").pictures:
+    for picture in pictures(CASES / f"{case}.pdf").pictures:
         shown = Image.open(io.BytesIO(picture)).convert("L")
         assert max(shown.size) == 1536
         assert min(shown.tobytes()) < 80, "nothing is shown"
@@ -184,7 +184,7 @@ def test_no_pages_are_no_file(read):
     with pytest.raises(reading.Unreadable, match="no pages"):
         read("no-pages")
     with pytest.raises(reading.Unreadable, match="no pages"):
-        reading.pictures(CASES / "no-pages.pdf")
+        pictures(CASES / "no-pages.pdf")
 
 
 @pytest.mark.parametrize("before", [b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n", b"%!PS-Adobe-3.0 ticket\n" + b"<job copies='2'/>\n" * 50, b"\xef\xbb\xbf", bytes(400)])

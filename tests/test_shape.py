@@ -39,7 +39,7 @@ DOORS = {
     "http": {"gateway.answer"},
 
     "ssl": {"gateway.upstream"},
-    "pybase64": {"gateway.splice"},
+    "pybase64": {"gateway.splice", "gateway.inline"},
     "subprocess": {"documents.launcher"},
     "pypdfium2_raw": {"documents.pdfium"},
     "PIL": {"documents"},

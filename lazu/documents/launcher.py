@@ -2,31 +2,96 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from lazu import slots
 from lazu.documents import refusals
 
 Source = int | str | os.PathLike[str]  # an open file, whose offset is neither used nor moved, or its path
 
-WALL = 30  # seconds a reader may live, and seconds to wait for a slot
-SLOTS = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))  # readers at once, of this server process
+#: Seconds that a reader may live. Its CPU time is the file's (`sandbox.CPU`); the rest is the machine's, which is busy.
+WALL = 300
+#: Seconds to wait for a place.
+PATIENCE = 60
+
+#: Signals by which a damaged file ends its reader. By any other the machine's keeper does: it was short of memory, or
+#: the server is being stopped.
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from lazu.documents import reader; reader.main(sys.argv[1])"
 
 
 class Busy(Exception):
-    """Every slot was taken for all the time there was."""
+    """The machine had no time for the file; a repeat may find it less busy."""
 
 
-def read(source: Source, kind: str, limit: int) -> bytes:
-    """Return what the reader says about `source`: its `kind` is text, pdf or pictures. Raises as `run` does."""
-    return run(command(kind), source, limit)
+class Places:
+    """How many readers may run at once in this process: `total`, and of one owner `share`.
+
+    So one owner's files, however many and hard to read, leave places to the others.
+    """
+
+    def __init__(self, total: int, share: int) -> None:
+        self.total, self._share = total, share
+        self._change = threading.Condition()
+        self._held: Counter[Hashable] = Counter()
+        self._waiting: Counter[Hashable] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """Places that are taken."""
+        return self._held.total()
+
+    @contextmanager
+    def hold(self, owner: Hashable, seconds: float) -> Iterator[None]:
+        """Hold a place of `owner`; raises `Busy` if there was none for so long."""
+        self._take(owner, seconds)
+        try:
+            yield
+        finally:
+            self._count(self._held, owner, -1)
+
+    def _take(self, owner: Hashable, seconds: float) -> None:
+        self._count(self._waiting, owner, 1)
+        try:
+            with self._change:
+                if not self._change.wait_for(lambda: self._fits(owner), seconds):
+                    raise Busy
+                self._held[owner] += 1
+        finally:
+            self._count(self._waiting, owner, -1)
+
+    def _fits(self, owner: Hashable) -> bool:
+        """Whether there is a place for `owner`. Among those who wait, the one who holds the fewest goes first."""
+        held = self._held[owner]
+        first = all(self._held[each] >= held for each in self._waiting)
+        return first and held < self._share and self.taken < self.total
+
+    def _count(self, counter: Counter[Hashable], owner: Hashable, change: int) -> None:
+        with self._change:
+            counter[owner] += change
+            if not counter[owner]:
+                del counter[owner]
+            self._change.notify_all()
+
+
+_CPUS = max(2, len(os.sched_getaffinity(0)))
+PLACES = Places(_CPUS, _CPUS // 2)
+
+
+class Job(NamedTuple):
+    """What a reader is to do: its command, the file, and how many bytes it may say at most."""
+
+    words: list[str]
+    source: Source
+    limit: int
 
 
 def command(kind: str) -> list[str]:
@@ -35,30 +100,25 @@ def command(kind: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", BOOT, kind, *path]
 
 
-def run(words: list[str], source: Source, limit: int, wall: float = WALL) -> bytes:
-    """Return what a command says about `source`, in at most `limit` bytes and `wall` seconds.
+def run(job: Job, owner: Hashable = None, wall: float = WALL) -> bytes:
+    """Have a file of `owner` read, and return what the reader says.
 
-    Raises `refusals.Refused` if it says that the file can't be read, says too much, takes too long or crashes; `Busy`
-    if there was no slot for it in `wall` seconds; `RuntimeError` if it met a fault of its own.
+    Raises `refusals.Refused` if it says that the file can't be read, says too much, takes too much CPU time or crashes;
+    `Busy` if there was no place for it, or it did not come to its end in `wall` seconds; `RuntimeError` if it met a
+    fault of its own.
     """
-    mine = not isinstance(source, int)
-    with slots.waiting(), slot(wall), open(source, "rb", closefd=mine) as file, started(words, file.fileno()) as reader:
-        output = listen(reader, limit, wall)
-        status = ended(reader)
+    mine = not isinstance(job.source, int)
+    with (
+        PLACES.hold(owner, min(wall, PATIENCE)),
+        open(job.source, "rb", closefd=mine) as file,
+        started(job.words, file.fileno()) as reader,
+    ):
+        end = time.monotonic() + wall
+        output = listen(reader, job.limit, end)
+        status = ended(reader, end)
     if status:
         raise refusals.Refused(meaning(status))
     return output
-
-
-@contextmanager
-def slot(wall: float) -> Iterator[None]:
-    """Hold one of the slots."""
-    if not SLOTS.acquire(timeout=wall):
-        raise Busy
-    try:
-        yield
-    finally:
-        SLOTS.release()
 
 
 @contextmanager
@@ -79,11 +139,11 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
             reader.stdout.close()
 
 
-def listen(reader: subprocess.Popen[bytes], limit: int, wall: float) -> bytes:
-    """Return all that the reader writes. Raises `refusals.Refused` when it writes or takes too much."""
+def listen(reader: subprocess.Popen[bytes], limit: int, end: float) -> bytes:
+    """Return all that the reader writes until it ends. Raises `refusals.Refused` when it writes too much, `Busy`."""
     assert reader.stdout
     pipe = reader.stdout.fileno()
-    poll, end, output = select.poll(), time.monotonic() + wall, bytearray()
+    poll, output = select.poll(), bytearray()
     poll.register(pipe, select.POLLIN)
     while poll.poll(max(0, end - time.monotonic()) * 1000):
         piece = os.read(pipe, 1 << 16)
@@ -92,24 +152,27 @@ def listen(reader: subprocess.Popen[bytes], limit: int, wall: float) -> bytes:
         output += piece
         if len(output) > limit:
             raise refusals.Refused(refusals.LONG)
-    raise refusals.Refused(refusals.SLOW)
+    raise Busy
 
 
-def ended(reader: subprocess.Popen[bytes]) -> int:
-    """Return the exit status of a reader that closed its output, and so has a second to leave."""
+def ended(reader: subprocess.Popen[bytes], end: float) -> int:
+    """Return the exit status of a reader that closed its output. Raises `Busy`."""
     try:
-        return reader.wait(1)
-    except subprocess.TimeoutExpired:
-        return refusals.BROKEN
+        return reader.wait(max(0, end - time.monotonic()))
+    except subprocess.TimeoutExpired as e:
+        raise Busy from e
 
 
 def meaning(status: int) -> int:
-    """Return the reason that an exit status stands for. Any signal but the CPU limit's is a crash: a damaged file.
+    """Return the reason that an exit status stands for: a crash is that of a damaged file.
 
-    Raises `RuntimeError` if the reader met a fault of its own, as when PDFium or Pillow is not installed.
+    Raises `RuntimeError` if the reader met a fault of its own, as when PDFium or Pillow is not installed; `Busy` if
+    somebody else ended it.
     """
     if status == 1:
         raise RuntimeError("The reader of documents failed; see docs/decisions/0010-documents.md.")
-    if -status in (24, 9):  # SIGXCPU, and the SIGKILL that follows it
+    if status == -signal.SIGXCPU:
         return refusals.SLOW
+    if status < 0 and -status not in CRASHES:
+        raise Busy
     return status if status in refusals.WORDS else refusals.BROKEN

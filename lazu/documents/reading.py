@@ -1,12 +1,16 @@
-"""The door to documents: the text of a stored file, and the pages of a PDF as pictures."""
+"""The door to documents: the text of a file, and the pages of a PDF as pictures."""
 
+import hashlib
 import os
-from typing import NamedTuple
+from collections.abc import Hashable
+from importlib import metadata
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from lazu.documents import kinds, launcher, refusals
 from lazu.documents.kinds import keeping
 
-__all__ = ["Busy", "Pages", "Picture", "Text", "Unreadable", "keeping", "picture", "pictures", "text"]
+__all__ = ["SIDES", "VERSION", "Busy", "Picture", "Text", "Unreadable", "keeping", "pages", "picture", "places", "text"]
 
 Busy = launcher.Busy
 Unreadable = refusals.Refused
@@ -23,6 +27,24 @@ SIDES = {"low": 768, "auto": 1536, "high": 2048}
 #: Bytes that the name of an encoding and its line end take.
 _NAME = 100
 
+#: Bytes of a number in `pages`.
+_NUMBER = 4
+
+
+def _version() -> str:
+    """A word that changes with the readers' code and with the libraries that read for them."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        with open(path, "rb") as file:
+            code.update(file.read())
+    for name in ("pypdfium2", "pillow", "chardet", "python-calamine"):
+        code.update(metadata.version(name).encode())
+    return code.hexdigest()[:8]
+
+
+#: Of the readers: what an older one read or refused, a newer one may read otherwise.
+VERSION = _version()
+
 
 class Text(NamedTuple):
     """The text of a file; `charset` names its encoding where that was guessed from its letters, and may be wrong."""
@@ -38,58 +60,58 @@ class Picture(NamedTuple):
     data: bytes
 
 
-class Pages(NamedTuple):
-    """The first pages of a PDF as JPEG files, in order, and how many pages it has in all.
-
-    Of a page that can't be read the picture is empty.
-    """
-
-    total: int
-    pictures: list[bytes]
-
-
-def text(source: launcher.Source, media_type: str) -> Text:
+def text(source: launcher.Source, media_type: str, owner: Hashable = None) -> Text:
     """The text of a file whose sniffed type is `media_type`: a PDF page by page, a document as Markdown, else decoded.
 
-    `source` is an open file, whose offset is neither used nor moved, or its path. A type that says little
-    (`application/zip`) is looked into. A PDF's pages are each headed by `[Page 3 of 12]`. The text is at most
-    `TEXT_LIMIT` bytes of UTF-8 (never cut: a longer one is refused), without NULs, other control characters but tab and
-    line ends, or lone surrogates.
+    `source` is an open file, whose offset is neither used nor moved, or its path; `owner` is who has only a
+    share of the readers. A type that says little (`application/zip`) is looked into. A PDF's pages are each
+    headed by `[Page 3 of 12]`. The text is at most `TEXT_LIMIT` bytes of UTF-8 (never cut: a longer one is refused),
+    without NULs, other control characters but tab and line ends, or lone surrogates.
 
     Raises `Unreadable`, whose text is fit for the user, if there is no text or it can't be read within the limits of
-    time and memory; `Busy` if other files kept every slot for `launcher.WALL` seconds.
+    CPU time and memory; `Busy` if the machine has no time for it.
     """
     kind = kinds.kind(media_type)
     if kind == "text" and os.stat(source).st_size > 4 * TEXT_LIMIT:  # UTF-32, the widest encoding, has 4 bytes for one
         raise Unreadable(refusals.LONG)
-    charset, _, words = launcher.read(source, kind, TEXT_LIMIT + _NAME).partition(b"\n")
+    charset, _, words = _read(kind, source, TEXT_LIMIT + _NAME, owner).partition(b"\n")
     if len(words) > TEXT_LIMIT:
         raise Unreadable(refusals.LONG)
     return Text(words.decode(errors="replace"), charset.decode() or None)
 
 
-def pictures(source: launcher.Source, detail: str = "auto") -> Pages:
-    """The first 20 pages of a PDF as JPEG pictures, their size by `SIDES`. Raises as `text` does."""
-    output = launcher.read(source, f"pages {SIDES[detail]}", PICTURES_LIMIT)
-    total, *pieces = _split(output)
-    return Pages(int.from_bytes(total), pieces)
+def pages(source: launcher.Source, detail: str = "auto", owner: Hashable = None) -> bytes:
+    """Return the first 20 pages of a PDF as JPEG pictures, their size by `SIDES`, packed for `places`.
+
+    Raises as `text` does.
+    """
+    return _read(f"pages {SIDES[detail]}", source, PICTURES_LIMIT, owner)
 
 
-def picture(source: launcher.Source) -> Picture:
+def picture(source: launcher.Source, owner: Hashable = None) -> Picture:
     """A picture turned upright, and encoded anew if it is none that every model server decodes.
 
     PNG, JPEG, GIF, WebP, BMP, TIFF and AVIF are decoded, of several frames the first. Raises as `text` does; a picture
     that is damaged, or larger than 50 megapixels, is `Unreadable`.
     """
-    media_type, _, data = launcher.read(source, "picture", PICTURES_LIMIT).partition(b"\n")
+    media_type, _, data = _read("picture", source, PICTURES_LIMIT, owner).partition(b"\n")
     return Picture(media_type.decode(), data)
 
 
-def _split(output: bytes) -> list[bytes]:
-    """The pieces that the reader wrote, each behind four bytes that say its length."""
-    pieces = []
-    while output:
-        end = 4 + int.from_bytes(output[:4])
-        pieces.append(output[4:end])
-        output = output[end:]
-    return pieces
+def places(file: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
+    """Return how many pages a PDF has, and where in what `pages` gave each picture stands, and its size in bytes.
+
+    `file` is read from where it stands to its end. The picture of a page that can't be read is empty.
+    """
+    size = int.from_bytes(file.read(_NUMBER))
+    total = int.from_bytes(file.read(size))
+    found = []
+    while head := file.read(_NUMBER):
+        size = int.from_bytes(head)
+        found.append((file.tell(), size))
+        file.seek(size, os.SEEK_CUR)
+    return total, found
+
+
+def _read(kind: str, source: launcher.Source, limit: int, owner: Hashable) -> bytes:
+    return launcher.run(launcher.Job(launcher.command(kind), source, limit), owner)

@@ -1,28 +1,34 @@
-"""What was read out of stored files: their text, and pictures of their pages, read once a blob and kept beside it.
+"""What was read out of files: their text, and pictures of their pages. Of stored files it is kept beside the bytes.
 
-The invariant: what is kept lives as long as its blob and no longer (`lazu.store.derived`). It is found by
-the hash of the bytes, so ask only for a file whose owner is calling. Every name a slice opens is of one blob; the
-bytes leave the disk piece by piece. A kept text begins with a line that names its encoding, if that was guessed.
+What is kept lives as long as its blob at most, is bounded for the box (`lazu.store.contents.shelf`), and is of one key
+and one version of the readers: so a key learns nothing from another key's reading, and what an older reader refused a
+newer one may read. A refusal is kept like a text. Before what was read stands a line: the name of a text's encoding if
+that was guessed, `refused 12`, or nothing.
 """
 
 import io
-import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
+from lazu import slots
 from lazu.documents import reading
 from lazu.errors import InsufficientStorage, Overloaded, StoreError, UnsupportedFileType
+from lazu.gateway.attachment import Content
 from lazu.gateway.splice import Slice
-from lazu.store import derived
-from lazu.store.contents import Contents
+from lazu.gateway.spool import Spool
+from lazu.store import disk
+from lazu.store.opening import Store
+from lazu.store.tables import Key
 
-#: Bytes of a number in the file of pages: first how many pages the document has, then before each picture its size.
-_NUMBER = 4
+#: Seconds to wait for an equal request that is being served: as long as a reader may take.
+_SHARED_SECONDS = 360
+
+_REFUSED = "refused"
 #: Bytes that are copied at once where a reader process needs a file and there is none.
 _CHUNK = 2**20
 
@@ -36,95 +42,133 @@ class Words(NamedTuple):
     charset: str | None
 
 
+@dataclass(frozen=True)
 class Extracts:
-    """The texts and pages of the files in `contents`. Reading one the first time takes a child process, and time."""
+    """The texts and pages of files, for one request of `key`. Reading one the first time takes a process, and time."""
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
+    store: Store
+    key: Key
+    _done: dict[tuple[str, str], Slice] = field(default_factory=dict)
 
-    def text(self, sha256: str, content_type: str) -> Words:
-        """The text of a blob of this type, JSON-escaped; raises `UnsupportedFileType`, `Overloaded`."""
-        with _told():
-            kind = reading.keeping(content_type)
+    def text(self, content: Content, content_type: str) -> Words:
+        """The text of a file of this type; raises `UnsupportedFileType`, `Overloaded`."""
+
+        def read(file: BinaryIO) -> bytes:
+            text, charset = reading.text(file.fileno(), content_type, self.key.id)
+            return f"{charset or ''}\n{text}".encode()
+
         try:
-            whole = self._whole(sha256, kind)
-        except FileNotFoundError:
-            with _told(), self._file(sha256) as fd:
-                text, charset = reading.text(fd, content_type)
-            # Lone surrogates, which UTF-8 can't hold, are not in it (`reading.text`).
-            escaped = json.dumps(text, ensure_ascii=False)[1:-1]
-            whole = self._keep(sha256, kind, f"{charset or ''}\n{escaped}".encode())
-        with whole.open() as file:
-            name = file.readline()
-        return Words(replace(whole, start=len(name), size=whole.size - len(name)), name.decode().strip() or None)
+            what = reading.keeping(content_type)
+        except reading.Unreadable as e:
+            raise UnsupportedFileType(str(e)) from e
+        charset, whole = _judged(self._once(content, what, read))
+        return Words(replace(whole, text=True), charset or None)
 
-    def pages(self, sha256: str) -> tuple[int, list[Slice]]:
-        """How many pages a PDF has, and JPEG pictures of the first ones; raises as `text` does."""
-        try:
-            whole = self._whole(sha256, derived.PAGES)
-        except FileNotFoundError:
-            with _told(), self._file(sha256) as fd:
-                total, pictures = reading.pictures(fd)
-            packed = b"".join(_number(len(picture)) + picture for picture in pictures)
-            whole = self._keep(sha256, derived.PAGES, _number(total) + packed)
+    def pages(self, content: Content, detail: str) -> tuple[int, list[Slice]]:
+        """How many pages a PDF has, and JPEG pictures of the first ones, empty where one can't be read.
+
+        Raises as `text` does.
+        """
+
+        def read(file: BinaryIO) -> bytes:
+            return b"\n" + reading.pages(file.fileno(), detail, self.key.id)
+
+        _, whole = _judged(self._once(content, f"pages-{detail}", read))
         with whole.open() as file:
-            return _read_number(file), list(_pictures(whole, file))
+            file.seek(whole.start)
+            total, places = reading.places(file)
+        return total, [Slice(whole.open, size, start) for start, size in places]
+
+    def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
+        """What `read` says; of a stored file from what is kept, or from earlier in this request, if it is there."""
+        if not content.sha256:
+            with slots.waiting():
+                return self._put_by(self._said(content, read))
+        place = content.sha256, f"{what}-{self.key.id}-{reading.VERSION}"
+        if place not in self._done:
+            self._done[place] = self._found(content, place[1], read)
+        return self._done[place]
+
+    def _found(self, content: Content, kind: str, read: Callable[[BinaryIO], bytes]) -> Slice:
+        kept = self._kept(content.sha256, kind)
+        if kept is None:
+            with slots.waiting(), self._alone(f"{content.sha256}.{kind}"):
+                kept = self._kept(content.sha256, kind) or self._keep(content.sha256, kind, self._said(content, read))
+        return kept
 
     @contextmanager
-    def _file(self, sha256: str) -> Iterator[int]:
-        """The descriptor of a file of these bytes, for a reader process: a copy where they are not on this disk."""
-        with self._contents.open(sha256) as blob:
-            if isinstance(blob, io.FileIO):
-                yield blob.fileno()
-                return
-            with self._contents.stage(sys.maxsize) as copy:
-                while chunk := blob.read(_CHUNK):
-                    copy.write(chunk)
-                yield copy.fd
+    def _alone(self, name: str) -> Iterator[None]:
+        """Equal requests, also in other processes, wait here for the one that reads; raises `Overloaded`."""
+        try:
+            with disk.named_lock(self.store.settings.storage_dir / "readers.lock", name, _SHARED_SECONDS):
+                yield
+        except disk.Taken as e:
+            raise Overloaded from e
 
-    def _whole(self, sha256: str, kind: str) -> Slice:
-        with self._contents.open(sha256, kind) as file:
-            size = file.seek(0, io.SEEK_END)
-        return Slice(partial(self._contents.open, sha256, kind), size, base64=False)
+    def _kept(self, sha256: str, kind: str) -> Slice | None:
+        try:
+            with self.store.contents.open(sha256, kind) as file:
+                return Slice(partial(self._again, sha256, kind), file.seek(0, io.SEEK_END))
+        except FileNotFoundError:
+            return None
+
+    def _again(self, sha256: str, kind: str) -> BinaryIO:
+        """Open what is kept when its turn to be sent has come; raises FileNotFoundError, or `Overloaded`."""
+        try:
+            return self.store.contents.open(sha256, kind)
+        except FileNotFoundError:
+            self.store.contents.open(sha256).close()  # raises it too if the file was deleted
+            raise Overloaded from None  # what was kept had to make room
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
-        """`data` as a slice of what is kept, or of memory where it can't be kept: the disk is full, the blob gone."""
+        """`data` as a slice of what is kept, or of a spool where it can't be kept: the disk is full, the blob gone."""
         try:
-            self._contents.require(len(data))
-            with self._contents.stage(len(data)) as staged:
+            self.store.contents.require(len(data))
+            with self.store.contents.stage(len(data)) as staged:
                 staged.write(data)
                 staged.seal()
-                if self._contents.keep(staged, sha256, kind):
-                    return self._whole(sha256, kind)
+                if self.store.contents.keep(staged, sha256, kind):
+                    return self._kept(sha256, kind) or self._put_by(data)
         except (InsufficientStorage, StoreError, OSError) as e:
             log.warning("what was read out of a file is not kept: %s", type(e).__name__)
-        return Slice(partial(io.BytesIO, data), len(data), base64=False)
+        return self._put_by(data)
+
+    def _said(self, content: Content, read: Callable[[BinaryIO], bytes]) -> bytes:
+        """What is kept of a file: what a reader says, or why it says nothing. Raises `Overloaded`."""
+        try:
+            with content.open() as file, self._local(file) as local:
+                return read(local)
+        except reading.Unreadable as e:
+            return f"{_REFUSED} {e.reason}\n".encode()
+        except reading.Busy as e:
+            raise Overloaded from e
+
+    def _local(self, file: BinaryIO) -> BinaryIO:
+        """`file` as a reader process can have it: a copy where the bytes are not on this disk."""
+        try:
+            file.fileno()
+        except OSError:
+            spool = Spool(self.store.contents, sys.maxsize)
+            while chunk := file.read(_CHUNK):
+                spool.write(chunk)
+            return spool.open()
+        return file
+
+    def _put_by(self, data: bytes) -> Slice:
+        """`data` as a slice that lasts as long as this request needs it: on disk, or if that is full in memory."""
+        try:
+            spool = Spool(self.store.contents, len(data))
+            spool.write(data)
+        except (InsufficientStorage, StoreError, OSError):
+            return Slice(partial(io.BytesIO, data), len(data))
+        return Slice(spool.open, len(data))
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Why a file can't be read, as an answer."""
-    try:
-        yield
-    except reading.Unreadable as e:
-        raise UnsupportedFileType(str(e)) from e
-    except reading.Busy as e:
-        raise Overloaded from e
-
-
-def _pictures(whole: Slice, file: BinaryIO) -> Iterator[Slice]:
-    """The pictures in what `pages` keeps; `file` is it, after the first number."""
-    at = _NUMBER
-    while at < whole.size:
-        size = _read_number(file)
-        at += _NUMBER
-        yield Slice(whole.open, size, at)
-        at = file.seek(size, io.SEEK_CUR)
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(_NUMBER, "big")
-
-
-def _read_number(file: BinaryIO) -> int:
-    return int.from_bytes(file.read(_NUMBER), "big")
+def _judged(whole: Slice) -> tuple[str, Slice]:
+    """The first line of what is kept, and the rest; raises `UnsupportedFileType` if that line is a refusal."""
+    with whole.open() as file:
+        line = file.readline()
+    word, _, reason = line.decode().strip().partition(" ")
+    if word == _REFUSED:
+        raise UnsupportedFileType(str(reading.Unreadable(int(reason))))
+    return word, Slice(whole.open, whole.size - len(line), len(line))

@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 
 from lazu import slots
 from lazu.errors import ApiError, FileNotFound, FilesTooLarge
-from lazu.gateway import json_body, parts, references, strays
+from lazu.gateway import inline, json_body, parts, references, strays
+from lazu.gateway.attachment import Attachment, stored
+from lazu.gateway.extracts import Extracts
 from lazu.gateway.references import Find, Reference
 from lazu.gateway.splice import Body, Plain
 from lazu.sizes import FILES_OF_A_CALL, words
 from lazu.store.opening import Store
-from lazu.store.tables import File, Key
+from lazu.store.tables import Key
+
+#: What stands for the id of a file that came along.
+INLINE = "inline"
 
 
 @dataclass(frozen=True)
@@ -34,41 +39,54 @@ class Desk:
     mode: str
 
     def prepare(self, body: bytearray, find: Find) -> Prepared:
-        """The request in `body`, ready to send; without file ids it goes on byte for byte.
+        """The request in `body`, ready to send; without files to replace it goes on byte for byte.
 
         Raises `InvalidRequest`, `FileNotFound`, `FilesTooLarge`, `UnsupportedFileType`, `Overloaded`; `param` is the
-        JSON path of the id that is to blame.
+        JSON path of the id or the data that is to blame.
         """
         tree = json_body.parse(body)
         with json_body.shallow():
-            named = list(find(tree))
+            named = [each for each in find(tree) if each.file_id or self.mode != parts.NATIVE]
             if strays.possible(body):
                 strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
         if not named:
             return Prepared(Plain(body))
         body.clear()  # its share of the budget stays, for the text that takes its place
-        found = self._look_up(named)
-        builder = parts.Builder(self.store.contents, self.mode)
+        files = self._gather(named)
+        builder = parts.Builder(Extracts(self.store, self.key), self.mode)
         # From the last to the first: a list that grows keeps the places before.
-        words = [self._replace(builder, reference, found[reference.file_id]) for reference in reversed(named)]
-        done = [(reference.file_id, word) for reference, word in zip(named, reversed(words), strict=True)]
+        pairs = list(zip(named, files, strict=True))
+        words = [self._replace(builder, reference, file) for reference, file in reversed(pairs)]
+        done = [(reference.file_id or INLINE, word) for reference, word in zip(named, reversed(words), strict=True)]
         return Prepared(builder.holes.fill(json_body.write(tree), body), done)
 
-    def _look_up(self, named: list[Reference]) -> dict[str, File]:
-        """The files that are `named`, by id, all of them fit for their places and small enough together."""
-        found: dict[str, File] = {}
+    def _gather(self, named: list[Reference]) -> list[Attachment]:
+        """The files that are `named` or came along, all of them fit for their places and small enough together."""
+        found = self._look_up([reference for reference in named if reference.file_id])
+        sizes = (found[each.file_id].content.size if each.file_id else inline.size(each) for each in named)
+        total = sum(sizes)
+        if total > FILES_OF_A_CALL:
+            raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
+        files = [found.get(reference.file_id) or self._receive(reference) for reference in named]
+        for reference, file in zip(named, files, strict=True):
+            parts.check(reference, file)
+        return files
+
+    def _look_up(self, named: list[Reference]) -> dict[str, Attachment]:
+        """The stored files that are `named`, by id."""
+        found: dict[str, Attachment] = {}
         for reference in named:
             if reference.file_id not in found:
                 with _at(reference):
-                    found[reference.file_id] = self.store.files.get(self.key, reference.file_id)
-        total = sum(found[reference.file_id].bytes for reference in named)
-        if total > FILES_OF_A_CALL:
-            raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
-        for reference in named:
-            parts.check(reference, found[reference.file_id])
+                    file = self.store.files.get(self.key, reference.file_id)
+                found[reference.file_id] = stored(self.store.contents, file)
         return found
 
-    def _replace(self, builder: parts.Builder, reference: Reference, file: File) -> str:
+    def _receive(self, reference: Reference) -> Attachment:
+        with _at(reference):
+            return inline.received(self.store.contents, reference)
+
+    def _replace(self, builder: parts.Builder, reference: Reference, file: Attachment) -> str:
         slots.step()
         with _at(reference):
             word, made = builder.parts(reference, file)

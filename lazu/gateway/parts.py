@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from lazu.errors import FileNotFound, UnsupportedFileType
+from lazu.gateway.attachment import Attachment
 from lazu.gateway.extracts import Extracts
 from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, Reference
 from lazu.gateway.splice import Holes, Slice
-from lazu.store.contents import Contents
-from lazu.store.tables import File
-from lazu.texttypes import bare
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -27,9 +25,9 @@ NATIVE, TEXT, IMAGES = "native", "text", "images"
 Part = dict[str, Any]
 
 
-def check(reference: Reference, file: File) -> None:
+def check(reference: Reference, file: Attachment) -> None:
     """Raise `UnsupportedFileType` if `file` can't stand where `reference` does."""
-    kind = bare(file.content_type)
+    kind = file.content_type
     if reference.kind == FILE and kind in PICTURES:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
     if reference.kind in (FILE, CHAT_FILE) or kind in PICTURES:
@@ -45,36 +43,32 @@ def check(reference: Reference, file: File) -> None:
 class Builder:
     """Makes the parts of one request; `sent` counts the bytes that go in place of its files, before base64."""
 
-    def __init__(self, contents: Contents, mode: str) -> None:
+    def __init__(self, extracts: Extracts, mode: str) -> None:
         self.holes = Holes()
         self.sent = 0
-        self._contents = contents
-        self._extracts = Extracts(contents)
+        self._extracts = extracts
         self._mode = mode
 
-    def parts(self, reference: Reference, file: File) -> tuple[str, list[Part]]:
+    def parts(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
         """What was made of `file`, in a word, and the parts; raises `UnsupportedFileType`, FileNotFoundError."""
-        if bare(file.content_type) in PICTURES:
-            return "image", [self._picture(reference, self._whole(file), bare(file.content_type))]
+        if file.content_type in PICTURES:
+            return "image", [self._picture(reference, _whole(file), file.content_type)]
         if self._mode == NATIVE:
             return "file", [self._file(reference, file)]
-        if self._mode == IMAGES and bare(file.content_type) == PDF:
+        if self._mode == IMAGES and file.content_type == PDF:
             return "pages", list(self._pages(reference, file))
         charset, part = self._text(reference, file)
         return f"text;charset={charset}" if charset else "text", [part]
-
-    def _whole(self, file: File) -> Slice:
-        return Slice(partial(self._contents.open, file.sha256), file.bytes)
 
     def _data(self, reference: Reference, content: Slice, content_type: str) -> str:
         return f"data:{content_type};base64,{self._cut(reference, content)}"
 
     def _cut(self, reference: Reference, content: Slice) -> str:
-        self.sent += content.size
+        self.sent += len(content) if content.text else content.size
         return self.holes.cut(replace(content, open=partial(_open, reference, content)))
 
-    def _file(self, reference: Reference, file: File) -> Part:
-        data = {"file_data": self._data(reference, self._whole(file), bare(file.content_type))}
+    def _file(self, reference: Reference, file: Attachment) -> Part:
+        data = {"file_data": self._data(reference, _whole(file), file.content_type)}
         part = reference.slot.value
         if reference.kind == CHAT_FILE:
             return {**part, "file": {"filename": file.filename, **_rest(part["file"]), **data}}
@@ -89,24 +83,34 @@ class Builder:
             kept = {key: value for key, value in given.items() if key != "file_id"} if isinstance(given, dict) else {}
             return {**reference.slot.value, "image_url": {**kept, "url": url}}
         if reference.kind == FILE:
-            return {"type": "input_image", "image_url": url, "detail": "auto"}
+            return {"type": "input_image", "image_url": url, "detail": _detail(reference)}
         part = {**_rest(reference.slot.value), "image_url": url}
         if reference.kind == "input_image":
             part["detail"] = part.get("detail") or "auto"
         return part
 
-    def _text(self, reference: Reference, file: File) -> tuple[str | None, Part]:
+    def _text(self, reference: Reference, file: Attachment) -> tuple[str | None, Part]:
         """The text of `file` as a part, and the name of its encoding where that was guessed."""
-        text, charset = self._extracts.text(file.sha256, bare(file.content_type))
+        text, charset = self._extracts.text(file.content, file.content_type)
         return charset, _words(reference, f"[File: {_name(reference, file)}]\n\n{self._cut(reference, text)}")
 
-    def _pages(self, reference: Reference, file: File) -> Iterator[Part]:
+    def _pages(self, reference: Reference, file: Attachment) -> Iterator[Part]:
         with suppress(UnsupportedFileType):  # a scan has no text, but pages
             yield self._text(reference, file)[1]
-        total, pictures = self._extracts.pages(file.sha256)
+        total, pictures = self._extracts.pages(file.content, _detail(reference))
         yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(total, pictures)}]")
         for picture in filter(len, pictures):
             yield self._picture(reference, picture, "image/jpeg")
+
+
+def _whole(file: Attachment) -> Slice:
+    return Slice(file.content.open, file.content.size)
+
+
+def _detail(reference: Reference) -> str:
+    """How large the pictures of a file's pages are to be, as the part that names it says."""
+    detail = reference.slot.value.get("detail")
+    return detail if detail in ("low", "high") else "auto"
 
 
 def _shown(total: int, pictures: list[Slice]) -> str:
@@ -124,10 +128,9 @@ def _open(reference: Reference, content: Slice) -> BinaryIO:
         raise FileNotFound(reference.file_id, reference.where) from e
 
 
-def _name(reference: Reference, file: File) -> str:
+def _name(reference: Reference, file: Attachment) -> str:
     """What the file is called in this request: as its part says, else as it was uploaded."""
-    part = reference.slot.value
-    given = (part["file"] if reference.kind == CHAT_FILE else part).get("filename")
+    given = reference.named.get("filename")
     return given if given and isinstance(given, str) else file.filename
 
 

@@ -1,4 +1,4 @@
-"""Where file ids stand in a request, and where they can't.
+"""Where file ids and the data of files stand in a request, and where ids can't.
 
 The places are those of the OpenAI API's request types; `tests/test_places.py` holds them against the types of its SDK.
 Ids in annotations, citations and results of `file_search` are history, which nobody resolves: they are not looked at.
@@ -48,19 +48,28 @@ class Slot:
 
 @dataclass(frozen=True)
 class Reference:
-    """A file id in a request: the part that names it, the kind of the part, and the JSON path of the id itself."""
+    """A file in a request: the part that has it, the kind of the part, and the JSON path of the id itself.
+
+    A file that came along has no id: `where` is that of its `file_data`.
+    """
 
     kind: str
     file_id: str
     where: str
     slot: Slot
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The object that has the file's id or data, and its name: in chat completions it lies within the part."""
+        part = self.slot.value
+        return part["file"] if self.kind == CHAT_FILE else part
+
 
 Find = Callable[[dict[str, Any]], Iterator[Reference]]
 
 
 def responses(request: dict[str, Any]) -> Iterator[Reference]:
-    """Every file id in a request to `/v1/responses`, in order; raises `InvalidRequest` where none can stand."""
+    """Every file in a request to `/v1/responses`, in order; raises `InvalidRequest` where none can stand."""
     root = Slot([request], 0, "")
     for item in chain(root.within("input"), root.within("instructions")):
         for part in chain(item.within("content"), item.within("output")):
@@ -74,7 +83,7 @@ def responses(request: dict[str, Any]) -> Iterator[Reference]:
 
 
 def chat(request: dict[str, Any]) -> Iterator[Reference]:
-    """Every file id in a request to `/v1/chat/completions`, as `responses` gives them."""
+    """Every file in a request to `/v1/chat/completions`, as `responses` gives them."""
     for message in Slot([request], 0, "").within("messages"):
         for part in message.within("content"):
             if part.value.get("file_id") is not None:
@@ -128,6 +137,8 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
         where = f"{named.where}.{key}{inner}"
         given = [other for other in given if other != key]
     if file_id is None:
+        if kind in (FILE, CHAT_FILE) and isinstance(named.value.get("file_data"), str) and named.value["file_data"]:
+            yield Reference(kind, "", f"{named.where}.file_data", part)
         return
     for other in given:
         raise InvalidRequest(f"Send file_id or {other}, not both.", where)

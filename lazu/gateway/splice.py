@@ -1,10 +1,12 @@
 """A request body made of JSON text and of files: read from disk while it is sent, its length known before.
 
-A `Slice` is bytes of a file, as they are or as base64; a `Body` is text with slices in its holes.
+A `Slice` is bytes of a file, as base64 or as text of a JSON string; a `Body` is text with slices in its holes.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO
 
 import pybase64
@@ -21,16 +23,20 @@ PIECE = 192 * 1024
 class Slice:
     """`size` bytes from `start` of the file that `open` gives, for a hole in a JSON string.
 
-    With `base64` False the bytes have to be UTF-8 and JSON-escaped already.
+    They go as base64, or with `text` as the UTF-8 that they are, escaped. `len` is of what goes.
     """
 
     open: Callable[[], BinaryIO]
     size: int
     start: int = 0
-    base64: bool = True
+    text: bool = False
 
     def __len__(self) -> int:
-        return (self.size + 2) // 3 * 4 if self.base64 else self.size
+        return self._escaped if self.text else (self.size + 2) // 3 * 4
+
+    @cached_property
+    def _escaped(self) -> int:
+        return sum(map(len, self))
 
     def __iter__(self) -> Iterator[bytes]:
         """The encoded bytes, piece by piece; raises FileNotFoundError, and `InternalError` when the file is short."""
@@ -40,7 +46,12 @@ class Slice:
             while left:
                 piece = _exactly(file, min(PIECE, left))
                 left -= len(piece)
-                yield pybase64.b64encode(piece) if self.base64 else piece
+                yield _escape(piece) if self.text else pybase64.b64encode(piece)
+
+
+def _escape(piece: bytes) -> bytes:
+    """UTF-8 as the inside of a JSON string. Only ASCII is escaped, so a piece may end within a character."""
+    return json.dumps(piece.decode("latin-1"), ensure_ascii=False)[1:-1].encode("latin-1")
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

@@ -166,6 +166,7 @@ class Blobs:
         with self.lock(sha256) as shard:
             if not self.size(sha256):
                 return False
+            derived.note(sha256, kind, shard)
             with suppress(FileExistsError):
                 _name(staged, derived.name(sha256, kind), shard)
             return True

@@ -114,14 +114,14 @@ class Bucket:
         """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
         self._call("delete_object", name)
 
-    def pages(self, size: int = 1000) -> Iterator[list[Entry]]:
-        """All objects under the prefix, in the order of their names, at most `size` (up to 1,000) at once.
+    def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
+        """All objects whose names begin with `below`, in order of their names, at most `size` (up to 1,000) at once.
 
         An object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.
         """
         token: dict[str, str] = {}
         while True:
-            answer = self._call("list_objects_v2", None, Prefix=self._prefix, MaxKeys=size, **token)
+            answer = self._call("list_objects_v2", None, Prefix=self._prefix + below, MaxKeys=size, **token)
             length = len(self._prefix)
             yield [Entry(each["Key"][length:], each["Size"]) for each in answer.get("Contents", [])]
             if not answer.get("IsTruncated"):

@@ -1,22 +1,18 @@
-"""Names of what was derived from a blob and is kept beside it: `ab12….document`, its text; `ab12….pages`, its pages.
+"""What is kept of a blob beside it, in its shard, by kind: `ab12….text-7-1f2e3d4c` is what a key had read out of it.
 
 The invariant: it is there only while its blob is. It is made and removed under the shard's lock, removed before the
-blob (`Blobs.unlink`), and what a power cut leaves of it alone is swept by the purge.
+blob (`Blobs.unlink`), and what a power cut leaves of it alone is swept by the purge. `ab12….kept` lists the kinds, so
+that removing a blob need not look through its shard; one that is listed may be gone (`lazu.store.contents.shelf`).
 """
 
 import os
 import re
 from contextlib import suppress
 
-PAGES = "pages"
-
-#: How a text was read: what the same bytes say depends on whether they are taken for a page, a message or plain text.
-TEXTS = ("document", "plain", "html", "mail")
-
-#: Everything that may be kept. `text` is what Lazu 0.1.0 made: it is removed with its blob, and not read any more.
-KINDS = (PAGES, *TEXTS, "text")
-
-_NAME = re.compile(rf"([0-9a-f]{{64}})\.({'|'.join(KINDS)})")
+_LIST = "kept"
+#: A kind: how it was read, the key that had it read, the version of the readers.
+KIND = r"[a-z]+(?:-[a-z0-9]+)*"
+_NAME = re.compile(rf"([0-9a-f]{{64}})\.(?!new$){KIND}")  # `ab12….new` is a blob on its way
 
 
 def name(sha256: str, kind: str) -> str:
@@ -25,13 +21,36 @@ def name(sha256: str, kind: str) -> str:
 
 
 def owner(name: str) -> str | None:
-    """The blob of which `name` is kept; None if it is not such a name."""
+    """The blob of which `name` is kept, or lists what is kept; None if it is not such a name."""
     match = _NAME.fullmatch(name)
     return match[1] if match else None
 
 
+def note(sha256: str, kind: str, shard: int) -> None:
+    """List a kind that is about to be kept; the caller holds the lock of the shard, whose descriptor is `shard`."""
+    if kind not in _listed(sha256, shard):
+        fd = os.open(name(sha256, _LIST), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640, dir_fd=shard)
+        try:
+            os.write(fd, f"{kind}\n".encode())
+        finally:
+            os.close(fd)
+
+
 def drop(sha256: str, shard: int) -> None:
     """Remove all that is kept of a blob; the caller holds the lock of the shard, whose descriptor is `shard`."""
-    for kind in KINDS:
+    for kind in (*_listed(sha256, shard), *_UNLISTED, _LIST):
         with suppress(FileNotFoundError):
             os.unlink(name(sha256, kind), dir_fd=shard)
+
+
+#: Kinds of Lazu 0.1.0, which listed none.
+_UNLISTED = ("text", "pages")
+
+
+def _listed(sha256: str, shard: int) -> list[str]:
+    try:
+        fd = os.open(name(sha256, _LIST), os.O_RDONLY | os.O_CLOEXEC, dir_fd=shard)
+    except FileNotFoundError:
+        return []
+    with open(fd, encoding="ascii") as file:
+        return file.read().split()

@@ -3,16 +3,18 @@
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import resource
 import shutil
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lazu import slots
+from lazu import clock, slots
 from lazu.errors import Busy
 
 #: As long as SQLite waits for its own lock.
@@ -25,6 +27,8 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOT
 
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY, errno.EXDEV)
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
+#: Seconds between two looks at a named lock.
+_LOOK_SECONDS = 0.02
 _FICLONE = 0x40049409  # of linux/fs.h
 
 _fallocate = ctypes.CDLL(None, use_errno=True).fallocate
@@ -121,6 +125,35 @@ def _wait_for(fd: int, seconds: float | None) -> None:
     threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
     if not got.wait(seconds):
         raise Busy(f"a lock was held for {seconds} seconds")
+
+
+@contextmanager
+def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
+    """Hold the lock called `name`, of all threads and processes that use the file `path`, which is made if needed.
+
+    Raises `Taken` if somebody else held it for so long. It goes with the process that holds it. Names share a file
+    because each locks one byte of it, by the hash of the name (fcntl(2), open file description locks).
+    """
+    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+    wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)  # struct flock
+    end = clock.monotonic() + seconds
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _locked(fd, wanted):
+            if clock.monotonic() > end:
+                raise Taken
+            clock.sleep(_LOOK_SECONDS)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, wanted: bytes) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as POSIX has it
+        return False
+    return True
 
 
 def file_system(path: Path) -> str:

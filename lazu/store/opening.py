@@ -11,6 +11,7 @@ from lazu.store import disk, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Contents, Engine
 from lazu.store.contents.shards import Shards
+from lazu.store.contents.shelf import Shelf
 from lazu.store.disk import Ballast
 from lazu.store.files import Files
 from lazu.store.keys import Keys
@@ -64,7 +65,7 @@ def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
             raise
         _open(storage, engine, blobs, keys)
     ballast.fill()
-    return Shards(blobs, engine), engine, keys
+    return Shards(blobs, engine, Shelf(blobs, settings.kept_bytes)), engine, keys
 
 
 def _open(storage: Path, engine: Sqlite, blobs: Blobs, keys: Keys) -> None:

@@ -1,6 +1,23 @@
 """PDF files of all kinds, hostile ones too."""
 
+import io
 import zlib
+from typing import NamedTuple
+
+from lazu.documents import reading
+
+
+class Shown(NamedTuple):
+    """How many pages a PDF has, and pictures of the first ones."""
+
+    total: int
+    pictures: list
+
+
+def pictures(path, detail="auto"):
+    packed = reading.pages(path, detail)
+    total, places = reading.places(io.BytesIO(packed))
+    return Shown(total, [packed[start : start + size] for start, size in places])
 
 
 def stream(data, extra=b""):

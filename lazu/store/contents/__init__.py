@@ -147,7 +147,8 @@ class Contents(Protocol):
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """Keep sealed bytes that were made from a content (its text, its pages) as long as it is there.
 
-        False if it is gone. The first ones of a kind stay.
+        False if it is gone, or there is no room for it: all that is kept is bounded, and what was not used for longest
+        goes. The first ones of a kind stay.
         """
 
     def alone(self, wait: bool = False) -> AbstractContextManager[bool]:

@@ -5,7 +5,7 @@ import re
 from lazu import clock, ids
 from lazu.store import derived
 
-_NAME = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.[0-9A-Z]{{26}}(\.({'|'.join(derived.KINDS)}))?")
+_NAME = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.[0-9A-Z]{{26}}(\.{derived.KIND})?")
 
 
 def new(sha256: str) -> str:

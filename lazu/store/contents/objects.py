@@ -77,8 +77,9 @@ class Objects:
 
     def _delete(self, loose: Loose) -> bool:
         try:
-            for kind in derived.KINDS if loose.derived else ():
-                self.bucket.delete(derived.name(loose.name, kind))
+            for page in self.bucket.pages(below=f"{loose.name}.") if loose.derived else ():
+                for entry in page:
+                    self.bucket.delete(entry.name)
             self.bucket.delete(loose.name)
         except StoreError:
             log.warning("an object could not be deleted; the next purge does it", exc_info=True)

@@ -17,6 +17,7 @@ from lazu.errors import StorageFailed, StoreError
 from lazu.store import derived, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
+from lazu.store.contents.shelf import Shelf
 from lazu.store.rows import Gone
 from lazu.store.sqlite import Sqlite
 from lazu.store.staged import Staged
@@ -30,11 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Shards:
-    """The contents in `blobs`, with their rows in `engine` (`Contents`)."""
+    """The contents in `blobs`, with their rows in `engine`, and what is kept of them on `shelf` (`Contents`)."""
 
-    def __init__(self, blobs: Blobs, engine: Sqlite) -> None:
+    def __init__(self, blobs: Blobs, engine: Sqlite, shelf: Shelf) -> None:
         self.blobs = blobs
         self.engine = engine
+        self.shelf = shelf
 
     @property
     def failed(self) -> bool:
@@ -113,7 +115,7 @@ class Shards:
 
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
         """See `Contents`."""
-        content = self.blobs.open(derived.name(sha256, kind) if kind else sha256)
+        content = self.shelf.open(sha256, kind) if kind else self.blobs.open(sha256)
         content.seek(start)
         return content
 
@@ -123,7 +125,7 @@ class Shards:
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """See `Contents`."""
-        return self.blobs.keep(staged, sha256, kind)
+        return self.shelf.keep(staged, sha256, kind)
 
     def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
         """See `Contents`."""

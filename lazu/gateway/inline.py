@@ -1,0 +1,61 @@
+"""Files that a request brings along as base64: each goes to disk, into a file without a name, and leaves the memory."""
+
+import binascii
+import re
+
+import pybase64
+
+from lazu import filenames, filetypes
+from lazu.errors import InvalidRequest
+from lazu.gateway.attachment import Attachment, Content
+from lazu.gateway.references import Reference
+from lazu.gateway.spool import Spool
+from lazu.store.contents import Contents
+from lazu.texttypes import bare
+
+_URL = re.compile(r"data:[^,]{0,1000};base64,", re.IGNORECASE)
+
+#: Characters decoded at a time: a multiple of 4, so that each piece is base64 by itself.
+_PIECE = 256 * 1024
+
+
+def size(reference: Reference) -> int:
+    """How many bytes the file has at most."""
+    return len(reference.named["file_data"]) * 3 // 4
+
+
+def received(contents: Contents, reference: Reference) -> Attachment:
+    """The file of `reference`, whose data is not in the request any more.
+
+    What it is its content says, whatever its data URL claims. Raises `InvalidRequest`, `UnsupportedFileType`,
+    `InsufficientStorage`, OSError.
+    """
+    named = reference.named
+    data, named["file_data"] = named["file_data"], None
+    spool = Spool(contents, len(data))
+    try:
+        _decode(data, spool)
+    except (binascii.Error, ValueError) as e:
+        raise InvalidRequest("file_data must be a data URL with base64, or base64 alone.", reference.where) from e
+    if not spool.size:
+        raise InvalidRequest("The file is empty.", reference.where)
+    given = named.get("filename")
+    name = filenames.clean(given if isinstance(given, str) else "")
+    kind = filetypes.identify(spool.peek, spool.size, name, filetypes.PURPOSES["user_data"])
+    return Attachment(name, bare(kind), Content(spool.open, spool.size))
+
+
+def _decode(data: str, spool: Spool) -> None:
+    """Write what the base64 of `data` says into `spool`, line ends and padding left out or not; raises ValueError."""
+    url = _URL.match(data)
+    start = url.end() if url else 0
+    if re.search(r"\s", data):
+        data, start = "".join(data[start:].split()), 0
+    for at in range(start, len(data), _PIECE):
+        piece = data[at : at + _PIECE]
+        spool.write(pybase64.b64decode(piece + "=" * (-len(piece) % 4), altchars=_alphabet(piece), validate=True))
+
+
+def _alphabet(piece: str) -> str | None:
+    """The two characters of the URL-safe alphabet (RFC 4648 §5), if `piece` is in it."""
+    return "-_" if "-" in piece or "_" in piece else None

@@ -1,0 +1,35 @@
+"""Bytes that one request needs and nobody keeps: on disk, in a file without a name."""
+
+import os
+import weakref
+from typing import BinaryIO
+
+from lazu.store.contents import Contents
+
+
+class Spool:
+    """A file in the store's file system that goes with the last reference to it, at most `max_bytes` long.
+
+    `InsufficientStorage` is raised, and OSError, when the disk has no room.
+    """
+
+    def __init__(self, contents: Contents, max_bytes: int) -> None:
+        self._staged = contents.stage(max_bytes)
+        weakref.finalize(self, os.close, self._staged.fd)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._staged.size
+
+    def peek(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, or fewer if there are no more."""
+        return self._staged.peek(start, size)
+
+    def write(self, chunk: bytes) -> None:
+        """Append `chunk`."""
+        self._staged.write(chunk)
+
+    def open(self) -> BinaryIO:
+        """The bytes, from the first on, open for reading: they stay while it is open."""
+        return open(f"/proc/self/fd/{self._staged.fd}", "rb")

@@ -1,0 +1,68 @@
+"""The shelf: what is kept of blobs, all together bounded; what was not used for longest goes first.
+
+What is kept may go at any time, because it can be made again. So nothing counts it: when a process has put a sixteenth
+of the bound there, it asks the shards how much there is.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import BinaryIO, NamedTuple
+
+from lazu.store import derived, disk
+from lazu.store.blobs import SHARDS, Blobs
+from lazu.store.staged import Staged
+
+
+class _Entry(NamedTuple):
+    """One thing that is kept: when it was last used, what room it takes, where it stands."""
+
+    used: float
+    room: int
+    shard: str
+    name: str
+
+
+class Shelf:
+    """What is kept of the blobs in `blobs`, about `limit` bytes on disk: each process may add a sixteenth."""
+
+    def __init__(self, blobs: Blobs, limit: int) -> None:
+        self._blobs, self._limit = blobs, limit
+        self._since = 0
+
+    def open(self, sha256: str, kind: str) -> BinaryIO:
+        """What is kept of a blob, open for reading, whole even if it goes meanwhile; raises FileNotFoundError."""
+        file = self._blobs.open(derived.name(sha256, kind))
+        with suppress(PermissionError):  # on a file system that is read only it keeps its age
+            os.utime(file.fileno())
+        return file
+
+    def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
+        """Keep sealed bytes that were made from a blob; False if the blob is gone, or they don't fit."""
+        if staged.size > self._limit or not self._blobs.keep(staged, sha256, kind):
+            return False
+        self._since += staged.size
+        if self._since > self._limit // 16:
+            self._since = 0
+            self.trim()
+        return True
+
+    def trim(self) -> int:
+        """Remove what was not used for longest until the rest fits; gives the bytes removed."""
+        entries = sorted(self._entries())
+        excess, gone = sum(entry.room for entry in entries) - self._limit, 0
+        for entry in entries:
+            if gone >= excess:
+                break
+            with disk.lock(self._blobs.root / entry.shard) as shard, suppress(FileNotFoundError):
+                os.unlink(entry.name, dir_fd=shard)
+            gone += entry.room
+        return gone
+
+    def _entries(self) -> Iterator[_Entry]:
+        for shard in SHARDS:
+            for entry in os.scandir(self._blobs.root / shard):
+                if derived.owner(entry.name):
+                    with suppress(FileNotFoundError):
+                        status = entry.stat()
+                        yield _Entry(status.st_mtime, status.st_blocks * 512, shard, entry.name)

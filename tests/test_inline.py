@@ -1,0 +1,162 @@
+"""Files that come along in a request, as half of the clients send them, are read like stored ones; `native` leaves them."""
+
+import base64
+import json
+
+import pytest
+
+from helpers.documents import RED, pages, words
+from helpers.samples import PNG, data_url
+from helpers.upstream import Front
+from test_responses import error
+
+PAPER = pages(words("First page"), words("Second"))
+
+
+@pytest.fixture
+def text(front):
+    return front("text")
+
+
+def file(data, kind="application/pdf", name="paper.pdf", **more):
+    return {"type": "input_file", "filename": name, "file_data": data_url(kind, data), **more}
+
+
+def chat(client, given):
+    return client.post("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "file", "file": given}]}]})
+
+
+def content(double):
+    return double.last.json["input"][0]["content"]
+
+
+def said(double):
+    return content(double)[0]["text"]
+
+
+def test_a_file_that_came_along_is_read_like_a_stored_one(text, double):
+    status, headers, _ = text.ask(file(PAPER))
+    assert (status, headers["X-Lazu-Files"]) == (200, "inline;as=text")
+    inline = content(double)
+    text.ask({"type": "input_file", "file_id": text.upload("paper.pdf", PAPER)})
+    assert inline == content(double)
+    assert "[Page 2 of 2]\nSecond" in said(double)
+
+
+def test_the_same_in_chat_and_without_a_data_url(text, double):
+    bare = base64.b64encode(PAPER).decode()
+    status, _, _ = chat(text, {"filename": "paper.pdf", "file_data": bare})
+    assert status == 200
+    (part,) = double.last.json["messages"][0]["content"]
+    assert part["type"] == "text"
+    assert part["text"].startswith("[File: paper.pdf]\n\n[Page 1 of 2]\nFirst page")
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        base64.encodebytes(PAPER).decode(),
+        base64.b64encode(PAPER).decode().rstrip("="),
+        base64.urlsafe_b64encode(PAPER).decode(),
+        "DATA:;base64," + base64.b64encode(PAPER).decode(),
+        "data:application/pdf;name=a.pdf;base64," + base64.encodebytes(PAPER).decode(),
+    ],
+    ids=["lines", "unpadded", "urlsafe", "upper case", "parameters"],
+)
+def test_base64_as_clients_write_it(text, double, encoded):
+    assert text.ask({"type": "input_file", "filename": "a.pdf", "file_data": encoded})[0] == 200
+    assert "First page" in said(double)
+
+
+def test_a_long_file_comes_whole(text, double):
+    lines = "".join(f"line {number} ü\n" for number in range(100_000))
+    assert text.ask(file(lines.encode(), "text/plain", "long.txt"))[0] == 200
+    assert said(double) == f"[File: long.txt]\n\n{lines}"
+
+
+def test_what_a_file_is_its_content_says_not_the_client(text, double):
+    assert text.ask(file(PAPER, "text/plain", "paper.txt"))[0] == 200
+    assert "[Page 1 of 2]" in said(double)
+    assert text.ask(file(b"some words", "application/pdf", "words.pdf"))[0] == 200
+    assert said(double) == "[File: words.pdf]\n\nsome words"
+
+
+def test_a_file_without_a_name_has_one(text, double):
+    part = file(b"some words", "text/plain")
+    del part["filename"]
+    assert text.ask(part)[0] == 200
+    assert said(double) == "[File: upload]\n\nsome words"
+
+
+def test_images_mode_shows_its_pages(front, double):
+    client = front("images")
+    status, headers, _ = client.ask(file(pages(RED), detail="low"))
+    assert (status, headers["X-Lazu-Files"]) == (200, "inline;as=pages")
+    assert [(part["type"], part.get("detail")) for part in content(double)] == [("input_text", None), ("input_image", "low")]
+    status, _, _ = chat(client, {"filename": "dot.png", "file_data": data_url("image/png", PNG)})
+    assert status == 200
+    assert double.last.json["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": data_url("image/png", PNG)}}]
+
+
+@pytest.mark.parametrize("mode", ["native", "text"])
+def test_stored_files_stand_beside_those_that_came_along(front, double, mode):
+    client = front(mode)
+    part = file(b"brought", "text/plain", "b.txt")
+    assert client.ask(part, {"type": "input_file", "file_id": client.upload("s.txt", b"stored")})[0] == 200
+    first, second = content(double)
+    assert first == (part if mode == "native" else {"type": "input_text", "text": "[File: b.txt]\n\nbrought"})
+    assert second != first
+
+
+def test_native_sends_it_on_byte_for_byte(front, double):
+    body = b'{ "model":"m", "input" : [{"role":"user","content":[%s]}] }' % json.dumps(file(b"\x7fELF?", "x/y", "a.exe")).encode()
+    assert front("native").post("/v1/responses", body)[0] == 200
+    assert double.last.body == body
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        (file(b"PK\x03\x04" + bytes(400), "application/zip", "a.zip"), "unsupported_file_type"),
+        (file(pages(RED)), "unsupported_file_type"),
+        (file(PNG, "image/png", "a.png"), "unsupported_file_type"),
+        (file(b"MZ" + bytes(200), "text/plain", "a.txt"), "unsupported_file_type"),
+        (file(b"words", "text/plain", "a.exe"), "unsupported_file_type"),
+        (file(b""), "invalid_request"),
+        ({"type": "input_file", "file_data": "not base64!"}, "invalid_request"),
+        ({"type": "input_file", "file_data": "data:text/plain,plain"}, "invalid_request"),
+    ],
+    ids=["zip", "scan", "picture", "program", "program's name", "empty", "no base64", "plain data URL"],
+)
+def test_what_can_not_be_read_is_refused_at_its_place(text, double, part, code):
+    assert error(text.ask({"type": "input_text", "text": "read"}, part)) == (400, code, "input[0].content[1].file_data")
+    assert double.received == []
+
+
+def test_the_refusal_in_chat_names_the_place(text):
+    assert error(chat(text, {"filename": "a.zip", "file_data": "PK!"})) == (400, "invalid_request", "messages[0].content[0].file.file_data")
+
+
+def test_64_mb_count_for_files_of_both_kinds(text, double):
+    stored = {"type": "input_file", "file_id": text.upload("large.txt", b"x" * (60 << 20))}
+    assert error(text.ask(stored, file(b"y" * (5 << 20), "text/plain", "b.txt"))) == (400, "file_too_large", "input")
+    assert double.received == []
+
+
+def test_nothing_of_it_stays_on_disk(front, double):
+    client = front("images")
+    before = client.server.blobs()
+    assert client.ask(file(pages(words("passing by"))))[0] == 200
+    assert client.server.blobs() == before
+
+
+def test_it_goes_to_disk_and_not_into_memory(serve, double):
+    """The JSON is held in memory as it always was; the bytes are not held a second time beside it."""
+    double.keeps_bodies = False
+    server = serve(**double.env, LAZU_UPSTREAM_FILES="text", LAZU_API_KEY="k", LAZU_WORKERS="1")
+    client = Front(server, "k")
+    client.ask(file(b"warm", "text/plain", "a.txt"))
+    before = server.rss()
+    refused = file(bytes(30 << 20), "application/octet-stream", "a.dat")
+    assert client.ask(refused)[0] == 400
+    assert server.rss() - before < 16 << 20
