@@ -56,6 +56,8 @@ ALLOWED = {
     "/v1/responses/resp_1/cancel": "POST",
     "/v1/chat/completions": "POST",
     "/v1/models": "GET, HEAD",
+    "/v1/uploads": "POST",
+    "/v1/uploads/upload_1/parts": "POST",
     "/healthz": "GET, HEAD",
 }
 
