@@ -1,5 +1,6 @@
 """Pictures reach a model server so that it can decode them; what no server could decode is refused at the call."""
 
+import base64
 import io
 
 import pytest
@@ -107,3 +108,57 @@ def test_fifty_megapixels_pass_and_more_are_refused(shown):
         else:
             with pytest.raises(reading.Unreadable, match="50 megapixels"):
                 shown(file.getvalue())
+
+
+# Through the gateway
+
+
+def url(double):
+    """The media type and the bytes of the picture that the model server got."""
+    head, _, data = double.last.json["input"][0]["content"][0]["image_url"].partition(",")
+    return head, base64.b64decode(data)
+
+
+def asked(client, name, data, part="input_image"):
+    return client.ask({"type": part, "file_id": client.upload(name, data)})
+
+
+@pytest.mark.parametrize("mode", ["text", "images"])
+def test_a_photo_that_lies_on_its_side_is_sent_upright(front, double, mode):
+    client = front(mode)
+    photo = drawn("JPEG", exif=held(6))
+    for _ in range(2):  # read, and from what is kept
+        assert asked(client, "photo.jpg", photo)[0] == 200
+        kind, data = url(double)
+        assert (kind, Image.open(io.BytesIO(data)).size) == ("data:image/jpeg;base64", (20, 40))
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF", "AVIF", "WEBP"])
+def test_forms_that_servers_lack_are_converted(front, double, form):
+    assert asked(front("text"), f"scan.{form.lower()}", drawn(form))[0] == 200
+    assert url(double)[0] == "data:image/jpeg;base64"
+
+
+def test_a_native_upstream_gets_the_picture_as_it_was_sent(front, double):
+    photo = drawn("JPEG", exif=held(6))
+    assert asked(front("native"), "photo.jpg", photo)[0] == 200
+    assert url(double) == ("data:image/jpeg;base64", photo)
+
+
+HEIC = b"\0\0\0\x24ftypheic\0\0\0\0mif1heicmiaf" + bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "part", "words"),
+    [
+        ("half.png", PNG[:40], "input_image", "damaged or cut short"),
+        ("phone.heic", HEIC, "input_image", "upload it as PNG, JPEG, GIF or WebP"),
+        ("phone.heic", HEIC, "input_file", "upload it as PNG, JPEG, GIF or WebP"),
+        ("scan.tif", drawn("TIFF"), "input_file", "name it in an input_image part"),
+    ],
+)
+def test_a_picture_that_no_server_could_show_is_refused_at_the_call(front, double, name, data, part, words):
+    status, _, body = asked(front("text"), name, data, part)
+    assert (status, body["error"]["code"], body["error"]["param"]) == (400, "unsupported_file_type", "input[0].content[0].file_id")
+    assert words in body["error"]["message"]
+    assert double.received == []

@@ -79,6 +79,18 @@ class Extracts:
             total, places = reading.places(file)
         return total, [Slice(whole.open, size, start) for start, size in places]
 
+    def picture(self, content: Content) -> tuple[str, Slice]:
+        """A picture as every model server decodes it, behind its media type; that is empty where it can go as it is.
+
+        Raises as `text` does.
+        """
+
+        def read(file: BinaryIO) -> bytes:
+            made = reading.picture(file.fileno(), self.key.id)
+            return f"{made.media_type}\n".encode() + made.data
+
+        return _judged(self._once(content, "picture", read))
+
     def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
         """What `read` says; of a stored file from what is kept, or from earlier in this request, if it is there."""
         if not content.sha256:

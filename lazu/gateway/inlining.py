@@ -69,7 +69,7 @@ class Desk:
             raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
         files = [found.get(reference.file_id) or self._receive(reference) for reference in named]
         for reference, file in zip(named, files, strict=True):
-            parts.check(reference, file)
+            parts.check(reference, file, self.mode)
         return files
 
     def _look_up(self, named: list[Reference]) -> dict[str, Attachment]:

@@ -1,7 +1,7 @@
 """What stands in place of a file id: the parts that carry the file, in the shape and to the taste of the upstream.
 
 `native`: the file itself. `text`: its text, for servers that take no files. `images`: its text, and a PDF's pages as
-pictures. Pictures go as they are, always.
+pictures. Pictures go as they are to `native`; to the others turned upright, and in a form that every server decodes.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ from lazu.gateway.splice import Holes, Slice
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+#: Pictures that are converted for servers that take no files.
+CONVERTED = ("image/bmp", "image/x-ms-bmp", "image/tiff", "image/avif")
 PDF, SVG = "application/pdf", "image/svg+xml"
 
 NATIVE, TEXT, IMAGES = "native", "text", "images"
@@ -25,14 +27,16 @@ NATIVE, TEXT, IMAGES = "native", "text", "images"
 Part = dict[str, Any]
 
 
-def check(reference: Reference, file: Attachment) -> None:
-    """Raise `UnsupportedFileType` if `file` can't stand where `reference` does."""
+def check(reference: Reference, file: Attachment, mode: str) -> None:
+    """Raise `UnsupportedFileType` if `file` can't stand where `reference` does, in requests for such an upstream."""
     kind = file.content_type
-    if reference.kind == FILE and kind in PICTURES:
+    shown = kind in PICTURES or (mode != NATIVE and kind in CONVERTED)
+    picture = kind.startswith("image/") and kind != SVG
+    if reference.kind == FILE and shown:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
-    if reference.kind in (FILE, CHAT_FILE) or kind in PICTURES:
+    if shown or (reference.kind in (FILE, CHAT_FILE) and (mode == NATIVE or not picture)):
         return
-    if kind.startswith("image/") and kind != SVG:
+    if picture:
         text = f"This picture is {kind}, which models don't take; upload it as PNG, JPEG, GIF or WebP."
     else:
         right = "file" if reference.kind == CHAT_IMAGE else "input_file"
@@ -51,10 +55,13 @@ class Builder:
 
     def parts(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
         """What was made of `file`, in a word, and the parts; raises `UnsupportedFileType`, FileNotFoundError."""
-        if file.content_type in PICTURES:
+        if self._mode == NATIVE and file.content_type in PICTURES:
             return "image", [self._picture(reference, _whole(file), file.content_type)]
         if self._mode == NATIVE:
             return "file", [self._file(reference, file)]
+        if file.content_type in (*PICTURES, *CONVERTED):
+            kind, made = self._extracts.picture(file.content)
+            return "image", [self._picture(reference, made if kind else _whole(file), kind or file.content_type)]
         if self._mode == IMAGES and file.content_type == PDF:
             return "pages", list(self._pages(reference, file))
         charset, part = self._text(reference, file)
