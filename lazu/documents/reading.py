@@ -81,7 +81,7 @@ def text(source: launcher.Source, media_type: str, owner: Hashable = None) -> Te
 
 
 def pages(source: launcher.Source, detail: str = "auto", owner: Hashable = None) -> bytes:
-    """Return the first 20 pages of a PDF as JPEG pictures, their size by `SIDES`, packed for `places`.
+    """The first 20 pages of a PDF as JPEG pictures, their size by `SIDES`, packed for `places`.
 
     Raises as `text` does.
     """
@@ -99,7 +99,7 @@ def picture(source: launcher.Source, owner: Hashable = None) -> Picture:
 
 
 def places(file: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
-    """Return how many pages a PDF has, and where in what `pages` gave each picture stands, and its size in bytes.
+    """How many pages a PDF has, and where in what `pages` gave each picture stands, and its size in bytes.
 
     `file` is read from where it stands to its end. The picture of a page that can't be read is empty.
     """
