@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers.documents import RED, pages, words
+from helpers.office import docx, paragraph
 from helpers.samples import PNG, data_url
 from test_responses import error
 
@@ -57,6 +58,18 @@ def test_a_guessed_encoding_is_told(text, double):
     assert part["text"] == f"[File: old.txt]\n\n{letter}"
     assert told == "as=text;charset=windows-1252"
     assert sent(text, double, "again.txt", letter.encode("latin-1"))[1] == told  # also from what is kept
+
+
+def test_the_same_bytes_are_a_page_or_plain_text_as_their_name_says(text, double):
+    page = b"<h1>Tea</h1>"
+    assert sent(text, double, "a.html", page)[0][0]["text"] == "[File: a.html]\n\n# Tea\n"
+    assert sent(text, double, "a.txt", page)[0][0]["text"] == "[File: a.txt]\n\n<h1>Tea</h1>"
+
+
+def test_a_document_goes_as_markdown(text, double):
+    (part,), told = sent(text, double, "plan.docx", docx(paragraph("Dig.")))
+    assert part["text"] == "[File: plan.docx]\n\nDig.\n"
+    assert told == "as=text"
 
 
 def test_a_pdf_goes_as_its_text_page_by_page(text, double):
