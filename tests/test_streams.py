@@ -154,10 +154,28 @@ def stream(server, key):
     return sock, int(sock.recv(65536).split()[1])
 
 
+@contextmanager
+def stopped(worker):
+    """So that the other one gets what comes."""
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
 def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
-    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="3", LAZU_WORKERS="3")
-    socks = [stream(server, "k") for _ in range(8)]
-    assert sorted(status for _, status in socks) == [200] * 3 + [503] * 5
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="3", LAZU_WORKERS="2")
+    wait(lambda: server.log.read_text().count("Booting worker") == len(server.pids()) - 1 == 2)
+    first, second = server.pids()[1:]
+    for other in first, second:
+        with stopped(other):
+            assert request(server, "GET", "/v1/models", "k").status == 200
+    with stopped(first):
+        socks = [stream(server, "k") for _ in range(2)]
+    with stopped(second):
+        socks += [stream(server, "k") for _ in range(2)]
+    assert [status for _, status in socks] == [200] * 3 + [503]
     answer = request(server, "POST", "/v1/responses", "k", json.dumps(ASK).encode())
     assert answer.error == (503, "overloaded", None)
     assert "LAZU_UPSTREAM_CALLS" in answer.json["error"]["message"]
@@ -217,7 +235,7 @@ def test_calls_aborted_at_every_stage_leave_nothing(serve):
         upstream.stays = True
         server = serve(**upstream.env)
 
-        def abort(stage):
+        def abort(stage, hard):
             upstream.said = [] if stage == "before the head" else [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"]
             body = json.dumps(ASK)
             length = len(body) + (stage == "in the body")
@@ -228,15 +246,16 @@ def test_calls_aborted_at_every_stage_leave_nothing(serve):
                 if stage == "before the head":
                     wait(lambda: upstream.calls > calls)
                 elif stage == "in the stream":
-                    assert sock.recv(100)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", upstream.calls % 2, 0))
+                    while b"hi" not in sock.recv(4096):
+                        pass
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", hard, 0))
 
         for stage in STAGES * 5:
-            abort(stage)
+            abort(stage, True)
         wait(lambda: running(server) == upstream.open == 0)
         before = descriptors(server)
-        for stage in STAGES * (ABORTS // 3):
-            abort(stage)
+        for number, stage in enumerate(STAGES * (ABORTS // 3)):
+            abort(stage, hard=number // 3 % 2)
         wait(lambda: running(server) == upstream.open == 0)
         wait(lambda: threads(server) <= 2 * AT_REST and descriptors(server) <= before + 2 * AT_REST * PER_THREAD)
         assert set(outcomes(server)) == {"client_left"}
