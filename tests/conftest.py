@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import helpers.server
 from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.postgresql import Postgres
@@ -22,6 +23,19 @@ def pytest_runtest_logreport(report):
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store(request):
+    """LAZU_TEST_STORE=cluster runs the tests of the front door on PostgreSQL and S3 instead of SQLite and the disk."""
+    if os.environ.get("LAZU_TEST_STORE") != "cluster":
+        yield
+        return
+    postgres, seaweed = request.getfixturevalue("postgres"), request.getfixturevalue("seaweed")
+    os.environ.update(seaweed.env)
+    helpers.server.places = lambda: {"database_url": postgres.database(), "blobs_url": seaweed.prefix()}
+    yield
+    helpers.server.places = None
 
 
 @pytest.fixture(scope="session")

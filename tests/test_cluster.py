@@ -3,6 +3,7 @@
 import json
 import secrets
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -67,6 +68,13 @@ def test_a_full_key_is_refused_by_every_box(boxes):
     refused = upload(there, KEY, *form_of(b"y" * 60))
     assert refused.error[:2] == (507, "insufficient_storage")
     stored(there, KEY, b"x" * 40)
+
+
+def test_uploads_to_all_boxes_at_once_keep_the_quota(boxes):
+    both = [boxes(LAZU_KEY_QUOTA_BYTES="100") for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: upload(both[n % 2], KEY, *form_of(b"%020d" % n)), range(16)))
+    assert sorted(answer.status for answer in answers) == [200] * 5 + [507] * 11
 
 
 def form_of(content):

@@ -59,7 +59,7 @@ class Race:
         try:
             with store.contents.alone():
                 store.contents.sweep(lambda: None)
-            names = {file.id for file, _ in rows.files_between("0", "g")}
+            names = {row.id for row in rows.referrers_between("0", "g")}
             lost = {f"lost {each}" for each in told["+"] - told["?"] - names}
             undone = {f"undone {each}" for each in told["-"] & names}
             left = {f"{problem.kind} {problem.about}" for problem in store.contents.look(rehash=True)}

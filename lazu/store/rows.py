@@ -121,7 +121,13 @@ def page(key: Key, paging: Paging, now: int) -> list[dict[str, Any]]:
 
 
 def held(key: Key, now: int) -> int:
-    """Bytes of the files of `key` that have not expired at `now`."""
+    """Bytes of the files of `key` that have not expired at `now`.
+
+    Within a transaction nobody else can ask so of this key until it ends, so that a quota is not filled twice.
+    """
+    if database.for_update:  # SQLite has one writer at a time anyway
+        mine = Key.select(Key.id).where(Key.id == key.id)
+        mine.for_update("FOR NO KEY UPDATE").execute()  # type: ignore[arg-type]  # Peewee takes the clause too
     return _count((File.key == key.id) & (File.expires_at > now)).bytes
 
 
