@@ -86,6 +86,7 @@ RESPONSES = {
     "input[0].content[1].image_url.url": message({"type": "image_url", "image_url": {"url": ID}}),
     "input[0].content[1].input_audio.data": message({"type": "input_audio", "input_audio": {"data": ID, "format": "wav"}}),
     "input[0].content[1].source.data": message({"type": "document", "source": {"type": "base64", "data": f"data:application/pdf;base64,{ID}"}}),
+    "input[0].content[1].file_data": message({"type": "input_file", "filename": "a.pdf", "file_data": f"lazu://{ID}"}),
     "input[0].file_id": {"input": [{"type": "input_file", "file_id": ID}]},
     "input[0].attachments[0].file_id": {"input": [{"role": "user", "content": "x", "attachments": [{"file_id": ID}]}]},
     "file_ids[0]": {"input": "x", "file_ids": [ID]},

@@ -48,7 +48,8 @@ class Desk:
         with json_body.shallow():
             named = [each for each in find(tree) if each.file_id or self.mode != parts.NATIVE]
             if strays.possible(body):
-                strays.refuse(tree, {reference.where for reference in named}, references.FORMS[find])
+                known = {reference.where for reference in named if reference.file_id}
+                strays.refuse(tree, known, references.FORMS[find])
         if not named:
             return Prepared(Plain(body))
         body.clear()  # its share of the budget stays, for the text that takes its place
