@@ -85,8 +85,8 @@ def proxy(seaweed):
 
 
 def run(race, uploads, mutant=""):
-    for box in [race.start(number, uploads, mutant) for number in (1, 2)]:
-        assert box.wait() == 0
+    boxes = [race.start(number, uploads, mutant) for number in (1, 2)]
+    assert [box.wait() for box in boxes] == [0, 0]
 
 
 def settle(proxy):

@@ -14,7 +14,7 @@ import time
 from lazu import config
 from lazu.errors import FileNotFound, StoreError
 from lazu.store.contents import intents, object_names
-from lazu.store.files import Upload
+from lazu.store.files import NewFile
 from lazu.store.opening import open_store
 
 CONTENTS = [bytes([65 + number]) * (4096 << number) for number in range(6)]
@@ -45,7 +45,7 @@ class Box:
         with self.store.contents.stage(2**30, len(data)) as place:
             place.write(data)
             place.seal()
-            file = self.store.files.create(self.key, Upload(place, "a.txt", "text/plain", "user_data", None))
+            file = self.store.files.create(self.key, NewFile(place, "a.txt", "text/plain", "user_data", None))
         self.say("+", file.id)
         return file
 
