@@ -58,6 +58,7 @@ def test_one_command_and_one_pasted_line_store_a_file(clone, tmp_path):
         [line] = re.findall(r"^ +(curl .*)$", log.read_text(), re.MULTILINE)
         pasted = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, timeout=30, check=True)
     assert '"filename":"README.md"' in pasted.stdout
+    assert re.search(r"^Lazu's page: http://127\.0\.0\.1:\d+/$", log.read_text(), re.MULTILINE)
     assert problems(clone / "storage") == []
 
 
