@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 
 from lazu import clock
 from lazu.cli.output import as_json_option, fail, opened, say_json, size, table
+from lazu.errors import StoreError
 from lazu.store.keys import KeyProblem
 from lazu.upkeep import stats
 
@@ -128,9 +129,9 @@ def revoke(name: str, delete_files: bool) -> None:
     store = opened()
     try:
         key = store.keys.revoke(name)
-    except KeyProblem as e:
+        count = store.files.delete_all(key) if delete_files else 0
+        if delete_files:
+            store.uploads.delete_all(key)
+    except (KeyProblem, StoreError, OSError) as e:
         fail(e)
-    count = store.files.delete_all(key) if delete_files else 0
-    if delete_files:
-        store.uploads.delete_all(key)
     click.echo(f"revoked {name}" + (f", deleted {count} files" if delete_files else ""))

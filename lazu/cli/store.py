@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from lazu import clock
 from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
-from lazu.errors import StorageFailed
+from lazu.errors import StorageFailed, StoreError
 from lazu.store import rows
 from lazu.store.contents import Removed
 from lazu.store.opening import Store
@@ -31,7 +31,7 @@ def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
     """
     try:
         removed = preview(opened()) if dry_run else _purge(opened(), force)
-    except (ClockJump, StorageFailed) as e:
+    except (ClockJump, StorageFailed, StoreError, OSError) as e:
         fail(e)
     if removed is None:
         say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")

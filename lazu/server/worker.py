@@ -24,7 +24,7 @@ from lazu.server.connection import Connection
 from lazu.server.heads import Parser
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
-from lazu.store.opening import Store
+from lazu.store.opening import Store, mark_served
 
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
@@ -55,6 +55,7 @@ class Worker(ThreadWorker):
         except CannotStart as e:
             self.log.error("%s", e)  # noqa: TRY400 - its one line says it all
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        mark_served(self._store)
 
     def init_signals(self) -> None:
         """Listen to signals. A TERM that came before counts too, or the master would wait `graceful_timeout` for us."""

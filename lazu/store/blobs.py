@@ -159,7 +159,7 @@ class Blobs:
 
     def open(self, sha256: str) -> FileIO:
         """The blob, open for reading, whole even if it loses its name meanwhile; raises FileNotFoundError."""
-        return FileIO(self.root / self.path(sha256))
+        return FileIO(self.root / self.path(sha256), opener=disk.open_regular)
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """Keep sealed bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
@@ -215,7 +215,7 @@ class Blobs:
     def size(self, sha256: str) -> int:
         """Bytes of a blob, 0 if it is gone."""
         try:
-            return (self.root / self.path(sha256)).stat().st_size
+            return disk.regular_size(self.root / self.path(sha256))
         except FileNotFoundError:
             return 0
 

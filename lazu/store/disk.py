@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import shutil
+import stat
 import struct
 import threading
 from collections.abc import Iterator
@@ -75,8 +76,8 @@ def clone(source: int, target: int) -> bool:
 
 def free(path: Path) -> int:
     """Bytes that may still be filled in the file system of `path`."""
-    stat = os.statvfs(path)
-    return stat.f_bavail * stat.f_frsize
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 class Taken(Exception):
@@ -154,6 +155,47 @@ def _locked(fd: int, wanted: bytes) -> bool:
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as POSIX has it
         return False
     return True
+
+
+def open_regular(path: str, flags: int) -> int:
+    """An opener for `open`: raises FileNotFoundError for a link, a pipe, a device, of which nothing is read."""
+    try:
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        if e.errno in (errno.ELOOP, errno.ENXIO):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file") from e
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "not a regular file")
+    return fd
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file; raises FileNotFoundError if it is gone, or something else."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "not a regular file")
+    return found.st_size
+
+
+def share(path: Path) -> int:
+    """Hold a share of the lock of a file, which is made, as long as the descriptor that this gives is open."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def is_shared(path: Path) -> bool:
+    """Whether some process holds a share of the lock of a file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _flock(fd, fcntl.LOCK_NB)
+    finally:
+        os.close(fd)
 
 
 def file_system(path: Path) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazu import clock, ids, logs
-from lazu.errors import FileNotFound, InsufficientStorage, InvalidRequest
+from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey, InvalidRequest
 from lazu.store import rows, upload_rows
 from lazu.store.contents import Contents
 from lazu.store.rows import MAX_LIMIT, Paging
@@ -74,6 +74,8 @@ class Files:
         )
 
     def _insert(self, key: Key, file: File) -> None:
+        if not rows.is_active(key):  # revoked or renewed while the body came
+            raise InvalidApiKey
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
 

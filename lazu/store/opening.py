@@ -18,6 +18,9 @@ from lazu.store.keys import Keys
 from lazu.store.sqlite import Sqlite
 from lazu.store.uploads import Uploads
 
+#: The file whose lock each process of a server holds a share of.
+SERVED = "served"
+
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
 
@@ -107,3 +110,14 @@ def require_ready(store: Store) -> None:
         raise NotReady("The disk is too full for uploads.") from e
     except OSError as e:
         raise NotReady("The disk can't be written.") from e
+
+
+def mark_served(store: Store) -> None:
+    """Let commands see that a server works on this store, as long as this process lives."""
+    if store.settings.storage_dir.is_dir():
+        disk.share(store.settings.storage_dir / SERVED)
+
+
+def is_served(store: Store) -> bool:
+    """Whether a server works on this store, on this box."""
+    return disk.is_shared(store.settings.storage_dir / SERVED)

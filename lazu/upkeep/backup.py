@@ -12,7 +12,7 @@ from pathlib import Path
 from lazu.store import disk, rows, snapshot
 from lazu.store.blobs import NEW
 from lazu.store.contents import Copied, copies, no_tick
-from lazu.store.opening import Store
+from lazu.store.opening import Store, is_served
 
 NAME = "lazu.sqlite3"
 
@@ -47,6 +47,8 @@ def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) ->
     """
     if not (source / NAME).is_file():
         raise BackupProblem("there is no backup in that directory")
+    if is_served(store):
+        raise BackupProblem("a server is running on this store; stop it first")
     with store.contents.alone() as alone:
         if not alone:
             raise BackupProblem("a purge is running; try again when it is done")
