@@ -24,8 +24,9 @@ def faults(target):
 def restored(server, serve, source):
     """A new store, filled from the backup; its key opens it as before."""
     other = serve()
+    other.stop()
     other.flask("restore", str(source))
-    return other
+    return other.start()
 
 
 def test_a_backup_restores_every_file_and_every_key(serve, tmp_path):
@@ -101,6 +102,7 @@ def test_a_damaged_backup_is_refused_and_leaves_the_store_empty(serve, tmp_path)
     [blob] = (tmp_path / "c" / "blobs").glob("??/*")
     blob.unlink()
     other = serve()
+    other.stop()
     done = other.flask("restore", str(tmp_path / "c"), check=False)
     assert (done.returncode, "nothing was restored" in done.stderr) == (1, True)
     with opened(other.storage):

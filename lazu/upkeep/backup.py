@@ -47,13 +47,13 @@ def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) ->
     """
     if not (source / NAME).is_file():
         raise BackupProblem("there is no backup in that directory")
-    if is_served(store):
-        raise BackupProblem("a server is running on this store; stop it first")
     with store.contents.alone() as alone:
         if not alone:
             raise BackupProblem("a purge is running; try again when it is done")
         if not rows.is_empty():
             raise BackupProblem("the store is not empty; restore into a new LAZU_STORAGE_DIR")
+        if is_served(store):
+            raise BackupProblem("a server is running on this store; stop it first")
         copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
         if lost:
             raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
