@@ -74,8 +74,9 @@ class Files:
         )
 
     def _insert(self, key: Key, file: File) -> None:
-        if not rows.is_active(key):  # revoked or renewed while the body came
-            raise InvalidApiKey
+        now = rows.active_key(key.name)
+        if now is None or (now.id, now.secret_sha256) != (key.id, key.secret_sha256):
+            raise InvalidApiKey  # revoked or renewed while the body came
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
 

@@ -39,12 +39,6 @@ def key_of_secret(secret_sha256: str) -> Key | None:
     return Key.one(_KEY_BY_HASH, secret_sha256)
 
 
-def is_active(key: Key) -> bool:
-    """Whether `key` still is what it was when it was read: not revoked, with the same secret."""
-    found = Key.one(_KEY_BY_NAME, key.name)
-    return found is not None and found.id == key.id and found.secret_sha256 == key.secret_sha256
-
-
 def find_key(name: str) -> Key | None:
     """The key called `name`, active or revoked."""
     found: Key | None = Key.get_or_none(Key.name == name)
