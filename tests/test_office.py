@@ -144,6 +144,10 @@ def test_a_page_is_read_as_it_is_seen(read):
     )
 
 
+def test_marks_that_only_one_program_knows_are_comments(read):
+    assert read("<p>a<![if !supportLists]>b<![endif]><![unheard of[c]]></p>", "html") == "ab\n"
+
+
 # OpenDocument
 
 NUMBERED = """<text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1"/>

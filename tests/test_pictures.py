@@ -89,10 +89,12 @@ def test_sixteen_bits_keep_their_shades(shown):
 
 
 PNG = drawn("PNG")
+AVIF = bytearray(drawn("AVIF"))
+AVIF[-40:] = b"\x55" * 40
 
 
 @pytest.mark.parametrize(
-    "data", [PNG[: len(PNG) // 2], b"GIF89a", drawn("JPEG")[:200], drawn("WEBP")[:60], b"\0\0\0\x24ftypheic", b"words"]
+    "data", [PNG[: len(PNG) // 2], b"GIF89a", drawn("JPEG")[:200], drawn("WEBP")[:60], bytes(AVIF), b"\0\0\0\x24ftypheic", b"words"]
 )
 def test_a_broken_picture_is_refused(shown, data):
     with pytest.raises(reading.Unreadable, match="damaged or cut short"):

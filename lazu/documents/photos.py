@@ -45,8 +45,11 @@ _KNOWN = {
 #: The tag of EXIF that says how the camera was held: 1 is upright.
 _ORIENTATION = 0x0112
 
-#: What Pillow raises for damaged pictures, besides its own errors.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
+#: What Pillow raises for damaged pictures, by their form: RuntimeError is that of AVIF.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError,
+    RuntimeError,
+)  # fmt: skip
 
 Image.preinit()  # else the first `open` imports, and GIF `copy`
 assert copy
