@@ -1,16 +1,16 @@
 """What `scripts/try-upstreams` does once llama.cpp is there: the same requests to it and through Lazu, side by side."""
 
+import base64
 import json
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from helpers.documents import pages, words
-from helpers.server import Server, free_port
+from helpers.server import Server
 
 QUESTION = {"type": "input_text", "text": "Repeat the first line of the file."}
 
@@ -26,16 +26,6 @@ def ask(url, key, path, body):
         return e.code, json.load(e), ""
 
 
-def wait(url):
-    """Until the server answers."""
-    for _ in range(600):
-        try:
-            return urllib.request.urlopen(url + "/health", timeout=5).close()
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit("llama-server did not start")
-
-
 def said(status, body):
     """The beginning of the answer, or of the refusal."""
     if status != 200:
@@ -45,8 +35,8 @@ def said(status, body):
     return body["output"][-1]["content"][0]["text"][:60]
 
 
-def requests(file_id):
-    """Each way to name a file: a title, a path, a body."""
+def requests(file_id, name, data):
+    """Each way to name a file, or to bring it along: a title, a path, a body."""
     part = {"type": "input_file", "file_id": file_id}
     yield "responses, input_file", "/v1/responses", {"input": [{"role": "user", "content": [QUESTION, part]}]}
     call = {"type": "function_call", "call_id": "c", "name": "read", "arguments": "{}"}
@@ -55,6 +45,12 @@ def requests(file_id):
     yield "responses, function_call_output", "/v1/responses", {"input": [said, call, output]}
     content = [{"type": "text", "text": QUESTION["text"]}, {"type": "file", "file": {"file_id": file_id}}]
     yield "chat, file", "/v1/chat/completions", {"messages": [{"role": "user", "content": content}]}
+    inline = {"filename": name, "file_data": f"data:application/pdf;base64,{base64.b64encode(data).decode()}"}
+    yield "responses, file_data", "/v1/responses", {
+        "input": [{"role": "user", "content": [QUESTION, {"type": "input_file", **inline}]}]
+    }
+    content = [{"type": "text", "text": QUESTION["text"]}, {"type": "file", "file": inline}]
+    yield "chat, file_data", "/v1/chat/completions", {"messages": [{"role": "user", "content": content}]}
 
 
 def compare(upstream, server):
@@ -62,7 +58,7 @@ def compare(upstream, server):
     with server.client("k") as client:
         for name, data in (("note.txt", b"Blue whales sing.\n"), ("paper.pdf", pages(words("Blue whales sing.")))):
             file_id = client.files.create(file=(name, data), purpose="user_data").id
-            for title, path, body in requests(file_id):
+            for title, path, body in requests(file_id, name, data):
                 limit = "max_tokens" if "chat" in path else "max_output_tokens"
                 body |= {"model": "m", limit: 24, "temperature": 0}
                 for whom, url in (("itself", upstream), ("through Lazu", server.url)):
@@ -77,23 +73,19 @@ def compare(upstream, server):
         print("models:", [model.id for model in client.models.list()])
 
 
-def main(binary, model):
+def main(python, model):
     """Start both servers, compare, and stop them."""
-    port = free_port()
-    upstream = f"http://127.0.0.1:{port}"
-    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
-    print((version.stdout + version.stderr).strip().splitlines()[-2:])
-    command = [binary, "--model", model, "--host", "127.0.0.1", "--port", str(port), "--threads", "2"]
+    command = [python, "scripts/llama_server.py", model]
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/llama.log", "w") as log:
-        llama = subprocess.Popen(command, stdout=log, stderr=log)
+        llama = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        upstream = llama.stdout.readline().strip()
         env = {"LAZU_UPSTREAM_URL": f"{upstream}/v1", "LAZU_UPSTREAM_FILES": "text", "LAZU_API_KEY": "k"}
         server = Server(Path(folder) / "storage", env)
         try:
-            wait(upstream)
             compare(upstream, server.start())
         finally:
             server.stop()
-            llama.terminate()
+            llama.kill()
             llama.wait()
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from helpers.documents import RED, pages, words
 from helpers.samples import PNG, data_url
-from helpers.upstream import Front
 from test_responses import error
 
 PAPER = pages(words("First page"), words("Second"))
@@ -148,15 +147,3 @@ def test_nothing_of_it_stays_on_disk(front, double):
     before = client.server.blobs()
     assert client.ask(file(pages(words("passing by"))))[0] == 200
     assert client.server.blobs() == before
-
-
-def test_it_goes_to_disk_and_not_into_memory(serve, double):
-    """The JSON is held in memory as it always was; the bytes are not held a second time beside it."""
-    double.keeps_bodies = False
-    server = serve(**double.env, LAZU_UPSTREAM_FILES="text", LAZU_API_KEY="k", LAZU_WORKERS="1")
-    client = Front(server, "k")
-    client.ask(file(b"warm", "text/plain", "a.txt"))
-    before = server.rss()
-    refused = file(bytes(30 << 20), "application/octet-stream", "a.dat")
-    assert client.ask(refused)[0] == 400
-    assert server.rss() - before < 16 << 20
