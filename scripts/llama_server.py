@@ -1,4 +1,4 @@
-"""llama.cpp's server, from xllamacpp's wheel: given a model's path, it prints its URL and serves until its input ends."""
+"""llama.cpp as the wheel of xllamacpp has it: given a model, print the URL and serve until standard input ends."""
 
 import sys
 
