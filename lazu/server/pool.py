@@ -61,12 +61,15 @@ class Pool(Executor):
             try:
                 future.set_result(call())
             finally:
-                error = sys.exception()
-                if error is not None:  # this thread ends with it, and its trace is printed
-                    with self._changed:
-                        self._threads -= 1
-                    future.set_exception(error)
+                self._tell(future, sys.exception())
             del job, future, call  # what they hold must not wait for the next job
+
+    def _tell(self, future: "Future[Any]", error: BaseException | None) -> None:
+        """Pass on what a job raised, if it did: its thread ends with it, and the trace is printed."""
+        if error is not None:
+            with self._changed:
+                self._threads -= 1
+            future.set_exception(error)
 
     def _next(self) -> Job | None:
         """The next job; None when this thread is one too many."""
