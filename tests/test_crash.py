@@ -19,7 +19,7 @@ from script import STORIES
 
 pytestmark = pytest.mark.slow
 
-POINTS = int(os.environ.get("LAZU_CRASH_POINTS", "2000"))
+POINTS = int(os.environ.get("LAZU_CRASH_POINTS", "2600"))
 PAUSES = int(os.environ.get("LAZU_CRASH_PAUSES", "250"))
 CUTS = int(os.environ.get("LAZU_CRASH_CUTS", "200"))
 
@@ -98,6 +98,10 @@ KILLS = {
     "unlink_inside_the_transaction": story("-a", base="+a"),
     "write_in_place": story("+a", "+a"),
     "reap_that_only_reads": story("+a", "purge!"),
+    "part_row_before_bytes": story("<d"),
+    "parts_removed_before_the_file_is_committed": story("=d", base="<d"),
+    "parts_not_counted": story("<d"),
+    "no_purge_of_dead_parts": story("=d", base="<d"),
 }
 PAUSED = {
     "unlink_without_the_lock": story("+a", "-a", base="+a"),

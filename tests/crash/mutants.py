@@ -11,6 +11,7 @@ from lazu.store.contents.shards import Shards
 from lazu.store.files import Files
 from lazu.store.sqlite import Sqlite, database
 from lazu.store.tables import File
+from lazu.store.uploads import Uploads
 
 MUTANTS: dict[str, Callable[[], None]] = {}
 
@@ -142,3 +143,42 @@ def write_in_place() -> None:
         fsync(shard)
 
     Blobs.publish = hasty
+
+
+@mutant
+def part_row_before_bytes() -> None:
+    publish, add_part = Blobs.publish, Uploads.add_part
+
+    def hasty(self: Uploads, key, upload, staged):
+        Blobs.publish = lambda *_: None
+        try:
+            part = add_part(self, key, upload, staged)
+        finally:
+            Blobs.publish = publish
+        with self._contents.blobs.lock(staged.sha256) as shard:
+            publish(self._contents.blobs, staged, shard)
+        return part
+
+    Uploads.add_part = hasty
+
+
+@mutant
+def parts_removed_before_the_file_is_committed() -> None:
+    finished = Uploads._finished
+
+    def hasty(self: Uploads, key, upload, staged):
+        self._drop_parts(upload)
+        return finished(self, key, upload, staged)
+
+    Uploads._finished = hasty
+
+
+@mutant
+def parts_not_counted() -> None:
+    """What removes bytes asks for files only."""
+    rows._REFERRED = rows._REFERRED.replace("part.sha256 BETWEEN", "part.bytes < 0 AND part.sha256 BETWEEN")
+
+
+@mutant
+def no_purge_of_dead_parts() -> None:
+    Uploads.drop_dead = lambda *_: 0

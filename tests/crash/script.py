@@ -3,8 +3,9 @@
 A script is three lists of words. `base` is done first and is whole; `victim` is done by the process that the crash
 meets; `peer`, if there is any, by another process that has the store open all along and goes on when the first is dead
 (or paused). The words: `+a` uploads the content a, `-a` deletes the newest file of the content a, `later` (only
-in the base) goes 31 days ahead, `~a` loses and `%a` damages the blob of a (only in the base, without a peer), and the
-others are commands of Lazu. The last word of a peer may end with a sign: with
+in the base) goes 31 days ahead, `~a` loses and `%a` damages the blob of a (only in the base, without a peer); `<d`
+sends the content d in parts, which are the contents a and b, `=d` completes the newest upload of d and `/d` cancels it;
+the others are commands of Lazu. The last word of a peer may end with a sign: with
 `!` it is killed when it has removed the blob of a, with `?` when its commit is in the log and not yet announced, with
 `^` when it has named its first blob.
 """
@@ -46,7 +47,17 @@ STORIES = [
     Script("", "+a", "+a^"),
     Script("+a +b ~a", "fsck_--repair"),
     Script("+a +b +a %a", "fsck_--rehash_--repair"),
+    Script("", "<d"),
+    Script("<d", "=d"),
+    Script("<d", "/d"),
+    Script("+b <d later +a", "purge"),
+    Script("+a", "<d", "-a"),
+    Script("<d", "=d", "purge"),
+    Script("<d", "=d", "/d"),
+    Script("<d", "=d", "=d"),
 ]
+#: What comes in parts: the content, and those of its parts.
+PIECES = {"d": "ab"}
 #: Those in which opening the store counts too: the first start, and a later one.
 OPENINGS = STORIES[:2]
 WORDS = ("+a", "+b", "+c", "+a", "-a", "-b", "-c", "-a", "purge")
@@ -71,12 +82,16 @@ class Ledger:
         self.doomed: set[str] = set()  # deletion tried, or expired: may be gone
         self.gone: set[str] = set()  # deletion acknowledged: must be gone
         self.harmed: set[str] = set()  # contents whose blob was lost or damaged: fsck has to be run
+        self.joining: dict[str, set[str]] = {}  # content to the parts of which its file is made, tried
+        self.cancelling: set[str] = set()  # parts of uploads whose cancellation was tried
 
     def note(self, event: list[str]) -> None:
         """Take in one event of `perform`."""
         kind, what = event[0], event[-1]
         if kind == "stored":
             self.stored[what] = event[1]
+        elif kind in ("joining", "cancelling", "parted"):
+            self.note_parts(kind, event[1], set(what))
         elif kind == "deleting":
             self.doomed.add(what)
         elif kind == "deleted":
@@ -88,6 +103,16 @@ class Ledger:
             self.later += 1
             self.expired = set(self.stored)
             self.doomed |= self.expired
+
+    def note_parts(self, kind: str, letter: str, part_ids: set[str]) -> None:
+        """The end of an upload in parts was tried, or acknowledged."""
+        if kind == "parted":
+            self.gone |= part_ids
+        elif kind == "joining":
+            self.joining[letter] = part_ids
+        else:
+            self.cancelling |= part_ids
+        self.doomed |= part_ids
 
 
 #: Where a peer dies whose words end so: the call after which, and the end of the path it is made on.
@@ -107,6 +132,10 @@ def perform(lazu: store.Store, words: str, tell) -> None:
             tell("stored", word[1], lazu.upload(word[1]))
         elif word[0] == "-":
             delete(lazu, word[1], tell)
+        elif word[0] == "<":
+            send_parts(lazu, word[1], tell)
+        elif word[0] in "=/":
+            end(lazu, word, tell)
         else:
             lazu.command(*word.split("_"))
 
@@ -119,28 +148,60 @@ def delete(lazu: store.Store, letter: str, tell) -> None:
             tell("deleted", file_id)
 
 
+def send_parts(lazu: store.Store, letter: str, tell) -> None:
+    upload_id = lazu.begin(letter, PIECES[letter])
+    for piece in PIECES[letter]:
+        tell("stored", piece, lazu.send(upload_id, piece))
+
+
+def end(lazu: store.Store, word: str, tell) -> None:
+    """Complete or cancel."""
+    found = lazu.newest_upload(word[1])
+    if not found:
+        return
+    upload_id, part_ids = found
+    if word[0] == "/":
+        tell("cancelling", word[1], part_ids)
+        if lazu.cancel(upload_id):
+            tell("parted", word[1], part_ids)
+    else:
+        tell("joining", word[1], part_ids)
+        file_id = lazu.complete(upload_id, part_ids)
+        if file_id:
+            tell("stored", word[1], file_id)
+            tell("parted", word[1], part_ids)
+
+
 class Look(NamedTuple):
-    """What is in a store: file rows (id to sha256), and blobs (name to the sha256 of what is in them)."""
+    """What is in a store: rows of files and parts (id to sha256), blobs (name to the sha256 of what is in them)."""
 
     rows: dict[str, str]
     blobs: dict[str, str]
+    dead: set[str]  # parts of uploads that are over
 
     def faults(self, ledger: Ledger) -> list[str]:
         """What contradicts what was acknowledged, and rows without their bytes; empty if nothing does."""
         rows, stored = self.rows, ledger.stored
         found = [f"{file_id} lost" for file_id in stored.keys() - ledger.doomed - rows.keys()]
         found += [f"{file_id} deleted and back" for file_id in ledger.gone & rows.keys()]
+        found += [f"upload of {letter} lost" for letter, parts in ledger.joining.items() if self.lacks(letter, parts, ledger)]
         found += [f"{file_id} dangling" for file_id, sha256 in rows.items() if self.blobs.get(sha256) != sha256]
         return found + [f"{i} altered" for i in stored.keys() & rows.keys() if rows[i] != store.DIGESTS[stored[i]]]
+
+    def lacks(self, letter: str, parts: set[str], ledger: Ledger) -> bool:
+        """Whether there is neither the file nor all parts of which it was to be made."""
+        excused = parts & (ledger.cancelling | ledger.expired)
+        return not excused and not parts <= self.rows.keys() and store.DIGESTS[letter] not in self.rows.values()
 
     def leaks(self, ledger: Ledger) -> list[str]:
         """What a purge ought to have removed."""
         found = [f"{name} left on disk" for name in self.blobs.keys() - set(self.rows.values())]
+        found += [f"{part_id} left on disk" for part_id in self.dead]
         return found + [f"{file_id} expired and there" for file_id in self.rows.keys() & ledger.expired]
 
 
 def look(folder: Path) -> Look:
-    return Look(store.rows(folder), store.blobs(folder))
+    return Look(store.rows(folder), store.blobs(folder), store.dead_parts(folder))
 
 
 def examine(folder: Path, ledger: Ledger) -> list[str]:

@@ -12,6 +12,7 @@ from lazu import clock, config
 from lazu.application import create_app
 from lazu.store.opening import open_store
 from lazu.store.sqlite import database
+from lazu.store.tables import Upload, UploadPart
 
 KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -23,6 +24,8 @@ CONTENTS = {
     "b": b"a file of two pages\n" * 300,
     "c": b"a file that comes in several pieces\n" * 36_000,
 }
+#: Comes in parts, whose bytes are those of a and b.
+CONTENTS["d"] = CONTENTS["a"] + CONTENTS["b"]
 DIGESTS = {letter: hashlib.sha256(data).hexdigest() for letter, data in CONTENTS.items()}
 FORM = "multipart/form-data; boundary=crash"
 FORMS = {
@@ -75,6 +78,43 @@ class Store:
         assert answer.status_code == 200, answer.text
         return str(answer.json["id"])
 
+    def begin(self, letter: str, pieces: str) -> str:
+        """Begin an upload of a content whose parts are the contents `pieces`; gives its id."""
+        size = len(CONTENTS[letter])
+        declared = {"filename": f"{letter}.txt", "bytes": size, "purpose": "user_data"}
+        assert CONTENTS[letter] == b"".join(CONTENTS[piece] for piece in pieces)
+        return str(self._post("/v1/uploads", json=declared).json["id"])
+
+    def send(self, upload_id: str, piece: str) -> str:
+        """Send a content as a part; gives its id when the answer was 200."""
+        form = FORMS[piece].replace(b'name="file"', b'name="data"')
+        answer = self._post(f"/v1/uploads/{upload_id}/parts", data=form, content_type=FORM)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["id"])
+
+    def complete(self, upload_id: str, part_ids: list[str]) -> str | None:
+        """Make a file of the parts; gives its id, None when the upload was over."""
+        answer = self._post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": part_ids})
+        assert answer.status_code in (200, 400, 404), answer.text
+        return str(answer.json["file"]["id"]) if answer.status_code == 200 else None
+
+    def cancel(self, upload_id: str) -> bool:
+        """Cancel an upload; False when it was over."""
+        answer = self._post(f"/v1/uploads/{upload_id}/cancel")
+        assert answer.status_code in (200, 400, 404), answer.text
+        return answer.status_code == 200
+
+    def _post(self, path: str, **body):
+        return self.client.post(path, headers=HEADERS, **body)
+
+    @staticmethod
+    def newest_upload(letter: str) -> tuple[str, list[str]] | None:
+        """The id of the newest upload of this content that is pending, and those of its parts, in their order."""
+        pending = Upload.filename == f"{letter}.txt", Upload.file_id.is_null(), Upload.cancelled_at.is_null()
+        found = Upload.select().where(*pending).order_by(Upload.id.desc()).first()
+        parts = UploadPart.select().where(UploadPart.upload == found).order_by(UploadPart.id)
+        return (found.id, [part.id for part in parts]) if found else None
+
     def delete(self, file_id: str) -> bool:
         """Delete a file; False when it was gone."""
         answer = self.client.delete(f"/v1/files/{file_id}", headers=HEADERS)
@@ -103,14 +143,26 @@ def harm(folder: Path, letter: str, lose: bool) -> None:
 
 
 def rows(folder: Path) -> dict[str, str]:
-    """Every file row, asked of SQLite and not of Lazu: id to sha256."""
+    """Every row of a file or a part, asked of SQLite and not of Lazu: id to sha256."""
     base = sqlite3.connect(folder / "lazu.sqlite3")
     try:
         if base.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
             return {"integrity_check": ""}
         if not base.execute("SELECT 1 FROM sqlite_schema WHERE name = 'file'").fetchall():
             return {}
-        return dict(base.execute("SELECT id, sha256 FROM file").fetchall())
+        return dict(base.execute("SELECT id, sha256 FROM file UNION ALL SELECT id, sha256 FROM upload_part").fetchall())
+    finally:
+        base.close()
+
+
+def dead_parts(folder: Path) -> set[str]:
+    """The parts of uploads that are completed or cancelled."""
+    if not rows(folder):
+        return set()
+    base = sqlite3.connect(folder / "lazu.sqlite3")
+    over = "SELECT id FROM upload WHERE file_id IS NOT NULL OR cancelled_at IS NOT NULL"
+    try:
+        return {part_id for (part_id,) in base.execute(f"SELECT id FROM upload_part WHERE upload_id IN ({over})")}
     finally:
         base.close()
 
