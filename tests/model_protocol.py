@@ -4,6 +4,9 @@ One content, one shard, two uploads of it, and a delete or a purge. Every order 
 one process may be killed, all of them may be killed, or the power may fail. After that an upload and a purge run, again
 in every order, and the power may fail once more. `python tests/model_protocol.py` prints the table.
 
+An upload in parts fits in: a part is a row of its own, which refers to a blob as a file does. Its completion is walked where
+most can go wrong, with one part, whose bytes are those of the file: it publishes the file and then deletes the part.
+
 What the model takes from the world:
 
 * a name made or removed in a directory is certain only after an fsync of that directory; until then a power cut leaves
@@ -38,14 +41,19 @@ DELETE = f"begin remove {COMMIT} {REAP} answer"
 SWEEP = f"list {REAP} answer"
 # The same with one commit less: the row goes under the shard's lock, in the transaction that looks.
 DELETE_AT_ONCE = f"lock begin remove look {COMMIT} unlink unlock answer"
+# The whole is staged and published as an upload is, then the part goes as a file does.
+REAP_PART = REAP.replace("look", "look_at_all")
+PUBLISH = f"sync_blob lock link sync_dir begin insert {COMMIT} unlock"
+COMPLETE = f"{PUBLISH} begin remove_part {COMMIT} {REAP_PART} answer"
 
 
 class Design(NamedTuple):
-    """The three programs that are run against each other."""
+    """The programs that are run against each other."""
 
     upload: str = UPLOAD
     delete: str = DELETE
     sweep: str = SWEEP
+    complete: str = COMPLETE
 
 
 class Actor(NamedTuple):
@@ -138,6 +146,10 @@ def remove(s: State, _: int, actor: Actor) -> State:
     return write(s, s.rows - {actor.row})
 
 
+def remove_part(s: State, *_: object) -> State:
+    return write(s, s.rows - {OLD})
+
+
 def touch(s: State, *_: object) -> State:
     return write(s, s.rows)
 
@@ -160,6 +172,10 @@ def look(s: State, me: int, actor: Actor) -> State:
     return s._replace(mind=changed(s, me, "free"))
 
 
+def look_at_all(s: State, me: int, _: Actor) -> State:
+    return s if files(s.rows) else s._replace(mind=changed(s, me, "free"))
+
+
 def look_at_count(s: State, me: int, actor: Actor) -> State:
     return look(s, me, actor) if COUNT in s.rows else s
 
@@ -175,7 +191,7 @@ def answer(s: State, *_: object) -> State:
 
 
 STEPS = {f.__name__: f for f in (sync_blob, lock, unlock, link, rename, sync_dir, sync_dir_if_new, begin, insert,
-                                 insert_and_count, remove, touch, sync_log, show, look, look_at_count, unlink, answer)}
+                                 insert_and_count, remove, remove_part, touch, sync_log, show, look, look_at_all, look_at_count, unlink, answer)}
 STEPS["list"] = listed
 
 
@@ -191,7 +207,7 @@ class World:
 
     def __init__(self, design: Design, third: str, stored: bool, kills: int = 3) -> None:
         """`third` is a word of SCENARIOS; `stored` says whether the content is there from the start."""
-        second = design.sweep if third == "delete_and_purge" else design.upload
+        second = design.sweep if third in ("delete_and_purge", "complete_and_purge") else design.upload
         self.actors = (
             Actor(tuple(design.upload.split()), 0, 0),
             Actor(tuple(second.split()), NOBODY if second == design.sweep else 1, 0),
@@ -207,6 +223,8 @@ class World:
     def third(design: Design, third: str) -> Actor:
         if third == "purge":
             return Actor(tuple(design.sweep.split()), NOBODY, 0)
+        if third.startswith("complete"):
+            return Actor(tuple(design.complete.split()), 2, 0)
         return Actor(tuple(design.delete.split()), 0 if third == "delete_new" else OLD, 0)
 
     @staticmethod
@@ -284,11 +302,19 @@ class World:
             return "dangling row"
         if any(self.ended(s, who) and who not in rows and not self.removed(s, who) for who in self.uploads):
             return "upload lost"
+        if 2 in self.uploads:
+            return self.split(s, rows)
         third = self.actors[2].row
         return "delete undone" if self.ended(s, 2) and third != NOBODY and third in rows else None
 
+    def split(self, s: State, rows: frozenset[int]) -> str | None:
+        """Of a completion: the part or the file is there at every moment, and after the answer no part."""
+        if not rows & {OLD, 2}:
+            return "upload lost"
+        return "delete undone" if self.ended(s, 2) and OLD in rows else None
+
     def removed(self, s: State, who: int) -> bool:
-        return self.actors[2].row == who and s.at[2] != 0
+        return who != 2 and self.actors[2].row == who and s.at[2] != 0
 
     def unclean(self, s: State) -> str | None:
         """After the purge of the second life, or when nothing crashed: a blob without a row."""
@@ -336,6 +362,8 @@ SCENARIOS = [
     ("purge", True),  # with a blob that nothing refers to; two uploads beside it
     ("purge", False),
     ("delete_and_purge", True),  # and one upload
+    ("complete", True),  # of the part that was there; two uploads beside it
+    ("complete_and_purge", True),  # and one upload
 ]
 
 
@@ -384,6 +412,7 @@ MUTANTS = {
         sweep=SWEEP.replace("look", "look_at_count"),
     ),
     "reap that only reads, after a delete": Design(delete=f"begin remove {COMMIT} lock look unlink unlock answer"),
+    "parts removed before the file's commit": Design(complete=f"begin remove_part {COMMIT} {REAP_PART} {PUBLISH} answer"),
     "reap that only reads, in a sweep": Design(sweep="list lock look unlink unlock answer"),
 }
 

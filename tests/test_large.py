@@ -3,8 +3,9 @@
 
 import pytest
 
-from helpers.large import LIMIT, MB, Peak, body, content_hash, download_hash
-from helpers.wire import BOUNDARY, PURPOSE, part, request, upload
+from helpers.large import BLOCK, LIMIT, MB, Peak, body, content_hash, download_hash
+from helpers.uploads import FORM, added, completed, created
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
 
 pytestmark = pytest.mark.slow
 
@@ -31,3 +32,23 @@ def test_one_byte_over_512_mb_is_413(server):
     answer = request(server, "POST", "/v1/files", key, body(LIMIT + 1), headers)
     assert answer.error == (413, "file_too_large", "file")
     assert request(server, "GET", "/v1/files", key).json["data"] == []
+
+
+def test_512_mb_in_64_mb_parts_become_a_file_in_flat_memory(serve):
+    server = serve()
+    key = server.new_key()
+    small = created(server, key, 4)
+    completed(server, key, small, [added(server, key, small, b"warm")])
+    big = created(server, key, LIMIT)
+    head, tail = form(part("data", b"%%", "part")).split(b"%%")
+
+    def send(_):
+        pieces = (head, *[BLOCK] * 64, tail)
+        return request(server, "POST", f"/v1/uploads/{big['id']}/parts", key, iter(pieces), FORM).json["id"]
+
+    idle = server.rss()
+    with Peak(server) as peak:
+        file = completed(server, key, big, [send(number) for number in range(8)])["file"]
+        assert download_hash(server, key, file) == content_hash(LIMIT)
+    assert peak.most - idle < 64 * MB
+

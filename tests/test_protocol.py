@@ -24,9 +24,9 @@ def test_the_model_finds_what_is_wrong_with(name):
 
 
 def spared():
-    """The design, less one step: every step that counts."""
+    """The design, less one step: every step that counts. A completion has the steps of an upload and of a delete."""
     design = DESIGNS["row and look in one commit"]
-    for program, words in zip(Design._fields, design, strict=True):
+    for program, words in zip(Design._fields[:3], design, strict=False):
         steps = words.split()
         for n, word in enumerate(steps):
             if word not in HARMLESS:
