@@ -3,11 +3,14 @@
 import json
 import secrets
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
-from helpers.server import Server
+from helpers.seaweed import listening
+from helpers.server import PROJECT, Server, free_port
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu.config import load
@@ -54,6 +57,44 @@ def test_what_one_box_stores_the_other_serves_and_deletes(boxes):
     assert request(there, "HEAD", f"{path}/content", KEY).headers["Content-Length"] == "300000"
     assert request(there, "DELETE", path, KEY).json["deleted"]
     assert get(here, f"{path}/content").error == (404, "file_not_found", "file_id")
+
+
+def test_nginx_fetches_downloads_from_the_store(boxes, seaweed, tmp_path):
+    box, front = boxes(LAZU_ACCEL_LOCATION="/_objects/"), Front(free_port())
+    shipped = (PROJECT / "deploy/nginx-objects.conf").read_text()
+    place = seaweed.endpoint.removeprefix("http://")
+    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in "client_body proxy fastcgi uwsgi scgi".split())
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; daemon off; events {{}} http {{ access_log off; {temporary}"
+        f"upstream lazu_objects {{ server {place}; }} server {{ listen 127.0.0.1:{front.port};"
+        f"location / {{ proxy_pass http://127.0.0.1:{box.port}; }} {shipped.replace('store.internal:8333', place)} }} }}"
+    )
+    nginx = subprocess.Popen(["nginx", "-c", str(tmp_path / "nginx.conf")])
+    try:
+        until(lambda: listening(front.port))
+        content = secrets.token_bytes(300_000)
+        file = stored(box, KEY, content, "größe.bin")
+        path = f"/v1/files/{file['id']}/content"
+        direct, through = get(box, path, **{"If-Match": "*"}), get(front, path)
+        assert (through.status, through.body) == (200, content)
+        for name in ("ETag", "Last-Modified", "Content-Type", "Content-Disposition", "Content-Security-Policy", "Accept-Ranges"):
+            assert through.headers.get_all(name) == direct.headers.get_all(name), name
+        assert not [name for name in through.headers if "amz" in name.lower()]
+        some = get(front, path, Range="bytes=100000-100009", **{"If-Range": through.headers["ETag"]})
+        assert (some.status, some.body) == (206, content[100_000:100_010])
+        assert get(front, path, **{"If-None-Match": through.headers["ETag"]}).status == 304
+        request(box, "DELETE", f"/v1/files/{file['id']}", KEY)
+        assert get(front, path).error == (404, "file_not_found", "file_id")
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+@dataclass(frozen=True)
+class Front:
+    """Where nginx listens, as `request` wants it."""
+
+    port: int
 
 
 def test_a_nul_in_an_id_is_an_unknown_id(boxes):
