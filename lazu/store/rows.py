@@ -126,8 +126,7 @@ def held(key: Key, now: int) -> int:
     Within a transaction nobody else can ask so of this key until it ends, so that a quota is not filled twice.
     """
     if database.for_update:  # SQLite has one writer at a time anyway
-        mine = Key.select(Key.id).where(Key.id == key.id)
-        mine.for_update("FOR NO KEY UPDATE").execute()  # type: ignore[arg-type]  # Peewee takes the clause too
+        database.execute_sql("SELECT 1 FROM key WHERE id = ? FOR NO KEY UPDATE", (key.id,))
     return _count((File.key == key.id) & (File.expires_at > now)).bytes
 
 
