@@ -281,7 +281,7 @@ def reader(stored):
 
 def test_a_reader_that_spins_is_ended_by_its_cpu_limit(reader):
     spin = "sandbox.CPU = 1; sandbox.limit(1)\nwhile True: pass"
-    assert "too long" in refusal(reader, spin)
+    assert "too long" in refusal(reader, spin, 1 << 20, launcher.WALL)
 
 
 STALLS = "time.sleep(99)", "os.close(1); time.sleep(99)", "\nwhile True: os.write(1, b'x'); time.sleep(.1)"

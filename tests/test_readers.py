@@ -76,17 +76,19 @@ def test_a_key_holds_half_of_the_places_and_who_holds_fewest_goes_first():
     with places.hold("a", 1), places.hold("a", 1):
         with pytest.raises(reading.Busy), places.hold("a", 0.01):
             pass
-        with places.hold("b", 1), places.hold("c", 1):
-            got, order = [], threading.Lock()
+        got = []
 
-            def wait(owner):
-                with places.hold(owner, 60), order:
-                    got.append(owner)
+        def wait(owner):
+            with places.hold(owner, 60):
+                got.append(owner)
 
+        with places.hold("b", 1):
             waiting = [threading.Thread(target=wait, args=(owner,)) for owner in ("b", "d")]
-            for thread in waiting:
-                thread.start()
-            until(lambda: len(places._waiting) == 2)
+            with places.hold("c", 1):
+                for thread in waiting:
+                    thread.start()
+                until(lambda: len(places._waiting) == 2)
+            until(lambda: got)
     for thread in waiting:
         thread.join()
     assert got[0] == "d"
