@@ -46,7 +46,7 @@ def _form(handle: Any) -> Any:
     if raw.FPDF_GetFormType(handle) == raw.FORMTYPE_NONE:
         return None
     _form.info = raw.FPDF_FORMFILLINFO(version=2)  # type: ignore[attr-defined]  # PDFium keeps a pointer to it
-    return raw.FPDFDOC_InitFormFillEnvironment(handle, _form.info)  # type: ignore[attr-defined]
+    return raw.FPDFDOC_InitFormFillEnvironment(handle, _form.info)  # type: ignore[attr-defined]  # as above
 
 
 @contextmanager

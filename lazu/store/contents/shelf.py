@@ -60,9 +60,9 @@ class Shelf:
         return gone
 
     def _entries(self) -> Iterator[_Entry]:
-        for shard in SHARDS:
-            for entry in os.scandir(self._blobs.root / shard):
-                if derived.owner(entry.name):
-                    with suppress(FileNotFoundError):
-                        status = entry.stat()
-                        yield _Entry(status.st_mtime, status.st_blocks * 512, shard, entry.name)
+        found = (entry for shard in SHARDS for entry in os.scandir(self._blobs.root / shard))
+        for entry in found:
+            if derived.owner(entry.name):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    yield _Entry(status.st_mtime, status.st_blocks * 512, self._blobs.shard(entry.name), entry.name)
