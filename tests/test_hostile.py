@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.uploads import created
 from helpers.wire import BOUNDARY, PURPOSE, Answer, form, head, part, request, rest, stored, upload
 from lazu.errors import InvalidRequest
 from lazu.routes import multipart
@@ -91,6 +92,17 @@ def test_a_hostile_body_is_refused_while_it_comes(edge, pieces, through):
     assert answer.error == (400, "invalid_request", None)
     assert seconds < 10
     assert edge.rss() - idle < 48 * MB  # of 600: threads that were new, and their buffers
+
+
+@pytest.mark.parametrize("pieces", BODIES.values(), ids=BODIES)
+def test_a_hostile_part_of_an_upload_is_refused_while_it_comes(edge, pieces):
+    key = edge.server.new_key()
+    path = f"/v1/uploads/{created(edge.server, key, MB)['id']}/parts"
+    idle = edge.rss()
+    answer, seconds = hit(edge.server, head(key, path=path, length=60 * MB), pieces())
+    assert answer.error == (400, "invalid_request", None)
+    assert seconds < 10
+    assert edge.rss() - idle < 48 * MB
 
 
 TYPES = {
@@ -234,6 +246,16 @@ def test_a_hostile_id_is_404(edge, file_id, tail, through):
         answer = request(server, method, f"/v1/files/{file_id.replace(' ', '%20')}{tail}", server.any_key)
         # A path may be no id at all; and nginx itself refuses a NUL.
         assert answer.status in ((400,) if "%00" in file_id and through == "nginx" else (404, 405))
+        assert "X-Evil" not in answer.headers
+
+
+@pytest.mark.parametrize("through", ["direct", "nginx"])
+@pytest.mark.parametrize("upload_id", IDS, ids=range(len(IDS)))
+def test_a_hostile_upload_id_is_404(edge, upload_id, through):
+    server = edge if through == "nginx" else edge.server
+    for tail in ("parts", "complete", "cancel"):
+        answer = request(server, "POST", f"/v1/uploads/{upload_id.replace(' ', '%20')}/{tail}", server.any_key, b"")
+        assert answer.status in ((400,) if "%00" in upload_id and through == "nginx" else (404, 405))
         assert "X-Evil" not in answer.headers
 
 
