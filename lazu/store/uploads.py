@@ -7,7 +7,9 @@ is committed before the parts go, so that a crash leaves the upload pending with
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from lazu import clock, filetypes, ids, logs
 from lazu.errors import ApiError, InternalError, InvalidRequest, StoreError, UploadNotFound
@@ -203,14 +205,17 @@ class Uploads:
     def _copy(self, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
         """Write the parts one after the other; raises FileNotFoundError if one went meanwhile."""
         digest = hashlib.md5(usedforsecurity=False)
-        for part in parts:
-            with self._contents.open(part.sha256) as content:
-                while piece := content.read(_PIECE):
-                    staged.write(piece)
-                    if md5:
-                        digest.update(piece)
+        for piece in self._pieces(parts):
+            staged.write(piece)
+            if md5:
+                digest.update(piece)
         if md5 and digest.hexdigest() != md5:
             raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
+
+    def _pieces(self, parts: list[UploadPart]) -> Iterator[bytes]:
+        for part in parts:
+            with self._contents.open(part.sha256) as content:
+                yield from iter(partial(content.read, _PIECE), b"")
 
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
         """What is staged, judged, sealed, as a file."""
