@@ -59,7 +59,7 @@ export function show() {
 	if (find('#files').hidden) return;
 	const items = found();
 	rows.items = items;
-	find('#heads').hidden = !items.length;
+	find('#heads').hidden = find('#keys').hidden = !items.length;
 	find('#grid').setAttribute('aria-rowcount', items.length + 1);
 	find('#no-files').hidden = shelf.files.size > 0 || shelf.state !== 'whole';
 	find('#no-match').hidden = items.length > 0 || shelf.files.size === 0;

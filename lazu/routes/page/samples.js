@@ -9,9 +9,9 @@ const indent = (text, by) => text.replaceAll('\n', `\n${by}`);
 
 /** A quoted here-document: the shell changes nothing of it, and a line of JSON is never JSON alone. */
 const curl = (origin, sent) => `curl ${origin}/v1/responses \\
-	-H "Authorization: Bearer $LAZU_API_KEY" \\
-	-H "Content-Type: application/json" \\
-	-d @- <<'JSON'
+  -H "Authorization: Bearer $LAZU_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d @- <<'JSON'
 ${JSON.stringify(sent, null, 2)}
 JSON`;
 
@@ -23,8 +23,8 @@ from openai import OpenAI
 client = OpenAI(base_url="${origin}/v1", api_key=os.environ["LAZU_API_KEY"])
 
 response = client.responses.create(
-		model=${JSON.stringify(sent.model)},
-		input=${indent(JSON.stringify(sent.input, null, 4), '    ')},
+    model=${JSON.stringify(sent.model)},
+    input=${indent(JSON.stringify(sent.input, null, 4), '    ')},
 )
 print(response.output_text)`;
 
@@ -33,8 +33,8 @@ const node = (origin, sent) => `import OpenAI from 'openai';
 const client = new OpenAI({ baseURL: '${origin}/v1', apiKey: process.env.LAZU_API_KEY });
 
 const response = await client.responses.create({
-	model: ${JSON.stringify(sent.model)},
-	input: ${indent(JSON.stringify(sent.input, null, 2), '  ')},
+  model: ${JSON.stringify(sent.model)},
+  input: ${indent(JSON.stringify(sent.input, null, 2), '  ')},
 });
 console.log(response.output_text);`;
 
