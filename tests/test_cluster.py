@@ -1,5 +1,6 @@
 """Several boxes through the front door: the same API on PostgreSQL and S3, and what it says while one of them is away."""
 
+import base64
 import json
 import secrets
 import signal
@@ -95,6 +96,23 @@ class Front:
     """Where nginx listens, as `request` wants it."""
 
     port: int
+
+
+@pytest.mark.parametrize("mode", ["native", "text"])
+def test_a_model_is_given_files_of_the_object_store(mode, boxes, double):
+    """In `text` mode twice: a reader process reads it out of a copy, then the text is an object beside it."""
+    box = boxes(**double.env, LAZU_UPSTREAM_FILES=mode)
+    words = b"Words of the store. " * 20_000
+    part_of = {"type": "input_file", "file_id": stored(box, KEY, words, "words.txt")["id"]}
+    asked = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
+    for _ in range(2):
+        answer = request(box, "POST", "/v1/responses", KEY, asked, {"Content-Type": "application/json"})
+        assert answer.status == 200, answer.body
+        [given] = double.received[-1].json["input"][0]["content"]
+        if mode == "text":
+            assert words.decode().strip() in given["text"]
+        else:
+            assert base64.b64decode(given["file_data"].partition("base64,")[2]) == words
 
 
 def test_a_nul_in_an_id_is_an_unknown_id(boxes):
