@@ -153,6 +153,15 @@ def test_commands_on_any_box_are_about_the_whole_store(boxes):
     assert "lazu_object_calls_total" in request(here, "GET", "/metrics").body.decode()
 
 
+def test_a_command_without_a_database_says_so_in_one_line(tmp_path):
+    away = {"LAZU_DATABASE_URL": f"postgresql://lazu:hidden-word@127.0.0.1:{free_port()}/lazu", "LAZU_BLOBS_URL": "s3://lazu"}
+    done = Server(tmp_path / "box", away).flask("stats", check=False)
+    assert done.returncode == 1
+    assert "the database can't be reached" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hidden-word" not in done.stderr
+
+
 def test_a_box_waits_for_its_database(boxes, postgres):
     """It answers 503 meanwhile, also when it was started before; and nothing has to be started again."""
     box = boxes()

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import click
 from flask import current_app
 
-from lazu.errors import CannotStart
+from lazu.errors import CannotStart, StoreError
+from lazu.store import rows
 from lazu.store.opening import Store
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -22,7 +23,12 @@ def opened() -> Store:
     found: Store | CannotStart = current_app.extensions["lazu"]
     if isinstance(found, CannotStart):
         raise found
-    found.engine.connect()
+    try:
+        found.engine.connect()
+        if found.settings.database_url:
+            rows.has_row("")  # where each query takes a connection, the first one tells whether there is any
+    except StoreError as e:
+        fail(f"the database can't be reached: {e}")
     return found
 
 
