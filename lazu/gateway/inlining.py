@@ -46,9 +46,9 @@ class Desk:
         """
         tree = json_body.parse(body)
         with json_body.shallow():
-            named = [each for each in find(tree) if each.file_id or self.mode != parts.NATIVE]
+            named = [each for each in find(tree) if not each.inline or self.mode != parts.NATIVE]
             if strays.possible(body):
-                known = {reference.where for reference in named if reference.file_id}
+                known = {reference.where for reference in named if not reference.inline}
                 strays.refuse(tree, known, references.FORMS[find])
         if not named:
             return Prepared(Plain(body))
@@ -58,17 +58,18 @@ class Desk:
         # From the last to the first: a list that grows keeps the places before.
         pairs = list(zip(named, files, strict=True))
         words = [self._replace(builder, reference, file) for reference, file in reversed(pairs)]
-        done = [(reference.file_id or INLINE, word) for reference, word in zip(named, reversed(words), strict=True)]
+        names = [INLINE if each.inline else each.file_id for each in named]
+        done = list(zip(names, reversed(words), strict=True))
         return Prepared(builder.holes.fill(json_body.write(tree), body), done)
 
     def _gather(self, named: list[Reference]) -> list[Attachment]:
         """The files that are `named` or came along, all of them fit for their places and small enough together."""
-        found = self._look_up([reference for reference in named if reference.file_id])
-        sizes = (found[each.file_id].content.size if each.file_id else inline.size(each) for each in named)
+        found = self._look_up([reference for reference in named if not reference.inline])
+        sizes = (inline.size(each) if each.inline else found[each.file_id].content.size for each in named)
         total = sum(sizes)
         if total > FILES_OF_A_CALL:
             raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
-        files = [found.get(reference.file_id) or self._receive(reference) for reference in named]
+        files = [self._receive(each) if each.inline else found[each.file_id] for each in named]
         for reference, file in zip(named, files, strict=True):
             parts.check(reference, file, self.mode)
         return files

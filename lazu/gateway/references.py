@@ -50,13 +50,14 @@ class Slot:
 class Reference:
     """A file in a request: the part that has it, the kind of the part, and the JSON path of the id itself.
 
-    A file that came along has no id: `where` is that of its `file_data`.
+    A file that is `inline` came along: it has no id, and `where` is that of its `file_data`.
     """
 
     kind: str
     file_id: str
     where: str
     slot: Slot
+    inline: bool = False
 
     @property
     def named(self) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
         given = [other for other in given if other != key]
     if file_id is None:
         if kind in (FILE, CHAT_FILE) and isinstance(named.value.get("file_data"), str) and named.value["file_data"]:
-            yield Reference(kind, "", f"{named.where}.file_data", part)
+            yield Reference(kind, "", f"{named.where}.file_data", part, inline=True)
         return
     for other in given:
         raise InvalidRequest(f"Send file_id or {other}, not both.", where)
