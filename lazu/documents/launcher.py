@@ -95,7 +95,7 @@ class Job(NamedTuple):
 
 
 def command(kind: str) -> list[str]:
-    """Return the command that starts a reader. It finds modules where this process does, wherever that runs."""
+    """The command that starts a reader. It finds modules where this process does, wherever that runs."""
     path = [os.path.abspath(entry) for entry in sys.path if entry]
     return [sys.executable, "-I", "-S", "-c", BOOT, kind, *path]
 
@@ -140,7 +140,7 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def listen(reader: subprocess.Popen[bytes], limit: int, end: float) -> bytes:
-    """Return all that the reader writes until it ends. Raises `refusals.Refused` when it writes too much, `Busy`."""
+    """All that the reader writes until it ends. Raises `refusals.Refused` when it writes too much, `Busy`."""
     assert reader.stdout
     pipe = reader.stdout.fileno()
     poll, output = select.poll(), bytearray()
@@ -156,7 +156,7 @@ def listen(reader: subprocess.Popen[bytes], limit: int, end: float) -> bytes:
 
 
 def ended(reader: subprocess.Popen[bytes], end: float) -> int:
-    """Return the exit status of a reader that closed its output. Raises `Busy`."""
+    """The exit status of a reader that closed its output. Raises `Busy`."""
     try:
         return reader.wait(max(0, end - time.monotonic()))
     except subprocess.TimeoutExpired as e:
@@ -164,7 +164,7 @@ def ended(reader: subprocess.Popen[bytes], end: float) -> int:
 
 
 def meaning(status: int) -> int:
-    """Return the reason that an exit status stands for: a crash is that of a damaged file.
+    """The reason that an exit status stands for: a crash is that of a damaged file.
 
     Raises `RuntimeError` if the reader met a fault of its own, as when PDFium or Pillow is not installed; `Busy` if
     somebody else ended it.

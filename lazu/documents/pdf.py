@@ -40,7 +40,7 @@ def text(document: Document) -> Iterator[bytes]:
 
 
 def _form(document: Document) -> bytes:
-    """Return what a form says whose pages say nothing. Raises `refusals.Refused` if that is nothing too."""
+    """What a form says whose pages say nothing. Raises `refusals.Refused` if that is nothing too."""
     form = xfa.read(document)
     lines = [*form.words, *(f"{name}: {value}" for name, value in form.values)]
     if not lines:
@@ -58,7 +58,7 @@ def _rest(document: Document, bodies: list[str]) -> Iterator[str]:
 
 
 def words(document: Document, number: int) -> str | None:
-    """Return the text of one page, and what its annotations add; None if it can't be read."""
+    """The text of one page, and what its annotations add; None if it can't be read."""
     with page(document, number) as leaf, _content(leaf) as content:
         if not content:
             return None
@@ -94,7 +94,7 @@ def _flatten(leaf: Any) -> None:
 
 
 def _whole(document: Document, number: int, own: str) -> str:
-    """Return the text of a flattened page; the page's `own` if flattening lost a word of it, as it may (fonts)."""
+    """The text of a flattened page; the page's `own` if flattening lost a word of it, as it may (fonts)."""
     with page(document, number) as leaf, _content(leaf) as content:
         whole = _glyphs(leaf, content) if content else ""
     return own if Counter(own.split()) - Counter(whole.split()) else whole
@@ -113,7 +113,7 @@ def _plain(text: str) -> str:
 
 
 def _glyphs(leaf: Any, content: Any) -> str:
-    """Return the visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
+    """The visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
     count = raw.FPDFText_CountChars(content)
     box = raw.FS_RECTF()
     raw.FPDF_GetPageBoundingBox(leaf, box)

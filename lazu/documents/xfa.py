@@ -21,7 +21,7 @@ class Form(NamedTuple):
 
 
 def read(document: Document) -> Form:
-    """Return what the XFA of a document says; nothing where it has none, and of damaged XML what comes before."""
+    """What the XFA of a document says; nothing where it has none, and of damaged XML what comes before."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler = reader.begin, reader.end
