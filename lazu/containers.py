@@ -1,4 +1,4 @@
-"""What its members say an archive is: Office documents are zip or OLE2 containers, whose members come in any order.
+"""The type of an archive by its members: Office documents are zip or OLE2 containers, whose members come in any order.
 
 Only names and the one member `mimetype` are read, within bounds: nothing is unpacked. Sources: PKWARE APPNOTE.TXT §4.3,
 ECMA-376 part 2, OpenDocument 1.3 part 2 §3.3, [MS-CFB].

@@ -38,7 +38,7 @@ _CHARSETS = {"utf-8", "iso-8859-1", "us-ascii", "utf8"}
 
 
 def extended(disposition: str) -> str | None:
-    """What `filename*` in a Content-Disposition header says (RFC 8187), decoded; None if it is not there.
+    """The `filename*` of a Content-Disposition header (RFC 8187), decoded; None if it is not there.
 
     Raises `ValueError` where it is malformed or of another charset.
     """

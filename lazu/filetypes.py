@@ -18,13 +18,13 @@ from lazu.sizes import MB
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a file is for: its largest size in bytes, and the types it may have (None: any but executables)."""
+    """The rules of a purpose: the largest size in bytes, and the types of its files (None: any but executables)."""
 
     max_bytes: int
     types: frozenset[str] | None = None
 
     def rule(self) -> str:
-        """What may be uploaded for it, in words."""
+        """Its rules in words."""
         which = ", ".join(sorted(self.types)) if self.types else "any type but executables"
         return f"{which}; up to {sizes.words(self.max_bytes)}"
 
@@ -136,7 +136,7 @@ def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:
 
 
 def by_libmagic(head: bytes) -> str:
-    """What libmagic says, but for DOS .COM files: it knows them by one byte, and so takes much other data for one."""
+    """The type that libmagic finds, but for DOS .COM, which it knows by one byte and so takes much other data for."""
     found: str = _libmagic.from_buffer(head)
     return _OCTETS if found == _DOS and not head.startswith(b"MZ") else found
 

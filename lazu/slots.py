@@ -118,13 +118,13 @@ class Turn:
         return True
 
     def step(self) -> None:
-        """What `step` does."""
+        """Let others go first after long work; raises `ClientLeft` if nobody waits for the answer any more."""
         if self.give_way() and self._left():
             raise ClientLeft
 
 
 class Shared(Generic[Value]):
-    """What `make` gives, made by one thread for all who ask, at most once in `seconds`."""
+    """Give the result of `make`, made by one thread for all who ask, at most once in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -168,7 +168,7 @@ def give_way() -> None:
 
 
 def step() -> None:
-    """What `give_way` does; and raise `ClientLeft` if nobody waits for the answer any more."""
+    """As `give_way`; raises `ClientLeft` if nobody waits for the answer any more."""
     turn: Turn | None = getattr(_mine, "turn", None)
     if turn is not None:
         turn.step()

@@ -1,4 +1,4 @@
-"""What stands on a PDF's page and is no part of it: notes, links, fields of forms, attached files."""
+"""Things that stand on a PDF's page and are no part of it: notes, links, fields of forms, attached files."""
 
 import ctypes
 import re
@@ -18,7 +18,7 @@ class Note(NamedTuple):
 
 
 def notes(document: Document, leaf: Any, content: Any) -> list[Note]:
-    """What the annotations of a page say, in order, each once; `content` is the text of the page."""
+    """The words of a page's annotations, in order, each once; `content` is the text of the page."""
     found: list[Note] = []
     for place in range(raw.FPDFPage_GetAnnotCount(leaf)):
         annotation = raw.FPDFPage_GetAnnot(leaf, place)

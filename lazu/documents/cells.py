@@ -74,7 +74,7 @@ def plain(raw: str) -> str:
 
 
 def form(code: str) -> str:
-    """What a code of a format makes of numbers: that of positive ones counts."""
+    """The kind of a number by its format code: that of positive numbers counts."""
     bare = _WORDS.sub("", code.partition(";")[0]).casefold()
     if "[" in bare:
         return SPAN

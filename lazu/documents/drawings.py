@@ -18,7 +18,7 @@ class Drawings:
         self._relations = package.relations(name)
 
     def blocks(self, element: Element) -> Iterator[str]:
-        """What a reference to a chart (`chart`) or a diagram (`relIds`) stands for, as Markdown."""
+        """The chart (`chart`) or diagram (`relIds`) of a reference, as Markdown."""
         relation = self._relations.get(element.get("r:dm", element.get("r:id", "")))
         if relation and not relation.outside:
             tree = self._package.tree(relation.target)
@@ -26,7 +26,7 @@ class Drawings:
 
 
 def alternative(element: Element) -> str:
-    """What a picture shows, as its author says (`docPr`, `cNvPr`); nothing for a name that a program gave."""
+    """The description of a picture by its author (`docPr`, `cNvPr`); empty for a name that a program gave."""
     described = markdown.line(element.get("descr", ""))
     return f"[Picture: {described}]" if described else ""
 

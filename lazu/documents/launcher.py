@@ -87,7 +87,7 @@ PLACES = Places(_CPUS, _CPUS // 2)
 
 
 class Job(NamedTuple):
-    """What a reader is to do: its command, the file, and how many bytes it may say at most."""
+    """The task of a reader: its command, the file, and how many bytes it may give at most."""
 
     words: list[str]
     source: Source

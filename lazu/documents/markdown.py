@@ -119,5 +119,5 @@ def fenced(words: str, language: str = "") -> str:
 
 
 def note(name: object, words: str) -> str:
-    """What a mark `[^name]` in the text stands for."""
+    """The note that a mark `[^name]` in the text stands for."""
     return Item(f"[^{name}]: {line(words)}") if words.strip() else ""

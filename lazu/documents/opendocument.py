@@ -69,7 +69,7 @@ class Document:
         yield from (f"{kind.capitalize()}: {found}" for found in dict.fromkeys(words) if found)
 
     def _within(self, container: Element) -> Iterator[str]:
-        """What stands within an element, as Markdown."""
+        """The content of an element, as Markdown."""
         for child in container:
             yield from self._one(child)
 

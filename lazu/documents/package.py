@@ -10,7 +10,7 @@ from lazu.documents.refusals import Refused
 
 
 class Relation(NamedTuple):
-    """What a part refers to: the last word of the relation's type, and the name of a part or, outside, a URL."""
+    """A relation of a part: the last word of its type, and the name of another part or, outside, a URL."""
 
     kind: str
     target: str
@@ -33,7 +33,7 @@ class Package(Archive):
         return markup.tree(self.read(name))
 
     def relations(self, name: str) -> dict[str, Relation]:
-        """What a part refers to, by id; the name of the package itself is empty."""
+        """The relations of a part, by id; the name of the package itself is empty."""
         folder, last = posixpath.split(name)
         tree = self.tree(f"{folder}/_rels/{last}.rels")
         return {entry.get("Id", ""): _relation(entry, folder) for entry in tree}

@@ -40,7 +40,7 @@ def text(document: Document) -> Iterator[bytes]:
 
 
 def _form(document: Document) -> bytes:
-    """What a form says whose pages say nothing. Raises `refusals.Refused` if that is nothing too."""
+    """The words of a form whose pages have none. Raises `refusals.Refused` if it has none either."""
     form = xfa.read(document)
     lines = [*form.words, *(f"{name}: {value}" for name, value in form.values)]
     if not lines:

@@ -81,7 +81,7 @@ def _uncropped(document: Document, leaf: Any, number: int) -> Any:
 
 
 def string(call: Callable[..., int], *arguments: Any) -> str:
-    """What `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end."""
+    """The text that `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end."""
     size = call(*arguments, None, 0)
     buffer = (ctypes.c_ushort * ((size + 1) // 2))()
     call(*arguments, buffer, size)

@@ -66,7 +66,7 @@ def _work(kind: str) -> None:
 
 
 def _pdf(kind: str, size: int) -> Iterator[bytes]:
-    """What is read of a PDF; what that takes is imported before the limits hold and the seal is on."""
+    """Read a PDF; everything that takes is imported before the limits hold and the seal is on."""
     from lazu.documents import pdfium  # text doesn't wait for PDFium
 
     make = _maker(kind)
@@ -88,7 +88,7 @@ def _picture(size: int) -> Iterator[bytes]:
 
 
 def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
-    """What gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
+    """The function that gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
     if kind == "pdf":
         from lazu.documents import pdf
 

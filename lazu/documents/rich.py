@@ -32,7 +32,7 @@ class _Flow:
 
 @dataclass(frozen=True)
 class _Group:
-    """What holds within a pair of braces: where its words go (None: nowhere), and how they are to be taken."""
+    """The state within a pair of braces: where its words go (None: nowhere), and how they are to be taken."""
 
     sink: str | None = "text"
     codec: str = "cp1252"

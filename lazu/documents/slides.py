@@ -63,7 +63,7 @@ class Slide:
             yield from _notes(self._package.tree(name))
 
     def comments(self, authors: dict[str, str]) -> Iterator[str]:
-        """What people said of the slide."""
+        """The comments on the slide."""
         for name in self._package.related(self._name, "comments"):
             for comment in self._package.tree(name).iter():
                 if comment.tag in ("cm", "reply"):

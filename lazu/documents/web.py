@@ -70,7 +70,7 @@ class _Page(HTMLParser):
         self._verbatim = self._in_title = False
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002 - as it is called
-        """What Word writes as `<![if …]>`: a comment. Python's own parser raises for words it does not know."""
+        """Take `<![if …]>`, which Word writes, as a comment. Python's own parser raises for words it does not know."""
         return self.parse_bogus_comment(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -61,7 +61,7 @@ def _mark(kind: str, number: str | None) -> str:
 
 
 class Styles:
-    """What the document's styles say of a paragraph: is it a heading, of which level; is it an item of a list."""
+    """The styles of a document: is a paragraph a heading, of which level; is it an item of a list."""
 
     def __init__(self, package: Package, main: str) -> None:
         trees = [package.tree(name) for name in package.related(main, "styles")]

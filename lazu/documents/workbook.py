@@ -78,7 +78,7 @@ class Workbook:
         yield from self._beside(name, sheet.end)
 
     def _beside(self, name: str, end: bytes) -> Iterator[str]:
-        """What is said beside a sheet's cells: text boxes and charts, comments, header and footer."""
+        """The words beside a sheet's cells: text boxes and charts, comments, header and footer."""
         for drawing in self._package.related(name, "drawing"):
             yield from (words for _, words in drawings.paragraphs(self._package.tree(drawing)))
             yield from self._charts(drawing)
@@ -96,7 +96,7 @@ class Workbook:
         self._strings += islice(self._more, max(0, last + 1 - len(self._strings)))
 
     def _shown(self, cell: Cell) -> str:
-        """What is seen in a cell; the formula of one whose value nobody has worked out."""
+        """The visible value of a cell; the formula of one whose value nobody has worked out."""
         if cell.kind == "s":
             place = int(cell.raw) if cell.raw.isdigit() else -1
             return self._strings[place] if 0 <= place < len(self._strings) else ""
@@ -121,7 +121,7 @@ class Workbook:
         return found
 
     def _comments(self, name: str) -> Iterator[str]:
-        """What people said of cells; a threaded comment is there a second time as a plain one, for older programs."""
+        """The comments on cells; a threaded comment is there a second time as a plain one, for older programs."""
         threads = self._package.related(name, "threadedComment")
         for part in threads or self._package.related(name, "comments"):
             for comment in self._package.tree(part).iter("threadedComment" if threads else "comment"):

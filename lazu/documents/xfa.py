@@ -21,7 +21,7 @@ class Form(NamedTuple):
 
 
 def read(document: Document) -> Form:
-    """What the XFA of a document says; nothing where it has none, and of damaged XML what comes before."""
+    """The words of a document's XFA; empty where it has none, and of damaged XML those before the damage."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler = reader.begin, reader.end

@@ -30,7 +30,7 @@ Fields = list[tuple[str, str]]
 
 @dataclass
 class Asked:
-    """What the answer has to know of the request: its method, whether it is of HTTP/1.0.
+    """Facts of the request that its answer needs: its method, whether it is of HTTP/1.0.
 
     `fields` are the headers that Lazu gives every answer, `told` those of a good one alone; `facts` are for the log.
     """
@@ -66,7 +66,7 @@ def passed(head: Head, asked: Asked) -> Fields:
 
 
 def _upstreams(head: Head) -> Iterator[tuple[str, str]]:
-    """What goes back to the client; an id of the upstream's gets a name of its own beside Lazu's."""
+    """The headers that go back to the client; an id of the upstream's gets a name of its own beside Lazu's."""
     named = {name.strip().lower() for name in head.value("connection").split(",")}
     for name, value in head.fields:
         lower = name.lower()

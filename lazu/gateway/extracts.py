@@ -1,4 +1,4 @@
-"""What was read out of files: their text, and pictures of their pages. Of stored files it is kept beside the bytes.
+"""Texts of files, and pictures of their pages, as readers found them. Those of stored files are kept beside the bytes.
 
 What is kept lives as long as its blob at most, is bounded for the box (`lazu.store.contents.shelf`), and is of one key
 and one version of the readers: so a key learns nothing from another key's reading, and what an older reader refused a
@@ -92,7 +92,7 @@ class Extracts:
         return _judged(self._once(content, "picture", read))
 
     def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
-        """What `read` says; of a stored file from what is kept, or from earlier in this request, if it is there."""
+        """The result of `read`; of a stored file the kept one, or that of earlier in this request, if there is one."""
         if not content.sha256:
             with slots.waiting():
                 return self._put_by(self._said(content, read))
@@ -146,7 +146,7 @@ class Extracts:
         return self._put_by(data)
 
     def _said(self, content: Content, read: Callable[[BinaryIO], bytes]) -> bytes:
-        """What is kept of a file: what a reader says, or why it says nothing. Raises `Overloaded`."""
+        """The kept result of a file's reader: its words, or why it has none. Raises `Overloaded`."""
         try:
             with content.open() as file, self._local(file) as local:
                 return read(local)

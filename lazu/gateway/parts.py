@@ -1,4 +1,4 @@
-"""What stands in place of a file id: the parts that carry the file, in the shape and to the taste of the upstream.
+"""The parts that stand in place of a file id and carry the file, in the form that the upstream takes.
 
 `native`: the file itself. `text`: its text, for servers that take no files. `images`: its text, and a PDF's pages as
 pictures. Pictures go as they are to `native`; to the others turned upright, and in a form that every server decodes.
@@ -54,7 +54,7 @@ class Builder:
         self._mode = mode
 
     def parts(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
-        """What was made of `file`, in a word, and the parts; raises `UnsupportedFileType`, FileNotFoundError."""
+        """Make the parts of `file`, after a word for them; raises `UnsupportedFileType`, FileNotFoundError."""
         if self._mode == NATIVE and file.content_type in PICTURES:
             return "image", [self._picture(reference, _whole(file), file.content_type)]
         if self._mode == NATIVE:
@@ -136,7 +136,7 @@ def _open(reference: Reference, content: Slice) -> BinaryIO:
 
 
 def _name(reference: Reference, file: Attachment) -> str:
-    """What the file is called in this request: as its part says, else as it was uploaded."""
+    """The file's name in this request: as its part says, else as it was uploaded."""
     given = reference.named.get("filename")
     return given if given and isinstance(given, str) else file.filename
 

@@ -127,7 +127,7 @@ def _no_files(container: Slot) -> None:
 
 
 def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
-    """What `named` refers to, if it does; `part` is what the file will replace."""
+    """The file that `named` refers to, if it does; `part` is the object that the file will replace."""
     file_id, where = named.value.get("file_id"), f"{named.where}.file_id"
     if file_id is not None and not isinstance(file_id, str):
         raise InvalidRequest("A file id must be a string.", where)

@@ -48,7 +48,7 @@ class Sendable(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked of the upstream, for the key with the id `key`.
+    """One request to the upstream, for the key with the id `key`.
 
     `target` is below the base URL, percent-encoded, with the query string. `headers` are the client's; what of them is
     sent is decided here. A call without a `body` only looks something up.
@@ -187,7 +187,7 @@ class Line:
         return self._connection.fileno()
 
     def receive(self, size: int) -> bytes | None:
-        """What has come, empty at the end, None if nothing has; raises `OSError`."""
+        """Give the bytes that have come, empty at the end, None if none have; raises `OSError`."""
         try:
             return self._connection.recv(size)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -57,7 +57,7 @@ class Body:
 
 
 def _reader(environ: dict[str, Any]) -> Read:
-    """What reads the body: past gunicorn's buffers where they are as we know them."""
+    """The function that reads the body: past gunicorn's buffers where they are as we know them."""
     stream = environ["wsgi.input"]
     reader = getattr(stream, "reader", None)
     if gunicorn.version_info[0] == 27:
@@ -72,7 +72,7 @@ def _reader(environ: dict[str, Any]) -> Read:
 
 def _straight(reader: LengthReader, receive: Read) -> Read:
     def read(size: int) -> bytes:
-        """What gunicorn holds already, then what the socket has; `reader.length` stays true, for draining."""
+        """Give the bytes that gunicorn holds, then those of the socket; `reader.length` stays true, for draining."""
         held = reader.unreader.take_buffered()
         most = min(size, PIECE_BYTES, reader.length)
         if held:
@@ -100,7 +100,7 @@ def _then_drain(answer: Iterable[bytes], take: Read) -> Iterator[bytes]:
 
 
 def _rest(environ: dict[str, Any]) -> Read:
-    """What reads the rest of the body, to throw it away."""
+    """The function that reads the rest of the body, to throw it away."""
     reader = getattr(environ["wsgi.input"], "reader", None)
     if not isinstance(reader, ChunkedReader):
         return _reader(environ)
@@ -113,7 +113,7 @@ def _rest(environ: dict[str, Any]) -> Read:
 
 
 def _until_last_chunk(seen: bytes, receive: Read) -> Read:
-    """What reads until a piece ends as chunked bodies do, or the client has nothing more to say."""
+    """A function that reads until a piece ends as chunked bodies do, or the client has nothing more to say."""
     end = seen[-len(_LAST_CHUNK) :]
 
     def read(size: int) -> bytes:

@@ -38,7 +38,7 @@ class Chunks:
 
     @property
     def unread(self) -> bytes:
-        """What has come and was not read, as it came."""
+        """The bytes that have come and were not read, as they came."""
         return self._raw[self._at :]
 
     def read(self, _size: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""What a request asks of a file's bytes: on which condition, and which range (RFC 9110 §13 and §14).
+"""The conditions and the range under which a request asks for a file's bytes (RFC 9110 §13 and §14).
 
 nginx reads the same headers when it sends the bytes, and both have to answer alike: `agreed` says when it does.
 """

@@ -1,4 +1,4 @@
-"""What a view asks of the request around it: the store, the model server, and who is calling."""
+"""The request around a view: the store, the model server, and who is calling."""
 
 from flask import current_app, request
 

@@ -81,7 +81,7 @@ def _name(segment: MultipartSegment) -> str:
 
 
 def _filename(segment: MultipartSegment) -> str | None:
-    """What `filename*` says, else `filename`, None if both are absent or empty; raises `InvalidRequest`."""
+    """The `filename*`, else the `filename`, None if both are absent or empty; raises `InvalidRequest`."""
     plain = filenames.unwrapped(segment.filename or "") or None
     try:
         return filenames.extended(segment.header("Content-Disposition")) or plain

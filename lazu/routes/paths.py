@@ -56,7 +56,7 @@ def require_host() -> None:
 
 
 def unknown() -> NotFound:
-    """What is answered to the URL of this request, which is no route: what would be right."""
+    """The answer to a URL that is no route: it says what would be right."""
     path = sent(request.environ["RAW_URI"])
     near = {f"/v1{path}", path.removeprefix("/v1")}
     if any(_spelled(rule.rule).fullmatch(each) for rule in current_app.url_map.iter_rules() for each in near):
@@ -82,7 +82,7 @@ def ambiguous(path: str) -> bool:
 
 @cache
 def _spelled(rule: str) -> re.Pattern[str]:
-    """What matches the paths of `rule` as they have to be sent."""
+    """A pattern of the paths of `rule` as they have to be sent."""
     pieces = _VARIABLE.split(rule)  # fixed, converter, fixed, converter … fixed
     found = [re.escape(pieces[0])]
     for converter, fixed in zip(pieces[1::2], pieces[2::2], strict=True):

@@ -1,4 +1,4 @@
-"""What the upstream answers, one view for each route that passes to it; nothing else does."""
+"""The upstream's answers: one view for each route that passes to it; nothing else does."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -114,7 +114,7 @@ def cancel_response(response_id: str) -> Response:
 
 @bp.get("/responses/<response_id>/input_items")
 def list_input(response_id: str) -> Response:
-    """What a stored response was asked."""
+    """The input of a stored response."""
     return _fetch(f"/responses/{_segment(response_id)}/input_items")
 
 
@@ -148,7 +148,7 @@ def _pass(path: str, key: Key, prepared: Prepared | None) -> Response:
 
 
 def _told(done: list[tuple[str, str]]) -> str:
-    """What was made of each file, as a list (RFC 9651 §3.1): `file-lazu-…;as=text`."""
+    """A word for what was made of each file, as a list (RFC 9651 §3.1): `file-lazu-…;as=text`."""
     told = [f"{file_id};as={word}" for file_id, word in done[:MAX_TOLD]]
     more = [f"more;count={len(done) - MAX_TOLD}"] if len(done) > MAX_TOLD else []
     return ", ".join(told + more)

@@ -66,7 +66,7 @@ class Connection(socket.socket):
         self._credit = self._most
 
     def setblocking(self, flag: bool) -> None:
-        """What gunicorn calls with True before each request; the descriptor itself never blocks."""
+        """Begin anew: gunicorn calls this with True before each request. The descriptor itself never blocks."""
         if flag:
             self._restart()
 

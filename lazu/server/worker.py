@@ -149,6 +149,6 @@ class Worker(ThreadWorker):
         done.set_result(False)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """What becomes of `conn` after a request; nothing while the relay has it. Called in the main thread."""
+        """Keep or close `conn` after a request; do nothing while the relay has it. Called in the main thread."""
         if fs.cancelled() or fs.exception() is not None or fs.result() is not _RELAYED:
             super().finish_request(conn, fs)

@@ -2,7 +2,7 @@
 
 A transaction takes a connection from the pool of this process and gives it back; a query outside of one does so too. So
 an upload holds none while its bytes travel, and 16 threads share 8. READ COMMITTED, PostgreSQL's default, is needed:
-who waits for a row must then see what the others did (docs/decisions/0071-cluster.md).
+who waits for a row must then see what the others did (docs/decisions/0074-cluster.md).
 """
 
 import logging
@@ -166,7 +166,7 @@ class Postgresql:
             database.close_idle()
 
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:  # noqa: ARG002 - frees: SQLite's
-        """What `work` gives, called in a transaction that is committed, durably, when this returns.
+        """Call `work` in a transaction and give its result; the commit is durable when this returns.
 
         The only way to write. A transaction that was not committed (a deadlock, a lost connection) is said again for
         some seconds, so `work` may be called several times. It may refuse by an `ApiError`. Raises `Busy` and other
@@ -199,12 +199,12 @@ class Postgresql:
                     connection.execute(f"SELECT pg_advisory_unlock({_PURGE})")
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with the engine's own files: it says so itself, in its log."""
+        """Give no faults of the engine's own files: it tells of them itself, in its log."""
         return iter(())
 
 
 def facts() -> dict[str, str]:
-    """What the server says of itself: its version, what it flushes, and its time in seconds since 1970."""
+    """Facts of the server: its version, its settings for flushing, and its time in seconds since 1970."""
     names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit'"
     text = f"""SELECT name, setting FROM pg_settings WHERE name IN ({names})
         UNION ALL SELECT 'now', extract(epoch FROM clock_timestamp())::text"""  # noqa: S608 - our own text

@@ -83,7 +83,7 @@ class Engine(Protocol):
         """A connection for this thread, closed at the end."""
 
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
-        """What `work` gives, called in a transaction that is committed, durably, when this returns.
+        """Call `work` in a transaction and give its result; the commit is durable when this returns.
 
         The only way to write. `work` calls verbs of `rows`, perhaps in another thread, perhaps several times until it
         is committed. It may refuse by an `ApiError` before it has written anything; that is raised here. Raises

@@ -54,7 +54,7 @@ def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
 
 
 def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
-    """What is suspicious among objects and contents of one stretch of names; a `bucket` reads them."""
+    """Give the suspects among objects and contents of one stretch of names; a `bucket` reads them."""
     referring: dict[str, list[Referrer]] = {}
     if kept:
         for row in rows.referrers_between(kept[0].sha256, kept[-1].sha256):

@@ -1,4 +1,4 @@
-"""PostgreSQL and S3: contents as objects whose names are used once (docs/decisions/0071-cluster.md).
+"""PostgreSQL and S3: contents as objects whose names are used once (docs/decisions/0074-cluster.md).
 
     blob   an object of this name is there, whole and durable
     loose  an object of this name may be there; nobody refers to it

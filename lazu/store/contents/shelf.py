@@ -24,14 +24,14 @@ class _Entry(NamedTuple):
 
 
 class Shelf:
-    """What is kept of the blobs in `blobs`, about `limit` bytes on disk: each process may add a sixteenth."""
+    """Everything derived from the blobs in `blobs`, about `limit` bytes on disk: each process may add a sixteenth."""
 
     def __init__(self, blobs: Blobs, limit: int) -> None:
         self._blobs, self._limit = blobs, limit
         self._since = 0
 
     def open(self, sha256: str, kind: str) -> BinaryIO:
-        """What is kept of a blob, open for reading, whole even if it goes meanwhile; raises FileNotFoundError."""
+        """Open what was derived from a blob, complete even if it goes meanwhile; raises FileNotFoundError."""
         file = self._blobs.open(derived.name(sha256, kind))
         with suppress(PermissionError):  # on a file system that is read only it keeps its age
             os.utime(file.fileno())
