@@ -92,7 +92,8 @@ magic.magic_setflags(
 def purpose(name: str) -> Purpose:
     """The purpose called `name`; raises `PurposeNotSupported`."""
     if name not in PURPOSES:
-        known = " and ".join(f"'{known}'" for known in PURPOSES)
+        *first, last = (f"'{known}'" for known in PURPOSES)
+        known = f"{', '.join(first)} and {last}"
         raise PurposeNotSupported(f"This purpose is not supported; the supported purposes are {known}.", "purpose")
     return PURPOSES[name]
 

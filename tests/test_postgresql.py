@@ -12,7 +12,7 @@ import pytest
 
 from helpers.server import PROJECT, free_port
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
-from lazu.store import postgresql, rows
+from lazu.store import counts, postgresql, rows
 from lazu.store.postgresql import Absent, Postgresql, Present, database
 from lazu.store.tables import File, Key
 
@@ -59,13 +59,13 @@ def test_rows_of_one_transaction_come_together(engine, key, url):
     found = rows.file_of(key, file(key).id, now=0)
     assert (found.bytes, found.filename) == (2**40, "größe 你好.txt")
     assert rows.held(key, 0) == 2**40
-    assert rows.contents() == (1, 2**40)
+    assert counts.contents() == (1, 2**40)
 
 
 def test_a_row_without_its_blob_is_refused_whole(engine, key):
     with pytest.raises(Absent):
-        engine.write(lambda: (rows.add_purge(rows.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))
-    assert rows.last_purge() is None
+        engine.write(lambda: (counts.add_purge(counts.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))
+    assert counts.last_purge() is None
 
 
 def test_the_same_row_twice_is_refused(engine, key):
@@ -95,9 +95,9 @@ def test_ids_sort_by_their_bytes(engine, key):
 
 def test_figures_are_whole_numbers(engine, key):
     engine.write(lambda: (keep(), rows.add_file(file(key))))
-    assert rows.by_key(0) == {key.id: (1, 2**40)}
-    assert rows.by_age(0, 30, 0) == {0: (1, 2**40)}
-    assert type(rows.unexpired(0).bytes) is int
+    assert counts.by_key(0) == {key.id: (1, 2**40)}
+    assert counts.by_age(0, 30, 0) == {0: (1, 2**40)}
+    assert type(counts.unexpired(0).bytes) is int
 
 
 def test_opening_twice_changes_nothing_and_a_newer_schema_stops_the_start(engine, url):

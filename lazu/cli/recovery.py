@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from lazu.cli.output import as_json_option, fail, opened, progress, say_json
 from lazu.errors import CannotStart, StoreError
-from lazu.store import rows
+from lazu.store import counts
 from lazu.store.contents import STEPS, Copied, Problem
 from lazu.store.opening import Store
 from lazu.upkeep.backup import BackupProblem, backup, restore
@@ -69,7 +69,7 @@ def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:
 
 
 def _report(findings: list[_Finding], as_json: bool) -> None:
-    count = rows.count()
+    count = counts.count()
     if as_json:
         say_json({"files": count, "problems": [finding.as_json() for finding in findings]})
         return
@@ -111,11 +111,11 @@ def restore_command(directory: Path, as_json: bool) -> None:
 
 
 def _tell(verb: str, copied: Copied, as_json: bool) -> None:
-    counts = {word: copied[word] for word in ("present", "linked", "cloned", "copied", "gone", "bytes")}
+    copies = {word: copied[word] for word in ("present", "linked", "cloned", "copied", "gone", "bytes")}
     if as_json:
-        say_json({"files": rows.count(), **counts})
+        say_json({"files": counts.count(), **copies})
         return
-    click.echo(f"{verb}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "bytes"))
+    click.echo(f"{verb}: " + ", ".join(f"{count} {word}" for word, count in copies.items() if count or word == "bytes"))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 from lazu import clock
 from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
 from lazu.errors import StorageFailed, StoreError
-from lazu.store import rows
+from lazu.store import counts
 from lazu.store.contents import Removed
 from lazu.store.opening import Store
 from lazu.upkeep import stats
@@ -71,7 +71,7 @@ def stats_command(as_json: bool) -> None:
 
 
 def _as_json(store: Store) -> dict[str, Any]:
-    totals, last = stats.totals(), rows.last_purge()
+    totals, last = stats.totals(), counts.last_purge()
     purged = None if last is None else {
         "started_at": last.started_at, "finished_at": last.finished_at,
         "files": last.files, "blobs": last.blobs, "bytes": last.bytes,
@@ -102,7 +102,7 @@ def _totals(store: Store) -> str:
 
 
 def _last_purge() -> str:
-    last = rows.last_purge()
+    last = counts.last_purge()
     if last is None:
         return "never"
     return f"{clock.shanghai(last.finished_at)}: {last.files} files, {last.blobs} blobs, {size(last.bytes)}"

@@ -1,4 +1,4 @@
-"""Every query there is, as a verb: what is asked of the tables, and what is written to them (uploads: `upload_rows`).
+"""Queries of keys and files, as verbs. Uploads have theirs in `upload_rows`, counts in `counts`; there are no others.
 
 What writes is called within the engine's `write` and by nobody else: there it is committed, durably, or not at all.
 Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from peewee import Expression, fn
+from peewee import Expression
 
 from lazu import clock
-from lazu.store.tables import OBJECT_COLUMNS, OBJECT_NAMES, File, Key, Purge, Upload, UploadPart, database
+from lazu.store import counts
+from lazu.store.tables import OBJECT_COLUMNS, OBJECT_NAMES, File, Key, Upload, UploadPart, database, tuples
 
 _KEY_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
@@ -127,7 +128,7 @@ def held(key: Key, now: int) -> int:
     """
     if database.for_update:  # SQLite has one writer at a time anyway
         database.execute_sql("SELECT 1 FROM key WHERE id = ? FOR NO KEY UPDATE", (key.id,))
-    return _count((File.key == key.id) & (File.expires_at > now)).bytes
+    return counts.of((File.key == key.id) & (File.expires_at > now)).bytes
 
 
 def delete_file(key: Key, file_id: str, now: int) -> list[Gone]:
@@ -153,14 +154,14 @@ def delete_expired(now: int, count: int) -> list[Gone]:
 
 def _delete(which: Expression) -> list[Gone]:
     owner = Key.select(Key.name).where(Key.id == File.key)
-    return [Gone(*row) for row in _tuples(File.delete().where(which).returning(File.id, File.sha256, owner))]
+    return [Gone(*row) for row in tuples(File.delete().where(which).returning(File.id, File.sha256, owner))]
 
 
 def delete_parts(which: Expression) -> list[Gone]:
     """Delete parts of uploads, chosen by an expression over `UploadPart`."""
     owner = Key.select(Key.name).join(Upload).where(Upload.id == UploadPart.upload)
     gone = UploadPart.delete().where(which).returning(UploadPart.id, UploadPart.sha256, owner)
-    return [Gone(part_id, sha256, name, "part") for part_id, sha256, name in _tuples(gone)]
+    return [Gone(part_id, sha256, name, "part") for part_id, sha256, name in tuples(gone)]
 
 
 def is_referred(sha256: str) -> bool:
@@ -199,101 +200,3 @@ def is_empty() -> bool:
 def has_row(identity: str) -> bool:
     """Whether there is a file or a part of an upload of this id, whoever owns it."""
     return any(table.select().where(table.id == identity).exists() for table in (File, UploadPart))
-
-
-# What is stored, counted anew each time
-
-
-class Count(NamedTuple):
-    """How many files, and their bytes."""
-
-    files: int
-    bytes: int
-
-
-def count() -> int:
-    """How many files there are, expired ones too."""
-    return int(File.select().count())
-
-
-def unexpired(now: int) -> Count:
-    """Files that have not expired at `now`."""
-    return _count(File.expires_at > now)
-
-
-def expired(now: int) -> Count:
-    """Files that have."""
-    return _count(File.expires_at <= now)
-
-
-def _count(which: Expression) -> Count:
-    [(files, size)] = _tuples(File.select(fn.COUNT(File.id), fn.SUM(File.bytes)).where(which))
-    return Count(files, int(size or 0))
-
-
-def contents() -> Count:
-    """Different contents that files and parts have, expired ones too, and the bytes of these."""
-    of_files = File.select(fn.MAX(File.bytes).alias("size")).group_by(File.sha256)
-    of_a_file = File.select().where(File.sha256 == UploadPart.sha256)
-    of_parts = UploadPart.select(fn.MAX(UploadPart.bytes).alias("size")).where(~fn.EXISTS(of_a_file))
-    counts = [_sum_of(of_files), _sum_of(of_parts.group_by(UploadPart.sha256))]
-    return Count(sum(each.files for each in counts), sum(each.bytes for each in counts))
-
-
-def _sum_of(each: Any) -> Count:
-    [(blobs, size)] = _tuples(File.select(fn.COUNT(each.c.size), fn.SUM(each.c.size)).from_(each))
-    return Count(blobs, int(size or 0))
-
-
-def first_expiry() -> int | None:
-    """When the first of all files expires, or expired."""
-    found: int | None = File.select(fn.MIN(File.expires_at)).scalar()
-    return found
-
-
-def newest() -> int | None:
-    """When the latest file was made."""
-    found: int | None = File.select(fn.MAX(File.created_at)).scalar()
-    return found
-
-
-def creations(first: int, last: int) -> Iterator[int]:
-    """When files were made between `first` and `last`, in order."""
-    query = File.select(File.created_at).where(File.created_at.between(first, last)).order_by(File.created_at)
-    return (moment for (moment,) in query.tuples().iterator())
-
-
-def by_key(now: int) -> dict[int, Count]:
-    """Unexpired files of each key at `now`, by the key's number."""
-    sums = File.select(File.key, fn.COUNT(File.id), fn.SUM(File.bytes)).where(File.expires_at > now).group_by(File.key)
-    return {key: Count(files, int(size)) for key, files, size in _tuples(sums)}
-
-
-def by_age(today: int, days: int, now: int) -> dict[int, Count]:
-    """Unexpired files made in each of the last `days` days, by the day's age.
-
-    `today` is when the day of age 0 began.
-    """
-    number = (today + clock.DAY - 1 - File.created_at) / clock.DAY
-    recent = (File.created_at >= today - (days - 1) * clock.DAY) & (File.expires_at > now)
-    sums = File.select(number, fn.COUNT(File.id), fn.SUM(File.bytes)).where(recent).group_by(number)
-    return {age: Count(files, int(size)) for age, files, size in _tuples(sums)}
-
-
-def _tuples(query: Any) -> list[tuple[Any, ...]]:
-    """The result of a query as plain tuples."""
-    return list(query.tuples())
-
-
-# Purges
-
-
-def add_purge(run: Purge) -> None:
-    """Write down a purge."""
-    run.save(force_insert=True)
-
-
-def last_purge() -> Purge | None:
-    """The latest complete purge."""
-    found: Purge | None = Purge.select().order_by(Purge.id.desc()).first()
-    return found

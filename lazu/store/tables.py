@@ -107,6 +107,11 @@ class Purge(_Row):
     bytes = peewee.IntegerField()
 
 
+def tuples(query: Any) -> list[tuple[Any, ...]]:
+    """The result of a query as plain tuples."""
+    return list(query.tuples())
+
+
 #: The file object, field by field in its order: its JSON schema, whose `const` is the value where no column holds it.
 #: docs/api.md and openapi.json are made from it (`scripts/reference`), lists and single objects too.
 FILE_OBJECT: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from lazu import clock, config, filetypes
 from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.gateway.upstream import Upstream
-from lazu.store import blobs, disk, rows, sqlite
+from lazu.store import blobs, counts, disk, sqlite
 from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -173,7 +173,7 @@ def _engines(settings: Settings) -> Iterator[Finding]:
 
 
 def _purge() -> Finding:
-    overdue, last = stats.totals().overdue, rows.last_purge()
+    overdue, last = stats.totals().overdue, counts.last_purge()
     told = f"last ran {clock.shanghai(last.finished_at)}" if last else "never ran"
     if overdue:
         return Finding("purge", WARN, f"{told}, {overdue:,} files overdue", "is the line of crontab.example installed?")
@@ -182,7 +182,7 @@ def _purge() -> Finding:
 
 def _dates() -> Finding:
     """Ids and expiries come from the clock: one that was set back makes files that sort wrongly and live longer."""
-    newest, now = rows.newest(), clock.now()
+    newest, now = counts.newest(), clock.now()
     if newest is not None and newest > now:
         found = f"a file was made at {clock.shanghai(newest)}, in the future"
         return Finding("history", WARN, found, "was the clock set back?")

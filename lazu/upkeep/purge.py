@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from lazu import clock
 from lazu.errors import StorageFailed
-from lazu.store import contents, rows
+from lazu.store import contents, counts, rows
 from lazu.store.contents import Contents, Removed
 from lazu.store.opening import Store
 from lazu.store.tables import Purge
@@ -30,7 +30,7 @@ class ClockJump(Exception):
 
 def steps() -> int:
     """How often a purge that began now would call its `tick`, about."""
-    return contents.STEPS + (rows.expired(clock.now()).files + BATCH - 1) // BATCH
+    return contents.STEPS + (counts.expired(clock.now()).files + BATCH - 1) // BATCH
 
 
 def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda: None) -> Removed | None:
@@ -51,7 +51,7 @@ def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda
         removed = store.contents.sweep(tick)
         removed.files = files
         run = Purge(started_at=started, finished_at=clock.now(), **asdict(removed))
-        store.engine.write(lambda: rows.add_purge(run), frees=True)
+        store.engine.write(lambda: counts.add_purge(run), frees=True)
         return removed
 
 
@@ -59,13 +59,13 @@ def preview(store: Store) -> Removed:
     """Count everything that a purge would remove now."""
     now = clock.now()
     removed = store.contents.unreferred(since=now)
-    removed.files = rows.expired(now).files
+    removed.files = counts.expired(now).files
     return removed
 
 
 def _doubt(now: int) -> None:
     """Raise `ClockJump` if most files would go and the store's own history has a hole: what the clock says is new."""
-    last, total, expired = rows.last_purge(), rows.count(), rows.expired(now).files
+    last, total, expired = counts.last_purge(), counts.count(), counts.expired(now).files
     if last is None or expired < MANY or expired * 2 <= total or _longest_gap(last.finished_at, now) < GAP:
         return
     raise ClockJump(
@@ -77,7 +77,7 @@ def _doubt(now: int) -> None:
 def _longest_gap(last: int, now: int) -> int:
     """The longest time, in seconds, between `last` and `now` in which no file came."""
     longest = 0
-    for moment in rows.creations(last, now):
+    for moment in counts.creations(last, now):
         longest, last = max(longest, moment - last), moment
     return max(longest, now - last)
 

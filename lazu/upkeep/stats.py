@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from lazu import clock
 from lazu.metrics import Figure
-from lazu.store import rows, upload_rows
+from lazu.store import counts, rows, upload_rows
+from lazu.store.counts import Count
 from lazu.store.opening import Store
-from lazu.store.rows import Count
 from lazu.store.tables import Key
 
 #: Files that expired longer ago than this should be gone: the purge runs once a day.
@@ -53,7 +53,7 @@ class Usage:
 def totals() -> Totals:
     """The whole store; 35 ms for 100,000 files, measured: indexes only, no rows."""
     now = clock.now()
-    alive, expired, blobs = rows.unexpired(now), rows.expired(now), rows.contents()
+    alive, expired, blobs = counts.unexpired(now), counts.expired(now), counts.contents()
     uploads, declared = upload_rows.declared(now)
     return Totals(
         at=now,
@@ -61,8 +61,8 @@ def totals() -> Totals:
         bytes=alive.bytes,
         expired=expired.files,
         expired_bytes=expired.bytes,
-        overdue=rows.expired(now - LATE_SECONDS).files,
-        oldest_expiry=rows.first_expiry() if expired.files else None,
+        overdue=counts.expired(now - LATE_SECONDS).files,
+        oldest_expiry=counts.first_expiry() if expired.files else None,
         blobs=blobs.files,
         blob_bytes=blobs.bytes,
         uploads=uploads,
@@ -73,7 +73,7 @@ def totals() -> Totals:
 
 def usage() -> list[Usage]:
     """Every key, by name."""
-    found = rows.by_key(clock.now())
+    found = counts.by_key(clock.now())
     return [Usage(key, *found.get(key.id, Count(0, 0))) for key in rows.all_keys()]
 
 
@@ -81,14 +81,14 @@ def by_day(days: int) -> list[tuple[str, int, int]]:
     """The last `days` days in Shanghai, oldest first: day, files uploaded then that are still there, their bytes."""
     now = clock.now()
     today = clock.midnight(now)
-    found = rows.by_age(today, days, now)
+    found = counts.by_age(today, days, now)
     return [(clock.day(today - age * clock.DAY), *found.get(age, Count(0, 0))) for age in range(days - 1, -1, -1)]
 
 
 def figures(store: Store) -> list[Figure]:
     """The store for Prometheus."""
     now = totals()
-    purge = rows.last_purge()
+    purge = counts.last_purge()
     ended = purge.finished_at if purge else 0
     late = now.at - now.oldest_expiry if now.oldest_expiry is not None else 0
     return [

@@ -17,8 +17,8 @@ export const rules = { purposes: {}, executable: [], retention_days: 30 };
 
 /** The purpose that a file's type suggests. */
 export function proposed(file) {
-	const vision = rules.purposes.vision;
-	return vision?.types.includes(file.type) && file.size <= vision.max_bytes ? 'vision' : 'user_data';
+	const fits = ([, { types, max_bytes: most }]) => types.includes(file.type) && file.size <= most;
+	return Object.entries(rules.purposes).find(fits)?.[0] ?? 'user_data';
 }
 
 /** An upload; its `change` events say when its state or progress is another. */

@@ -29,6 +29,7 @@ export function start(given) {
 /** Learn what may be uploaded. */
 export async function learn() {
 	Object.assign(rules, await (await call('/page/rules.json')).json());
+	for (const list of [find('#purposes'), find('#purpose')]) list.replaceChildren(list.options[0], ...Object.keys(rules.purposes).map((name) => new Option(name)));
 	const limits = Object.entries(rules.purposes).map(([name, { max_bytes: most }]) => `${name} up to ${bytes(most)}`);
 	find('#limits').textContent = `${limits.join(', ')}; no programs. Kept for ${span(rules.retention_days * 86400)} at most.`;
 }
