@@ -1,11 +1,13 @@
 """The shipped nginx file: the same stories through it, downloads that nginx sends, and what nginx itself refuses."""
 
 import os
+import re
 import socket
 import time
 
 import pytest
 
+from helpers.server import PROJECT
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from test_content import *  # noqa: F403  the stories of downloads, told again through nginx
 from test_content import BYTES
@@ -171,3 +173,10 @@ def test_a_message_of_many_lines_is_kept_out_of_the_upload(edge, key):
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     pieces = (body[i : i + 7919] for i in range(0, len(body), 7919))
     assert request(edge, "POST", "/v1/files", key, pieces, headers).json["bytes"] == 300_000
+
+
+def test_no_location_of_the_file_loses_the_headers_that_lazu_needs():
+    """One that sets a header for its proxy inherits none of the server's (nginx, proxy_set_header)."""
+    text = (PROJECT / "deploy/nginx.conf").read_text()
+    for place, body in re.findall(r"^    location ([^\n]*) \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL):
+        assert "proxy_set_header" not in body or "proxy_set_header Host $host;" in body, place
