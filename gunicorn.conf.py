@@ -75,9 +75,11 @@ def on_starting(_server):
 
 
 def _open_and_leave():
+    from lazu.store.disk import set_umask
     from lazu.store.opening import open_store
 
     try:
+        set_umask()
         open_store(settings)
     except SystemExit as e:
         sys.stderr.write(f"{e}\n")

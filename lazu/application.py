@@ -5,6 +5,7 @@ from flask import Flask
 from lazu import cli, config, routes
 from lazu.errors import CannotStart
 from lazu.gateway.upstream import Upstream
+from lazu.store import disk
 from lazu.store.opening import Store, open_store
 
 
@@ -13,6 +14,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 
     Raises `CannotStart` when it can't be served.
     """
+    disk.set_umask()
     app = Flask("lazu", static_folder=None)
     app.extensions["lazu"] = store = _opened(settings)
     if isinstance(store, Store):

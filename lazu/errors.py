@@ -249,6 +249,13 @@ class StorageFailed(Final):
         super().__init__("Lazu's disk had an error; nothing is stored until its operator has run 'flask fsck'.")
 
 
+class StorageMoved(Final):
+    """The storage directory was moved away or replaced while the server runs; `x-should-retry: false`."""
+
+    def __init__(self) -> None:
+        super().__init__("Lazu's storage was moved or replaced; nothing is stored until its operator restarts Lazu.")
+
+
 class InsufficientStorage(Final):
     """The disk is too full, or the key's quota would be crossed; `x-should-retry: false` stops the SDKs' repeats."""
 

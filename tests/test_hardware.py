@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import peewee
 import pytest
@@ -95,6 +95,31 @@ def test_the_purge_works_on_a_full_disk(small):
     fill(small)
     assert json.loads(server.flask("purge", "--json").stdout)["files"] == 300
     assert blobs(server) == set()
+    assert problems(server.storage) == []
+
+
+@ROOT
+def test_a_full_disk_without_its_ballast_is_told_in_one_line(small):
+    server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
+    try:
+        key = server.new_key("alice")
+        files = [stored(server, key, b"%d" % number) for number in range(3)]
+        fill(small)
+        (server.storage / "ballast").unlink()
+        with (small / "more").open("wb", buffering=0) as more, suppress(OSError):
+            while True:
+                more.write(b"\0" * 4096)
+        for file in files:
+            answer = request(server, "DELETE", f"/v1/files/{file['id']}", key)
+            assert answer.error == (507, "insufficient_storage", None)
+        for argv in ("purge", "keys revoke alice", "keys create bob", "keys rotate alice", "keys quota alice 5"):
+            refused = server.flask(*argv.split(), check=False)
+            assert (refused.returncode, refused.stderr) == (1, "Error: database or disk is full\n"), argv
+        (small / "more").unlink()
+        assert request(server, "DELETE", f"/v1/files/{files[0]['id']}", key).status == 200
+        assert server.flask("keys", "revoke", "alice").returncode == 0
+    finally:
+        server.stop()
     assert problems(server.storage) == []
 
 

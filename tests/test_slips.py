@@ -6,8 +6,12 @@ from contextlib import closing
 
 import pytest
 
-from helpers.server import opened
-from helpers.wire import PURPOSE, dial, form, head, part, request, stored
+from helpers.server import Server, opened, problems
+from helpers.uploads import created
+from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
+from lazu.errors import InvalidApiKey
+from lazu.store import counts, upload_rows
+from lazu.store.uploads import Completion, Declared
 
 
 @pytest.mark.parametrize("change", ["revoke", "rotate"])
@@ -59,3 +63,110 @@ def test_a_blob_that_is_no_file_is_never_opened(serve, kind):
     assert blob.name in told.stdout + told.stderr or file["id"] in told.stdout
     blob.unlink()
     blob.write_bytes(content)
+
+
+def test_storage_that_is_moved_away_and_made_anew_takes_nothing(serve, tmp_path):
+    """What is committed in a directory that was moved away nobody finds again."""
+    server = serve(LAZU_WORKERS="1")  # a second one might start only after the move
+    key = server.new_key()
+    file = stored(server, key, b"before")
+    assert request(server, "GET", "/readyz").status == 200
+    server.storage.rename(tmp_path / "moved")
+    server.flask("purge")  # by cron: it makes a new, empty store
+    answers = [upload(server, key, PURPOSE, part("file", b"%d" % number, "a.txt")) for number in range(20)]
+    assert {answer.status for answer in answers} <= {401, 500}, "a thread that opens the new store knows no key"
+    assert 500 in {answer.status for answer in answers}
+    for answer in answers:
+        if answer.status == 500:
+            assert answer.headers["x-should-retry"] == "false"
+            assert b"moved" in answer.body
+    assert request(server, "GET", "/readyz").status == 503
+    assert request(server, "GET", "/healthz").status == 200
+    assert server.blobs() == []
+    server.stop()
+    with opened(tmp_path / "moved") as store:
+        assert counts.count() == 1
+        assert store.files.get(store.keys.all()[0], file["id"]).bytes == 6
+
+
+@pytest.mark.parametrize("command", ["create", "quota"])
+def test_a_quota_that_no_database_can_keep_is_refused(serve, command):
+    server = serve()
+    server.new_key("bob")
+    argv = {"create": ("create", "carol", "--quota", "99999999T"), "quota": ("quota", "bob", "8388608TB")}[command]
+    refused = server.flask("keys", *argv, check=False)
+    assert refused.returncode == 2
+    assert "more than any key can hold" in refused.stderr
+    assert server.flask("keys", "quota", "bob", "8388607TB").returncode == 0
+
+
+@pytest.mark.parametrize("place", ["", "blobs/ab", "new"])
+def test_no_backup_goes_into_the_store(serve, place):
+    server = serve()
+    refused = server.flask("backup", str(server.storage / place), check=False)
+    assert (refused.returncode, "the store itself" in refused.stderr, refused.stderr.count("\n")) == (1, True, 1)
+    assert not (server.storage / "new").exists()
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_files_have_their_modes_whatever_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        server = Server(tmp_path / "made" / "storage", {"LAZU_WORKERS": "1"})
+        server.storage.parent.mkdir(mode=0o755)
+        server.start()
+    finally:
+        os.umask(before)
+    try:
+        key = server.new_key()
+        stored(server, key)
+        server.flask("purge")
+    finally:
+        server.stop()
+    modes = {path.relative_to(server.storage): path.stat().st_mode & 0o777 for path in server.storage.rglob("*")}
+    for path, mode in modes.items():
+        if path.parts[0] == "blobs":
+            assert mode == (0o640 if len(path.name) == 64 else 0o750), path
+        else:
+            assert mode == 0o600, path
+    assert server.storage.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("change", ["revoke", "rotate"])
+def test_a_key_that_is_taken_away_while_its_part_runs_adds_nothing(server, change):
+    name = f"part-{change}"
+    key = server.new_key(name)
+    begun = created(server, key, 100_000)
+    body = form(part("data", b"x" * 100_000))
+    path = f"/v1/uploads/{begun['id']}/parts"
+    with closing(dial(server, head(key, path=path, length=len(body)) + body[:50_000])) as sock:
+        time.sleep(0.3)  # the part has begun
+        taken = server.flask("keys", change, name, *(["--delete-files"] if change == "revoke" else []))
+        assert taken.returncode == 0
+        sock.sendall(body[50_000:])
+        sock.settimeout(60)
+        assert b" 401 " in sock.recv(65536)
+    assert all(blob.stat().st_size != 100_000 for blob in server.blobs())
+    with opened(server.storage) as store:
+        assert upload_rows.part_bytes() == 0
+        assert store.files.delete_all(store.keys.find(name)) == 0
+
+
+def test_a_key_that_is_taken_away_while_its_upload_is_completed_gets_no_file(tmp_path):
+    with opened(tmp_path / "storage") as store:
+        store.keys.create("alice")
+        key = store.keys.find("alice")
+        begun = store.uploads.create(key, Declared("a.txt", 4, "user_data", None))
+        with store.contents.stage(4) as staged:
+            staged.write(b"part")
+            staged.seal()
+            added = store.uploads.add_part(key, begun, staged)
+        store.keys.revoke("alice")
+        with pytest.raises(InvalidApiKey):
+            store.uploads.complete(key, begun.id, Completion([added.id], None))
+        with pytest.raises(InvalidApiKey):
+            store.uploads.create(key, Declared("b.txt", 4, "user_data", None))
+        assert counts.count() == 0
+        store.uploads.delete_all(key)
+        assert upload_rows.part_bytes() == 0
+    assert problems(tmp_path / "storage") == []

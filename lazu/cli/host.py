@@ -7,12 +7,12 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from lazu.cli.output import as_json_option, say_json
+from lazu.cli.output import Command, as_json_option, say_json
 from lazu.errors import CannotStart
 from lazu.upkeep import doctor
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @as_json_option
 @with_appcontext
 def doctor_command(as_json: bool) -> None:

@@ -7,12 +7,14 @@ import click
 from flask.cli import AppGroup
 
 from lazu import clock
-from lazu.cli.output import as_json_option, fail, opened, say_json, size, table
-from lazu.errors import StoreError
-from lazu.store.keys import KeyProblem
+from lazu.cli.output import Command, as_json_option, opened, say_json, size, table
 from lazu.upkeep import stats
 
 group = AppGroup("keys", help="API keys, the owners of files: create, list, quota, rotate, revoke.")
+group.command_class = Command
+
+#: The largest whole number that the databases keep: signed, of 64 bits.
+MAX_BYTES = 2**63 - 1
 
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -34,7 +36,10 @@ class Bytes(click.ParamType[int | str]):
         match = re.fullmatch(r"(\d{1,15})([KMGT]?)B?", value, re.ASCII | re.IGNORECASE)
         if not match:
             self.fail(f"'{value}' is no size; write 500000, 500MB or 2GB", param, ctx)
-        return int(match[1]) << 10 * _UNITS[match[2].upper()]
+        size = int(match[1]) << 10 * _UNITS[match[2].upper()]
+        if size > MAX_BYTES:
+            self.fail(f"'{value}' is more than any key can hold, 8,388,607 TB; write 0 for no limit", param, ctx)
+        return size
 
 
 @group.command("create")
@@ -45,10 +50,7 @@ def create(name: str, quota: int | None) -> None:
 
     Example: flask keys create alice --quota 10GB
     """
-    try:
-        click.echo(opened().keys.create(name, quota))
-    except KeyProblem as e:
-        fail(e)
+    click.echo(opened().keys.create(name, quota))
 
 
 @group.command("list")
@@ -97,10 +99,7 @@ def limit(name: str, quota: int | str) -> None:
     Files that are there stay, also above the quota. Example: flask keys quota alice 20GB
     """
     store = opened()
-    try:
-        store.keys.limit(name, None if isinstance(quota, str) else quota)
-    except KeyProblem as e:
-        fail(e)
+    store.keys.limit(name, None if isinstance(quota, str) else quota)
     now = store.files.limit(store.keys.find(name))
     click.echo(f"{name} may hold {size(now) if now else 'any number of bytes'}")
 
@@ -112,10 +111,7 @@ def rotate(name: str) -> None:
 
     Example: flask keys rotate alice
     """
-    try:
-        click.echo(opened().keys.rotate(name))
-    except KeyProblem as e:
-        fail(e)
+    click.echo(opened().keys.rotate(name))
 
 
 @group.command("revoke")
@@ -127,11 +123,8 @@ def revoke(name: str, delete_files: bool) -> None:
     Example: flask keys revoke alice --delete-files
     """
     store = opened()
-    try:
-        key = store.keys.revoke(name)
-        count = store.files.delete_all(key) if delete_files else 0
-        if delete_files:
-            store.uploads.delete_all(key)
-    except (KeyProblem, StoreError, OSError) as e:
-        fail(e)
+    key = store.keys.revoke(name)
+    count = store.files.delete_all(key) if delete_files else 0
+    if delete_files:
+        store.uploads.delete_all(key)
     click.echo(f"revoked {name}" + (f", deleted {count} files" if delete_files else ""))

@@ -9,13 +9,32 @@ from typing import Any, NoReturn
 import click
 from flask import current_app
 
-from lazu.errors import CannotStart, StoreError
+from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.store import rows
+from lazu.store.keys import KeyProblem
 from lazu.store.opening import Store
+from lazu.upkeep.backup import BackupProblem
+from lazu.upkeep.purge import ClockJump
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+#: What a command can meet that is no bug: its message is for the operator.
+_FAILURES = (KeyProblem, BackupProblem, ClockJump, ApiError, StoreError, OSError)
+
 BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+class Command(click.Command):
+    """A command whose failure is one line on standard error, and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read has left: click knows what to do
+        except _FAILURES as e:
+            fail(e)
 
 
 def opened() -> Store:

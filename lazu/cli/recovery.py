@@ -2,19 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
-from lazu.cli.output import as_json_option, fail, opened, progress, say_json
-from lazu.errors import CannotStart, StoreError
+from lazu.cli.output import Command, as_json_option, opened, progress, say_json
 from lazu.store import counts
 from lazu.store.contents import STEPS, Copied, Problem
 from lazu.store.opening import Store
-from lazu.upkeep.backup import BackupProblem, backup, restore
+from lazu.upkeep.backup import backup, restore
 
 DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 
@@ -34,7 +32,7 @@ class _Finding:
         return "  ".join(word for word in words if word)
 
 
-@click.command("fsck")
+@click.command("fsck", cls=Command)
 @click.option("--rehash", is_flag=True, help="Read every byte, to find what the disk has changed.")
 @click.option("--repair", is_flag=True, help="Put right what can be; a file whose bytes are lost is deleted.")
 @as_json_option
@@ -48,15 +46,12 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     Example: flask fsck --rehash
     """
     store = opened()
-    try:
-        if repair:
-            store.contents.recover()
-        findings = list(_findings(store, rehash, repair))
-        sound = all(finding.repaired for finding in findings)
-        if sound:
-            store.contents.recover()
-    except (OSError, StoreError) as e:
-        fail(e)
+    if repair:
+        store.contents.recover()
+    findings = list(_findings(store, rehash, repair))
+    sound = all(finding.repaired for finding in findings)
+    if sound:
+        store.contents.recover()
     _report(findings, as_json)
     sys.exit(0 if sound else 1)
 
@@ -78,7 +73,7 @@ def _report(findings: list[_Finding], as_json: bool) -> None:
     click.echo(f"{count} files, {len(findings)} problems" if findings else f"{count} files, all sound")
 
 
-@click.command("backup")
+@click.command("backup", cls=Command)
 @DIRECTORY
 @as_json_option
 @with_appcontext
@@ -90,12 +85,12 @@ def backup_command(directory: Path, as_json: bool) -> None:
     Example: flask backup /mnt/other-disk/lazu
     """
     store = opened()
-    with _failing_in_a_line(), progress("copying", STEPS) as tick:
+    with progress("copying", STEPS) as tick:
         copied = backup(store, directory, tick)
     _tell("backed up", copied, as_json)
 
 
-@click.command("restore")
+@click.command("restore", cls=Command)
 @DIRECTORY
 @as_json_option
 @with_appcontext
@@ -105,7 +100,7 @@ def restore_command(directory: Path, as_json: bool) -> None:
     Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
     """
     store = opened()
-    with _failing_in_a_line(), progress("copying", STEPS) as tick:
+    with progress("copying", STEPS) as tick:
         copied = restore(store, directory, tick)
     _tell("restored", copied, as_json)
 
@@ -116,15 +111,6 @@ def _tell(verb: str, copied: Copied, as_json: bool) -> None:
         say_json({"files": counts.count(), **copies})
         return
     click.echo(f"{verb}: " + ", ".join(f"{count} {word}" for word, count in copies.items() if count or word == "bytes"))
-
-
-@contextmanager
-def _failing_in_a_line() -> Iterator[None]:
-    """Every way in which a copy fails, as one line."""
-    try:
-        yield
-    except (BackupProblem, CannotStart, OSError, StoreError) as e:
-        fail(e)
 
 
 COMMANDS = (fsck_command, backup_command, restore_command)

@@ -7,19 +7,18 @@ import click
 from flask.cli import with_appcontext
 
 from lazu import clock
-from lazu.cli.output import as_json_option, bar, curve, fail, opened, progress, say_json, size, table, to_terminal
-from lazu.errors import StorageFailed, StoreError
+from lazu.cli.output import Command, as_json_option, bar, curve, opened, progress, say_json, size, table, to_terminal
 from lazu.store import counts
 from lazu.store.contents import Removed
 from lazu.store.opening import Store
 from lazu.upkeep import stats
-from lazu.upkeep.purge import ClockJump, preview, purge, steps
+from lazu.upkeep.purge import preview, purge, steps
 
 #: Days that `flask stats` looks back on, and days a bar of ages stands for.
 DAYS, AGES = 30, 5
 
 
-@click.command("purge")
+@click.command("purge", cls=Command)
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
 @click.option("--force", is_flag=True, help="Believe the clock, even if it seems to have jumped ahead.")
 @as_json_option
@@ -29,10 +28,7 @@ def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
 
     Example: flask purge --dry-run
     """
-    try:
-        removed = preview(opened()) if dry_run else _purge(opened(), force)
-    except (ClockJump, StorageFailed, StoreError, OSError) as e:
-        fail(e)
+    removed = preview(opened()) if dry_run else _purge(opened(), force)
     if removed is None:
         say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")
     elif as_json:
@@ -50,7 +46,7 @@ def _line(removed: Removed, verb: str) -> str:
     return f"{clock.shanghai(clock.now())} {verb} {removed.files} files, {removed.blobs} blobs, {removed.bytes} bytes"
 
 
-@click.command("stats")
+@click.command("stats", cls=Command)
 @as_json_option
 @with_appcontext
 def stats_command(as_json: bool) -> None:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from lazu import ids
-from lazu.errors import InvalidRequest
+from lazu.errors import FileNotFound, InvalidRequest
 
 #: Keys that carry what a file id stands for; a part has one or the other.
 INLINE = ("file_data", "file_url", "image_url")
@@ -70,7 +70,10 @@ Find = Callable[[dict[str, Any]], Iterator[Reference]]
 
 
 def responses(request: dict[str, Any]) -> Iterator[Reference]:
-    """Every file in a request to `/v1/responses`, in order; raises `InvalidRequest` where none can stand."""
+    """Every file in a request to `/v1/responses`, in order.
+
+    Raises `InvalidRequest` where none can stand, `FileNotFound` for an empty id.
+    """
     root = Slot([request], 0, "")
     for item in chain(root.within("input"), root.within("instructions")):
         for part in chain(item.within("content"), item.within("output")):
@@ -131,6 +134,8 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
     file_id, where = named.value.get("file_id"), f"{named.where}.file_id"
     if file_id is not None and not isinstance(file_id, str):
         raise InvalidRequest("A file id must be a string.", where)
+    if file_id == "":  # for a `Reference` it would mean that the file came along
+        raise FileNotFound(file_id, where)
     given = [key for key in INLINE if named.value.get(key)]
     if file_id is None:
         embedded = ((key, *found) for key in given for found in _embedded(named.value[key]))

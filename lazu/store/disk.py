@@ -74,6 +74,11 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
+def set_umask() -> None:
+    """Make files and directories for Lazu and its group, which is nginx's, whatever the umask was (docs/deploy.md)."""
+    os.umask(0o027)
+
+
 def free(path: Path) -> int:
     """Bytes that may still be filled in the file system of `path`."""
     found = os.statvfs(path)

@@ -74,9 +74,7 @@ class Files:
         )
 
     def _insert(self, key: Key, file: File) -> None:
-        now = rows.active_key(key.name)
-        if now is None or (now.id, now.secret_sha256) != (key.id, key.secret_sha256):
-            raise InvalidApiKey  # revoked or renewed while the body came
+        require_active(key)
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
 
@@ -116,6 +114,13 @@ class Files:
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
         return len(self._contents.drop(lambda: rows.delete_files_of(key), "delete"))
+
+
+def require_active(key: Key) -> None:
+    """Raise `InvalidApiKey` if `key` was revoked or renewed since it was read; call it in the transaction that adds."""
+    now = rows.active_key(key.name)
+    if now is None or (now.id, now.secret_sha256) != (key.id, key.secret_sha256):
+        raise InvalidApiKey
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lazu import clock, logs
 from lazu.config import Settings
-from lazu.errors import Busy, CannotStart, InsufficientStorage, NotReady, StorageFailed, StoreError
+from lazu.errors import Busy, CannotStart, InsufficientStorage, NotReady, StorageFailed, StorageMoved, StoreError
 from lazu.store import disk, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Contents, Engine
@@ -104,6 +104,8 @@ def require_ready(store: Store) -> None:
     rows.has_row("")
     try:
         store.contents.check()
+    except StorageMoved as e:
+        raise NotReady(e.message) from e
     except StorageFailed as e:
         raise NotReady("The disk had an error; 'flask fsck' says whether the store can go on.") from e
     except InsufficientStorage as e:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import peewee
 
 from lazu import metrics
-from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StoreError
+from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
 from lazu.store import disk, tables
 from lazu.store.group_commit import GroupCommit
 from lazu.store.schema import STEPS
@@ -85,6 +85,7 @@ class Sqlite:
         self._path = path
         self._ballast = ballast
         self._stop = stop
+        self._identity = (0, 0)
         self._commits = GroupCommit(self._transaction)
 
     def open(self) -> None:
@@ -102,6 +103,23 @@ class Sqlite:
         with _translating(), database:
             self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
             _migrate()
+        self._identity = self._found()
+
+    def require_same(self) -> None:
+        """Raise `StorageMoved` unless the path still names the database that was opened.
+
+        A connection goes on in a file that was moved away, and what is committed there nobody finds again. The number
+        of a file is not used twice while a connection has it open.
+        """
+        if self._found() != self._identity:
+            raise StorageMoved
+
+    def _found(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
 
     def connect(self) -> None:
         """Have this thread's connection open; cheap when it is."""
@@ -168,12 +186,19 @@ class Sqlite:
         A small write takes their place there; `Doubt` is raised when that fails too.
         """
         try:
-            with disk.lock(self._path.parent), _translating(), database.atomic():
+            with self._locked(), _translating(), database.atomic():
                 yield
         except Failed as e:
             if "I/O" in str(e):
                 self._settle_after(e)
             raise
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.require_same()  # before the lock too: there may be no directory to lock
+        with disk.lock(self._path.parent):
+            self.require_same()
+            yield
 
     def _settle_after(self, error: Failed) -> None:
         try:

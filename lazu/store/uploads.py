@@ -15,7 +15,7 @@ from lazu import clock, filetypes, ids, logs
 from lazu.errors import ApiError, InternalError, InvalidRequest, StoreError, UploadNotFound
 from lazu.store import rows, upload_rows
 from lazu.store.contents import Contents, Engine
-from lazu.store.files import Files, NewFile
+from lazu.store.files import Files, NewFile, require_active
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key, Upload, UploadPart
@@ -99,6 +99,7 @@ class Uploads:
         self.forget(now, key)
 
     def _insert(self, key: Key, upload: Upload) -> None:
+        require_active(key)
         if upload_rows.pending(clock.now(), key).uploads >= MAX_PENDING:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
         self._files.require(key, upload.bytes)
@@ -135,6 +136,7 @@ class Uploads:
         return part
 
     def _insert_part(self, key: Key, upload: Upload, part: UploadPart) -> None:
+        require_active(key)
         if not upload_rows.is_live(upload, clock.now()):
             raise self._not_pending(key, upload)
         if upload_rows.count_parts(upload) >= MAX_PARTS:
@@ -169,7 +171,7 @@ class Uploads:
             with self._contents.stage(upload.bytes, upload.bytes) as staged:
                 self._copy(parts, staged, wanted.md5)
                 file = self._finished(key, upload, staged)
-                self._contents.add(staged, lambda: self._settle(upload, file, wanted))
+                self._contents.add(staged, lambda: self._settle(key, file, upload, wanted.mark))
         except (_Settled, FileNotFoundError):
             return self._again(key, self.get(key, upload_id), wanted)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
@@ -225,9 +227,10 @@ class Uploads:
         new = NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
         return self._files.draft(key, new)
 
-    def _settle(self, upload: Upload, file: File, wanted: Completion) -> None:
+    def _settle(self, key: Key, file: File, upload: Upload, mark: str) -> None:
         """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
-        if not upload_rows.settle(upload, clock.now(), file_id=file.id, completion=wanted.mark):
+        require_active(key)
+        if not upload_rows.settle(upload, clock.now(), file_id=file.id, completion=mark):
             raise _Settled(f"This upload is not pending any more: {upload.id}")
         rows.add_file(file)
 

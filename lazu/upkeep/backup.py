@@ -77,9 +77,9 @@ def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:
 
 def _prepare(target: Path, storage: Path) -> None:
     """Have the directory; refuse the store itself, and one that holds something else."""
+    if target.resolve().is_relative_to(storage.resolve()):
+        raise BackupProblem("that is the store itself, or lies within it; name another directory")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if target.samefile(storage):
-        raise BackupProblem("that is the store itself; name another directory")
     if not {entry.name for entry in target.iterdir()} <= {NAME, NAME + NEW, "blobs"}:
         raise BackupProblem("the directory holds something else than a backup; name an empty one")
     copies.prepare(target / "blobs")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lazu import logs
-from lazu.errors import StorageFailed, StoreError
+from lazu.errors import StorageFailed, StorageMoved, StoreError
 from lazu.store import derived, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
@@ -45,10 +45,12 @@ class Shards:
 
     def require(self, size: int) -> None:
         """See `Contents`."""
+        self.engine.require_same()
         self.blobs.require(size)
 
     def check(self) -> None:
         """See `Contents`."""
+        self.engine.require_same()
         self.blobs.require(0)
         self.blobs.stage(0).__exit__()
 
@@ -62,6 +64,7 @@ class Shards:
 
     def add(self, staged: Staged, insert: Callable[[], None]) -> None:
         """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
+        self.engine.require_same()
         with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
             undo.callback(self._take_back, staged.sha256, shard)
             self.blobs.publish(staged, shard)
@@ -70,7 +73,7 @@ class Shards:
 
     def _take_back(self, sha256: str, shard: int) -> None:
         """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""
-        with suppress(StoreError, OSError):
+        with suppress(StoreError, OSError, StorageMoved):
             self._reap([sha256], shard)
 
     def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
