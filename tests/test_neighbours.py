@@ -15,6 +15,7 @@ from helpers.wire import request, stored
 
 #: How many metadata requests are made beside an attack.
 REQUESTS = 12
+ROUNDS = 5
 #: Beside it, times the idle time of the same run; and seconds, for a machine that others use too.
 RATIO, METADATA, UPLOAD, HEALTH = 40, 2, 6, 2
 
@@ -59,18 +60,24 @@ THROUGH = [(kind, "direct") for kind in attack.KINDS]
 THROUGH += [(kind, "nginx") for kind in attack.KINDS if "heads" not in kind and "chunks" not in kind]
 
 
+def is_served(idle, beside):
+    metadata, uploads, health = (median(each) for each in beside)
+    return metadata < min(METADATA, RATIO * median(idle[0]) + 0.02) and uploads < UPLOAD and health < HEALTH
+
+
 @pytest.mark.parametrize(("kind", "through"), THROUGH)
 def test_another_key_is_served_beside(edge, kind, through, record_property):
+    """In the best of some rounds: an attack that starves others does so in each, a busy machine does not."""
     server = edge if through == "nginx" else edge.server
     key, attacker = server.new_key(), server.new_key()
-    file = stored(server, key)
-    idle = times(server, key, file)
-    with attacked(server, kind, attacker):
-        beside = times(server, key, file)
-    told = f"{figures('idle', idle)}; {figures(kind, beside)}"
-    record_property("metadata, upload, healthz: median / longest", told)
-    metadata, uploads, health = beside
-    assert median(metadata) < RATIO * median(idle[0]) + 0.02, told
-    assert median(metadata) < METADATA, told
-    assert median(uploads) < UPLOAD, told
-    assert median(health) < HEALTH, told
+    file, told = stored(server, key), []
+    for _ in range(ROUNDS):
+        idle = times(server, key, file)
+        with attacked(server, kind, attacker):
+            beside = times(server, key, file)
+        told.append(f"{figures('idle', idle)}; {figures(kind, beside)}")
+        if is_served(idle, beside):
+            break
+    else:
+        pytest.fail("\n".join(told))
+    record_property("metadata, upload, healthz: median / longest", told[-1])
