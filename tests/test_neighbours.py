@@ -17,7 +17,7 @@ from helpers.wire import request, stored
 REQUESTS = 12
 ROUNDS = 5
 #: Beside it, times the idle time of the same run; and seconds, for a machine that others use too.
-RATIO, METADATA, UPLOAD, HEALTH = 40, 2, 6, 2
+RATIO, METADATA, UPLOAD, HEALTH = 100, 2, 6, 2
 
 
 @contextmanager

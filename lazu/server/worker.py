@@ -36,6 +36,11 @@ SHARE = 4
 _RELAYED = object()
 
 
+def _stays() -> bool:
+    """Nobody is taken for gone."""
+    return False
+
+
 class Worker(ThreadWorker):
     """gunicorn's threaded worker on `Connection`s: a thread for each connection that has a request, on `slots`."""
 
@@ -115,7 +120,10 @@ class Worker(ThreadWorker):
         if req.path in checks:
             return Turn(checks[req.path], None, connection.left)
         sent = [value for name, value in req.headers if name == "AUTHORIZATION"]
-        return Turn(self._work, self._store.keys.owner(sent[0] if len(sent) == 1 else None), connection.left)
+        owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
+        # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
+        uploads = req.method == "POST" and req.path.startswith(("/v1/files", "/v1/uploads"))
+        return Turn(self._work, owner, _stays if uploads else connection.left)
 
     @property
     def _store(self) -> Store:

@@ -89,10 +89,10 @@ def lockless_in(name: str) -> None:
     """Let the method of `Shards` called `name` reap without the lock."""
     method, reap = getattr(Shards, name), Shards.reap
 
-    def hasty(*given):
+    def hasty(*given, **more):
         Shards.reap = lockless
         try:
-            return method(*given)
+            return method(*given, **more)
         finally:
             Shards.reap = reap
 

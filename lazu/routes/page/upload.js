@@ -26,8 +26,12 @@ export function start(given) {
 	addEventListener('beforeunload', (event) => busy().length && event.preventDefault());
 }
 
+let learned;
+
 /** Learn what may be uploaded. */
-export async function learn() {
+export const learn = () => (learned = ask());
+
+async function ask() {
 	Object.assign(rules, await (await call('/page/rules.json')).json());
 	for (const list of [find('#purposes'), find('#purpose')]) list.replaceChildren(list.options[0], ...Object.keys(rules.purposes).map((name) => new Option(name)));
 	const limits = Object.entries(rules.purposes).map(([name, { max_bytes: most }]) => `${name} up to ${bytes(most)}`);
@@ -97,7 +101,9 @@ function named(file) {
 	return new File([file], `pasted ${time}.png`, { type: file.type });
 }
 
-function take(files) {
+async function take(list) {
+	const files = [...list]; // the list may be emptied meanwhile
+	await learned?.catch(() => {}); // else a picture that comes early is taken for any file
 	if (!files.length || !uses.ready()) return;
 	const [purpose, keep] = [find('#purpose').value, Number(find('#keep').value)];
 	for (const file of files) {
