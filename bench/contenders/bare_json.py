@@ -10,7 +10,7 @@ from flask import Flask
 from lazu import config
 
 app = Flask(__name__)
-app.extensions["lazu"] = SimpleNamespace(settings=config.load())
+app.extensions["lazu"] = SimpleNamespace(settings=config.load(), keys=SimpleNamespace(owner=lambda _: None))
 
 FILE = {
     "object": "file",
