@@ -1,5 +1,6 @@
 """Every setting, command and error code is documented, and nothing that is not there."""
 
+import ast
 import json
 import re
 import subprocess
@@ -70,6 +71,19 @@ def test_every_page_of_the_docs_is_in_their_index():
     index = (PROJECT / "docs/README.md").read_text()
     for page in (PROJECT / "docs").glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in index, page.name
+
+
+def test_what_the_docs_name_in_the_code_is_there():
+    """`Shards.reap` and its like; decisions are history."""
+    classes = {}
+    for path in (PROJECT / "lazu").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, set()).update(re.findall(r"\w+", ast.unparse(node)))
+    for page in PAGES:
+        if page.parent.name != "decisions":
+            for name, member in re.findall(r"`([A-Z]\w+)\.(\w+)`", page.read_text()):
+                assert member in classes.get(name, {member}), f"{page.name}: {name}.{member}"
 
 
 def test_the_seed_page_is_true_of_the_tables():
