@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import growth, picture, report
+from bench import growth, kept, picture, report
 from bench.procs import ROOT, WORK, shed
 from bench.results import Missing, Plan, Result
 from bench.rows import ROWS
@@ -19,6 +19,8 @@ def main() -> None:
     try:
         if asked.rows == ["growth"]:
             print(growth.table(plan))
+        elif asked.merge:
+            merge()
         else:
             races(asked, plan)
     finally:
@@ -31,9 +33,22 @@ def races(asked: argparse.Namespace, plan: Plan) -> None:
     started = time.monotonic()
     clean()
     results = {name: measured(name, plan) for name in asked.rows or ROWS}
-    sections = [report.section(result, name) for name, result in results.items()]
     minutes = (time.monotonic() - started) / 60
     how = f"{'A quick run' if asked.quick else 'A full run'} of {minutes:.0f} minutes on {time.strftime('%Y-%m-%d')}."
+    write(out, results, how)
+
+
+def merge() -> None:
+    """The report of a whole run that was made in pieces."""
+    rows = kept.all_rows()
+    minutes = sum(row.seconds for row in rows.values()) / 60
+    days = sorted({row.day for row in rows.values()})
+    how = f"A full run in pieces, of {minutes:.0f} minutes together, on {' and '.join(days)}."
+    write(ROOT / "bench", {name: row.result for name, row in rows.items()}, how)
+
+
+def write(out: Path, results: dict[str, Result | Missing], how: str) -> None:
+    sections = [report.section(result, name) for name, result in results.items()]
     drawn = {name: each for name, each in results.items() if isinstance(each, Result)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.md").write_text(report.page(sections, how))
@@ -47,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
     parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
     parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")
+    parser.add_argument("--merge", action="store_true", help="run nothing: report each row's last full run, in bench/")
     asked = parser.parse_args()
     unknown = set(asked.rows) - set(ROWS)
     if unknown and asked.rows != ["growth"]:
@@ -63,8 +79,11 @@ def measured(name: str, plan: Plan) -> Result | Missing:
         result = missing
     finally:
         shed(Path(os.environ.get("BENCH_DIR", WORK)))
+    seconds = time.monotonic() - started
+    if not plan.quick and not plan.skip:
+        kept.keep(name, result, seconds)
     print(report.section(result, name), flush=True)
-    print(f"({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
+    print(f"({seconds:.0f} s)", file=sys.stderr, flush=True)
     return result
 
 

@@ -27,7 +27,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 
 
 def draw(results: dict[str, Result]) -> str:
-    """One panel a row, Lazu's bars in colour."""
+    """One panel a row, Lazu's bars in colour; where bytes are kept, those that are durable say so."""
     panels = [results[name] for name in SHOWN if name in results]
     parts, top = [], 8
     for pair in zip(panels[::2], [*panels[1::2], None], strict=False):
@@ -54,18 +54,19 @@ def panel(result: Result, left: int, top: int) -> str:
         f'<text class="faint" x="{left + COLUMN}" y="{top + 14}" text-anchor="end">{unit.name}, {note}</text>',
     ]
     for place, (name, figure) in enumerate(figures.items()):
-        lines.append(bar(name, figure, figure / most, (left, top + 28 + place * GAP)))
+        told = f"{number(figure)} durable" if name in result.durable else number(figure)
+        lines.append(bar(name, told, figure / most, (left, top + 28 + place * GAP)))
     return "\n".join(lines) + "\n"
 
 
-def bar(name: str, figure: float, part: float, at: tuple[int, int]) -> str:
+def bar(name: str, told: str, part: float, at: tuple[int, int]) -> str:
     left, top = at
-    length = max(1, round(part * (COLUMN - LABEL - 60)))
+    length = max(1, round(part * (COLUMN - LABEL - 90)))
     kind = "ours" if name.startswith("Lazu") else "other"
     return (
         f'<text x="{left + LABEL - 8}" y="{top + 13}" text-anchor="end">{escape(short(name))}</text>'
         f'<rect class="{kind}" x="{left + LABEL}" y="{top}" width="{length}" height="{BAR}" rx="2"/>'
-        f'<text x="{left + LABEL + length + 6}" y="{top + 13}">{number(figure)}</text>'
+        f'<text x="{left + LABEL + length + 6}" y="{top + 13}">{told}</text>'
     )
 
 

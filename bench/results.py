@@ -33,13 +33,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Unit:
-    """How a sample is shown: its figure, and what it cost the server."""
+    """How a sample is shown: its figure, and what it cost the server. Its functions have names, so that it is kept."""
 
     name: str
     figure: Callable[[Sample], float]
     cost_name: str
     cost: Callable[[Sample], float]
     less: bool = False
+
+
+def rate(sample: Sample) -> float:
+    return sample.rate
 
 
 def megabytes(sample: Sample) -> float:
@@ -58,9 +62,18 @@ def cpu_milliseconds(sample: Sample) -> float:
     return sample.cost * 1e3
 
 
+def cpu_microseconds(sample: Sample) -> float:
+    return sample.cost * 1e6
+
+
+def cpu_of_all(sample: Sample) -> float:
+    return sample.cpu * 1e3
+
+
 MBS = Unit("MB/s", megabytes, "CPU s/GB", per_gigabyte)
-REQUESTS = Unit("requests/s", lambda sample: sample.rate, "CPU ms/request", cpu_milliseconds)
-MS = Unit("ms", milliseconds, "CPU ms", lambda sample: sample.cpu * 1e3, less=True)
+REQUESTS = Unit("requests/s", rate, "CPU ms/request", cpu_milliseconds)
+MS = Unit("ms", milliseconds, "CPU ms", cpu_of_all, less=True)
+EVENTS = Unit("events/s", rate, "CPU µs/event", cpu_microseconds)
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,10 @@ class Aim:
 
 @dataclass(frozen=True)
 class Result:
-    """A row's outcome. `base` is the contender that the others' ratio is taken to."""
+    """A row's outcome. `base` is the contender that the others' ratio is taken to.
+
+    `durable` ones have on the disk what they acknowledge; it is empty where that is not asked.
+    """
 
     title: str
     race: Race
@@ -87,3 +103,4 @@ class Result:
     base: str
     aims: list[Aim]
     notes: list[str] = field(default_factory=list)
+    durable: frozenset[str] = frozenset()

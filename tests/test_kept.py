@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from helpers.documents import RED, pages, words
+from helpers.in_process import blobs
 from helpers.server import PROJECT, problems
 from lazu.documents import reading, refusals
 from lazu.errors import UnsupportedFileType
@@ -139,9 +140,8 @@ def put(app):
         form = {"purpose": "user_data", "file": (io.BytesIO(data), "a.txt")}
         store.file_id = client.post("/v1/files", headers=auth, data=form).json["id"]
         store.delete = lambda: client.delete(f"/v1/files/{store.file_id}", headers=auth)
-        blobs = app.extensions["lazu"].contents.blobs
-        sha256 = next(name for names in blobs.names() for name in names)
-        return Content(partial(blobs.open, sha256), len(data), sha256)
+        [sha256] = blobs(app)
+        return Content(partial(app.extensions["lazu"].contents.blobs.open, sha256), len(data), sha256)
 
     return store
 

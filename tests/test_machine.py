@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
 
-from helpers.in_process import AUTH
+from helpers.in_process import AUTH, blobs
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import clock
 from lazu.application import create_app
@@ -88,8 +88,7 @@ class Store(RuleBasedStateMachine):
     def purge(self):
         assert self.app.test_cli_runner().invoke(args=["purge", "--force"]).exit_code == 0
         self.known = {file_id: what for file_id, what in self.known.items() if what[2] > clock.now()}
-        blobs = [name for names in self.app.extensions["lazu"].contents.blobs.names() for name in names]
-        assert len(blobs) == len({content for _, content, _ in self.known.values()})
+        assert len(blobs(self.app)) == len({content for _, content, _ in self.known.values()})
 
     @rule()
     def restart(self):

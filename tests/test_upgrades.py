@@ -1,6 +1,7 @@
 """Upgrades: every schema that Lazu ever had is brought up to date, and a newer one is left alone."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pysqlite3 import dbapi2 as sqlite
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
 from lazu.store import sqlite as engine
+from lazu.store.rows import Paging
 from lazu.store.schema import STEPS
 
 SCHEMAS = PROJECT / "tests/schemas"
@@ -45,17 +47,12 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
     with opened(old) as store:
         assert [key.name for key in store.keys.all()] == ["alice", "bob"]
         alice = store.keys.authenticate("Bearer sk-lazu-alice")
-        assert [file["filename"] for file in store.files.page(alice, paging()).files] == ["again.txt", "a.txt"]
+        listed = json.loads(f"[{store.files.page(alice, Paging()).objects}]")
+        assert [file["filename"] for file in listed] == ["again.txt", "a.txt"]
     with opened(new):
         pass
     assert schema(old) == schema(new)
     assert problems(old) == []
-
-
-def paging():
-    from lazu.store.rows import Paging
-
-    return Paging()
 
 
 def test_a_server_on_an_old_store_serves_and_takes_files(tmp_path):

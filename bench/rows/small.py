@@ -14,6 +14,7 @@ from bench.results import REQUESTS, Aim, Plan, Result
 from bench.servers import CONTENDERS, KEY
 
 SIZE = 4096
+DURABLE = frozenset({"Lazu", "file + fsync + commit"})
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def one_client(plan: Plan) -> Result:
     """One client, one request after the other."""
     race = run(plan, 1, plan.pick(100, 1000))
     aims = [Aim("rate against one durable thread", race.ratio("Lazu", "file + fsync + commit"), 0.6)]
-    return Result("4 KiB uploads, 1 client", race, REQUESTS, "file + fsync + commit", aims)
+    return Result("4 KiB uploads, 1 client", race, REQUESTS, "file + fsync + commit", aims, durable=DURABLE)
 
 
 def eight_clients(plan: Plan) -> Result:
@@ -78,7 +79,7 @@ def eight_clients(plan: Plan) -> Result:
         Aim("rate against the same build with syncs off", race.ratio("Lazu", "Lazu, syncs off"), 0.8),
     ]
     notes = [quantiles(race, name) for name in race.samples if race.samples[name][0].latencies]
-    return Result("4 KiB uploads, 8 clients", race, REQUESTS, "Flask on gunicorn", aims, notes)
+    return Result("4 KiB uploads, 8 clients", race, REQUESTS, "Flask on gunicorn", aims, notes, DURABLE)
 
 
 def quantiles(race: Race, name: str) -> str:

@@ -7,14 +7,12 @@ from bench import measure, servers
 from bench.listeners import Audience
 from bench.measure import Contender, Sample, Trial
 from bench.procs import HOST, Server
-from bench.results import Aim, Plan, Result, Unit
+from bench.results import EVENTS, Aim, Plan, Result
 from bench.servers import KEY
 
 STREAMS, MANY = 300, 1000
 SECONDS = 6
 START = 60
-
-EVENTS = Unit("events/s", lambda sample: sample.rate, "CPU µs/event", lambda sample: sample.cost * 1e6)
 
 #: Starts a server before a model server that listens on a port.
 Start = Callable[[int], AbstractContextManager[Server]]

@@ -1,5 +1,6 @@
 """`/v1/files`: one view for each row of the API's table."""
 
+import json
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -19,14 +20,14 @@ def upload_file() -> dict[str, Any]:
 
 
 @bp.get("")
-def list_files() -> tuple[dict[str, Any], dict[str, str]]:
+def list_files() -> Response:
     """List."""
     key = caller()
-    page = store().files.page(key, paging(request.args.to_dict()))
-    data, limit = page.files, store().files.limit(key)
-    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+    page, limit = store().files.page(key, paging(request.args.to_dict())), store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
-    return {"object": "list", "data": data, **ends, "has_more": page.has_more}, told
+    ends = json.dumps({"first_id": page.first_id, "last_id": page.last_id, "has_more": page.has_more})
+    body = f'{{"object":"list","data":[{page.objects}],{ends[1:]}\n'
+    return Response(body, headers=told, mimetype="application/json")
 
 
 @bp.get("/<file_id>")

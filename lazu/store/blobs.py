@@ -7,7 +7,7 @@ they are durable, and the name is durable before the caller goes on.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -184,17 +184,12 @@ class Blobs:
         """Everything in a shard."""
         return os.listdir(self.root / shard)
 
-    def names(self) -> Iterator[list[str]]:
-        """The blobs' names, a list a shard."""
-        for shard in SHARDS:
-            yield [name for name in self.entries(shard) if is_blob(shard, name)]
-
-    def tidy(self) -> None:
-        """Remove what crashes left of replacements, and what is kept of blobs that are gone."""
-        for shard in SHARDS:
-            for name in self.entries(shard):
-                if name.endswith(NEW) or derived.owner(name):
-                    self._discard(shard, name)
+    def tidy(self, shard: str, loose: Iterable[str], alive: Container[str]) -> None:
+        """Remove of the `loose` names in a shard what crashes left: replacements, what is kept of no blob `alive`."""
+        for name in loose:
+            owner = derived.owner(name)
+            if name.endswith(NEW) or (owner and owner not in alive):
+                self._discard(shard, name)
 
     def _discard(self, shard: str, name: str) -> None:
         owner = derived.owner(name)

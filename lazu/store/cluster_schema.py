@@ -1,5 +1,7 @@
 """The tables of the PostgreSQL engine, as numbered steps from nothing to now."""
 
+from lazu.store.schema import COUNTED
+
 #: Numbered steps of the schema; the table `schema` says how many were taken. Only ever append.
 STEPS: tuple[str, ...] = (
     """
@@ -76,5 +78,10 @@ STEPS: tuple[str, ...] = (
     );
     CREATE INDEX upload_part_by_upload ON upload_part (upload_id, sha256, bytes);
     CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id)
+    """,
+    # Counted anew each time: at a row of totals all boxes would wait for each other. PostgreSQL has no json_quote.
+    f"""
+    CREATE VIEW total (files, bytes, blobs, blob_bytes, part_bytes) AS {COUNTED};
+    CREATE FUNCTION json_quote(TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE AS $$ SELECT to_json($1)::TEXT $$
     """,
 )

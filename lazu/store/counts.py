@@ -1,15 +1,21 @@
 """Every count there is: how many, how large, since when. Asked anew each time, for a counter kept beside can lie.
 
-Verbs as those of `rows`, and with the same rules.
+The row of `total` is kept by SQLite itself, as an index is (docs/decisions/0131-totals.md). Verbs as those of `rows`,
+and with the same rules.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from peewee import Expression, fn
 
 from lazu import clock
-from lazu.store.tables import File, Purge, UploadPart, tuples
+from lazu.store.tables import File, Purge, database, tuples
+
+_TOTAL = """SELECT total.files - expired.files, total.bytes - expired.bytes, expired.files, expired.bytes,
+    total.blobs, total.blob_bytes, total.part_bytes
+    FROM total,
+        (SELECT count(*) AS files, coalesce(sum(bytes), 0) AS bytes FROM file WHERE expires_at <= ?) AS expired"""
 
 
 class Count(NamedTuple):
@@ -19,18 +25,31 @@ class Count(NamedTuple):
     bytes: int
 
 
+class Total(NamedTuple):
+    """What the store holds: files that have not expired, those that have, different contents of both and of parts."""
+
+    files: int
+    bytes: int
+    expired: int
+    expired_bytes: int
+    blobs: int
+    blob_bytes: int
+    part_bytes: int
+
+
+def total(now: int) -> Total:
+    """Everything at `now`, as of one moment. Reads the rows that have expired in their index, and no others."""
+    [found] = database.execute_sql(_TOTAL, (now,)).fetchall()
+    return Total(*map(int, found))
+
+
 def count() -> int:
     """How many files there are, expired ones too."""
     return int(File.select().count())
 
 
-def unexpired(now: int) -> Count:
-    """Files that have not expired at `now`."""
-    return of(File.expires_at > now)
-
-
 def expired(now: int) -> Count:
-    """Files that have."""
+    """Files that have expired at `now`."""
     return of(File.expires_at <= now)
 
 
@@ -38,20 +57,6 @@ def of(which: Expression) -> Count:
     """Files of which `which` holds."""
     [(files, size)] = tuples(File.select(fn.COUNT(File.id), fn.SUM(File.bytes)).where(which))
     return Count(files, int(size or 0))
-
-
-def contents() -> Count:
-    """Different contents that files and parts have, expired ones too, and the bytes of these."""
-    of_files = File.select(fn.MAX(File.bytes).alias("size")).group_by(File.sha256)
-    of_a_file = File.select().where(File.sha256 == UploadPart.sha256)
-    of_parts = UploadPart.select(fn.MAX(UploadPart.bytes).alias("size")).where(~fn.EXISTS(of_a_file))
-    counts = [_sum_of(of_files), _sum_of(of_parts.group_by(UploadPart.sha256))]
-    return Count(sum(each.files for each in counts), sum(each.bytes for each in counts))
-
-
-def _sum_of(each: Any) -> Count:
-    [(blobs, size)] = tuples(File.select(fn.COUNT(each.c.size), fn.SUM(each.c.size)).from_(each))
-    return Count(blobs, int(size or 0))
 
 
 def first_expiry() -> int | None:
@@ -62,7 +67,7 @@ def first_expiry() -> int | None:
 
 def newest() -> int | None:
     """When the latest file was made."""
-    found: int | None = File.select(fn.MAX(File.created_at)).scalar()
+    found: int | None = File.select(File.created_at).order_by(File.id.desc()).limit(1).scalar()
     return found
 
 

@@ -1,16 +1,18 @@
 """The files of all keys: their ids, expiry, quota, pages and audit lines. Bytes and rows come and go by `contents`."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from lazu import clock, ids, logs
+from lazu import clock, ids, logs, slots
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey, InvalidRequest
 from lazu.store import rows, upload_rows
 from lazu.store.contents import Contents
-from lazu.store.rows import MAX_LIMIT, Paging
+from lazu.store.rows import MAX_LIMIT, Paging, Piece
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key
 
+#: Files that are listed at a time: a millisecond's work.
+PIECE = 1000
 #: Characters of a purpose in a list's query; one that is unknown has no files.
 MAX_PURPOSE = 64
 
@@ -28,9 +30,11 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of file objects; `has_more` says whether another one follows."""
+    """One page of file objects, in JSON and divided by commas; `has_more` says whether another one follows."""
 
-    files: list[dict[str, Any]]
+    objects: str
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
 
@@ -100,9 +104,29 @@ class Files:
         return file
 
     def page(self, key: Key, paging: Paging) -> Page:
-        """One page of the unexpired files of `key`."""
-        found = rows.page(key, paging, clock.now())
-        return Page(found[: paging.limit], len(found) > paging.limit)
+        """One page of the unexpired files of `key`.
+
+        A long one is read in pieces, between which others may go first; raises `ClientLeft`.
+        """
+        pieces = list(self._pieces(key, paging))
+        if not pieces:
+            return Page("", None, None, has_more=False)
+        last_id = pieces[-1].last_id
+        full = sum(piece.files for piece in pieces) == paging.limit
+        more = full and rows.piece(key, replace(paging, after=last_id, limit=1), clock.now()).files > 0
+        return Page(",".join(piece.objects for piece in pieces), pieces[0].first_id, last_id, more)
+
+    def _pieces(self, key: Key, paging: Paging) -> Iterator[Piece]:
+        now, place, left = clock.now(), paging, paging.limit
+        while left:
+            wanted = min(left, PIECE)
+            piece = rows.piece(key, replace(place, limit=wanted), now)
+            if piece.files:
+                yield piece
+            if piece.files < wanted:
+                return
+            place, left = replace(place, after=piece.last_id), left - wanted
+            slots.step()
 
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""

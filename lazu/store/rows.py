@@ -12,16 +12,20 @@ from peewee import Expression
 
 from lazu import clock
 from lazu.store import counts
-from lazu.store.tables import OBJECT_COLUMNS, OBJECT_NAMES, File, Key, Upload, UploadPart, database, tuples
+from lazu.store.tables import OBJECT_JSON, File, Key, Upload, UploadPart, database, tuples
 
 _KEY_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
 _FILE = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
 _ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
     VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
-_REFERRED = """SELECT sha256 FROM file WHERE sha256 BETWEEN ? AND ? AND expires_at > ?
-    UNION SELECT part.sha256 FROM upload_part AS part JOIN upload ON upload.id = part.upload_id
+_REFERRED = """SELECT sha256 FROM file WHERE sha256 BETWEEN ? AND ? AND expires_at + 0 > ?
+    UNION ALL SELECT part.sha256 FROM upload_part AS part JOIN upload ON upload.id = part.upload_id
     WHERE part.sha256 BETWEEN ? AND ? AND upload.expires_at > ?"""
+# "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
+_PIECE = f"""SELECT string_agg(object, ','), count(*), {{ends}} FROM (
+    SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object, id FROM file
+    WHERE key_id = ? AND expires_at + 0 > ?{{where}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
 
 #: The most files of one page.
 MAX_LIMIT = 10_000
@@ -80,6 +84,18 @@ class Paging:
     purpose: str | None = None
 
 
+class Piece(NamedTuple):
+    """Neighbours in a list: their objects in JSON, divided by commas, their count, the ids of the first and the last.
+
+    All but the count mean nothing if that is 0.
+    """
+
+    objects: str
+    files: int
+    first_id: str
+    last_id: str
+
+
 class Gone(NamedTuple):
     """A row that was deleted, of a `file` or a `part` of an upload; `owner` is the name of its key."""
 
@@ -108,17 +124,18 @@ def file_of(key: Key, file_id: str, now: int) -> File | None:
     return File.one(_FILE, file_id, key.id, now)
 
 
-def page(key: Key, paging: Paging, now: int) -> list[dict[str, Any]]:
-    """File objects of `key` that have not expired at `now`: those of the page, and one more if another page follows."""
-    # "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
-    where = (File.key == key.id) & (File.expires_at + 0 > now)
+def piece(key: Key, paging: Paging, now: int) -> Piece:
+    """Files of `key` that have not expired at `now`, by id. SQLite writes them without Python's lock."""
+    values: tuple[object, ...] = (key.id, now)
+    where = ""
     if paging.purpose is not None:
-        where &= File.purpose == paging.purpose
+        where, values = " AND purpose = ?", (*values, paging.purpose)
     if paging.after is not None:
-        where &= File.id < paging.after if paging.descending else File.id > paging.after
-    order = File.id.desc() if paging.descending else File.id.asc()
-    found = database.execute(File.select(*OBJECT_COLUMNS).where(where).order_by(order).limit(paging.limit + 1))
-    return [dict(zip(OBJECT_NAMES, row, strict=True)) for row in found.fetchall()]
+        where, values = f"{where} AND id {'<' if paging.descending else '>'} ?", (*values, paging.after)
+    ends, order = ("max(id), min(id)", "DESC") if paging.descending else ("min(id), max(id)", "ASC")
+    text = _PIECE.format(where=where, ends=ends, order=order)
+    [found] = database.execute_sql(text, (*values, paging.limit)).fetchall()
+    return Piece(*found)
 
 
 def held(key: Key, now: int) -> int:
@@ -169,16 +186,23 @@ def is_referred(sha256: str) -> bool:
     return any(table.select().where(table.sha256 == sha256).exists() for table in (File, UploadPart))
 
 
-def unreferred(hashes: Iterable[str], since: int = 0) -> set[str]:
-    """Those of `hashes`, near each other, that no file has which expires after `since`, and no part of such an upload.
+def unreferred(hashes: Iterable[str]) -> set[str]:
+    """Those of `hashes`, near each other, that no file and no part of an upload has.
 
     Outside of `write` the answer may be stale.
     """
     names = set(hashes)
-    if not names:
-        return names
-    near = (min(names), max(names), since)
-    return names - {sha256 for (sha256,) in database.execute_sql(_REFERRED, near + near).fetchall()}
+    return names - _referred_between(min(names), max(names)) if names else names
+
+
+def referred(start: str, since: int = 0) -> set[str]:
+    """All hashes with this `start` that a file has which expires after `since`, or a part of such an upload."""
+    return _referred_between(start, start + "g", since)  # "g" comes after every digit of a hash
+
+
+def _referred_between(first: str, last: str, since: int = 0) -> set[str]:
+    found = database.execute_sql(_REFERRED, (first, last, since) * 2)
+    return {sha256 for (sha256,) in found.fetchall()}
 
 
 def referrers_between(first: str, last: str) -> Iterator[Referrer]:

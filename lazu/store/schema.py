@@ -1,5 +1,12 @@
 """The tables of the SQLite engine, as numbered steps from nothing to now."""
 
+#: The row of `total`, counted from the rows: what made it, and what `flask fsck` compares it with. Never change it.
+COUNTED = """SELECT (SELECT count(*) FROM file), (SELECT coalesce(sum(bytes), 0) FROM file),
+    count(size), coalesce(sum(size), 0), (SELECT coalesce(sum(bytes), 0) FROM upload_part)
+    FROM (SELECT max(bytes) AS size FROM file GROUP BY sha256
+        UNION ALL SELECT max(bytes) FROM upload_part AS part
+        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = part.sha256) GROUP BY sha256) AS content"""
+
 #: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
 STEPS: tuple[tuple[str, ...], ...] = (
     (
@@ -69,6 +76,52 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX upload_part_by_upload ON upload_part (upload_id, sha256, bytes)",
         "CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id)",
+    ),
+    # What the store holds is counted as an index is kept: by SQLite, in the transaction that changes a row
+    # (docs/decisions/0131-totals.md). What the purge asks stands in its index, without the rows.
+    (
+        "DROP INDEX file_by_sha256",
+        "CREATE INDEX file_by_sha256 ON file (sha256, bytes, expires_at)",
+        "DROP INDEX file_by_expiry",
+        "CREATE INDEX file_by_expiry ON file (expires_at, bytes)",
+        """CREATE TABLE total (
+            files INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            blobs INTEGER NOT NULL,
+            blob_bytes INTEGER NOT NULL,
+            part_bytes INTEGER NOT NULL
+        ) STRICT""",
+        f"INSERT INTO total {COUNTED}",
+        """CREATE TRIGGER file_added AFTER INSERT ON file BEGIN
+            UPDATE total SET files = files + 1, bytes = bytes + NEW.bytes;
+            UPDATE total SET blobs = blobs + 1, blob_bytes = blob_bytes + NEW.bytes
+                WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = NEW.sha256 AND rowid <> NEW.rowid)
+                AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = NEW.sha256);
+        END""",
+        """CREATE TRIGGER file_removed AFTER DELETE ON file BEGIN
+            UPDATE total SET files = files - 1, bytes = bytes - OLD.bytes;
+            UPDATE total SET blobs = blobs - 1, blob_bytes = blob_bytes - OLD.bytes
+                WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = OLD.sha256)
+                AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = OLD.sha256);
+        END""",
+        """CREATE TRIGGER part_added AFTER INSERT ON upload_part BEGIN
+            UPDATE total SET part_bytes = part_bytes + NEW.bytes;
+            UPDATE total SET blobs = blobs + 1, blob_bytes = blob_bytes + NEW.bytes
+                WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = NEW.sha256)
+                AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = NEW.sha256 AND rowid <> NEW.rowid);
+        END""",
+        """CREATE TRIGGER part_removed AFTER DELETE ON upload_part BEGIN
+            UPDATE total SET part_bytes = part_bytes - OLD.bytes;
+            UPDATE total SET blobs = blobs - 1, blob_bytes = blob_bytes - OLD.bytes
+                WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = OLD.sha256)
+                AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = OLD.sha256);
+        END""",
+        """CREATE TRIGGER file_changed BEFORE UPDATE OF sha256, bytes ON file BEGIN
+            SELECT RAISE(ABORT, 'the bytes of a file never change');
+        END""",
+        """CREATE TRIGGER part_changed BEFORE UPDATE OF sha256, bytes ON upload_part BEGIN
+            SELECT RAISE(ABORT, 'the bytes of a part never change');
+        END""",
     ),
 )
 

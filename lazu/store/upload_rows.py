@@ -85,11 +85,6 @@ def declared(now: int) -> tuple[int, int]:
     return uploads, int(size or 0)
 
 
-def part_bytes() -> int:
-    """The sizes of all parts, dead ones too."""
-    return int(UploadPart.select(fn.SUM(UploadPart.bytes)).scalar() or 0)
-
-
 def delete_parts_of(upload: Upload) -> list[Gone]:
     """Delete the parts of an upload."""
     return rows.delete_parts(UploadPart.upload == upload.id)

@@ -3,7 +3,6 @@
 Safe while serving: rows go in short transactions, bytes only through `Contents.sweep`.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -16,8 +15,6 @@ from lazu.store.tables import Purge
 
 #: Rows a transaction: holds the write lock for some 10 ms, so that uploads hardly wait.
 BATCH = 500
-#: Seconds between two transactions: SQLite's waiting writers poll, and must find the lock free.
-PAUSE = 0.01
 #: A clock is suspected of a jump when no purge ran and no file came for that many seconds (the purge runs daily) …
 GAP = 3 * clock.DAY
 #: … and so many files, and more than half of all, would go.
@@ -84,16 +81,19 @@ def _longest_gap(last: int, now: int) -> int:
 
 def _end_uploads(store: Store, now: int) -> None:
     """Delete what expired uploads left: parts batch by batch, then the uploads."""
-    while store.uploads.drop_dead(now):
-        time.sleep(PAUSE)
+    pace, more = clock.Pace(), True
+    while more:
+        with pace:
+            more = bool(store.uploads.drop_dead(now))
     store.uploads.forget(now)
 
 
 def _expire(contents: Contents, now: int, tick: Callable[[], object]) -> int:
     """Delete expired rows, batch by batch; gives how many."""
-    count = 0
-    while gone := contents.drop(lambda: rows.delete_expired(now, BATCH), "expiry", later=True):
-        count += len(gone)
+    count, pace, more = 0, clock.Pace(), True
+    while more:
+        with pace:
+            gone = contents.drop(lambda: rows.delete_expired(now, BATCH), "expiry", later=True)
+        count, more = count + len(gone), bool(gone)
         tick()
-        time.sleep(PAUSE)
     return count

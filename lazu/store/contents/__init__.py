@@ -59,7 +59,8 @@ class Problem:
     `missing`: a row whose blob is not there; `damaged`: a blob of another size, or with `rehash` of other bytes, than
     its row says; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
     name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside the blobs; `database`:
-    what the engine says of its own files. `name` is that of the object, in a bucket.
+    what the engine says of its own files; `total`: totals that are not those of the rows. `name` is that of the object,
+    in a bucket.
     """
 
     kind: str

@@ -5,17 +5,16 @@ it. It comes before the database's write lock, one shard at a time; neither is h
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
-from lazu import logs
+from lazu import clock, logs
 from lazu.errors import StorageFailed, StorageMoved, StoreError
 from lazu.store import derived, rows
-from lazu.store.blobs import Blobs
+from lazu.store.blobs import SHARDS, Blobs, is_blob
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
 from lazu.store.contents.shelf import Shelf
 from lazu.store.rows import Gone
@@ -24,8 +23,6 @@ from lazu.store.staged import Staged
 
 #: Blobs, and bytes of blobs, removed under one lock of a shard: some 10 ms, on ext4 a tenth of a second at most.
 PORTION, PORTION_BYTES = 100, 512 * 2**20
-#: Seconds between two portions: SQLite's waiting writers poll, and must find the lock free.
-PAUSE = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -138,18 +135,26 @@ class Shards:
         """See `Contents`."""
         if self.blobs.failed:
             raise StorageFailed
-        removed = Removed()
-        for names in self.blobs.names():
-            for portion in self._portions(rows.unreferred(names)):
-                for size in self.reap(portion):
-                    removed.add_blob(size)
-                time.sleep(PAUSE)
+        removed, pace = Removed(), clock.Pace()
+        for shard in SHARDS:
+            self._sweep(shard, removed, pace)
             tick()
-        self.blobs.tidy()
         self.engine.refill()
         return removed
 
-    def _portions(self, hashes: set[str]) -> Iterator[list[str]]:
+    def _sweep(self, shard: str, removed: Removed, pace: clock.Pace) -> None:
+        """Remove what is loose in a shard. Each name is read once, and none is looked at that has a row."""
+        names = set(self.blobs.entries(shard))
+        loose = names - rows.referred(shard)
+        names -= loose
+        for portion in self._portions(name for name in loose if is_blob(shard, name)):
+            with pace:
+                sizes = self.reap(portion)
+            for size in sizes:
+                removed.add_blob(size)
+        self.blobs.tidy(shard, loose, names)
+
+    def _portions(self, hashes: Iterable[str]) -> Iterator[list[str]]:
         """The blobs to remove under one lock, which uploads to their shard wait for."""
         portion, size = [], 0
         for sha256 in hashes:
@@ -164,20 +169,26 @@ class Shards:
     def unreferred(self, since: int) -> Removed:
         """See `Contents`."""
         removed = Removed()
-        for names in self.blobs.names():
-            for sha256 in rows.unreferred(names, since):
-                removed.add_blob(self.blobs.size(sha256))
+        for shard in SHARDS:
+            for name in set(self.blobs.entries(shard)) - rows.referred(shard, since):
+                if is_blob(shard, name):
+                    removed.add_blob(self.blobs.size(name))
         return removed
 
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
         """See `Contents`."""
         yield from (Problem("database", text) for text in self.engine.problems())
+        if not self.engine.is_counted():
+            yield Problem("total", "the totals that /metrics shows", "are not those of the rows")
         yield from inspection.look(self.blobs, rehash, tick)
 
     def repair(self, problem: Problem) -> str:
         """See `Contents`."""
         if problem.kind == "database":
             return ""
+        if problem.kind == "total":
+            self.engine.recount()
+            return "counted anew"
         if problem.kind == "stray":
             self.reap([problem.sha256])
             return "removed"
