@@ -38,8 +38,14 @@ def test_a_scrape_reads_no_file_that_has_not_expired(app, http, caplog):
     put(http)
     plans = asked(caplog, stats.totals)
     walks = [step for plan in plans for step in plan if step.startswith("SCAN")]
-    assert set(walks) == {"SCAN total", "SCAN expired"}, "one row each"
+    assert set(walks) == {"SCAN holding", "SCAN held", "SCAN total", "SCAN expired"}, "a row a key, one row each"
     assert sum("file_by_expiry (expires_at<?)" in step for plan in plans for step in plan) == 2
+
+
+def test_a_quota_is_held_against_no_file_that_has_not_expired(app, http, caplog):
+    put(http)
+    [plan] = asked(caplog, lambda: counts.held(1, clock.now()))
+    assert [step for step in plan if " file" in step] == ["SEARCH file USING COVERING INDEX file_by_size (key_id=? AND expires_at<?)"]
 
 
 def test_a_sweep_asks_an_index_which_blobs_have_a_row(app, http, caplog):
@@ -129,12 +135,13 @@ def sent(http, upload, data):
 
 def test_totals_that_are_not_those_of_the_rows_are_found_and_counted_anew(app, http):
     put(http, b"12345")
-    database.execute_sql("UPDATE total SET files = 7")
     run = app.test_cli_runner().invoke
-    found = run(args=["fsck", "--json"])
-    assert (found.exit_code, json.loads(found.output)["problems"][0]["kind"]) == (1, "total")
-    assert run(args=["fsck", "--repair"]).exit_code == 0
-    assert told(app) == (1, 5, 1, 5, 0)
+    for lie in ("UPDATE total SET blobs = 7", "UPDATE holding SET files = 7", "DELETE FROM holding", "INSERT INTO holding VALUES (9, 1, 1)"):
+        database.execute_sql(lie)
+        found = run(args=["fsck", "--json"])
+        assert (found.exit_code, json.loads(found.output)["problems"][0]["kind"]) == (1, "total"), lie
+        assert run(args=["fsck", "--repair"]).exit_code == 0
+        assert told(app) == (1, 5, 1, 5, 0)
 
 
 def test_no_row_gets_other_bytes(app, http):

@@ -1,21 +1,23 @@
 """Every count there is: how many, how large, since when. Asked anew each time, for a counter kept beside can lie.
 
-The row of `total` is kept by SQLite itself, as an index is (docs/decisions/0131-totals.md). Verbs as those of `rows`,
-and with the same rules.
+The rows of `holding` and `total` are kept by SQLite itself, as an index is (docs/decisions/0131-totals.md).
+Verbs as those of `rows`, and with the same rules.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from peewee import Expression, fn
+from peewee import fn
 
 from lazu import clock
 from lazu.store.tables import File, Purge, database, tuples
 
-_TOTAL = """SELECT total.files - expired.files, total.bytes - expired.bytes, expired.files, expired.bytes,
+_TOTAL = """SELECT held.files - expired.files, held.bytes - expired.bytes, expired.files, expired.bytes,
     total.blobs, total.blob_bytes, total.part_bytes
-    FROM total,
+    FROM total, (SELECT coalesce(sum(files), 0) AS files, coalesce(sum(bytes), 0) AS bytes FROM holding) AS held,
         (SELECT count(*) AS files, coalesce(sum(bytes), 0) AS bytes FROM file WHERE expires_at <= ?) AS expired"""
+_HELD = """SELECT coalesce((SELECT bytes FROM holding WHERE key_id = ?), 0)
+    - coalesce((SELECT sum(bytes) FROM file WHERE key_id = ? AND expires_at <= ?), 0)"""
 
 
 class Count(NamedTuple):
@@ -43,6 +45,12 @@ def total(now: int) -> Total:
     return Total(*map(int, found))
 
 
+def held(key_id: int, now: int) -> int:
+    """Bytes of the files of a key that have not expired at `now`. Reads those that have, in their index, alone."""
+    [(size,)] = database.execute_sql(_HELD, (key_id, key_id, now)).fetchall()
+    return int(size)
+
+
 def count() -> int:
     """How many files there are, expired ones too."""
     return int(File.select().count())
@@ -50,12 +58,7 @@ def count() -> int:
 
 def expired(now: int) -> Count:
     """Files that have expired at `now`."""
-    return of(File.expires_at <= now)
-
-
-def of(which: Expression) -> Count:
-    """Files of which `which` holds."""
-    [(files, size)] = tuples(File.select(fn.COUNT(File.id), fn.SUM(File.bytes)).where(which))
+    [(files, size)] = tuples(File.select(fn.COUNT(File.id), fn.SUM(File.bytes)).where(File.expires_at <= now))
     return Count(files, int(size or 0))
 
 

@@ -145,7 +145,7 @@ def held(key: Key, now: int) -> int:
     """
     if database.for_update:  # SQLite has one writer at a time anyway
         database.execute_sql("SELECT 1 FROM key WHERE id = ? FOR NO KEY UPDATE", (key.id,))
-    return counts.of((File.key == key.id) & (File.expires_at > now)).bytes
+    return counts.held(key.id, now)
 
 
 def delete_file(key: Key, file_id: str, now: int) -> list[Gone]:

@@ -1,11 +1,14 @@
 """The tables of the SQLite engine, as numbered steps from nothing to now."""
 
-#: The row of `total`, counted from the rows: what made it, and what `flask fsck` compares it with. Never change it.
-COUNTED = """SELECT (SELECT count(*) FROM file), (SELECT coalesce(sum(bytes), 0) FROM file),
-    count(size), coalesce(sum(size), 0), (SELECT coalesce(sum(bytes), 0) FROM upload_part)
-    FROM (SELECT max(bytes) AS size FROM file GROUP BY sha256
-        UNION ALL SELECT max(bytes) FROM upload_part AS part
-        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = part.sha256) GROUP BY sha256) AS content"""
+#: The rows of `holding` and of `total`, counted from the rows of files and parts: what made them, and what `flask fsck`
+#: compares them with. Never change these texts.
+COUNTED = {
+    "holding": "SELECT key_id, count(*), sum(bytes) FROM file GROUP BY key_id",
+    "total": """SELECT count(size), coalesce(sum(size), 0), (SELECT coalesce(sum(bytes), 0) FROM upload_part)
+        FROM (SELECT max(bytes) AS size FROM file GROUP BY sha256
+            UNION ALL SELECT max(bytes) FROM upload_part AS part
+            WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = part.sha256) GROUP BY sha256) AS content""",
+}
 
 #: Numbered steps of the schema; `PRAGMA user_version` counts those that were taken. Only ever append.
 STEPS: tuple[tuple[str, ...], ...] = (
@@ -77,29 +80,35 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX upload_part_by_upload ON upload_part (upload_id, sha256, bytes)",
         "CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id)",
     ),
-    # What the store holds is counted as an index is kept: by SQLite, in the transaction that changes a row
+    # What keys and the store hold is counted as an index is kept: by SQLite, in the transaction that changes a row
     # (docs/decisions/0131-totals.md). What the purge asks stands in its index, without the rows.
     (
         "DROP INDEX file_by_sha256",
         "CREATE INDEX file_by_sha256 ON file (sha256, bytes, expires_at)",
         "DROP INDEX file_by_expiry",
         "CREATE INDEX file_by_expiry ON file (expires_at, bytes)",
-        """CREATE TABLE total (
+        """CREATE TABLE holding (
+            key_id INTEGER PRIMARY KEY,
             files INTEGER NOT NULL,
-            bytes INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE total (
             blobs INTEGER NOT NULL,
             blob_bytes INTEGER NOT NULL,
             part_bytes INTEGER NOT NULL
         ) STRICT""",
-        f"INSERT INTO total {COUNTED}",
+        f"INSERT INTO holding {COUNTED['holding']}",
+        f"INSERT INTO total {COUNTED['total']}",
         """CREATE TRIGGER file_added AFTER INSERT ON file BEGIN
-            UPDATE total SET files = files + 1, bytes = bytes + NEW.bytes;
+            INSERT INTO holding VALUES (NEW.key_id, 1, NEW.bytes)
+                ON CONFLICT (key_id) DO UPDATE SET files = files + 1, bytes = bytes + NEW.bytes;
             UPDATE total SET blobs = blobs + 1, blob_bytes = blob_bytes + NEW.bytes
                 WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = NEW.sha256 AND rowid <> NEW.rowid)
                 AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = NEW.sha256);
         END""",
         """CREATE TRIGGER file_removed AFTER DELETE ON file BEGIN
-            UPDATE total SET files = files - 1, bytes = bytes - OLD.bytes;
+            UPDATE holding SET files = files - 1, bytes = bytes - OLD.bytes WHERE key_id = OLD.key_id;
+            DELETE FROM holding WHERE key_id = OLD.key_id AND files = 0;
             UPDATE total SET blobs = blobs - 1, blob_bytes = blob_bytes - OLD.bytes
                 WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = OLD.sha256)
                 AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = OLD.sha256);

@@ -10,7 +10,7 @@ from typing import Any
 from lazu.errors import CannotStart, StoreError
 from lazu.store import disk, rows
 from lazu.store.contents import Engine, Wanted
-from lazu.store.schema import STEPS
+from lazu.store.schema import COUNTED, STEPS
 from lazu.store.sqlite import Database, Sqlite, database
 
 
@@ -79,7 +79,7 @@ def _absorb_tables() -> None:
         raise StoreError("the store is not empty; nothing was restored")
     database.execute_sql("PRAGMA defer_foreign_keys = ON")
     for table in database.get_tables():
-        if not table.startswith("sqlite_") and table != "total":  # which counts what comes
+        if not table.startswith("sqlite_") and table not in COUNTED:  # these count what comes
             _absorb_table(table)
 
 

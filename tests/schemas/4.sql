@@ -15,6 +15,13 @@ CREATE TABLE file (
 INSERT INTO "file" VALUES('file-lazu-01KSBV4MC6THZ9TCZEM38KPYR0',1,'2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',5,'a.txt','user_data','text/plain',1779587764,4102444800);
 INSERT INTO "file" VALUES('file-lazu-01KSBV4MC6THZ9TCZEM38KPYR1',1,'2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',5,'again.txt','user_data','text/plain',1779587764,4102444800);
 INSERT INTO "file" VALUES('file-lazu-01KSBV4MC6THZ9TCZEM38KPYR2',2,'2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',5,'b.txt','user_data','text/plain',1779587764,4102444800);
+CREATE TABLE holding (
+            key_id INTEGER PRIMARY KEY,
+            files INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        ) STRICT;
+INSERT INTO "holding" VALUES(1,2,10);
+INSERT INTO "holding" VALUES(2,1,5);
 CREATE TABLE key (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
@@ -36,13 +43,11 @@ CREATE TABLE purge (
         ) STRICT;
 INSERT INTO "purge" VALUES(1,1779480000,1779480001,3,2,100);
 CREATE TABLE total (
-            files INTEGER NOT NULL,
-            bytes INTEGER NOT NULL,
             blobs INTEGER NOT NULL,
             blob_bytes INTEGER NOT NULL,
             part_bytes INTEGER NOT NULL
         ) STRICT;
-INSERT INTO "total" VALUES(3,15,1,5,5);
+INSERT INTO "total" VALUES(1,5,5);
 CREATE TABLE upload (
             id TEXT PRIMARY KEY,
             key_id INTEGER NOT NULL REFERENCES key (id),
@@ -75,13 +80,15 @@ CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id);
 CREATE INDEX file_by_sha256 ON file (sha256, bytes, expires_at);
 CREATE INDEX file_by_expiry ON file (expires_at, bytes);
 CREATE TRIGGER file_added AFTER INSERT ON file BEGIN
-            UPDATE total SET files = files + 1, bytes = bytes + NEW.bytes;
+            INSERT INTO holding VALUES (NEW.key_id, 1, NEW.bytes)
+                ON CONFLICT (key_id) DO UPDATE SET files = files + 1, bytes = bytes + NEW.bytes;
             UPDATE total SET blobs = blobs + 1, blob_bytes = blob_bytes + NEW.bytes
                 WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = NEW.sha256 AND rowid <> NEW.rowid)
                 AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = NEW.sha256);
         END;
 CREATE TRIGGER file_removed AFTER DELETE ON file BEGIN
-            UPDATE total SET files = files - 1, bytes = bytes - OLD.bytes;
+            UPDATE holding SET files = files - 1, bytes = bytes - OLD.bytes WHERE key_id = OLD.key_id;
+            DELETE FROM holding WHERE key_id = OLD.key_id AND files = 0;
             UPDATE total SET blobs = blobs - 1, blob_bytes = blob_bytes - OLD.bytes
                 WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = OLD.sha256)
                 AND NOT EXISTS (SELECT 1 FROM upload_part WHERE sha256 = OLD.sha256);
