@@ -284,8 +284,11 @@ class UpstreamTimeout(ApiError):
 
 
 def table(kind: type[ApiError] = ApiError) -> Iterator[tuple[int, str, str]]:
-    """Status, code and meaning of every error, below `kind`, in no order; a code may come more than once."""
+    """Status, code and meaning of every error, below `kind`, in no order; a code may come more than once.
+
+    Not of those that never leave their module, whose names begin with an underscore.
+    """
     for each in kind.__subclasses__():
-        if each is not Final:
+        if each is not Final and not each.__name__.startswith("_"):
             yield each.status, each.code, " ".join((each.__doc__ or "").split())
         yield from table(each)

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 
 import peewee
 import pytest
 
+from helpers import uploads
 from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
@@ -360,4 +362,21 @@ def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(t
         assert server.pids() == before, "no worker died"
     finally:
         server.stop()
+    assert problems(server.storage) == []
+
+
+@ROOT
+def test_completions_of_one_upload_at_once_take_the_room_of_one_copy(small):
+    """That much was asked for when it was created; each more would be a full disk for everybody."""
+    server = Server(small / "storage", {"LAZU_MIN_FREE_BYTES": str(8 * MB)}).start()
+    key, data = server.new_key(), os.urandom(30 * MB)
+    begun = uploads.created(server, key, len(data))
+    ids = [uploads.added(server, key, begun, data)]
+    with ThreadPoolExecutor(6) as pool:
+        wrong = list(pool.map(lambda _: uploads.complete(server, key, begun, ids, md5="0" * 32).error, range(6)))
+    assert wrong == [(400, "invalid_request", "md5")] * 6
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: uploads.completed(server, key, begun, ids), range(6)))
+    assert answers == answers[:1] * 6
+    server.stop()
     assert problems(server.storage) == []

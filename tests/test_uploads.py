@@ -165,6 +165,10 @@ def test_a_name_is_cleaned_as_in_a_form(server, key):
     assert created(server, key, 5, filename="C:\\dir\\a\u202etxt.md\ud800")["filename"] == "atxt.md"
 
 
+def test_what_is_optional_may_be_null(server, key):
+    assert created(server, key, 5, mime_type=None, expires_after=None)["status"] == "pending"
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"bytes": 1, "bytes": 2}', b"\xff", b" " * (2**20 + 1)])
 def test_a_body_that_is_no_object_is_refused(server, key, body):
     answer = request(server, "POST", "/v1/uploads", key, body, {"Content-Type": "application/json"})

@@ -1,11 +1,13 @@
 """Uploads in parts: what they hold and give back (quota, floor, expiry, keys, backups), cut lines, races."""
 
+import json
 import os
 import random
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
@@ -13,8 +15,10 @@ from freezegun import freeze_time
 from helpers.in_process import AUTH, START, blobs, purge
 from helpers.server import opened, problems
 from helpers.uploads import FORM, JSON, added, cancel, complete, completed, create, created, put_part
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
+from helpers.waiting import until
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, upload
 from lazu import clock
+from lazu.store import disk
 from lazu.store.tables import Upload
 from lazu.upkeep.backup import backup, restore
 
@@ -34,6 +38,10 @@ def limited(tmp_path_factory):
     yield server
     server.stop()
     assert problems(server.storage) == []
+
+
+def audit(server):
+    return [line.split()[1] for line in (server.storage / "audit.log").read_text().splitlines()]
 
 
 def put_file(server, key, size):
@@ -178,6 +186,36 @@ def test_a_revoked_keys_uploads_go_with_its_files(serve):
     added(server, key, created(server, key, 10), b"half")
     server.flask("keys", "revoke", "leaver", "--delete-files")
     assert server.blobs() == []
+    assert audit(server) == ["key-created", "upload-created", "key-revoked", "upload-cancelled"]
+
+
+@pytest.mark.parametrize("harm", [lambda blob: os.truncate(blob, 3), lambda blob: blob.write_bytes(b"first and more"), Path.unlink])
+def test_a_part_whose_bytes_the_disk_lost_makes_no_file(serve, harm):
+    """It is said, in the log too; sent again, it goes on."""
+    server = serve()
+    key = server.new_key()
+    begun = created(server, key, 10)
+    first, second = added(server, key, begun, b"first"), added(server, key, begun, b"again")
+    [blob] = [blob for blob in server.blobs() if blob.read_bytes() == b"first"]
+    harm(blob)
+    assert complete(server, key, begun, [first, second]).error == (500, "internal_error", None)
+    assert "flask fsck" in server.log.read_text()
+    assert server.flask("fsck", check=False).returncode == 1
+    again = added(server, key, begun, b"first")
+    file = completed(server, key, begun, [again, second])["file"]
+    assert request(server, "GET", f"/v1/files/{file['id']}/content", key).body == b"firstagain"
+
+
+def test_a_completion_that_waits_is_not_worked_for_when_its_client_has_left(server):
+    key = server.new_key()
+    begun = created(server, key, 256 * MB)
+    ids = 4 * [added(server, key, begun, os.urandom(64 * MB))]
+    body = json.dumps({"part_ids": ids}).encode()
+    head = f"POST /v1/uploads/{begun['id']}/complete HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with disk.named_lock(server.storage / "uploads.lock", begun["id"], 60), dial(server, head.encode() + body):
+        until(lambda: "-> OFDLCK" in Path("/proc/locks").read_text())
+    until(lambda: "/complete 499 " in server.log.read_text())
+    assert completed(server, key, begun, ids)["file"]["bytes"] == 256 * MB
 
 
 def test_a_backup_has_the_uploads_that_are_pending(tmp_path):
@@ -209,16 +247,23 @@ def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve)
     key = server.new_key()
     done = threading.Event()
 
+    def expire(upload_id):
+        with store.engine.connected():
+            store.engine.write(lambda: Upload.update(expires_at=clock.now()).where(Upload.id == upload_id).execute())
+
+    def come_and_go():
+        file = upload(server, key, PURPOSE, part("file", b"same", "a.txt")).json
+        return request(server, "DELETE", f"/v1/files/{file['id']}", key).status
+
     def end(begun, ids):
-        how = random.choice(["cancel", "complete", "expire", "file"])
-        if how == "cancel":
-            return cancel(server, key, begun).status
-        if how == "complete":
-            return complete(server, key, begun, ids).status
-        if how == "file":
-            file = upload(server, key, PURPOSE, part("file", b"same", "a.txt")).json
-            return request(server, "DELETE", f"/v1/files/{file['id']}", key).status
-        return None
+        return random.choice(
+            [
+                lambda: cancel(server, key, begun).status,
+                lambda: complete(server, key, begun, ids).status,
+                lambda: expire(begun["id"]),
+                come_and_go,
+            ]
+        )()
 
     def story(_):
         begun = created(server, key, 8)
@@ -226,8 +271,8 @@ def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve)
         with ThreadPoolExecutor(3) as each:
             late = each.submit(put_part, server, key, begun, b"same")
             ends = [each.submit(end, begun, ids) for _ in range(2)]
-        assert late.result().status in (200, 400)
-        assert all(ended.result() in (200, 400, None) for ended in ends)
+        assert late.result().status in (200, 400, 404)
+        assert all(ended.result() in (200, 400, 404, None) for ended in ends)
 
     def purges():
         while not done.is_set():
@@ -235,7 +280,7 @@ def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve)
 
     purger = threading.Thread(target=purges)
     purger.start()
-    with ThreadPoolExecutor(4) as pool:
+    with opened(server.storage) as store, ThreadPoolExecutor(4) as pool:
         list(pool.map(story, range(24)))
     done.set()
     purger.join()

@@ -25,7 +25,7 @@ def declared() -> Declared:
     purpose = filetypes.purpose(_text(body, "purpose"))
     filename = filenames.clean(_text(body, "filename"))
     filetypes.check_name(filename, "filename")
-    if not isinstance(body.get("mime_type", ""), str):
+    if not isinstance(body.get("mime_type"), str | None):
         raise InvalidRequest("mime_type must be a string.", "mime_type")
     if "bytes" not in body:
         raise MissingParameter("bytes")

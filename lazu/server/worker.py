@@ -122,7 +122,7 @@ class Worker(ThreadWorker):
         sent = [value for name, value in req.headers if name == "AUTHORIZATION"]
         owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
         # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
-        uploads = req.method == "POST" and req.path.startswith(("/v1/files", "/v1/uploads"))
+        uploads = req.method == "POST" and (req.path == "/v1/files" or req.path.endswith("/parts"))
         return Turn(self._work, owner, _stays if uploads else connection.left)
 
     @property

@@ -11,11 +11,11 @@ import shutil
 import stat
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lazu import clock, slots
+from lazu import slots
 from lazu.errors import Busy
 
 #: As long as SQLite waits for its own lock.
@@ -28,8 +28,6 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOT
 
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY, errno.EXDEV)
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
-#: Seconds between two looks at a named lock.
-_LOOK_SECONDS = 0.02
 _FICLONE = 0x40049409  # of linux/fs.h
 
 _fallocate = ctypes.CDLL(None, use_errno=True).fallocate
@@ -103,7 +101,8 @@ def lock(directory: Path, wait: bool = True, seconds: float | None = LOCK_SECOND
             if not wait:
                 raise Taken
             with slots.waiting():
-                _wait_for(fd, seconds)
+                if not _queue(fd, seconds, _flock):
+                    raise Busy(f"a lock was held for {seconds} seconds")
         yield fd
     finally:
         os.close(fd)
@@ -117,20 +116,22 @@ def _flock(fd: int, how: int = 0) -> bool:
     return True
 
 
-def _wait_for(fd: int, seconds: float | None) -> None:
-    """Queue for the lock of `fd`, in a thread that can be left behind: nothing ends flock(2) but the lock."""
+def _queue(fd: int, seconds: float | None, take: Callable[[int], object]) -> bool:
+    """Have `take` wait for the lock of `fd`, in a thread that can be left behind: nothing but the lock ends its wait.
+
+    Whether it came within so many seconds.
+    """
     twin, got = os.dup(fd), threading.Event()
 
     def queue() -> None:
         try:
-            _flock(twin)
+            take(twin)
             got.set()
         finally:
             os.close(twin)
 
     threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
-    if not got.wait(seconds):
-        raise Busy(f"a lock was held for {seconds} seconds")
+    return got.wait(seconds)
 
 
 @contextmanager
@@ -138,17 +139,17 @@ def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     """Hold the lock called `name`, of all threads and processes that use the file `path`, which is made if needed.
 
     Raises `Taken` if somebody else held it for so long. It goes with the process that holds it. Names share a file
-    because each locks one byte of it, by the hash of the name (fcntl(2), open file description locks).
+    because each locks one byte of it, by the hash of the name (fcntl(2), open file description locks). Who waits holds
+    no slot, and costs nothing.
     """
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
     wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)  # struct flock
-    end = clock.monotonic() + seconds
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _locked(fd, wanted):
-            if clock.monotonic() > end:
-                raise Taken
-            clock.sleep(_LOOK_SECONDS)
+        if not _locked(fd, wanted):
+            with slots.waiting():
+                if not _queue(fd, seconds, lambda twin: fcntl.fcntl(twin, fcntl.F_OFD_SETLKW, wanted)):
+                    raise Taken
         yield
     finally:
         os.close(fd)

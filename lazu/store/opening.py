@@ -50,7 +50,8 @@ def open_store(settings: Settings) -> Store:
         raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
-    return Store(settings, keys, files, Uploads(contents, engine, files), contents, engine)
+    uploads = Uploads(files, contents, engine, storage / "uploads.lock")
+    return Store(settings, keys, files, uploads, contents, engine)
 
 
 def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:

@@ -112,12 +112,13 @@ def delete_uploads(now: int, settled: int, key: Key | None = None) -> list[tuple
     return [(upload_id, name) for upload_id, name, *settling in gone.tuples() if settling == [None, None]]
 
 
-def delete_uploads_of(key: Key) -> list[Gone]:
-    """Delete every upload of `key`; gives its parts."""
-    mine = Upload.select(Upload.id).where(Upload.key == key.id)
-    gone = rows.delete_parts(UploadPart.upload.in_(mine))
-    Upload.delete().where(Upload.key == key.id).execute()
-    return gone
+def delete_uploads_of(key: Key) -> tuple[list[Gone], list[str]]:
+    """Delete every upload of `key`; gives their parts, and the ids of those that were pending."""
+    mine = Upload.key == key.id
+    gone = rows.delete_parts(UploadPart.upload.in_(Upload.select(Upload.id).where(mine)))
+    pending = [upload.id for upload in Upload.select(Upload.id).where(mine & _unsettled())]
+    Upload.delete().where(mine).execute()
+    return gone, pending
 
 
 def _live(now: int) -> Expression:

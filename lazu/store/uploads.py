@@ -7,13 +7,12 @@ is committed before the parts go, so that a crash leaves the upload pending with
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
 from lazu import clock, filetypes, ids, logs
 from lazu.errors import ApiError, InternalError, InvalidRequest, StoreError, UploadNotFound
-from lazu.store import rows, upload_rows
+from lazu.store import joining, rows, upload_rows
 from lazu.store.contents import Contents, Engine
 from lazu.store.files import Files, NewFile, require_active
 from lazu.store.rows import Gone
@@ -33,7 +32,6 @@ GRACE = 60
 
 #: Parts removed in one transaction: it holds the write lock for some 10 ms.
 BATCH = 500
-_PIECE = 512 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +60,13 @@ class Completion:
 
 
 class Uploads:
-    """The uploads in parts of all keys; what they become are `files`."""
+    """The uploads in parts of all keys; what they become are `files`. `locks` is a file of this box (`joining`)."""
 
-    def __init__(self, contents: Contents, engine: Engine, files: Files) -> None:
+    def __init__(self, files: Files, contents: Contents, engine: Engine, locks: Path) -> None:
+        self._files = files
         self._contents = contents
         self._engine = engine
-        self._files = files
+        self._locks = locks
 
     def create(self, key: Key, declared: Declared) -> Upload:
         """Begin an upload, and hold room for it: of the key's quota for the file, of the disk for parts and file.
@@ -164,19 +163,25 @@ class Uploads:
         was declared; all that an upload of the file raises. After these the upload is as it was.
         """
         upload = self.get(key, upload_id)
-        if upload.status != "pending":
-            return self._again(key, upload, wanted)
+        if upload.status == "pending":
+            with joining.alone(self._locks, upload):
+                upload = self.get(key, upload_id)
+                if upload.status == "pending":
+                    return self._join(key, upload, wanted)
+        return self._again(key, upload, wanted)
+
+    def _join(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         parts = self._chosen(upload, wanted)
         try:
             with self._contents.stage(upload.bytes, upload.bytes) as staged:
-                self._copy(parts, staged, wanted.md5)
+                joining.join(self._contents, parts, staged, wanted.md5)
                 file = self._finished(key, upload, staged)
                 self._contents.add(staged, lambda: self._settle(key, file, upload, wanted.mark))
         except (_Settled, FileNotFoundError):
-            return self._again(key, self.get(key, upload_id), wanted)
+            return self._again(key, self.get(key, upload.id), wanted)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
         self._drop_parts(upload)
-        return self.get(key, upload_id), file
+        return self.get(key, upload.id), file
 
     def _drop_parts(self, upload: Upload) -> None:
         try:
@@ -188,7 +193,8 @@ class Uploads:
     def _again(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         """The answer of an upload that is completed, if it was so with the same parts."""
         if upload.status == "pending":
-            raise InternalError  # the bytes of a part are gone, but not the part: fsck finds that
+            log.error("the bytes of a part of %s are gone, but not the part; 'flask fsck' says more", upload.id)
+            raise InternalError
         if upload.file_id is None or upload.completion != wanted.mark:
             raise InvalidRequest(f"This upload is {upload.status}; create a new one.", "upload_id")
         return upload, rows.file_of(key, upload.file_id, clock.now())
@@ -203,21 +209,6 @@ class Uploads:
         if size != upload.bytes:
             raise InvalidRequest(f"The parts have {size} bytes, and the upload declared {upload.bytes}.", "bytes")
         return parts
-
-    def _copy(self, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
-        """Write the parts one after the other; raises FileNotFoundError if one went meanwhile."""
-        digest = hashlib.md5(usedforsecurity=False)
-        for piece in self._pieces(parts):
-            staged.write(piece)
-            if md5:
-                digest.update(piece)
-        if md5 and digest.hexdigest() != md5:
-            raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
-
-    def _pieces(self, parts: list[UploadPart]) -> Iterator[bytes]:
-        for part in parts:
-            with self._contents.open(part.sha256) as content:
-                yield from iter(partial(content.read, _PIECE), b"")
 
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
         """What is staged, judged, sealed, as a file."""
@@ -253,8 +244,16 @@ class Uploads:
         return upload_rows.delete_parts_of(upload) if settled else []
 
     def delete_all(self, key: Key) -> None:
-        """Remove every upload of `key` and its parts."""
-        self._contents.drop(lambda: upload_rows.delete_uploads_of(key), None)
+        """Remove every upload of `key` and its parts; those that were pending are cancelled by that."""
+        pending: list[str] = []
+
+        def delete() -> list[Gone]:
+            gone, pending[:] = upload_rows.delete_uploads_of(key)
+            return gone
+
+        self._contents.drop(delete, None)
+        for upload_id in pending:
+            logs.audit("upload-cancelled", key=key.name, upload=upload_id)
 
     def drop_dead(self, now: int, key: Key | None = None) -> int:
         """Remove some parts of uploads, of `key` or of all, that had expired at `now` or are settled; gives how many.

@@ -1,0 +1,65 @@
+"""The parts of an upload become the bytes of its file, one upload at a time on this box."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from lazu import slots
+from lazu.errors import InternalError, InvalidRequest, Overloaded
+from lazu.store import disk
+from lazu.store.contents import Contents
+from lazu.store.staged import Staged
+from lazu.store.tables import Upload, UploadPart
+
+#: Seconds to wait for another completion of the same upload: 512 MB at some 2 MB/s.
+_SECONDS = 300
+_PIECE = 512 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(locks: Path, upload: Upload) -> Iterator[None]:
+    """Let one request at a time join the parts of `upload`, of all processes that use the file `locks`.
+
+    Room is held for one copy, and a client that repeats its request must not cost another one. Raises `Overloaded`.
+    """
+    try:
+        with disk.named_lock(locks, str(upload.id), _SECONDS):
+            yield
+    except disk.Taken as e:
+        raise Overloaded from e
+
+
+def join(contents: Contents, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
+    """Write the bytes of `parts` to `staged`, in constant memory.
+
+    Raises `InvalidRequest` when they have another MD5, `InternalError` when the disk has not all bytes of one,
+    FileNotFoundError when one is gone, `ClientLeft`.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        with contents.open(part.sha256) as content:
+            for piece in _pieces(content, part):
+                staged.write(piece)
+                if md5:
+                    digest.update(piece)
+                slots.step()
+    if md5 and digest.hexdigest() != md5:
+        raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
+
+
+def _pieces(content: BinaryIO, part: UploadPart) -> Iterator[bytes]:
+    left = part.bytes
+    for piece in iter(partial(content.read, _PIECE), b""):
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        log.error("the bytes of %s are not those that came; 'flask fsck' says more", part.id)
+        raise InternalError
