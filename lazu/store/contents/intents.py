@@ -250,7 +250,7 @@ class Intents:
         """See `Contents`."""
         if problem.kind in ("missing", "damaged"):
             self.drop(lambda: rows.delete_all_with(problem.sha256), "lost")
-            return "file deleted, its bytes are lost"
+            return "deleted, its bytes are lost"
         return census.remove(self.objects, problem)
 
     def recover(self) -> None:

@@ -205,7 +205,7 @@ class Shards:
             derived.drop(problem.sha256, shard)
             if problem.found:
                 self.blobs.quarantine(problem.sha256, problem.sha256)
-        return "file deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
+        return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
 
     def recover(self) -> None:
         """See `Contents`."""
