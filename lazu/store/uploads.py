@@ -245,14 +245,15 @@ class Uploads:
 
     def delete_all(self, key: Key) -> None:
         """Remove every upload of `key` and its parts; those that were pending are cancelled by that."""
-        pending: list[str] = []
+        pending: set[str] = set()
 
         def delete() -> list[Gone]:
-            gone, pending[:] = upload_rows.delete_uploads_of(key)
+            gone, ended = upload_rows.delete_uploads_of(key)
+            pending.update(ended)  # also what a transaction deleted whose answer was lost
             return gone
 
         self._contents.drop(delete, None)
-        for upload_id in pending:
+        for upload_id in sorted(pending):
             logs.audit("upload-cancelled", key=key.name, upload=upload_id)
 
     def drop_dead(self, now: int, key: Key | None = None) -> int:
