@@ -380,3 +380,20 @@ def test_completions_of_one_upload_at_once_take_the_room_of_one_copy(small):
     assert answers == answers[:1] * 6
     server.stop()
     assert problems(server.storage) == []
+
+
+@ROOT
+def test_creations_at_once_promise_what_the_disk_has_no_more_and_no_less(small):
+    """Of each upload the parts that have not come, and the file."""
+    server = Server(small / "storage", {"LAZU_MIN_FREE_BYTES": str(8 * MB)}).start()
+    key, data = server.new_key(), os.urandom(20 * MB)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: uploads.create(server, key, len(data)), range(8)))
+    assert sorted(answer.status for answer in answers) == [200] + [507] * 7
+    [begun] = [answer.json for answer in answers if answer.status == 200]
+    assert uploads.create(server, key, 16 * MB).status == 507
+    ids = [uploads.added(server, key, begun, data)]
+    assert uploads.create(server, key, 16 * MB).status == 200
+    assert uploads.completed(server, key, begun, ids)["status"] == "completed"
+    server.stop()
+    assert problems(server.storage) == []

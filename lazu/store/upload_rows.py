@@ -19,10 +19,10 @@ _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part 
 
 
 class Pending(NamedTuple):
-    """Live uploads of a key: how many, the bytes that they declare, and those that they hold of its quota."""
+    """Live uploads of a key: how many, the bytes that they will still write, and those that they hold of its quota."""
 
     uploads: int
-    declared: int
+    coming: int
     held: int
 
 
@@ -73,10 +73,14 @@ def room(upload: Upload) -> int:
 
 
 def pending(now: int, key: Key) -> Pending:
-    """The live uploads of `key`. An upload holds the bytes that it declares, or those of its parts if they are more."""
+    """The live uploads of `key`. An upload holds the bytes that it declares, or those of its parts if they are more.
+
+    It will still write the parts that have not come, and the file.
+    """
     live = list(Upload.select(Upload.id, Upload.bytes).where(_live(now), Upload.key == key.id))
-    declared = sum(upload.bytes for upload in live)
-    return Pending(len(live), declared, sum(max(upload.bytes, room(upload)) for upload in live))
+    sizes = [(upload.bytes, room(upload)) for upload in live]
+    coming = sum(declared + max(0, declared - there) for declared, there in sizes)
+    return Pending(len(live), coming, sum(max(declared, there) for declared, there in sizes))
 
 
 def declared(now: int) -> tuple[int, int]:

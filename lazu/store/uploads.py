@@ -75,8 +75,6 @@ class Uploads:
         """
         now = clock.milliseconds()
         self._clear(key, now // 1000)
-        pending = upload_rows.pending(now // 1000, key)
-        self._contents.require(2 * (pending.declared + declared.bytes))
         upload = Upload(
             id=ids.new_upload_id(now),
             key=key.id,
@@ -99,8 +97,10 @@ class Uploads:
 
     def _insert(self, key: Key, upload: Upload) -> None:
         require_active(key)
-        if upload_rows.pending(clock.now(), key).uploads >= MAX_PENDING:
+        pending = upload_rows.pending(clock.now(), key)
+        if pending.uploads >= MAX_PENDING:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
+        self._contents.require(pending.coming + 2 * upload.bytes)  # here, where no other one can come between
         self._files.require(key, upload.bytes)
         upload_rows.add_upload(upload)
 
