@@ -228,7 +228,10 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """The database stayed locked, or too many calls wait for the model; `Retry-After` says when to repeat."""
+    """The database stayed locked, too many calls wait for the model, or the upload is being completed for very long.
+
+    `Retry-After` says when to repeat.
+    """
 
     status, code = 503, "overloaded"
 

@@ -7,10 +7,11 @@ from contextlib import closing
 import pytest
 
 from helpers.server import Server, opened, problems
-from helpers.uploads import created
+from helpers.uploads import added, complete, created
 from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
+from lazu import clock
 from lazu.errors import InvalidApiKey
-from lazu.store import counts, upload_rows
+from lazu.store import counts
 from lazu.store.uploads import Completion, Declared
 
 
@@ -70,10 +71,13 @@ def test_storage_that_is_moved_away_and_made_anew_takes_nothing(serve, tmp_path)
     server = serve(LAZU_WORKERS="1")  # a second one might start only after the move
     key = server.new_key()
     file = stored(server, key, b"before")
+    begun = created(server, key, 5)
+    ids = [added(server, key, begun, b"piece")]
     assert request(server, "GET", "/readyz").status == 200
     server.storage.rename(tmp_path / "moved")
     server.flask("purge")  # by cron: it makes a new, empty store
     answers = [upload(server, key, PURPOSE, part("file", b"%d" % number, "a.txt")) for number in range(20)]
+    answers += [complete(server, key, begun, ids) for _ in range(20)]
     assert {answer.status for answer in answers} <= {401, 500}, "a thread that opens the new store knows no key"
     assert 500 in {answer.status for answer in answers}
     for answer in answers:
@@ -137,7 +141,7 @@ def test_a_key_that_is_taken_away_while_its_part_runs_adds_nothing(server, chang
     name = f"part-{change}"
     key = server.new_key(name)
     with opened(server.storage):
-        others = upload_rows.part_bytes()
+        others = counts.total(clock.now()).part_bytes
     begun = created(server, key, 100_000)
     body = form(part("data", b"x" * 100_000))
     path = f"/v1/uploads/{begun['id']}/parts"
@@ -150,7 +154,7 @@ def test_a_key_that_is_taken_away_while_its_part_runs_adds_nothing(server, chang
         assert b" 401 " in sock.recv(65536)
     assert all(blob.stat().st_size != 100_000 for blob in server.blobs())
     with opened(server.storage) as store:
-        assert upload_rows.part_bytes() == others
+        assert counts.total(clock.now()).part_bytes == others
         assert store.files.delete_all(store.keys.find(name)) == 0
 
 
@@ -170,5 +174,5 @@ def test_a_key_that_is_taken_away_while_its_upload_is_completed_gets_no_file(tmp
             store.uploads.create(key, Declared("b.txt", 4, "user_data", None))
         assert counts.count() == 0
         store.uploads.delete_all(key)
-        assert upload_rows.part_bytes() == 0
+        assert counts.total(clock.now()).part_bytes == 0
     assert problems(tmp_path / "storage") == []

@@ -164,6 +164,7 @@ class Uploads:
         """
         upload = self.get(key, upload_id)
         if upload.status == "pending":
+            self._contents.require(upload.bytes)
             with joining.alone(self._locks, upload):
                 upload = self.get(key, upload_id)
                 if upload.status == "pending":
