@@ -24,7 +24,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from lazu import metrics  # noqa: E402  only now
 from lazu.config import load  # noqa: E402
-from lazu.gateway import calls  # noqa: E402
+from lazu import ledger  # noqa: E402
 
 settings = load()
 
@@ -101,4 +101,4 @@ def post_fork(server, worker):
 def child_exit(_server, worker):
     """A worker has ended, however."""
     metrics.forget(worker.pid)
-    calls.forget(worker.pid)
+    ledger.forget(worker.pid)

@@ -7,18 +7,21 @@ import sys
 import time
 from pathlib import Path
 
-from bench import growth, kept, picture, report
+from bench import growth, kept, neighbours, picture, report
 from bench.procs import ROOT, WORK, shed
 from bench.results import Missing, Plan, Result
 from bench.rows import ROWS
+
+#: Tables of their own, no races: each is asked for alone.
+TABLES = {"growth": growth.table, "neighbours": neighbours.table}
 
 
 def main() -> None:
     asked = arguments()
     plan = Plan(asked.quick, frozenset(asked.skip))
     try:
-        if asked.rows == ["growth"]:
-            print(growth.table(plan))
+        if asked.rows in ([name] for name in TABLES):
+            print(TABLES[asked.rows[0]](plan))
         elif asked.merge:
             merge()
         else:
@@ -58,14 +61,14 @@ def write(out: Path, results: dict[str, Result | Missing], how: str) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measure Lazu beside its floors and its peers.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(ROWS)}; or growth, alone")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join((*ROWS, *TABLES))} (the last ones alone)")
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
     parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
     parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")
     parser.add_argument("--merge", action="store_true", help="run nothing: report each row's last full run, in bench/")
     asked = parser.parse_args()
     unknown = set(asked.rows) - set(ROWS)
-    if unknown and asked.rows != ["growth"]:
+    if unknown and not (len(asked.rows) == 1 and asked.rows[0] in TABLES):
         parser.error(f"no row called {', '.join(sorted(unknown))}")
     return asked
 

@@ -18,23 +18,42 @@ NGINX = """
 daemon off; user root; worker_processes {workers}; pid {home}/pid; error_log {home}/error.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; client_max_body_size 0;
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
   fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
-  server {{ listen {host}:{port}; {server} }}
+  {site}
 }}
 """
 
 
-@contextmanager
-def nginx(server: str) -> Iterator[Server]:
+def nginx(server: str) -> AbstractContextManager[Server]:
     """nginx with one server block; `{home}` in it stands for the server's folder."""
+    return under_nginx(f"server {{ listen {HOST}:{{port}}; client_max_body_size 0; {server} }}")
+
+
+def shipped(behind: Server) -> AbstractContextManager[Server]:
+    """nginx with the site that Lazu ships, in front of a Lazu."""
+    site = (ROOT / "deploy" / "nginx.conf").read_text()
+    storage = behind.folder / "storage"
+    for old, new in {
+        "listen 80;": f"listen {HOST}:{{port}};",
+        "listen [::]:80;": "",
+        "127.0.0.1:8000": f"{HOST}:{behind.port}",
+        "/var/lib/lazu/storage/": f"{storage}/",
+    }.items():
+        site = site.replace(old, new)
+    return under_nginx(site)
+
+
+@contextmanager
+def under_nginx(site: str) -> Iterator[Server]:
+    """nginx with a site in which `{home}` stands for the server's folder and `{port}` for its port."""
     home, port = folder("nginx"), free_port()
     for name in ("body", "files"):
         (home / name).mkdir()
-    block = server.replace("{home}", str(home))
+    site = site.replace("{home}", str(home)).replace("{port}", str(port))
     config = home / "nginx.conf"
-    config.write_text(NGINX.format(workers=WORKERS, home=home, host=HOST, port=port, server=block))
+    config.write_text(NGINX.format(workers=WORKERS, home=home, site=site))
     path = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     if path is None:
         raise RuntimeError("nginx is not installed (Debian: apt install nginx)")

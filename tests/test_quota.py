@@ -1,10 +1,13 @@
 """Quotas: what one key may hold, exactly, also when uploads race."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.uploads import created
+from helpers.waiting import until
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
 
 MB = 2**20
 
@@ -77,6 +80,47 @@ def test_uploads_at_once_can_not_cross_it_together(limited):
         answers = list(pool.map(lambda body: upload(limited, key, PURPOSE, part("file", body, "g.txt")), bodies))
     assert sorted(answer.status for answer in answers) == [200] * 4 + [507] * 8
     assert sum(file["bytes"] for file in request(limited, "GET", "/v1/files", key).json["data"]) == MB
+
+
+def begun(server, key, size, path="/v1/files", name="file"):
+    """An upload of `size` bytes whose last byte is still to come, or what answers it at once."""
+    body = form(PURPOSE, part(name, b"k" * size, "k.dat"))
+    sock = dial(server, head(key, path=path, length=len(body))[:-2] + b"Expect: 100-continue\r\n\r\n")
+    status = sock.recv(65536).split()[1]
+    if status == b"100":  # it counts from here on
+        sock.sendall(body[:-1])
+    return sock, status
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_uploads_on_their_way_count_and_no_more_when_they_end(limited, chunked):
+    """On any worker. What is sent in chunks counts as it comes."""
+    key = limited.new_key()
+    first, _ = begun(limited, key, 600_000)
+    with closing(first):
+        more = form(PURPOSE, part("file", b"l" * 600_000, "l.dat"))
+        for _ in range(4):
+            assert refused(upload(limited, key, body=[more] if chunked else more))
+        assert stored(limited, limited.new_key(), b"m" * 600_000)
+        first.sendall(b"\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
+    with closing(begun(limited, key, 400_000)[0]):
+        pass  # it broke off
+    until(lambda: upload(limited, key, PURPOSE, part("file", b"n" * 400_000, "n.dat")).status == 200)
+
+
+def test_parts_that_arrive_at_once_take_no_more_room_than_is_declared_and_one_part(server):
+    """Each is within the limit of its upload; only when all have come would their sum be known."""
+    key = server.new_key()
+    path = f"/v1/uploads/{created(server, key, 1)['id']}/parts"
+    first, said = begun(server, key, 40 * MB, path, "data")
+    with closing(first):
+        assert said == b"100"
+        second, said = begun(server, key, 40 * MB, path, "data")
+        second.close()
+        assert said == b"503"
+        first.sendall(b"\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_keys_own_quota_wins_at_once(limited):

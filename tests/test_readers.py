@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.documents import pdf, stream
+from helpers.documents import hard
 from lazu.documents import launcher, reading
-
-
-def hard(number):
-    """Return a PDF without text that takes a reader all the CPU time it may have, different for each number."""
-    leaf = b"<< /Type /Page /Parent 2 0 R /Contents 3 0 R >>"
-    kids = b" ".join(b"%d 0 R" % (4 + page) for page in range(300))
-    drawing = b"0 0 m 9 9 l S\n" * 50_000 + b"%% %d" % number
-    tree = b"<< /Type /Pages /Count 300 /Kids [%s] /MediaBox [0 0 600 800] >>" % kids
-    return pdf(b"<< /Type /Catalog /Pages 2 0 R >>", tree, stream(drawing), *[leaf] * 300)
 
 
 def test_fifty_hard_files_of_one_key_keep_nobody_else_waiting(serve, double):

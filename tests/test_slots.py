@@ -13,8 +13,7 @@ from gunicorn.http.unreader import IterUnreader
 
 from helpers.wire import PURPOSE, dial, form, head, part, request, upload
 from lazu import slots
-from lazu.errors import BodyTooLarge, ClientLeft, Overloaded
-from lazu.gateway import json_body
+from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
@@ -147,24 +146,6 @@ def test_chunks_of_one_byte_cost_little_more_than_large_ones():
     assert min(seconds(small) for _ in range(3)) < 4 * min(seconds(large) for _ in range(3)) + 0.1
 
 
-def reading(pieces):
-    left = iter(pieces)
-    return lambda _: next(left, b"")
-
-
-def test_bodies_have_one_budget_and_give_it_back():
-    budget = json_body.Budget(8 * 2**20)
-    piece = b"x" * 2**20
-    held = json_body.receive(reading([piece] * 5), None, budget)
-    with pytest.raises(Overloaded) as refused:
-        json_body.receive(lambda _: piece, None, budget)
-    assert refused.value.headers["Retry-After"]
-    del held, refused
-    with pytest.raises((Overloaded, BodyTooLarge)):
-        json_body.receive(lambda _: piece, None, json_body.Budget(2**40))
-    assert json_body.receive(reading([b"{}"]), None, json_body.Budget(0)) == b"{}"
-
-
 def test_a_fast_beginning_does_not_pay_for_a_slow_rest(serve):
     server = serve(LAZU_WORKERS="1", LAZU_BODY_TIMEOUT="1", LAZU_BODY_MIN_RATE=str(2**20))
     body = form(PURPOSE, part("file", os.urandom(64 * 2**20), "a.dat"))
@@ -213,6 +194,29 @@ def test_a_lock_that_is_never_given_back_is_503_and_health_goes_on(serve):
 def test_through_nginx_a_key_is_looked_at_before_the_body_comes(edge, path):
     with closing(dial(edge, head("wrong", path=path, length=100 * 2**20))) as sock:
         assert sock.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize(("key", "said"), [("wrong", b"401"), (None, b"100")])
+def test_nobody_is_told_to_go_on_before_the_key_is_known(server, key, said):
+    expects = head(key or server.new_key(), length=2**20)[:-2] + b"Expect: 100-continue\r\n\r\n"
+    with closing(dial(server, expects)) as sock:
+        answer = sock.recv(65536)
+        assert answer.split()[1] == said
+        assert (said == b"100") or b"connection: close" in answer.lower()
+
+
+def test_a_client_that_was_told_to_go_on_may_send_the_next_request(server):
+    key, body = server.new_key(), form(PURPOSE, part("file", "x", "a.txt"))
+    expects = head(key, length=len(body))[:-2] + b"Expect: 100-continue\r\n\r\n"
+    with closing(dial(server, b"")) as sock:
+        for _ in range(2):
+            sock.sendall(expects)
+            assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            sock.sendall(body)
+            answer = b""
+            while not answer.endswith(b"}\n"):
+                answer += sock.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_nginx_takes_a_large_body_only_where_one_belongs(edge):

@@ -12,8 +12,8 @@ from bench.results import REQUESTS, Aim, Plan, Result
 from bench.servers import KEY
 
 
-def get(path: str) -> client.Request:
-    head = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+def get(path: str, key: str = KEY) -> client.Request:
+    head = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n"
     return client.Request(head.encode())
 
 

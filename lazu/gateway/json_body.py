@@ -1,21 +1,24 @@
 """A JSON request body: received within limits, and parsed as every other parser would.
 
-The text is held once, and while it is parsed or written anew a second time; files never are
+The text is held once, and while it is parsed or written anew two or three times; files never are
 (docs/decisions/0040-splice.md).
 """
 
+import codecs
 import json
-import threading
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
+from lazu.ledger import Ledger, Taken
 from lazu.sizes import JSON_BODY, words
 
 #: How many values a body may have, counted by what separates them, also within strings: each takes up to 200 bytes of
 #: memory when parsed, so that 128 MB of `{},{},…` would take gigabytes. A text of 1,000 pages has some 30,000 commas.
-MAX_VALUES = 2**20
+MAX_VALUES, _VALUE_BYTES = 2**20, 200
 
 #: Bodies up to this size cost no more than the request itself; what is beyond counts in steps.
 SMALL_BYTES, _STEP = 2**20, 4 * 2**20
@@ -24,71 +27,105 @@ SMALL_BYTES, _STEP = 2**20, 4 * 2**20
 #: takes up to four times as much for the moment in which it is parsed.
 BOX_BYTES = 512 * 2**20
 
+#: Bytes of strings with letters beyond ASCII that a larger body may have: Python takes up to four bytes for each letter
+#: of such a string. As much text as a reader gives, more than any model takes; files as base64 have no such letters.
+WIDE_BYTES = 8 * 2**20
+
 _READ = 2**20
+
+#: A backslash before a letter beyond ASCII, where each pair of backslashes was taken out: no JSON.
+_STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 
 
 class Budget:
-    """Memory for the bodies of one process, in bytes; what is held longer than a moment counts."""
+    """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
+
+    One key leaves room for one body of another.
+    """
 
     def __init__(self, size: int) -> None:
-        self._left = size
-        self._lock = threading.Lock()
+        self._size = size
+        self._ledger = Ledger("bodies", 2 + size // _STEP)
 
-    def take(self, size: int) -> None:
-        """Raise `Overloaded` if there are not so many left."""
-        with self._lock:
-            if size > self._left:
-                raise Overloaded
-            self._left -= size
+    def hold(self, key: int, place: int | None, size: int) -> int:
+        """Hold `size` bytes for `key`: anew, or in `place` instead of those there. Raises `Overloaded`."""
+        fits = partial(self._fits, key, size)
+        if place is None:
+            place = self._ledger.take(key, size, fits)
+        elif not self._ledger.change(place, size, fits):
+            place = None
+        if place is None:
+            raise Overloaded
+        return place
 
-    def give(self, size: int) -> None:
-        """Give bytes back."""
-        with self._lock:
-            self._left += size
+    def _fits(self, key: int, size: int, taken: Taken) -> bool:
+        room = self._size - sum(taken.amounts) - size
+        return room >= 0 and taken.of(key) + size <= max(self._size - JSON_BODY, self._size // 2)
+
+    def give_back(self, place: int) -> None:
+        """Free what is held in `place`."""
+        self._ledger.give_back(place)
 
 
 class Text(bytearray):
-    """A body on its way in; what it has taken of `budget` goes back with it."""
+    """A body of `key` on its way in; what it holds of `budget` goes back with it."""
 
-    def __init__(self, budget: Budget, limit: int) -> None:
+    def __init__(self, budget: Budget, key: int, limit: int = JSON_BODY) -> None:
         super().__init__()
-        self._budget, self._limit = budget, limit
-        self._taken = 0
+        self._budget, self._key, self._limit = budget, key, limit
+        self._held = 0
+        self._place: int | None = None
 
     def add(self, chunk: bytes) -> None:
         """Append `chunk`; raises `BodyTooLarge`, `Overloaded`."""
-        if len(self) + len(chunk) > self._limit:
-            raise BodyTooLarge(words(self._limit))
-        if len(self) + len(chunk) > self._taken + SMALL_BYTES:
-            self._budget.take(_STEP)
-            self._taken += _STEP
+        self.require_room(len(self) + len(chunk))
+        if len(self) + len(chunk) > self._held + SMALL_BYTES:
+            self._hold(self._held + _STEP)
         self.extend(chunk)
 
+    def require_room(self, size: int) -> None:
+        """Raise `BodyTooLarge` if a body may not have `size` bytes."""
+        if size > self._limit:
+            raise BodyTooLarge(words(self._limit))
+
+    def weigh(self) -> None:
+        """Hold what its values will take when it is parsed; raises `InvalidRequest` for too many, `Overloaded`."""
+        values = sum(map(self.count, b",[{"))
+        if values > MAX_VALUES:
+            raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
+        if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)):
+            self._hold(self._held + values * _VALUE_BYTES)
+
+    def _hold(self, size: int) -> None:
+        self._place = self._budget.hold(self._key, self._place, size)
+        self._held = size
+
     def __del__(self) -> None:
-        self._budget.give(self._taken)
+        if self._place is not None:
+            self._budget.give_back(self._place)
 
 
-def receive(read: Callable[[int], bytes], length: int | None, budget: Budget, limit: int = JSON_BODY) -> Text:
-    """The whole body that `read(size)` gives, `length` bytes if known; raises as `Text.add`, and what `read` does."""
-    if length is not None and length > limit:
-        raise BodyTooLarge(words(limit))
-    body = Text(budget, limit)
+def receive(read: Callable[[int], bytes], length: int | None, body: Text) -> Text:
+    """Fill `body` with the whole body that `read(size)` gives, `length` bytes if known.
+
+    Raises as `Text.add` and `Text.weigh`, and what `read` does.
+    """
+    body.require_room(length or 0)
     while chunk := read(_READ):
         body.add(chunk)
+    body.weigh()
     return body
 
 
 def parse(body: bytearray) -> dict[str, Any]:
-    """The JSON object in `body`, in UTF-8; raises `InvalidRequest`.
+    """The JSON object in `body`, in UTF-8; raises `InvalidRequest`. Takes four times the memory of `body` at most.
 
     An object with one name twice is refused (RFC 8259 §4 leaves open which counts): the upstream might take the other
     one, and with it a file id that was never looked at.
     """
-    if sum(map(body.count, b",[{")) > MAX_VALUES:
-        raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
     try:
         with shallow():
-            tree = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+            tree = json.loads(_text(body), object_pairs_hook=_unique, parse_constant=_refuse)
     except UnicodeDecodeError as e:
         raise InvalidRequest("The request body is not UTF-8.") from e
     except ValueError as e:
@@ -96,6 +133,49 @@ def parse(body: bytearray) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return tree
+
+
+def _text(body: bytearray) -> str:
+    """`body` for the parser: a large one in ASCII, because one wide letter widens all letters of a string of Python."""
+    if len(body) <= SMALL_BYTES or (body.isascii() and b"\\u" not in body):
+        return body.decode()
+    masked = body.replace(b"\\\\", b"..")
+    if _STRAY_ESCAPE.search(masked):
+        raise ValueError("a backslash before a letter that needs none")
+    masked = masked.replace(b'\\"', b"..")
+    if len(body) > WIDE_BYTES and _wide(masked) > WIDE_BYTES:
+        raise InvalidRequest(f"Strings with letters beyond ASCII may have {words(WIDE_BYTES)}. Upload long texts.")
+    del masked
+    return "".join(_escaped(body))
+
+
+def _wide(masked: bytearray) -> int:
+    """Bytes of the strings that have letters beyond ASCII; in `masked` each quote begins or ends a string."""
+    if masked.count(b'"') > 4 * MAX_VALUES:
+        raise ValueError("more strings than values")
+    total, end = 0, -1
+    while (start := masked.find(b'"', end + 1)) >= 0 and (end := masked.find(b'"', start + 1)) >= 0:
+        if masked.find(b"\\u", start, end) >= 0 or not masked[start:end].isascii():
+            total += end - start
+    return total
+
+
+def _escaped(body: bytearray) -> Iterator[str]:
+    """The JSON text `body` in ASCII alone, piece by piece; raises UnicodeDecodeError."""
+    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
+    for at in range(0, len(body), _READ):
+        piece = decoder.decode(view[at : at + _READ], at + _READ >= len(body))
+        yield piece.encode("ascii", _ESCAPE).decode()
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: letters that can't be encoded, as the inside of a JSON string."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPE = "lazu-json"
+codecs.register_error(_ESCAPE, _as_json)
 
 
 def write(tree: dict[str, Any]) -> str:

@@ -24,7 +24,6 @@ from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
 from lazu.gateway.relay import Relay
 from lazu.metrics import Figure
-from lazu.sizes import JSON_BODY
 
 #: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10
@@ -68,7 +67,7 @@ class Upstream:
         self.files = settings.upstream_files
         self.timeout = settings.upstream_timeout
         self.relay = Relay()
-        self.bodies = json_body.Budget(max(json_body.BOX_BYTES // settings.workers, 2 * JSON_BODY))
+        self.bodies = json_body.Budget(json_body.BOX_BYTES)
         self._url = urlsplit(settings.upstream_url or "")
         self._key = settings.upstream_api_key
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None

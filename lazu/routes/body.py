@@ -35,6 +35,7 @@ class Body:
         if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
             raise UnsupportedEncoding
         self._take = _reader(request.environ)
+        self._connection = request.environ.get("gunicorn.socket")
         self._length = request.content_length
         self._received = 0
 
@@ -45,6 +46,8 @@ class Body:
         Content-Length or its chunks are malformed.
         """
         try:
+            if not self._received and self._connection:
+                self._connection.go_on()
             chunk = self._take(size)
         except TimeoutError as e:
             raise RequestTimeout("The request body stopped arriving, or came too slowly.") from e

@@ -15,8 +15,9 @@ from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter, PartTooL
 from lazu.filetypes import Purpose
 from lazu.routes.body import Body
 from lazu.routes.context import store
-from lazu.routes.multipart import DATA, FILE, Part, at_least, parts
+from lazu.routes.multipart import DATA, FILE, Part, Read, at_least, parts
 from lazu.sizes import words
+from lazu.store.arriving import Arrival
 from lazu.store.contents import Contents
 from lazu.store.files import NewFile
 from lazu.store.staged import Staged
@@ -82,10 +83,24 @@ def take(key: Key) -> File:
     """
     expected = min(request.content_length or 0, filetypes.MAX_BYTES)
     store().contents.require(expected)
-    store().files.require(key, at_least(request.content_length))
-    form = parts(Body().read, request.headers.get("Content-Type", ""))
-    with receive(form, store().contents, expected) as upload:
-        return store().files.create(key, upload)
+    with store().files.arriving(key, at_least(request.content_length)) as arrival:
+        form = parts(_counted(Body().read, arrival), request.headers.get("Content-Type", ""))
+        with receive(form, store().contents, expected) as upload:
+            return store().files.create(key, upload, arrival)
+
+
+def _counted(read: Read, arrival: Arrival) -> Read:
+    """`read`, which lets `arrival` grow by what it gives."""
+    total = 0
+
+    def counted(size: int) -> bytes:
+        nonlocal total
+        chunk = read(size)
+        total += len(chunk)
+        arrival.grow(at_least(total))
+        return chunk
+
+    return counted
 
 
 @contextmanager
@@ -117,9 +132,10 @@ def take_part(key: Key, upload_id: str) -> UploadPart:
         raise PartTooLarge(words(MAX_PART_BYTES))
     expected = min(request.content_length or 0, MAX_PART_BYTES)
     contents.require(expected)
-    form = parts(Body().read, request.headers.get("Content-Type", ""), DATA)
-    with receive_data(form, contents, expected) as staged:
-        return uploads.add_part(key, upload, staged)
+    with uploads.arriving(key, at_least(request.content_length)) as arrival:
+        form = parts(_counted(Body().read, arrival), request.headers.get("Content-Type", ""), DATA)
+        with receive_data(form, contents, expected) as staged:
+            return uploads.add_part(key, upload, staged)
 
 
 @contextmanager

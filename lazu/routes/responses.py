@@ -10,7 +10,7 @@ from lazu.errors import NotFound
 from lazu.gateway.answer import Asked
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.inlining import CHAT, NOWHERE, RESPONSES, Desk, Prepared
-from lazu.gateway.json_body import receive
+from lazu.gateway.json_body import Text, receive
 from lazu.gateway.references import Find
 from lazu.gateway.upstream import Call
 from lazu.routes.body import Body
@@ -123,7 +123,8 @@ def _ask(path: str, find: Find) -> Response:
     key = caller()
     upstream().require(key.id)
     desk = Desk(store(), key, upstream().files)
-    return _pass(path, key, desk.prepare(receive(Body().read, request.content_length, upstream().bodies), find))
+    body = receive(Body().read, request.content_length, Text(upstream().bodies, key.id))
+    return _pass(path, key, desk.prepare(body, find))
 
 
 def _fetch(path: str) -> Response:

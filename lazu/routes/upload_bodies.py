@@ -9,8 +9,10 @@ from lazu import filenames, filetypes
 from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.gateway import json_body
 from lazu.routes.body import Body
+from lazu.routes.context import upstream
 from lazu.routes.form import LONGEST, SHORTEST
 from lazu.sizes import words
+from lazu.store.tables import Key
 from lazu.store.uploads import MAX_PARTS, Completion, Declared
 
 #: 10,000 ids of parts take a third of it.
@@ -19,9 +21,9 @@ MAX_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-def declared() -> Declared:
-    """What the body of a creation says; raises the errors of an upload's row in the error table."""
-    body = _received()
+def declared(key: Key) -> Declared:
+    """What the body of a creation by `key` says; raises the errors of an upload's row in the error table."""
+    body = _received(key)
     purpose = filetypes.purpose(_text(body, "purpose"))
     filename = filenames.clean(_text(body, "filename"))
     filetypes.check_name(filename, "filename")
@@ -37,9 +39,9 @@ def declared() -> Declared:
     return Declared(filename, size, body["purpose"], _lifetime(body.get("expires_after")))
 
 
-def completion() -> Completion:
-    """What the body of a completion says."""
-    body = _received()
+def completion(key: Key) -> Completion:
+    """What the body of a completion by `key` says."""
+    body = _received(key)
     if "part_ids" not in body:
         raise MissingParameter("part_ids")
     part_ids = body["part_ids"]
@@ -53,8 +55,9 @@ def completion() -> Completion:
     return Completion(part_ids, md5 and md5.lower())
 
 
-def _received() -> dict[str, Any]:
-    return json_body.parse(json_body.receive(Body().read, request.content_length, json_body.Budget(0), MAX_BYTES))
+def _received(key: Key) -> dict[str, Any]:
+    body = json_body.Text(upstream().bodies, key.id, MAX_BYTES)
+    return json_body.parse(json_body.receive(Body().read, request.content_length, body))
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -16,7 +16,7 @@ bp = Blueprint("uploads", __name__, url_prefix="/v1/uploads")
 def create_upload() -> dict[str, Any]:
     """Create."""
     key = caller()
-    return _upload(store().uploads.create(key, declared()))
+    return _upload(store().uploads.create(key, declared(key)))
 
 
 @bp.post("/<upload_id>/parts")
@@ -30,7 +30,7 @@ def complete_upload(upload_id: str) -> dict[str, Any]:
     """Complete."""
     key = caller()
     store().uploads.get(key, upload_id)
-    return _upload(*store().uploads.complete(key, upload_id, completion()))
+    return _upload(*store().uploads.complete(key, upload_id, completion(key)))
 
 
 @bp.post("/<upload_id>/cancel")

@@ -64,6 +64,18 @@ class Connection(socket.socket):
         #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
         self.received = self.sent = 0
         self._credit = self._most
+        self._awaited: Callable[[], None] | None = None
+
+    def await_go_on(self, went_on: Callable[[], None]) -> None:
+        """Note that the client sends no body before it was told to; `went_on` is called when it is."""
+        self._awaited = went_on
+
+    def go_on(self) -> None:
+        """Have a client that waits for it send its body (RFC 9110 §10.1.1); call it before that is read."""
+        if self._awaited:
+            self._awaited()
+            self._awaited = None
+            self.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def setblocking(self, flag: bool) -> None:
         """Begin anew: gunicorn calls this with True before each request. The descriptor itself never blocks."""

@@ -36,6 +36,21 @@ SHARE = 4
 _RELAYED = object()
 
 
+def _withhold_continue(req: Any, connection: Connection) -> None:
+    """Let no "100 Continue" go out before a view reads the body: gunicorn sends it before the key is looked at.
+
+    Where no view does, the connection ends with the answer, because nobody knows whether the body comes all the same.
+    """
+    if not req._expected_100_continue:
+        return
+    closes, req.must_close, req._expected_100_continue = req.must_close, True, False
+
+    def went_on() -> None:
+        req.must_close = closes
+
+    connection.await_go_on(went_on)
+
+
 def _stays() -> bool:
     """Nobody is taken for gone."""
     return False
@@ -108,6 +123,7 @@ class Worker(ThreadWorker):
             return False
 
     def _answer(self, req: Any, conn: TConn) -> bool:
+        _withhold_continue(req, conn.sock)
         try:
             return bool(super().handle_request(req, conn))
         except Detached as detached:

@@ -1,11 +1,13 @@
 """The files of all keys: their ids, expiry, quota, pages and audit lines. Bytes and rows come and go by `contents`."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from lazu import clock, ids, logs, slots
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey, InvalidRequest
 from lazu.store import rows, upload_rows
+from lazu.store.arriving import UNCOUNTED, Arrival, Arriving
 from lazu.store.contents import Contents
 from lazu.store.rows import MAX_LIMIT, Paging, Piece
 from lazu.store.staged import Staged
@@ -49,15 +51,25 @@ class Files:
         self._contents = contents
         self._retention = retention
         self._quota = quota
+        self._arriving = Arriving("files", _too_much)
 
-    def create(self, key: Key, new: NewFile) -> File:
-        """Make `new` a file of `key`; when this returns, bytes and row are durable.
+    def arriving(self, key: Key, size: int) -> AbstractContextManager[Arrival]:
+        """Count an upload of at least `size` bytes for the quota of `key`, within the `with`.
+
+        Raises `InsufficientStorage`, also when it grows, if what the key holds and what arrives cross its quota.
+        """
+        self.require(key, size)
+        limit = self.limit(key)
+        return self._arriving.hold(key.id, size, limit - self._held(key)) if limit else nullcontext(UNCOUNTED)
+
+    def create(self, key: Key, new: NewFile, arrival: Arrival = UNCOUNTED) -> File:
+        """Make `new`, which was the `arrival`, a file of `key`; when this returns, bytes and row are durable.
 
         Raises `InsufficientStorage` (the key's quota), `StorageFailed`, `StoreError` or OSError, with nothing left but,
         when the disk fails, bytes that the next purge sweeps.
         """
         file = self.draft(key, new)
-        self._contents.add(new.staged, lambda: self._insert(key, file))
+        self._contents.add(new.staged, lambda: self._insert(key, file, arrival))
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
 
@@ -77,8 +89,9 @@ class Files:
             expires_at=created_at + min(self._retention, new.lifetime or self._retention),
         )
 
-    def _insert(self, key: Key, file: File) -> None:
+    def _insert(self, key: Key, file: File, arrival: Arrival) -> None:
         require_active(key)
+        arrival.end()  # before its row counts: no other upload may be refused because this one counts twice
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
 
@@ -92,9 +105,14 @@ class Files:
         What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes; and
         what its pending uploads are to become.
         """
-        limit, now = self.limit(key), clock.now()
-        if limit and rows.held(key, now) + upload_rows.pending(now, key).held + size > limit:
+        limit = self.limit(key)
+        if limit and self._held(key) + size > limit:
             raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
+
+    @staticmethod
+    def _held(key: Key) -> int:
+        now = clock.now()
+        return rows.held(key, now) + upload_rows.pending(now, key).held
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id, whatever string it is."""
@@ -138,6 +156,10 @@ class Files:
     def delete_all(self, key: Key) -> int:
         """Remove every file of `key`; gives how many."""
         return len(self._contents.drop(lambda: rows.delete_files_of(key), "delete"))
+
+
+def _too_much() -> InsufficientStorage:
+    return InsufficientStorage("What this key holds and what is arriving for it would cross its quota together.")
 
 
 def require_active(key: Key) -> None:

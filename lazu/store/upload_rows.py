@@ -83,9 +83,10 @@ def pending(now: int, key: Key) -> Pending:
     return Pending(len(live), coming, sum(max(declared, there) for declared, there in sizes))
 
 
-def declared(now: int) -> tuple[int, int]:
-    """How many live uploads there are, and the bytes that they declare."""
-    uploads, size = Upload.select(fn.COUNT(Upload.id), fn.SUM(Upload.bytes)).where(_live(now)).scalar(as_tuple=True)
+def declared(now: int, key: Key | None = None) -> tuple[int, int]:
+    """How many live uploads `key` has, or all have together, and the bytes that they declare."""
+    live = _live(now) if key is None else _live(now) & (Upload.key == key.id)
+    uploads, size = Upload.select(fn.COUNT(Upload.id), fn.SUM(Upload.bytes)).where(live).scalar(as_tuple=True)
     return uploads, int(size or 0)
 
 

@@ -7,12 +7,14 @@ is committed before the parts go, so that a crash leaves the upload pending with
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazu import clock, filetypes, ids, logs
-from lazu.errors import ApiError, InternalError, InvalidRequest, StoreError, UploadNotFound
+from lazu.errors import ApiError, InternalError, InvalidRequest, Overloaded, StoreError, UploadNotFound
 from lazu.store import joining, rows, upload_rows
+from lazu.store.arriving import Arrival, Arriving
 from lazu.store.contents import Contents, Engine
 from lazu.store.files import Files, NewFile, require_active
 from lazu.store.rows import Gone
@@ -67,6 +69,15 @@ class Uploads:
         self._contents = contents
         self._engine = engine
         self._locks = locks
+        self._arriving = Arriving("parts", _too_much)
+
+    def arriving(self, key: Key, size: int) -> AbstractContextManager[Arrival]:
+        """Count `size` bytes of parts, or of a file that is made of them, as arriving for `key` within the `with`.
+
+        All that arrives at once has the room that its uploads declare, and one part more. Raises `Overloaded`, also
+        when it grows: a repeat will find room.
+        """
+        return self._arriving.hold(key.id, size, upload_rows.declared(clock.now(), key)[1] + MAX_PART_BYTES)
 
     def create(self, key: Key, declared: Declared) -> Upload:
         """Begin an upload, and hold room for it: of the key's quota for the file, of the disk for parts and file.
@@ -174,7 +185,7 @@ class Uploads:
     def _join(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         parts = self._chosen(upload, wanted)
         try:
-            with self._contents.stage(upload.bytes, upload.bytes) as staged:
+            with self.arriving(key, upload.bytes), self._contents.stage(upload.bytes, upload.bytes) as staged:
                 joining.join(self._contents, parts, staged, wanted.md5)
                 file = self._finished(key, upload, staged)
                 self._contents.add(staged, lambda: self._settle(key, file, upload, wanted.mark))
@@ -270,6 +281,10 @@ class Uploads:
         gone = self._engine.write(lambda: upload_rows.delete_uploads(over, now - MEMORY, key), frees=True)
         for upload_id, owner in gone:
             logs.audit("upload-expired", key=owner, upload=upload_id)
+
+
+def _too_much() -> Overloaded:
+    return Overloaded("More arrives at once than this key's uploads declare; repeat the request in a few seconds.")
 
 
 class _Settled(ApiError):

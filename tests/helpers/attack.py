@@ -3,20 +3,30 @@
 Each kind is what a stranger found (docs/security.md): it goes on as fast as it can, on many connections at once.
 """
 
+import json
 import socket
 import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import count, cycle, islice
+from pathlib import Path
+
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from helpers.documents import hard
 
 #: Not that of the others: nginx has a limit for each.
 ADDRESS = "127.0.0.3"
 
 BOUNDARY = "----lazu-test-boundary"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+
+numbers = count(time.time_ns())
 
 
-def head(key, method="POST", path="/v1/files", *more):
-    lines = [f"{method} {path} HTTP/1.1", "Host: lazu", f"Content-Type: multipart/form-data; boundary={BOUNDARY}"]
+def head(key, method="POST", path="/v1/files", *more, kind=FORM):
+    lines = [f"{method} {path} HTTP/1.1", "Host: lazu", f"Content-Type: {kind}"]
     return "\r\n".join([*lines, f"Authorization: Bearer {key}", *more, "", ""]).encode()
 
 
@@ -30,39 +40,57 @@ def asked(key, path):
     return head(key, "GET", path)
 
 
-def upload(key, content):
-    body = form(content)
+def upload(key, content, filename="a.dat"):
+    body = form(content, filename)
     return head(key, "POST", "/v1/files", f"Content-Length: {len(body)}") + body
 
 
-def chunked(key, size):
-    """The beginning of a chunked upload, and what it goes on with for ever."""
+def chunked(key, *sizes):
+    """The beginning of a chunked upload, and what it goes on with for ever: chunks of these sizes in turn."""
     start = form(b"x").split(b"x\r\n--")[0]
     first = head(key, "POST", "/v1/files", "Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (len(start), start)
-    return first, (b"%x\r\n%s\r\n" % (size, b"y" * size)) * max(1, 2**18 // size)
+    chunks = (b"%x\r\n%s\r\n" % (size, b"y" * size) for size in cycle(sizes))
+    return first, b"".join(islice(chunks, len(sizes) * max(1, 2**18 // sum(sizes))))
+
+
+def document(key, port):
+    """A call of the model that names a document of its own, which takes a reader all the time it may have."""
+    with connect(port) as sock:
+        sock.sendall(upload(key, hard(next(numbers)), "hard.pdf"))
+        file_id = json.loads(answered(sock))["id"]
+    asks = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}]}
+    body = json.dumps(asks).encode()
+    return head(key, "POST", "/v1/responses", f"Content-Length: {len(body)}", kind="application/json") + body, None
 
 
 #: How many connections at once; what each sends first, and then for ever; whether it waits for the answer.
 KINDS = {
-    "metrics, abandoned": (120, lambda _: (asked("-", "/metrics"), None), False),
-    "lists, abandoned": (100, lambda key: (asked(key, "/v1/files?limit=10000"), None), False),
-    "lists": (100, lambda key: (asked(key, "/v1/files?limit=10000"), None), True),
-    "metadata": (100, lambda key: (asked(key, "/v1/files?limit=1"), None), True),
-    "line ends": (100, lambda key: (upload(key, b"\n" * 2**16), None), True),
-    "small uploads": (100, lambda key: (upload(key, b"hello"), None), True),
-    "a fast upload": (40, lambda key: chunked(key, 2**16), True),
-    "1-byte chunks": (40, lambda key: chunked(key, 1), True),
-    "1-byte chunks, no key": (40, lambda _: chunked("-", 1), True),
-    "a refused upload, no key": (40, lambda _: chunked("-", 2**16), True),
-    "heads without end": (300, lambda _: (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-Header: value\r\n" * 500), True),
-    "heads byte by byte": (100, lambda _: (b"GET / HTTP/1.1\r\n", b"X"), True),
-    "healthz": (100, lambda _: (asked("-", "/healthz"), None), True),
+    "metrics, abandoned": (120, lambda *_: (asked("-", "/metrics"), None), False),
+    "lists, abandoned": (100, lambda key, _: (asked(key, "/v1/files?limit=10000"), None), False),
+    "lists": (100, lambda key, _: (asked(key, "/v1/files?limit=10000"), None), True),
+    "metadata": (100, lambda key, _: (asked(key, "/v1/files?limit=1"), None), True),
+    "documents, abandoned": (60, document, False),
+    "line ends": (100, lambda key, _: (upload(key, b"\n" * 2**16), None), True),
+    "small uploads": (100, lambda key, _: (upload(key, b"hello"), None), True),
+    "a fast upload": (40, lambda key, _: chunked(key, 2**16), True),
+    "1-byte chunks": (40, lambda key, _: chunked(key, 1), True),
+    "1-byte chunks, no key": (40, lambda *_: chunked("-", 1), True),
+    "chunks of 1 and 2 bytes": (40, lambda key, _: chunked(key, 1, 2), True),
+    "a refused upload, no key": (40, lambda *_: chunked("-", 2**16), True),
+    "heads without end": (300, lambda *_: (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-Header: value\r\n" * 500), True),
+    "heads byte by byte": (100, lambda *_: (b"GET / HTTP/1.1\r\n", b"X"), True),
+    "healthz": (100, lambda *_: (asked("-", "/healthz"), None), True),
 }
 
 
-def attack(port, first, rest, waits):
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), 60, source_address=(ADDRESS, 0))
+
+
+def attack(port, make, key, waits):
+    first, rest = make(key, port)
     while True:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 60, source_address=(ADDRESS, 0)) as sock:
+        with suppress(OSError), connect(port) as sock:
             sock.sendall(first)
             while rest:
                 sock.sendall(rest)
@@ -74,7 +102,7 @@ def attack(port, first, rest, waits):
 
 
 def answered(sock):
-    """Read an answer to its end, by Content-Length."""
+    """The body of an answer, read to its end by Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data and (piece := sock.recv(2**16)):
         data += piece
@@ -82,12 +110,12 @@ def answered(sock):
     length = next((int(line.split(b":")[1]) for line in start.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
     while len(body) < length and (piece := sock.recv(2**20)):
         body += piece
+    return body
 
 
 def main(kind, port, key):
-    count, make, waits = KINDS[kind]
-    first, rest = make(key)
-    threads = [threading.Thread(target=attack, args=(int(port), first, rest, waits)) for _ in range(count)]
+    number, make, waits = KINDS[kind]
+    threads = [threading.Thread(target=attack, args=(int(port), make, key, waits)) for _ in range(number)]
     for thread in threads:
         thread.start()
     sys.stdout.write("attacking\n")

@@ -1,0 +1,189 @@
+"""What is taken, of things that all processes of this server share: calls, memory for bodies, room for uploads.
+
+Each taking is a record in a file that the processes map, beside their counters: who has it, for which owner, how
+much. What a process held when it died is given back by `forget`. Where nothing is shared (a `flask` command, a test in
+one process) the ledger is this process's own.
+
+Only taking more needs the lock, and waits for it a bounded time. A record is freed by the one word that says whose it
+is, so giving back never waits and never fails.
+"""
+
+import fcntl
+import mmap
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from lazu import clock, metrics, slots
+from lazu.errors import Overloaded
+
+#: Words of a record: the process (0: free), the owner, the amount; bytes of a word.
+_WORDS, _WORD = 3, 8
+
+#: Seconds to wait for whoever writes, which takes microseconds: longer only if it was stopped in the midst of that.
+LOCK_SECONDS = 2.0
+_LOOK_SECONDS = 0.001
+
+_SUFFIX = ".ledger"
+
+
+class Taken(NamedTuple):
+    """All records that are taken: the owner and the amount of each."""
+
+    owners: list[int]
+    amounts: list[int]
+
+    def of(self, owner: int) -> int:
+        """The amounts of `owner` together."""
+        return sum(amount for each, amount in zip(self.owners, self.amounts, strict=True) if each == owner)
+
+
+Fits = Callable[[Taken], bool]
+
+
+class Ledger:
+    """At most `size` records, in the file called `name`."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name, self._size = name, size
+        self._threads = threading.Lock()
+        self._opening = threading.Lock()
+        self._table: _Table | None = None
+
+    def take(self, owner: int, amount: int, fits: Fits) -> int | None:
+        """The place of a new record, if `fits` says so of those there are, and there is one; else None.
+
+        Raises `Overloaded` if the lock can't be had.
+        """
+        with self._locked() as table:
+            place = table.free()
+            if place is None or not fits(table.taken()):
+                return None
+            table.write(place, owner, amount)
+            return place
+
+    def change(self, place: int, amount: int, fits: Fits) -> bool:
+        """Let the record at `place`, which this process took, have another amount, if that `fits` the other records.
+
+        Raises `Overloaded` if the lock can't be had.
+        """
+        with self._locked() as table:
+            if not fits(table.taken(but=place)):
+                return False
+            table.change(place, amount)
+            return True
+
+    def give_back(self, place: int) -> None:
+        """Free a record that this process took."""
+        self._open().forget(place)
+
+    def taken(self) -> Taken:
+        """All that is taken now; it may change at any moment."""
+        return self._open().taken()
+
+    def _open(self) -> "_Table":
+        with self._opening:
+            if self._table is None:  # not before it is needed: the process that forks the workers has none
+                self._table = _Table(_path(self._name), self._size)
+            return self._table
+
+    @contextmanager
+    def _locked(self) -> Iterator["_Table"]:
+        table = self._open()
+        end = clock.monotonic() + LOCK_SECONDS
+        while not self._lock(table):
+            if clock.monotonic() > end:
+                raise Overloaded
+            with slots.waiting():
+                clock.sleep(_LOOK_SECONDS)
+        try:
+            yield table
+        finally:
+            table.unlock()
+            self._threads.release()
+
+    def _lock(self, table: "_Table") -> bool:
+        if not self._threads.acquire(blocking=False):
+            return False
+        if table.lock():
+            return True
+        self._threads.release()
+        return False
+
+
+class _Table:
+    """The records, in the file at `path` or in memory; at least `size`, more if other processes want more."""
+
+    def __init__(self, path: str | None, size: int) -> None:
+        self._fd, length = -1, max(1, size) * _WORDS * _WORD
+        if path is not None:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.posix_fallocate(self._fd, 0, length)  # never makes it shorter
+            length = os.fstat(self._fd).st_size
+        self._words = memoryview(mmap.mmap(self._fd, length)).cast("Q")
+
+    def lock(self) -> bool:
+        """Keep other processes out, if none is in; the kernel lets them in when this one dies."""
+        try:
+            if self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(self) -> None:
+        """Let other processes in."""
+        if self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def free(self) -> int | None:
+        """A place without a record."""
+        processes = self.processes()
+        return processes.index(0) if 0 in processes else None
+
+    def processes(self) -> list[int]:
+        """The process of each record, 0 of a free one."""
+        return self._words[::_WORDS].tolist()
+
+    def taken(self, but: int = -1) -> Taken:
+        """The records that are taken, but for one."""
+        places = [place for place, process in enumerate(self.processes()) if process and place != but]
+        words = self._words
+        return Taken([words[_WORDS * place + 1] for place in places], [words[_WORDS * place + 2] for place in places])
+
+    def write(self, place: int, owner: int, amount: int) -> None:
+        """Fill a record of this process."""
+        start = _WORDS * place
+        self._words[start + 1], self._words[start + 2] = owner, amount
+        self._words[start] = os.getpid()
+
+    def change(self, place: int, amount: int) -> None:
+        """Let a record have another amount."""
+        self._words[_WORDS * place + 2] = amount
+
+    def forget(self, place: int) -> None:
+        """Free a record."""
+        self._words[_WORDS * place] = 0
+
+    def close(self) -> None:
+        """Leave the table to others."""
+        os.close(self._fd)
+
+
+def _path(name: str) -> str | None:
+    folder = metrics.folder()
+    return os.path.join(folder, name + _SUFFIX) if folder else None
+
+
+def forget(pid: int) -> None:
+    """The worker `pid` has ended: give back what it held."""
+    folder = metrics.folder() or ""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if name.endswith(_SUFFIX):
+            table = _Table(os.path.join(folder, name), 0)
+            for place in (place for place, process in enumerate(table.processes()) if process == pid):
+                table.forget(place)
+            table.close()

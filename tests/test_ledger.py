@@ -1,0 +1,75 @@
+"""What all processes of a server share: counted together, given back by the dead, and no lock without a limit of time."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from helpers.server import PROJECT
+from lazu import ledger
+from lazu.errors import Overloaded
+from lazu.ledger import Ledger
+
+CODE = """
+import sys
+from lazu.ledger import Ledger
+print(Ledger("things", 4).take(7, 5, lambda taken: taken.of(7) + 5 <= 10), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    return tmp_path
+
+
+def taking(places):
+    """Another process that takes, and holds until it is killed."""
+    process = subprocess.Popen([sys.executable, "-c", CODE], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    places.append(process.stdout.readline().strip())
+    return process
+
+
+def test_processes_count_together_and_what_a_dead_one_held_is_given_back(folder):
+    mine, places = Ledger("things", 4), []
+    others = [taking(places) for _ in range(3)]
+    assert places == ["0", "1", "None"]
+    assert mine.take(7, 1, lambda taken: taken.of(7) + 1 <= 10) is None
+    assert mine.take(8, 1, lambda taken: taken.of(8) + 1 <= 10) == 2
+    for process in others:
+        process.communicate()
+        ledger.forget(process.pid)
+    assert mine.taken() == ([8], [1])
+
+
+def test_a_record_grows_as_far_as_it_fits_beside_the_others(folder):
+    mine = Ledger("things", 4)
+
+    def fits(size):
+        return lambda taken: sum(taken.amounts) + size <= 10
+
+    first, second = mine.take(1, 3, fits(3)), mine.take(2, 3, fits(3))
+    assert not mine.change(first, 8, fits(8))
+    assert mine.change(first, 7, fits(7))
+    mine.give_back(second)
+    assert mine.change(first, 10, fits(10))
+    assert mine.taken() == ([1], [10])
+
+
+def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(folder):
+    mine = Ledger("things", 4)
+    place = mine.take(1, 1, lambda _: True)
+    with open(folder / "things.ledger") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(Overloaded):
+            mine.take(1, 1, lambda _: True)
+        assert time.monotonic() - began < 60
+        mine.give_back(place)
+        assert mine.taken() == ([], [])
+        ledger.forget(os.getpid())
+    assert mine.take(1, 1, lambda _: True) is not None
