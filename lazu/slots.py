@@ -16,13 +16,19 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from lazu import clock
-from lazu.errors import ClientLeft
+from lazu.errors import ClientLeft, Overloaded
 
 Owner = int | None
 Value = TypeVar("Value")
 
 #: Seconds at work after which a turn lets others go first, if somebody waits.
 QUANTUM = 0.02
+
+#: Seconds between two looks whether the client of something that waits is still there.
+LOOK_SECONDS = 0.25
+
+#: Seconds to wait for what one thread makes for all.
+SHARED_SECONDS = 10
 
 _mine = threading.local()
 
@@ -44,15 +50,50 @@ class Slots:
 
     def take(self, owner: Owner, begun: bool = False) -> None:
         """Wait for a slot; a request that has begun goes before those of its owner that have not."""
+        gate = self._ask(owner, begun)
+        if gate:
+            gate.acquire()
+
+    def take_now(self, owner: Owner) -> bool:
+        """Take a slot if one is free for `owner`; gives whether."""
+        gate = self._ask(owner)
+        return gate is None or self._turn_away(owner, gate)
+
+    def take_within(self, owner: Owner, seconds: float) -> bool:
+        """Wait for a slot so long at most; gives whether there was one. Raises `ClientLeft` (`require_client`)."""
+        gate, end = self._ask(owner), clock.monotonic() + seconds
+        try:
+            while gate and not gate.acquire(timeout=LOOK_SECONDS):
+                require_client()
+                if clock.monotonic() > end:
+                    return self._turn_away(owner, gate)
+        except ClientLeft:
+            if gate and self._turn_away(owner, gate):
+                self.give(owner)
+            raise
+        return True
+
+    def _ask(self, owner: Owner, begun: bool = False) -> "threading.Lock | None":
+        """Take a slot that is free; else a gate that is released when the slot is there."""
         with self._lock:
             if self._free and self._held[owner] < self._share:
                 self._hand_to(owner)
-                return
+                return None
             gate = threading.Lock()
             gate.acquire()
             queue = self._waiting.setdefault(owner, deque())
             (queue.appendleft if begun else queue.append)(gate)
-        gate.acquire()
+            return gate
+
+    def _turn_away(self, owner: Owner, gate: threading.Lock) -> bool:
+        """Wait no more; gives whether the slot came at the last moment."""
+        with self._lock:
+            if gate.acquire(blocking=False):
+                return True
+            self._waiting[owner].remove(gate)
+            if not self._waiting[owner]:
+                del self._waiting[owner]
+            return False
 
     def give(self, owner: Owner) -> None:
         """Give a slot back: to whoever waits and holds the fewest, the longest waiting of them."""
@@ -88,13 +129,13 @@ class Turn:
 
     def __enter__(self) -> None:
         self.resume(begun=False)
-        _mine.turn = self
+        _mine.turn, _mine.left = self, self._left
         if self._left():
             self.__exit__()
             raise ClientLeft
 
     def __exit__(self, *_: object) -> None:
-        _mine.turn = None
+        _mine.turn = _mine.left = None
         self.pause()
 
     def pause(self) -> None:
@@ -132,16 +173,25 @@ class Shared(Generic[Value]):
         self._until = 0.0
 
     def get(self, make: Callable[[], Value]) -> Value:
-        """The value, up to `seconds` old; raises what `make` does."""
+        """The value, up to `seconds` old; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
         with waiting():
-            self._lock.acquire()
+            if not self._lock.acquire(timeout=SHARED_SECONDS):
+                raise Overloaded
         try:
+            require_client()
             if clock.monotonic() >= self._until:
                 self._value = make()
                 self._until = clock.monotonic() + self._seconds
             return self._value
         finally:
             self._lock.release()
+
+
+def require_client() -> None:
+    """Raise `ClientLeft` if nobody waits for the answer any more, also within `waiting`."""
+    left: Callable[[], bool] | None = getattr(_mine, "left", None)
+    if left is not None and left():
+        raise ClientLeft
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Readers are shared: one key's hard files keep nobody else waiting, and a busy machine is no fault of a file."""
 
+import json
 import signal
 import threading
 import time
@@ -8,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from helpers.documents import hard
-from lazu.documents import launcher, reading
+from helpers.waiting import until
+from helpers.wire import dial, head
+from lazu import slots
+from lazu.documents import launcher
+from lazu.errors import ClientLeft
+from lazu.slots import Slots, Turn
 
 
 def test_fifty_hard_files_of_one_key_keep_nobody_else_waiting(serve, double):
@@ -28,6 +34,22 @@ def test_fifty_hard_files_of_one_key_keep_nobody_else_waiting(serve, double):
         server.stop(signal.SIGQUIT)
         for thread in crowd:
             thread.join()
+
+
+def test_a_reader_is_ended_when_its_client_hangs_up(serve, double):
+    server = serve(**double.env, LAZU_UPSTREAM_FILES="text")
+    key = server.new_key()
+    with server.client(key) as client:
+        file_id = upload(client, hard(1), "hard.pdf")
+    asks = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}]}
+    body = json.dumps(asks).encode()
+    calls = [dial(server, head(key, path="/v1/responses", length=len(body)) + body) for _ in range(3)]
+    until(lambda: readers(server))
+    for call in calls:
+        call.close()
+    end = time.monotonic() + 15  # the file takes 20 s of a processor
+    until(lambda: not readers(server))
+    assert time.monotonic() < end
 
 
 def upload(client, data, name):
@@ -57,30 +79,62 @@ def readers(server):
     return [child for task in tasks for child in task.read_text().split()]
 
 
-def until(check):
-    while not check():
-        time.sleep(0.02)
+def job(*words):
+    return launcher.Job([*words], "/dev/null", 100)
 
 
-def test_a_key_holds_half_of_the_places_and_who_holds_fewest_goes_first():
-    places = launcher.Places(4, 2)
-    with places.hold("a", 1), places.hold("a", 1):
-        with pytest.raises(reading.Busy), places.hold("a", 0.01):
-            pass
-        got = []
+@pytest.fixture
+def places(monkeypatch):
+    """A place for short files and one for long ones, and files take long after a moment."""
+    for name in ("SHORT", "LONG"):
+        monkeypatch.setattr(launcher, name, Slots(1, 1))
+    monkeypatch.setattr(launcher, "SHORT_SECONDS", 0.1)
 
-        def wait(owner):
-            with places.hold(owner, 60):
-                got.append(owner)
 
-        with places.hold("b", 1):
-            waiting = [threading.Thread(target=wait, args=(owner,)) for owner in ("b", "d")]
-            with places.hold("c", 1):
-                for thread in waiting:
-                    thread.start()
-                until(lambda: len(places._waiting) == 2)
-            until(lambda: got)
-    for thread in waiting:
+def reading_for(key, words, left):
+    """Have something read for a client of `key` who waits until `left` says otherwise."""
+    with Turn(Slots(1, 1), key, lambda: bool(left)), slots.waiting():
+        return launcher.run(job(*words), key)
+
+
+def test_files_that_take_long_of_however_many_keys_leave_a_place_to_others(places):
+    left, ended = [], []
+
+    def read(key):
+        with pytest.raises(ClientLeft):
+            reading_for(key, ["sleep", "600"], left)
+        ended.append(key)
+
+    crowd = [threading.Thread(target=read, args=(key,)) for key in range(6)]
+    for thread in crowd:
+        thread.start()
+    for key in range(6, 9):
+        assert reading_for(key, ["echo", "read"], []) == b"read\n"
+    assert not ended
+    left.append(True)
+    for thread in crowd:
         thread.join()
-    assert got[0] == "d"
-    assert places.taken == 0
+    assert launcher.SHORT.take_now(1)
+    assert launcher.LONG.take_now(1)
+
+
+def test_a_file_that_took_long_is_read_to_its_end_all_the_same(places):
+    slow = [threading.Thread(target=lambda: told.append(launcher.run(job("sh", "-c", "sleep 1; echo read"), 1))) for _ in range(4)]
+    told = []
+    for thread in slow:
+        thread.start()
+    for thread in slow:
+        thread.join()
+    assert told == [b"read\n"] * 4
+
+
+@pytest.mark.parametrize("place", ["SHORT", "nowhere"])
+def test_a_reader_ends_when_nobody_waits_for_it_any_more(places, place):
+    """Also one that has no place yet."""
+    if place == "nowhere":
+        assert launcher.SHORT.take_now(1)
+    left = []
+    threading.Timer(0.5, left.append, [True]).start()
+    with pytest.raises(ClientLeft):
+        reading_for(1, ["sleep", "600"], left)
+    assert launcher.SHORT.take_now(1) == (place == "SHORT")

@@ -5,21 +5,20 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from lazu.documents import refusals
+from lazu.slots import LOOK_SECONDS, Slots, require_client
 
 Source = int | str | os.PathLike[str]  # an open file, whose offset is neither used nor moved, or its path
 
 #: Seconds that a reader may live. Its CPU time is the file's (`sandbox.CPU`); the rest is the machine's, which is busy.
 WALL = 300
-#: Seconds to wait for a place.
-PATIENCE = 60
+#: Seconds to wait for a place, and seconds after which a file takes long.
+PATIENCE, SHORT_SECONDS = 60, 2
 
 #: Signals by which a damaged file ends its reader. By any other the machine's keeper does: it was short of memory, or
 #: the server is being stopped.
@@ -32,58 +31,49 @@ class Busy(Exception):
     """The machine had no time for the file; a repeat may find it less busy."""
 
 
-class Places:
-    """How many readers may run at once in this process: `total`, and of one owner `share`.
+class _TakesLong(Exception):
+    """Others wait for the place, and there is none among those for long files."""
 
-    So one owner's files, however many and hard to read, leave places to the others.
+
+_HALF = max(1, len(os.sched_getaffinity(0)) // 2)
+
+#: How many readers this process may have at once, half of them for files that take long; and of these one owner half.
+SHORT, LONG = (Slots(_HALF, max(1, _HALF // 2)) for _ in range(2))
+
+
+class Place:
+    """The place of a reader for a file of `owner`: a short one that it leaves to those who wait, if it takes long.
+
+    So whoever comes waits some seconds for each owner before, not for the whole of their files.
     """
 
-    def __init__(self, total: int, share: int) -> None:
-        self.total, self._share = total, share
-        self._change = threading.Condition()
-        self._held: Counter[Hashable] = Counter()
-        self._waiting: Counter[Hashable] = Counter()
+    def __init__(self, slots: Slots, owner: int | None) -> None:
+        self._slots, self._owner = slots, owner
+        self._until = time.monotonic() + SHORT_SECONDS
 
-    @property
-    def taken(self) -> int:
-        """Places that are taken."""
-        return self._held.total()
+    def give_way(self) -> None:
+        """Go on among the long files if others wait for a short place; raises `_TakesLong` if there is no room."""
+        if self._slots is SHORT and SHORT.wanted and time.monotonic() > self._until:
+            if not LONG.take_now(self._owner):
+                raise _TakesLong
+            SHORT.give(self._owner)
+            self._slots = LONG
 
-    @contextmanager
-    def hold(self, owner: Hashable, seconds: float) -> Iterator[None]:
-        """Hold a place of `owner`; raises `Busy` if there was none for so long."""
-        self._take(owner, seconds)
-        try:
-            yield
-        finally:
-            self._count(self._held, owner, -1)
-
-    def _take(self, owner: Hashable, seconds: float) -> None:
-        self._count(self._waiting, owner, 1)
-        try:
-            with self._change:
-                if not self._change.wait_for(lambda: self._fits(owner), seconds):
-                    raise Busy
-                self._held[owner] += 1
-        finally:
-            self._count(self._waiting, owner, -1)
-
-    def _fits(self, owner: Hashable) -> bool:
-        """Whether there is a place for `owner`. Among those who wait, the one who holds the fewest goes first."""
-        held = self._held[owner]
-        first = all(self._held[each] >= held for each in self._waiting)
-        return first and held < self._share and self.taken < self.total
-
-    def _count(self, counter: Counter[Hashable], owner: Hashable, change: int) -> None:
-        with self._change:
-            counter[owner] += change
-            if not counter[owner]:
-                del counter[owner]
-            self._change.notify_all()
+    def leave(self) -> None:
+        """Give it back."""
+        self._slots.give(self._owner)
 
 
-_CPUS = max(2, len(os.sched_getaffinity(0)))
-PLACES = Places(_CPUS, _CPUS // 2)
+@contextmanager
+def placed(slots: Slots, owner: int | None, seconds: float) -> Iterator[Place]:
+    """A place of `owner`; raises `Busy` if there was none for so long, `ClientLeft`."""
+    if not slots.take_within(owner, seconds):
+        raise Busy
+    place = Place(slots, owner)
+    try:
+        yield place
+    finally:
+        place.leave()
 
 
 class Job(NamedTuple):
@@ -100,21 +90,26 @@ def command(kind: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", BOOT, kind, *path]
 
 
-def run(job: Job, owner: Hashable = None, wall: float = WALL) -> bytes:
+def run(job: Job, owner: int | None = None, wall: float = WALL) -> bytes:
     """Have a file of `owner` read, and return what the reader says.
 
     Raises `refusals.Refused` if it says that the file can't be read, says too much, takes too much CPU time or crashes;
-    `Busy` if there was no place for it, or it did not come to its end in `wall` seconds; `RuntimeError` if it met a
-    fault of its own.
+    `Busy` if there was no place for it, or it did not come to its end in `wall` seconds; `ClientLeft` if nobody waits
+    for it any more; `RuntimeError` if it met a fault of its own.
     """
+    try:
+        with placed(SHORT, owner, min(wall, PATIENCE)) as place:
+            return _read(job, place, wall)
+    except _TakesLong:
+        with placed(LONG, owner, min(wall, PATIENCE)) as place:
+            return _read(job, place, wall)
+
+
+def _read(job: Job, place: Place, wall: float) -> bytes:
     mine = not isinstance(job.source, int)
-    with (
-        PLACES.hold(owner, min(wall, PATIENCE)),
-        open(job.source, "rb", closefd=mine) as file,
-        started(job.words, file.fileno()) as reader,
-    ):
+    with open(job.source, "rb", closefd=mine) as file, started(job.words, file.fileno()) as reader:
         end = time.monotonic() + wall
-        output = listen(reader, job.limit, end)
+        output = listen(reader, job.limit, end, place)
         status = ended(reader, end)
     if status:
         raise refusals.Refused(meaning(status))
@@ -139,13 +134,20 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
             reader.stdout.close()
 
 
-def listen(reader: subprocess.Popen[bytes], limit: int, end: float) -> bytes:
-    """All that the reader writes until it ends. Raises `refusals.Refused` when it writes too much, `Busy`."""
+def listen(reader: subprocess.Popen[bytes], limit: int, end: float, place: Place) -> bytes:
+    """All that the reader writes until it ends.
+
+    Raises `refusals.Refused` when it writes too much, `Busy`, `ClientLeft`, and as `Place.give_way` does.
+    """
     assert reader.stdout
     pipe = reader.stdout.fileno()
     poll, output = select.poll(), bytearray()
     poll.register(pipe, select.POLLIN)
-    while poll.poll(max(0, end - time.monotonic()) * 1000):
+    while time.monotonic() < end:
+        require_client()
+        place.give_way()
+        if not poll.poll(LOOK_SECONDS * 1000):
+            continue
         piece = os.read(pipe, 1 << 16)
         if not piece:
             return bytes(output)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Hashable
 from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -60,7 +59,7 @@ class Picture(NamedTuple):
     data: bytes
 
 
-def text(source: launcher.Source, media_type: str, owner: Hashable = None) -> Text:
+def text(source: launcher.Source, media_type: str, owner: int | None = None) -> Text:
     """The text of a file whose sniffed type is `media_type`: a PDF page by page, a document as Markdown, else decoded.
 
     `source` is an open file, whose offset is neither used nor moved, or its path; `owner` is who has only a
@@ -80,7 +79,7 @@ def text(source: launcher.Source, media_type: str, owner: Hashable = None) -> Te
     return Text(words.decode(errors="replace"), charset.decode() or None)
 
 
-def pages(source: launcher.Source, detail: str = "auto", owner: Hashable = None) -> bytes:
+def pages(source: launcher.Source, detail: str = "auto", owner: int | None = None) -> bytes:
     """The first 20 pages of a PDF as JPEG pictures, their size by `SIDES`, packed for `places`.
 
     Raises as `text` does.
@@ -88,7 +87,7 @@ def pages(source: launcher.Source, detail: str = "auto", owner: Hashable = None)
     return _read(f"pages {SIDES[detail]}", source, PICTURES_LIMIT, owner)
 
 
-def picture(source: launcher.Source, owner: Hashable = None) -> Picture:
+def picture(source: launcher.Source, owner: int | None = None) -> Picture:
     """A picture turned upright, and encoded anew if it is none that every model server decodes.
 
     PNG, JPEG, GIF, WebP, BMP, TIFF and AVIF are decoded, of several frames the first. Raises as `text` does; a picture
@@ -113,5 +112,5 @@ def places(file: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
     return total, found
 
 
-def _read(kind: str, source: launcher.Source, limit: int, owner: Hashable) -> bytes:
+def _read(kind: str, source: launcher.Source, limit: int, owner: int | None) -> bytes:
     return launcher.run(launcher.Job(launcher.command(kind), source, limit), owner)

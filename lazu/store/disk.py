@@ -87,6 +87,10 @@ class Taken(Exception):
     """Somebody else holds a lock that the caller does not wait for."""
 
 
+def _nothing() -> None:
+    """Nobody looks."""
+
+
 @contextmanager
 def lock(directory: Path, wait: bool = True, seconds: float | None = LOCK_SECONDS) -> Iterator[int]:
     """Hold the lock of a directory; gives its descriptor.
@@ -116,10 +120,10 @@ def _flock(fd: int, how: int = 0) -> bool:
     return True
 
 
-def _queue(fd: int, seconds: float | None, take: Callable[[int], object]) -> bool:
+def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callable[[], object] = _nothing) -> bool:
     """Have `take` wait for the lock of `fd`, in a thread that can be left behind: nothing but the lock ends its wait.
 
-    Whether it came within so many seconds.
+    Whether it came within so many seconds; `look` is called now and then, and may raise.
     """
     twin, got = os.dup(fd), threading.Event()
 
@@ -131,16 +135,21 @@ def _queue(fd: int, seconds: float | None, take: Callable[[int], object]) -> boo
             os.close(twin)
 
     threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
-    return got.wait(seconds)
+    end = clock.monotonic() + seconds
+    while not got.wait(min(slots.LOOK_SECONDS, seconds)):
+        look()
+        if clock.monotonic() > end:
+            return False
+    return True
 
 
 @contextmanager
 def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     """Hold the lock called `name`, of all threads and processes that use the file `path`, which is made if needed.
 
-    Raises `Taken` if somebody else held it for so long. It goes with the process that holds it. Names share a file
-    because each locks one byte of it, by the hash of the name (fcntl(2), open file description locks). Who waits holds
-    no slot, and costs nothing.
+    Raises `Taken` if somebody else held it for so long, `ClientLeft` (`slots.require_client`). It goes with the process
+    that holds it. Names share a file because each locks one byte of it, by the hash of the name (fcntl(2), open file
+    description locks). Who waits holds no slot, and costs nothing.
     """
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
     wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)  # struct flock
@@ -148,7 +157,7 @@ def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     try:
         if not _locked(fd, wanted):
             with slots.waiting():
-                if not _queue(fd, seconds, lambda twin: fcntl.fcntl(twin, fcntl.F_OFD_SETLKW, wanted)):
+                if not _queue(fd, seconds, lambda twin: fcntl.fcntl(twin, fcntl.F_OFD_SETLKW, wanted), slots.require_client):
                     raise Taken
         yield
     finally:
