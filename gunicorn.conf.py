@@ -22,9 +22,8 @@ def _keep_counters():
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     _keep_counters()
 
-from lazu import metrics  # noqa: E402  only now
+from lazu import ledger, metrics  # noqa: E402  only now
 from lazu.config import load  # noqa: E402
-from lazu import ledger  # noqa: E402
 
 settings = load()
 

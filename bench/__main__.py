@@ -61,7 +61,8 @@ def write(out: Path, results: dict[str, Result | Missing], how: str) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measure Lazu beside its floors and its peers.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join((*ROWS, *TABLES))} (the last ones alone)")
+    which = f"only these: {', '.join(ROWS)}; or one of {', '.join(TABLES)}, alone"
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=which)
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
     parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
     parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")

@@ -31,7 +31,7 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "store.keys", "upkeep.engines"},
     "random": set(),
-    "fcntl": {"store.disk", "server", "gateway.calls"},
+    "fcntl": {"store.disk", "server", "ledger"},
     "ctypes": {"store.disk", "documents"},
     "tempfile": {"upkeep.engines"},
     "shutil": {"store.disk"},
@@ -51,7 +51,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "botocore": {"store.bucket"},
     "resource": {"store.disk", "documents.sandbox"},
-    "threading": {"slots", "store", "documents.launcher", "server", "gateway"},
+    "threading": {"slots", "ledger", "store", "server", "gateway"},
 }
 
 

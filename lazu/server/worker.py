@@ -41,9 +41,10 @@ def _withhold_continue(req: Any, connection: Connection) -> None:
 
     Where no view does, the connection ends with the answer, because nobody knows whether the body comes all the same.
     """
-    if not req._expected_100_continue:
+    if not req._expected_100_continue:  # noqa: SLF001  gunicorn's own name; test_slots.py holds it
         return
-    closes, req.must_close, req._expected_100_continue = req.must_close, True, False
+    req._expected_100_continue = False  # noqa: SLF001
+    closes, req.must_close = req.must_close, True
 
     def went_on() -> None:
         req.must_close = closes
@@ -72,10 +73,10 @@ class Worker(ThreadWorker):
         """Load the application. When it can't start the master ends too, and does not start workers for ever."""
         try:
             super().load_wsgi()
+            mark_served(self._store)
         except CannotStart as e:
             self.log.error("%s", e)  # noqa: TRY400 - its one line says it all
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        mark_served(self._store)
 
     def init_signals(self) -> None:
         """Listen to signals. A TERM that came before counts too, or the master would wait `graceful_timeout` for us."""

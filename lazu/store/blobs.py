@@ -23,6 +23,9 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 #: Ends the name of bytes that are about to replace a damaged blob; after a crash the purge removes it.
 NEW = ".new"
 
+#: Seconds to wait for somebody else's sweep, which may be long, or have been stopped.
+SWEEP_SECONDS = 3600
+
 log = logging.getLogger(__name__)
 
 
@@ -218,7 +221,7 @@ class Blobs:
     def alone(self, wait: bool = False) -> Iterator[bool]:
         """Whether the caller is the only one in here, of all processes, until the end of the `with`; may wait."""
         try:
-            with disk.lock(self.root, wait, None):
+            with disk.lock(self.root, wait, SWEEP_SECONDS):
                 yield True
         except disk.Taken:
             yield False

@@ -92,7 +92,7 @@ def _nothing() -> None:
 
 
 @contextmanager
-def lock(directory: Path, wait: bool = True, seconds: float | None = LOCK_SECONDS) -> Iterator[int]:
+def lock(directory: Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the lock of a directory; gives its descriptor.
 
     Raises `Taken` if it is held and `wait` is false, `Busy` if it still is after so many seconds: whoever holds it may
@@ -101,20 +101,20 @@ def lock(directory: Path, wait: bool = True, seconds: float | None = LOCK_SECOND
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if not _flock(fd, fcntl.LOCK_NB):
+        if not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
                 raise Taken
             with slots.waiting():
-                if not _queue(fd, seconds, _flock):
+                if not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
                     raise Busy(f"a lock was held for {seconds} seconds")
         yield fd
     finally:
         os.close(fd)
 
 
-def _flock(fd: int, how: int = 0) -> bool:
+def _flock(fd: int, how: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | how)
+        fcntl.flock(fd, how)
     except BlockingIOError:
         return False
     return True
@@ -195,9 +195,16 @@ def regular_size(path: Path) -> int:
 
 
 def share(path: Path) -> int:
-    """Hold a share of the lock of a file, which is made, as long as the descriptor that this gives is open."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_SH)
+    """Hold a share of the lock of a file, which is made, as long as the descriptor that this gives is open.
+
+    Raises `Busy` if somebody else had the whole lock for `LOCK_SECONDS`: `is_shared` has it for a moment.
+    """
+    fd, end = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), clock.monotonic() + LOCK_SECONDS
+    while not _flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB):
+        if clock.monotonic() > end:
+            os.close(fd)
+            raise Busy(f"{path.name} was locked for {LOCK_SECONDS} seconds")
+        clock.sleep(_LOOK_SECONDS)
     return fd
 
 
@@ -208,7 +215,7 @@ def is_shared(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _flock(fd, fcntl.LOCK_NB)
+        return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(fd)
 

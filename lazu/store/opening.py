@@ -116,9 +116,12 @@ def require_ready(store: Store) -> None:
 
 
 def mark_served(store: Store) -> None:
-    """Let commands see that a server works on this store, as long as this process lives."""
+    """Let commands see that a server works on this store, as long as this process lives; raises `CannotStart`."""
     if store.settings.storage_dir.is_dir():
-        disk.share(store.settings.storage_dir / SERVED)
+        try:
+            disk.share(store.settings.storage_dir / SERVED)
+        except Busy as e:
+            raise CannotStart(f"a command that was stopped holds the store: {e}") from e
 
 
 def is_served(store: Store) -> bool:

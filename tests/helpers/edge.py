@@ -60,6 +60,8 @@ class Edge:
     prefix: Path
     #: Where `tls.pem` and `tls.key` lie, if it speaks TLS.
     tls: Path | None = None
+    #: What stands in http beside the shipped file.
+    beside: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
 
@@ -81,7 +83,7 @@ class Edge:
         self.prefix.mkdir()
         temps = "\n".join(f"{name}_temp_path {self.prefix}/{name};" for name in TEMPS)
         (self.prefix / "nginx.conf").write_text(MAIN.format(prefix=self.prefix, temps=temps))
-        (self.prefix / "site.conf").write_text(site(self.server, self.port, self.tls))
+        (self.prefix / "site.conf").write_text(site(self.server, self.port, self.tls) + self.beside)
         command = ["nginx", "-p", self.prefix, "-c", self.prefix / "nginx.conf", "-g", "daemon off;"]
         with (self.prefix / "start.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
