@@ -1,8 +1,8 @@
 """Who works now: the slots of a process, shared among those who ask, and given back while one waits.
 
-An owner is a key, or None for all who have none. However many requests an owner sends, and however fast, it has at most
-its share of the slots, and after a bounded time at work it lets others go first. So somebody else's request finds a
-slot free or soon free (docs/decisions/0100-shares.md).
+An owner is a key, or None for all who have none; where nobody knows the key yet, an address. However many requests an
+owner sends, and however fast, it has at most its share of the slots, and after a bounded time at work it lets others go
+first. So somebody else's request finds a slot free or soon free (docs/decisions/0100-shares.md).
 
 A thread has at most one turn. What waits for a lock, a disk, a child process or another machine does so within
 `waiting`; what takes long calls `step` or `give_way` now and then. All do nothing in a thread without a turn, as in
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from lazu import clock
 from lazu.errors import ClientLeft, Overloaded
 
-Owner = int | None
+Owner = int | str | None
 Value = TypeVar("Value")
 
 #: Seconds at work after which a turn lets others go first, if somebody waits.

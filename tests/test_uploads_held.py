@@ -23,6 +23,7 @@ from lazu.store.tables import Upload
 from lazu.upkeep.backup import backup, restore
 
 MB = 2**20
+DECLARED = {"bytes": 9, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
 
 
 def refused(answer):
@@ -290,3 +291,27 @@ def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve)
     files = request(server, "GET", "/v1/files", key).json["data"]
     assert all(request(server, "GET", f"/v1/files/{file['id']}/content", key).body == b"samesame" for file in files)
     assert len(server.blobs()) == bool(files)
+
+
+def test_pending_uploads_of_a_key_have_a_number_of_parts_together(app, monkeypatch):
+    """Each is looked at whenever the key stores something, under the lock that all writers wait for."""
+    monkeypatch.setattr("lazu.store.uploads.MAX_PARTS_OF_KEY", 3)
+    http = app.test_client()
+    begun = [http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"] for _ in range(2)]
+    body = form(part("data", b"x", "part"))
+    told = [http.post(f"/v1/uploads/{upload}/parts", data=body, content_type=FORM["Content-Type"], headers=AUTH) for upload in begun * 2]
+    assert [answer.status_code for answer in told] == [200, 200, 200, 400]
+    assert told[3].json["error"]["param"] == "data"
+    http.post(f"/v1/uploads/{begun[0]}/cancel", headers=AUTH)
+    again = http.post(f"/v1/uploads/{begun[1]}/parts", data=body, content_type=FORM["Content-Type"], headers=AUTH)
+    assert again.status_code == 200
+
+
+def test_uploads_begun_and_cancelled_all_day_do_not_fill_the_database(app, monkeypatch):
+    monkeypatch.setattr("lazu.store.uploads.MAX_SETTLED", 3)
+    http = app.test_client()
+    for _ in range(8):
+        begun = http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"]
+        http.post(f"/v1/uploads/{begun}/cancel", headers=AUTH)
+    assert Upload.select().count() == 4
+    assert http.post(f"/v1/uploads/{begun}/cancel", headers=AUTH).json["status"] == "cancelled"

@@ -14,7 +14,7 @@ from flask import Response, request
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
 
-from lazu import clock
+from lazu import clock, slots
 from lazu.errors import InvalidRequest, RequestTimeout, UnsupportedEncoding
 from lazu.routes.chunks import PIECE_BYTES, Chunks
 
@@ -48,6 +48,7 @@ class Body:
         try:
             if not self._received and self._connection:
                 self._connection.go_on()
+            slots.give_way()
             chunk = self._take(size)
         except TimeoutError as e:
             raise RequestTimeout("The request body stopped arriving, or came too slowly.") from e

@@ -22,6 +22,9 @@ _SIZE_BEGUN = re.compile(rb"[0-9a-fA-F]{0,8}\r?")
 _SMALL = 256
 _SHORTEST_RUN, _LONGEST_RUN = 8, 2**17
 
+#: Pieces that one read gives at most: small chunks of all sizes take a microsecond each, and others want to work too.
+_MOST_PIECES = 4096
+
 
 class Chunks:
     """The body that `reader` would read, from `receive(size)`, which gives what the socket has; empty at its end."""
@@ -47,7 +50,7 @@ class Chunks:
         Raises what gunicorn raises for malformed chunks, `NoMoreData` when they end early, and what `receive` does.
         """
         out: list[bytes] = []
-        while not self._done:
+        while not self._done and len(out) < _MOST_PIECES:
             moved = self._content(out) if self._left else self._next(out)
             if not moved and out:
                 break

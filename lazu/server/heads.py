@@ -1,8 +1,8 @@
 """The heads of requests: waited for in whole, in bounded memory, and then read once.
 
 gunicorn's parser looks through all it has at each piece that comes, so a head that comes byte by byte, or never ends,
-would cost the square of its length. Here it gets a head when that is complete; reading heads has slots of its own, so
-that a flood of them can't take the processor from those who have been let in.
+would cost the square of its length. Here it gets a head when that is complete; receiving and reading heads has slots of
+its own, given to one address after the other, so that a flood of them can't take the processor from everybody else.
 """
 
 from typing import Any
@@ -19,20 +19,21 @@ _END = b"\r\n\r\n"
 
 
 class Parser(RequestParser):
-    """gunicorn's, for a `Connection`; a request that is there is read on one of `slots`."""
+    """gunicorn's, for a `Connection`: a head is received and read on one of `slots`, shared by address."""
 
     def __init__(self, cfg: Any, connection: Any, client: Any, slots: Slots) -> None:
         super().__init__(cfg, connection, client)
         self._connection = connection
         self._slots = slots
+        self.address = str(client[0]) if isinstance(client, tuple) else ""
 
     def __next__(self) -> Any:
         """The next request; raises StopIteration at the end, what gunicorn's parser does, and `TooSlow`."""
-        head = self._head()
-        if not head:
-            raise StopIteration
-        self.unreader.unread(head)
-        with Turn(self._slots, None, lambda: False):
+        with Turn(self._slots, self.address, lambda: False):
+            head = self._head()
+            if not head:
+                raise StopIteration
+            self.unreader.unread(head)
             return super().__next__()
 
     def _head(self) -> bytes:

@@ -118,7 +118,7 @@ class Worker(ThreadWorker):
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has arrived, unless its client has hung up while it waited for a slot."""
         try:
-            with self._turn(req, conn.sock):
+            with self._turn(req, conn):
                 return self._answer(req, conn)
         except ClientLeft:
             return False
@@ -132,15 +132,15 @@ class Worker(ThreadWorker):
             conn.exchange = detached.exchange
             return not req.should_close()
 
-    def _turn(self, req: Any, connection: Connection) -> Turn:
+    def _turn(self, req: Any, conn: TConn) -> Turn:
         checks = {"/healthz": self._heads, "/readyz": self._checks}
         if req.path in checks:
-            return Turn(checks[req.path], None, connection.left)
+            return Turn(checks[req.path], conn.parser.address, conn.sock.left)
         sent = [value for name, value in req.headers if name == "AUTHORIZATION"]
         owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
         # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
         uploads = req.method == "POST" and (req.path == "/v1/files" or req.path.endswith("/parts"))
-        return Turn(self._work, owner, _stays if uploads else connection.left)
+        return Turn(self._work, owner, _stays if uploads else conn.sock.left)
 
     @property
     def _store(self) -> Store:

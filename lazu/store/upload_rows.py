@@ -61,6 +61,11 @@ def count_parts(upload: Upload) -> int:
     return int(UploadPart.select().where(UploadPart.upload == upload.id).count())
 
 
+def count_parts_of_key(now: int, key: Key) -> int:
+    """How many parts came for all live uploads of `key`."""
+    return int(UploadPart.select().join(Upload).where(_live(now), Upload.key == key.id).count())
+
+
 def has_part(upload: Upload, sha256: str) -> bool:
     """Whether a part of an upload has these bytes."""
     return bool(UploadPart.select().where(UploadPart.upload == upload.id, UploadPart.sha256 == sha256).exists())
@@ -115,6 +120,14 @@ def delete_uploads(now: int, settled: int, key: Key | None = None) -> list[tuple
     owner = Key.select(Key.name).where(Key.id == Upload.key)
     gone = Upload.delete().where(ended & without).returning(Upload.id, owner, Upload.file_id, Upload.cancelled_at)
     return [(upload_id, name) for upload_id, name, *settling in gone.tuples() if settling == [None, None]]
+
+
+def delete_settled(key: Key, keep: int) -> None:
+    """Delete settled uploads of `key` that have no parts any more, but for the newest `keep`."""
+    settled = ~_unsettled() & (Upload.key == key.id)
+    newest = Upload.select(Upload.id).where(settled).order_by(Upload.id.desc()).limit(keep)
+    without = ~fn.EXISTS(UploadPart.select().where(UploadPart.upload == Upload.id))
+    Upload.delete().where(settled & without & Upload.id.not_in(newest)).execute()
 
 
 def delete_uploads_of(key: Key) -> tuple[list[Gone], list[str]]:

@@ -22,12 +22,14 @@ from lazu.store.staged import Staged
 from lazu.store.tables import File, Key, Upload, UploadPart
 
 MAX_PART_BYTES = 64 * 2**20
-#: Parts of one upload, those counted that were sent again; live uploads of one key.
-MAX_PARTS, MAX_PENDING = 10_000, 100
+#: Parts of one upload, those counted that were sent again; of all live uploads of one key; such uploads.
+MAX_PARTS, MAX_PARTS_OF_KEY, MAX_PENDING = 10_000, 20_000, 100
 #: Seconds that an upload has from its creation.
 LIFETIME = 3600
 #: Seconds for which a completed or cancelled upload is known after that, so that a repeat gets the same answer.
 MEMORY = 3600
+#: How many of them for one key: whoever begins and cancels all day must not fill the database.
+MAX_SETTLED = 5_000
 
 #: Seconds for which the row of an expired upload stays: the transaction of its last part may still be on its way.
 GRACE = 60
@@ -113,6 +115,7 @@ class Uploads:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
         self._contents.require(pending.coming + 2 * upload.bytes)  # here, where no other one can come between
         self._files.require(key, upload.bytes)
+        upload_rows.delete_settled(key, MAX_SETTLED)
         upload_rows.add_upload(upload)
 
     def get(self, key: Key, upload_id: str) -> Upload:
@@ -151,6 +154,9 @@ class Uploads:
             raise self._not_pending(key, upload)
         if upload_rows.count_parts(upload) >= MAX_PARTS:
             raise InvalidRequest(f"An upload may have {MAX_PARTS} parts; send larger ones.", "data")
+        if upload_rows.count_parts_of_key(clock.now(), key) >= MAX_PARTS_OF_KEY:
+            text = f"The pending uploads of a key may have {MAX_PARTS_OF_KEY} parts together; send larger ones."
+            raise InvalidRequest(text, "data")
         room = upload_rows.room(upload)
         more = 0 if upload_rows.has_part(upload, part.sha256) else part.bytes
         limit = 2 * upload.bytes + MAX_PART_BYTES
