@@ -207,7 +207,7 @@ class Connection(socket.socket):
             self.shutdown(socket.SHUT_WR)
             deadline, left = clock.monotonic() + LINGER_SECONDS, LINGER_BYTES
             while left > 0 and self._ready(select.POLLIN, max(0.0, deadline - clock.monotonic())):
-                received = len(super().recv(4096))
+                received = len(super().recv(LINGER_BYTES))
                 left -= received or left
         except OSError:
             pass

@@ -18,6 +18,11 @@ HEAD_BYTES = 64 * 1024
 _END = b"\r\n\r\n"
 
 
+def address_of(client: Any) -> str:
+    """The address of `client`, as accept(2) gives it; all of a Unix socket have one."""
+    return str(client[0]) if isinstance(client, tuple) else ""
+
+
 class Parser(RequestParser):
     """gunicorn's, for a `Connection`: a head is received and read on one of `slots`, shared by address."""
 
@@ -25,7 +30,7 @@ class Parser(RequestParser):
         super().__init__(cfg, connection, client)
         self._connection = connection
         self._slots = slots
-        self.address = str(client[0]) if isinstance(client, tuple) else ""
+        self.address = address_of(client)
 
     def __next__(self) -> Any:
         """The next request; raises StopIteration at the end, what gunicorn's parser does, and `TooSlow`."""

@@ -21,7 +21,7 @@ from lazu import clock
 from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser
+from lazu.server.heads import Parser, address_of
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store, mark_served
@@ -97,8 +97,17 @@ class Worker(ThreadWorker):
             return _RELAYED
         if kept is False:
             # gunicorn does this in the thread that accepts everybody else, for up to 2 s a client.
-            conn.sock.linger()
+            self._linger(conn)
         return kept
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Answer a request that is none. One address after the other, as its head was read."""
+        with Turn(self._heads, address_of(addr), _stays):
+            super().handle_error(req, client, addr, exc)
+
+    def _linger(self, conn: TConn) -> None:
+        with Turn(self._heads, conn.parser.address, _stays):
+            conn.sock.linger()
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new client; without a free file descriptor it waits in the kernel's queue, and nobody is lost."""
@@ -170,7 +179,7 @@ class Worker(ThreadWorker):
             self.tpool.submit(self._say_goodbye, conn, done)
 
     def _say_goodbye(self, conn: TConn, done: "Future[bool]") -> None:
-        conn.sock.linger()
+        self._linger(conn)
         done.set_result(False)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
