@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from lazu.errors import CannotStart
 
@@ -184,7 +186,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Raises `CannotStart` for the first value that can't be used.
     """
-    values = {**dotenv_values(PROJECT / ".env"), **environ}
+    values = {**_of_file(PROJECT / ".env"), **environ}
     given = {}
     for entry in fields(Settings):
         text = values.get(variable(entry.name))
@@ -193,6 +195,28 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     if ("database_url" in given) != ("blobs_url" in given):
         raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
     return Settings(**given)
+
+
+def _of_file(path: Path) -> dict[str, str | None]:
+    """The variables in a file; raises `CannotStart` for what would be passed over in silence, as a misspelt name."""
+    if not path.is_file():
+        return {}
+    known = [variable(entry.name) for entry in fields(Settings)]
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line in parse_stream(file):
+                _require_known(line, known)
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as e:
+        raise CannotStart(f"{path} can't be read as UTF-8 text by this user") from e
+
+
+def _require_known(line: Binding, known: list[str]) -> None:
+    if line.error:
+        raise CannotStart(f"line {line.original.line} of .env is not NAME=value")
+    if line.key and line.key.startswith("LAZU_") and line.key not in known:
+        near = get_close_matches(line.key, known, 1)
+        raise CannotStart(f"{line.key} in .env is no setting" + (f"; {near[0]} is one" if near else ""))
 
 
 def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from helpers.server import Server, opened, problems
 from helpers.uploads import added, complete, created
 from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
-from lazu import clock
-from lazu.errors import InvalidApiKey
+from lazu import clock, config
+from lazu.errors import CannotStart, InvalidApiKey
 from lazu.store import counts
 from lazu.store.uploads import Completion, Declared
 
@@ -176,3 +176,28 @@ def test_a_key_that_is_taken_away_while_its_upload_is_completed_gets_no_file(tmp
         store.uploads.delete_all(key)
         assert counts.total(clock.now()).part_bytes == 0
     assert problems(tmp_path / "storage") == []
+
+
+WRONG = {
+    "a misspelt name": (b"LAZU_RETENTON_DAYS=7\n", "LAZU_RETENTON_DAYS in .env is no setting; LAZU_RETENTION_DAYS is one"),
+    "a name of another time": (b"LAZU_NOTHING_LIKE_IT=7\n", "LAZU_NOTHING_LIKE_IT in .env is no setting."),
+    "no assignment": (b"OTHER=1\nLAZU_RETENTION_DAYS: 7\n", "line 2 of .env is not NAME=value"),
+    "UTF-16, as Windows has it": ("LAZU_RETENTION_DAYS=7\n".encode("utf-16"), "can't be read as UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_in_the_file_of_settings_stops_the_start(tmp_path, monkeypatch, text, told):
+    """Passed over in silence, a quota would not be there."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / ".env").write_bytes(text)
+    with pytest.raises(CannotStart) as stopped:
+        config.load({})
+    assert told in str(stopped.value)
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbfLAZU_RETENTION_DAYS=7\r\nPATH_OF_OTHERS=/x\r\n", b"# what\nexport LAZU_RETENTION_DAYS = '7' # days\n"])
+def test_a_file_of_settings_may_be_written_anywhere(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / ".env").write_bytes(text)
+    assert config.load({}).retention_days == 7
