@@ -129,8 +129,9 @@ def chunked(content, sizes):
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (1, 2), (1, 40), (17, 17), (300, 300), (1, 5000)])
 def test_any_chunks_cut_anywhere_make_the_same_body(sizes):
     dice = random.Random(str(sizes))
-    for _ in range(60):
-        content = dice.randbytes(dice.randint(1, 6000))
+    for number in range(60):
+        letters = b"\r\n1a" if number % 2 else bytes(range(256))
+        content = bytes(dice.choices(letters, k=dice.randint(1, 6000)))
         raw = chunked(content, iter(lambda: dice.randint(*sizes), None))
         assert decoded(raw, dice.randint(1, 300)) == content
 
@@ -144,6 +145,10 @@ def test_chunks_of_one_byte_cost_little_more_than_large_ones():
     small = b"1\r\nx\r\n" * 2**20 + b"0\r\n\r\n"
     large = (b"10000\r\n" + b"x" * 2**16 + b"\r\n") * 96 + b"0\r\n\r\n"
     assert min(seconds(small) for _ in range(3)) < 4 * min(seconds(large) for _ in range(3)) + 0.1
+    # Of sizes that alternate too, but where each content has a line end, which they are told apart by.
+    mixed, divided = ((b"1\r\n%b\r\n2\r\nx%b\r\n" % (end, end)) * 2**16 + b"0\r\n\r\n" for end in (b"x", b"\n"))
+    single = (b"2\r\n\r\n\r\n3\r\nx\r\n\r\n" * 2**16) + b"0\r\n\r\n"
+    assert max(min(seconds(each) for _ in range(3)) for each in (mixed, divided)) < min(seconds(single) for _ in range(3)) / 2
 
 
 def test_a_fast_beginning_does_not_pay_for_a_slow_rest(serve):

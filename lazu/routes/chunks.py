@@ -22,6 +22,12 @@ _SIZE_BEGUN = re.compile(rb"[0-9a-fA-F]{0,8}\r?")
 _SMALL = 256
 _SHORTEST_RUN, _LONGEST_RUN = 8, 2**17
 
+#: Sizes of small chunks as clients write them; bytes that are looked through at once for a mixture of such chunks.
+_SMALL_SIZES = {form % size: size for size in range(1, _SMALL + 1) for form in (b"%x", b"%X")}
+_SHORTEST_LOOK, _LONGEST_LOOK = 2**8, 2**16
+#: Chunks that are taken one by one where a look was worth nothing.
+_PAUSE = 32
+
 #: Pieces that one read gives at most: small chunks of all sizes take a microsecond each, and others want to work too.
 _MOST_PIECES = 4096
 
@@ -37,6 +43,8 @@ class Chunks:
         #: Bytes of the current chunk still to come, its line end included; 0 before the next size.
         self._left = 0
         self._longest = _SHORTEST_RUN
+        self._look = _SHORTEST_LOOK
+        self._pause = 0
         self._done = False
 
     @property
@@ -88,7 +96,7 @@ class Chunks:
             return False
         if line is None or size == 0:
             self._leave_to_gunicorn()
-        elif size > _SMALL or not self._run(line[0], size, out):
+        elif size > _SMALL or not (self._run(line[0], size, out) or self._mixture(out)):
             self._at, self._left = line.end(), size + len(_END)
         return True
 
@@ -109,6 +117,27 @@ class Chunks:
                 content[place::size] = self._column(len(line) + place, count, step)
             out.append(bytes(content))
             self._at += count * step
+        return count > 0
+
+    def _mixture(self, out: list[bytes]) -> bool:
+        """Take the small chunks that follow each other here, of whatever sizes; False if there are none.
+
+        Line ends divide sizes from contents until a content has one itself: there the next look begins.
+        """
+        if self._pause:
+            self._pause -= 1
+            return False
+        lines = self._raw[self._at : self._at + self._look].split(_END)[:-1]
+        contents = lines[1::2]
+        sizes = [_SMALL_SIZES.get(line, -1) for line in lines[0 : 2 * len(contents) : 2]]
+        count = len(sizes)
+        if sizes != (lengths := list(map(len, contents))):
+            count = next(place for place in range(count) if sizes[place] != lengths[place])
+        self._look = min(8 * self._look, _LONGEST_LOOK) if count == len(sizes) else _SHORTEST_LOOK
+        self._pause = 0 if count >= _SHORTEST_RUN else _PAUSE
+        if count:
+            out.append(b"".join(contents[:count]))
+            self._at += sum(map(len, lines[: 2 * count])) + 2 * count * len(_END)
         return count > 0
 
     def _column(self, place: int, count: int, step: int) -> bytes:
