@@ -22,7 +22,10 @@ Owner = int | str | None
 Value = TypeVar("Value")
 
 #: Seconds at work after which a turn lets others go first, if somebody waits.
-QUANTUM = 0.02
+QUANTUM = 0.005
+
+#: Seconds after which an owner may take more than its share, when no other one has asked meanwhile.
+ALONE_SECONDS = 1.0
 
 #: Seconds between two looks whether the client of something that waits is still there.
 LOOK_SECONDS = 0.25
@@ -34,12 +37,17 @@ _mine = threading.local()
 
 
 class Slots:
-    """`count` slots, of which each owner has `share` at most. Those who wait are served by turns, owner by owner."""
+    """`count` slots, of which each owner has `share` at most. Those who wait are served by turns, owner by owner.
 
-    def __init__(self, count: int, share: int) -> None:
+    An owner has up to `alone` slots where no other one has asked for `ALONE_SECONDS`.
+    """
+
+    def __init__(self, count: int, share: int, alone: int = 0) -> None:
         self._lock = threading.Lock()
         self._free = count
-        self._share = share
+        self._share, self._alone = share, max(share, alone)
+        self._latest: Owner = None
+        self._shared_until = 0.0
         self._held: Counter[Owner] = Counter()
         self._waiting: dict[Owner, deque[threading.Lock]] = {}
 
@@ -47,6 +55,13 @@ class Slots:
     def wanted(self) -> bool:
         """Whether somebody waits."""
         return bool(self._waiting)
+
+    def is_due(self, owner: Owner) -> bool:
+        """Whether `owner` should let others go first: somebody waits, or it has more than its share by now."""
+        return self.wanted or self._held[owner] > self._most()
+
+    def _most(self) -> int:
+        return self._share if clock.monotonic() < self._shared_until else self._alone
 
     def take(self, owner: Owner, begun: bool = False) -> None:
         """Wait for a slot; a request that has begun goes before those of its owner that have not."""
@@ -76,7 +91,9 @@ class Slots:
     def _ask(self, owner: Owner, begun: bool = False) -> "threading.Lock | None":
         """Take a slot that is free; else a gate that is released when the slot is there."""
         with self._lock:
-            if self._free and self._held[owner] < self._share:
+            if owner != self._latest:
+                self._latest, self._shared_until = owner, clock.monotonic() + ALONE_SECONDS
+            if self._free and self._held[owner] < self._most():
                 self._hand_to(owner)
                 return None
             gate = threading.Lock()
@@ -102,7 +119,7 @@ class Slots:
             self._held[owner] -= 1
             if not self._held[owner]:
                 del self._held[owner]
-            fitting = [each for each in self._waiting if self._held[each] < self._share]
+            fitting = [each for each in self._waiting if self._held[each] < self._most()]
             if fitting:
                 self._serve(min(fitting, key=self._held.__getitem__))
 
@@ -151,7 +168,7 @@ class Turn:
         """Let others go first if this has been at work for long; whether it has been."""
         if clock.monotonic() < self._until:
             return False
-        if self._slots.wanted:
+        if self._slots.is_due(self._owner):
             self.pause()
             self.resume(begun=False)
         else:

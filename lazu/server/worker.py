@@ -29,8 +29,12 @@ from lazu.store.opening import Store, mark_served
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
 
-#: The part of the slots that one key may hold, and all who have none together: one of so many.
-SHARE = 4
+#: Slots that one key may hold, and all who have none together: among others, and while nobody else asks. Python works
+#: on one request of a process at a time, so each more that wants to is one that the others wait for at every step.
+SHARE, ALONE = 1, 4
+
+#: Seconds after which Python lets another thread work: a request has a dozen steps after which it waits for that.
+SWITCH_SECONDS = 0.0005
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
@@ -65,8 +69,9 @@ class Worker(ThreadWorker):
 
     def get_thread_pool(self) -> Pool:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
-        self._work = Slots(self.cfg.threads, max(1, self.cfg.threads // SHARE))
-        self._heads, self._checks = Slots(2, 2), Slots(2, 2)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._work = Slots(self.cfg.threads, SHARE, ALONE)
+        self._heads, self._checks = Slots(2, 1, 2), Slots(2, 1, 2)
         return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
