@@ -13,9 +13,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from lazu import slots
+from lazu import clock, slots
 from lazu.errors import Busy
 
 #: As long as SQLite waits for its own lock.
@@ -157,11 +158,16 @@ def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     try:
         if not _locked(fd, wanted):
             with slots.waiting():
-                if not _queue(fd, seconds, lambda twin: fcntl.fcntl(twin, fcntl.F_OFD_SETLKW, wanted), slots.require_client):
+                take = partial(_await, wanted=wanted)
+                if not _queue(fd, seconds, take, slots.require_client):
                     raise Taken
         yield
     finally:
         os.close(fd)
+
+
+def _await(fd: int, wanted: bytes) -> None:
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, wanted)
 
 
 def _locked(fd: int, wanted: bytes) -> bool:
@@ -204,7 +210,7 @@ def share(path: Path) -> int:
         if clock.monotonic() > end:
             os.close(fd)
             raise Busy(f"{path.name} was locked for {LOCK_SECONDS} seconds")
-        clock.sleep(_LOOK_SECONDS)
+        clock.sleep(slots.LOOK_SECONDS)
     return fd
 
 

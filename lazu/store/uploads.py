@@ -74,9 +74,9 @@ class Uploads:
         self._arriving = Arriving("parts", _too_much)
 
     def arriving(self, key: Key, size: int) -> AbstractContextManager[Arrival]:
-        """Count `size` bytes of parts, or of a file that is made of them, as arriving for `key` within the `with`.
+        """Count `size` bytes of a part as arriving for `key` within the `with`.
 
-        All that arrives at once has the room that its uploads declare, and one part more. Raises `Overloaded`, also
+        All that arrive at once have the room that its uploads declare, and one part more. Raises `Overloaded`, also
         when it grows: a repeat will find room.
         """
         return self._arriving.hold(key.id, size, upload_rows.declared(clock.now(), key)[1] + MAX_PART_BYTES)
@@ -191,7 +191,7 @@ class Uploads:
     def _join(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         parts = self._chosen(upload, wanted)
         try:
-            with self.arriving(key, upload.bytes), self._contents.stage(upload.bytes, upload.bytes) as staged:
+            with self._contents.stage(upload.bytes, upload.bytes) as staged:
                 joining.join(self._contents, parts, staged, wanted.md5)
                 file = self._finished(key, upload, staged)
                 self._contents.add(staged, lambda: self._settle(key, file, upload, wanted.mark))
