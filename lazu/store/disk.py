@@ -105,9 +105,8 @@ def lock(directory: Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> I
         if not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
                 raise Taken
-            with slots.waiting():
-                if not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
-                    raise Busy(f"a lock was held for {seconds} seconds")
+            if not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
+                raise Busy(f"a lock was held for {seconds} seconds")
         yield fd
     finally:
         os.close(fd)
@@ -126,7 +125,7 @@ def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callabl
 
     Whether it came within so many seconds; `look` is called now and then, and may raise.
     """
-    twin, got = os.dup(fd), threading.Event()
+    twin, got, end = os.dup(fd), threading.Event(), clock.monotonic() + seconds
 
     def queue() -> None:
         try:
@@ -136,11 +135,11 @@ def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callabl
             os.close(twin)
 
     threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
-    end = clock.monotonic() + seconds
-    while not got.wait(min(slots.LOOK_SECONDS, seconds)):
-        look()
-        if clock.monotonic() > end:
-            return False
+    with slots.waiting():
+        while not got.wait(min(slots.LOOK_SECONDS, seconds)):
+            look()
+            if clock.monotonic() > end:
+                return False
     return True
 
 
@@ -156,11 +155,8 @@ def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)  # struct flock
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not _locked(fd, wanted):
-            with slots.waiting():
-                take = partial(_await, wanted=wanted)
-                if not _queue(fd, seconds, take, slots.require_client):
-                    raise Taken
+        if not _locked(fd, wanted) and not _queue(fd, seconds, partial(_await, wanted=wanted), slots.require_client):
+            raise Taken
         yield
     finally:
         os.close(fd)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from lazu import slots
 from lazu.errors import InternalError, InvalidRequest, Overloaded
@@ -43,23 +42,23 @@ def join(contents: Contents, parts: list[UploadPart], staged: Staged, md5: str |
     """
     digest = hashlib.md5(usedforsecurity=False)
     for part in parts:
-        with contents.open(part.sha256) as content:
-            for piece in _pieces(content, part):
-                staged.write(piece)
-                if md5:
-                    digest.update(piece)
-                slots.step()
+        for piece in _pieces(contents, part):
+            staged.write(piece)
+            if md5:
+                digest.update(piece)
+            slots.step()
     if md5 and digest.hexdigest() != md5:
         raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
 
 
-def _pieces(content: BinaryIO, part: UploadPart) -> Iterator[bytes]:
+def _pieces(contents: Contents, part: UploadPart) -> Iterator[bytes]:
     left = part.bytes
-    for piece in iter(partial(content.read, _PIECE), b""):
-        left -= len(piece)
-        if left < 0:
-            break
-        yield piece
+    with contents.open(part.sha256) as content:
+        for piece in iter(partial(content.read, _PIECE), b""):
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
     if left:
         log.error("the bytes of %s are not those that came; 'flask fsck' says more", part.id)
         raise InternalError
