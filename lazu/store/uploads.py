@@ -181,7 +181,7 @@ class Uploads:
         """
         upload = self.get(key, upload_id)
         if upload.status == "pending":
-            self._contents.require(upload.bytes)
+            self._contents.require(0)  # the room for the file is taken when its turn has come
             with joining.alone(self._locks, upload):
                 upload = self.get(key, upload_id)
                 if upload.status == "pending":
