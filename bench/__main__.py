@@ -18,7 +18,7 @@ TABLES = {"growth": growth.table, "neighbours": neighbours.table}
 
 def main() -> None:
     asked = arguments()
-    plan = Plan(asked.quick, frozenset(asked.skip))
+    plan = Plan(asked.quick, frozenset(asked.skip), tuple(asked.size))
     try:
         if asked.rows in ([name] for name in TABLES):
             print(TABLES[asked.rows[0]](plan))
@@ -66,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds: within 3 minutes, rougher")
     parser.add_argument("--skip", action="append", default=[], metavar="CONTENDER", help="leave a contender out")
     parser.add_argument("--out", help="folder of the report (default: bench/ for a whole run, else .bench/report)")
+    parser.add_argument("--size", action="append", type=int, default=[], help="files, for one column of growth")
     parser.add_argument("--merge", action="store_true", help="run nothing: report each row's last full run, in bench/")
     asked = parser.parse_args()
     unknown = set(asked.rows) - set(ROWS)

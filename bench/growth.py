@@ -32,7 +32,7 @@ FIGURES = (
 
 def table(plan: Plan) -> str:
     """A column a size, a line a figure: medians of one client's requests, wall time."""
-    sizes = [10**3, 10**4, 10**5] if plan.quick else [10**3, 10**5, 10**6]
+    sizes = plan.sizes or ([10**3, 10**4, 10**5] if plan.quick else [10**3, 10**5, 10**6])
     columns = [list(at(size, plan.pick(50, 300))) for size in sizes]
     lines = ["| files and blobs | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---|" + "--:|" * len(sizes)]
     for figure, values in zip(FIGURES, zip(*columns, strict=True), strict=True):
@@ -46,18 +46,23 @@ def at(size: int, count: int) -> Iterator[float]:
         storage = server.folder / "storage"
         ids = seed.live(storage, size, blobs=True)
         os.sync()
-        uploads = forms.post(KEY, forms.tail_file(folder("data") / "tail", 4096))
-        bodies, upload = talk(server, list(islice(uploads, count)))
-        yield upload
-        yield talk(server, [get(f"/v1/files/{ids[len(ids) // 2]}")] * count)[1]
-        yield talk(server, [get("/v1/files?limit=100")] * count)[1]
-        yield talk(server, [get(f"/v1/files?limit=100&after={ids[len(ids) // 2]}")] * count)[1]
-        yield talk(server, [delete(json.loads(body)["id"]) for body in bodies])[1]
-        seed.expired(storage, 1000)
-        yield command(storage, "purge", "--force")
-        yield command(storage, "fsck")
-        yield statistics.median(scrape(server) for _ in range(5))
-        yield (storage / "lazu.sqlite3").stat().st_size / 2**20
+        yield from figures(server, storage, ids[len(ids) // 2], count)
+
+
+def figures(server: Server, storage: Path, middle: str, count: int) -> Iterator[float]:
+    """The figures of a server on `storage`, where `middle` is the id of a file halfway."""
+    uploads = forms.post(KEY, forms.tail_file(folder("data") / "tail", 4096))
+    bodies, upload = talk(server, list(islice(uploads, count)))
+    yield upload
+    yield talk(server, [get(f"/v1/files/{middle}")] * count)[1]
+    yield talk(server, [get("/v1/files?limit=100")] * count)[1]
+    yield talk(server, [get(f"/v1/files?limit=100&after={middle}")] * count)[1]
+    yield talk(server, [delete(json.loads(body)["id"]) for body in bodies])[1]
+    seed.expired(storage, 1000)
+    yield command(storage, "purge", "--force")
+    yield command(storage, "fsck")
+    yield statistics.median(scrape(server) for _ in range(5))
+    yield (storage / "lazu.sqlite3").stat().st_size / 2**20
 
 
 def talk(server: Server, requests: list[client.Request]) -> tuple[tuple[bytes, ...], float]:

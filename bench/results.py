@@ -14,10 +14,14 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to do: a quick run takes smaller files and fewer rounds, so its ratios are rougher."""
+    """How much to do: a quick run takes smaller files and fewer rounds, so its ratios are rougher.
+
+    `sizes` are those of the table of growth, if they were asked for.
+    """
 
     quick: bool
     skip: frozenset[str] = frozenset()
+    sizes: tuple[int, ...] = ()
 
     def pick(self, quick: int, full: int) -> int:
         return quick if self.quick else full

@@ -1,18 +1,22 @@
 """What a day costs does not grow with what is stored: by the steps that are taken, not by a clock."""
 
+import hashlib
 import json
 import sys
+import threading
 from functools import partial
 from io import BytesIO
 
 import pytest
 
 from helpers.in_process import AUTH, blobs, purge, put
+from helpers.waiting import until
 from helpers.wire import part
 from lazu import clock
 from lazu.errors import StoreError
 from lazu.store import counts, disk, files
-from lazu.store.sqlite import database
+from lazu.store.contents import shards
+from lazu.store.sqlite import Sqlite, database
 from lazu.store.tables import File
 from lazu.upkeep import stats
 
@@ -40,6 +44,12 @@ def test_a_scrape_reads_no_file_that_has_not_expired(app, http, caplog):
     walks = [step for plan in plans for step in plan if step.startswith("SCAN")]
     assert set(walks) == {"SCAN holding", "SCAN held", "SCAN total", "SCAN expired"}, "a row a key, one row each"
     assert sum("file_by_expiry (expires_at<?)" in step for plan in plans for step in plan) == 2
+
+
+def test_the_keys_are_listed_without_their_files(app, http, caplog):
+    put(http)
+    plans = asked(caplog, stats.usage)
+    assert not any("SCAN file" in step or "expires_at>" in step for plan in plans for step in plan)
 
 
 def test_a_quota_is_held_against_no_file_that_has_not_expired(app, http, caplog):
@@ -84,6 +94,41 @@ def test_a_purge_reads_each_name_once_and_looks_at_no_blob_that_stays(app, http,
         seen["counts"] = False
     assert (seen["looked at"], seen["listed"]) == (3, 256)
     assert len(blobs(app)) == 20
+
+
+def loose(app, count):
+    """Blobs to which no row refers, in many shards."""
+    root = app.extensions["lazu"].contents.blobs.root
+    hashes = sorted(hashlib.sha256(b"%d" % number).hexdigest() for number in range(count))
+    for sha256 in hashes:
+        (root / sha256[:2] / sha256).write_bytes(b"1")
+    return hashes
+
+
+def test_a_hundred_blobs_go_with_one_commit_in_whatever_shards_they_lie(app, monkeypatch):
+    loose(app, 2 * shards.PORTION)
+    commits, page = [], Sqlite.commit_a_page
+    monkeypatch.setattr(Sqlite, "commit_a_page", lambda engine: commits.append(1) or page(engine))
+    assert "200 blobs" in purge(app)
+    assert len(commits) == 2
+
+
+def test_a_sweep_that_waits_for_a_shard_holds_no_other(app, http):
+    contents, hashes = app.extensions["lazu"].contents, loose(app, 9)
+    assert len({sha256[:2] for sha256 in hashes}) > 1
+
+    def sweep():
+        with contents.engine.connected():
+            contents.sweep(lambda: None)
+
+    sweeping = threading.Thread(target=sweep)
+    with contents.blobs.lock(hashes[-1]):
+        sweeping.start()
+        until(lambda: len(blobs(app)) < 9)
+        with contents.blobs.lock(hashes[0]):
+            assert hashes[-1] in blobs(app)
+    sweeping.join()
+    assert blobs(app) == []
 
 
 def test_others_get_as_long_as_a_piece_of_the_purge_took(monkeypatch):

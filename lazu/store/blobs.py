@@ -7,7 +7,7 @@ they are durable, and the name is durable before the caller goes on.
 import logging
 import os
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -125,12 +125,12 @@ class Blobs:
             self.require(0)  # another upload may have taken its room at the same time
 
     @contextmanager
-    def lock(self, sha256: str) -> Iterator[int]:
+    def lock(self, sha256: str, wait: bool = True) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor.
+        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false.
         """
-        with disk.lock(self.root / self.shard(sha256)) as fd:
+        with disk.lock(self.root / self.shard(sha256), wait) as fd:
             yield fd
 
     def publish(self, staged: Staged, shard: int) -> None:
@@ -187,14 +187,14 @@ class Blobs:
         """Everything in a shard."""
         return os.listdir(self.root / shard)
 
-    def tidy(self, shard: str, loose: Iterable[str], alive: Container[str]) -> None:
-        """Remove of the `loose` names in a shard what crashes left: replacements, what is kept of no blob `alive`."""
-        for name in loose:
-            owner = derived.owner(name)
-            if name.endswith(NEW) or (owner and owner not in alive):
-                self._discard(shard, name)
+    @staticmethod
+    def is_left(name: str, alive: Container[str]) -> bool:
+        """Whether a crash left `name`: it is a replacement that was not finished, or kept of no blob `alive`."""
+        owner = derived.owner(name)
+        return name.endswith(NEW) or (owner is not None and owner not in alive)
 
-    def _discard(self, shard: str, name: str) -> None:
+    def discard(self, shard: str, name: str) -> None:
+        """Remove `name` from a shard, unless what it was kept of is there now."""
         owner = derived.owner(name)
         with self.lock(shard) as fd, suppress(FileNotFoundError):
             if owner is None or not self.size(owner):

@@ -1,19 +1,19 @@
 """SQLite and the disk: contents under the locks of their shards (docs/decisions/0003-publish-and-reap.md).
 
 The lock of a blob's shard is held from naming the blob to committing its row, and from looking for its rows to removing
-it. It comes before the database's write lock, one shard at a time; neither is held while bytes arrive or are hashed.
+it. It comes before the database's write lock, and who holds one waits for no other; neither is held while bytes arrive
+or are hashed.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
-from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock, logs
 from lazu.errors import StorageFailed, StorageMoved, StoreError
-from lazu.store import derived, rows
+from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
 from lazu.store.contents.shelf import Shelf
@@ -21,7 +21,7 @@ from lazu.store.rows import Gone
 from lazu.store.sqlite import Sqlite
 from lazu.store.staged import Staged
 
-#: Blobs, and bytes of blobs, removed under one lock of a shard: some 10 ms, on ext4 a tenth of a second at most.
+#: Blobs, and bytes of blobs, removed at a time: some 10 ms, on ext4 a tenth of a second at most.
 PORTION, PORTION_BYTES = 100, 512 * 2**20
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Shards:
     def _take_back(self, sha256: str, shard: int) -> None:
         """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""
         with suppress(StoreError, OSError, StorageMoved):
-            self._reap([sha256], shard)
+            self._reap([sha256], {self.blobs.shard(sha256): shard})
 
     def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """See `Contents`."""
@@ -85,25 +85,41 @@ class Shards:
 
     def _reap_dropped(self, hashes: list[str]) -> None:
         try:
-            for _, near in groupby(hashes, key=self.blobs.shard):
-                self.reap(list(near))
+            for portion in self._portions(hashes):
+                self.reap(portion)
             self.engine.refill()
         except (OSError, StoreError):
             # The files are gone, durably. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
     def reap(self, hashes: list[str]) -> list[int]:
-        """Remove those blobs, all of one shard, that no row refers to: the only way bytes leave the store.
+        """Remove those blobs that no row refers to: the only way bytes leave the store.
 
-        Call it when the deletion of the rows is committed. Gives the bytes of each that was removed. Costs one commit
-        if any goes (`Sqlite.commit_a_page`).
+        `hashes` are in order. Call it when the deletion of the rows is committed. Gives the bytes of each that was
+        removed. Costs one commit (`Sqlite.commit_a_page`) if any goes, and more only if others hold locks of shards.
         """
-        with self.blobs.lock(hashes[0]) as shard:
-            return self._reap(hashes, shard)
+        sizes: list[int] = []
+        while hashes:
+            with ExitStack() as locks:
+                shards = self._lock(hashes, locks)
+                these = [sha256 for sha256 in hashes if self.blobs.shard(sha256) in shards]
+                sizes += self._reap(these, shards)
+            hashes = hashes[len(these) :]
+        return sizes
 
-    def _reap(self, hashes: list[str], shard: int) -> list[int]:
+    def _lock(self, hashes: list[str], locks: ExitStack) -> dict[str, int]:
+        """Lock the first of the shards, and those after it that are free: who holds one must not wait for another."""
+        held: dict[str, int] = {}
+        with suppress(disk.Taken):
+            for sha256 in hashes:
+                if self.blobs.shard(sha256) not in held:
+                    fd = locks.enter_context(self.blobs.lock(sha256, wait=not held))
+                    held[self.blobs.shard(sha256)] = fd
+        return held
+
+    def _reap(self, hashes: list[str], shards: dict[str, int]) -> list[int]:
         free = self.engine.write(lambda: self._free(hashes), frees=True)
-        return [size for sha256 in free if (size := self.blobs.unlink(sha256, shard))]
+        return [size for sha256 in free if (size := self.blobs.unlink(sha256, shards[self.blobs.shard(sha256)]))]
 
     def _free(self, hashes: list[str]) -> set[str]:
         """Those of `hashes` that may go."""
@@ -135,27 +151,29 @@ class Shards:
         """See `Contents`."""
         if self.blobs.failed:
             raise StorageFailed
-        removed, pace = Removed(), clock.Pace()
-        for shard in SHARDS:
-            self._sweep(shard, removed, pace)
-            tick()
-        self.engine.refill()
-        return removed
-
-    def _sweep(self, shard: str, removed: Removed, pace: clock.Pace) -> None:
-        """Remove what is loose in a shard. Each name is read once, and none is looked at that has a row."""
-        names = set(self.blobs.entries(shard))
-        loose = names - rows.referred(shard)
-        names -= loose
-        for portion in self._portions(name for name in loose if is_blob(shard, name)):
+        removed, pace, leftovers = Removed(), clock.Pace(), list[tuple[str, str]]()
+        for portion in self._portions(self._loose(tick, leftovers)):
             with pace:
                 sizes = self.reap(portion)
             for size in sizes:
                 removed.add_blob(size)
-        self.blobs.tidy(shard, loose, names)
+        for leftover in leftovers:
+            self.blobs.discard(*leftover)
+        self.engine.refill()
+        return removed
+
+    def _loose(self, tick: Tick, leftovers: list[tuple[str, str]]) -> Iterator[str]:
+        """Blobs without a row, in order; each name is read once. What else crashes left goes to `leftovers`."""
+        for shard in SHARDS:
+            names = set(self.blobs.entries(shard))
+            loose = names - rows.referred(shard)
+            names -= loose
+            leftovers += [(shard, name) for name in loose if self.blobs.is_left(name, names)]
+            yield from sorted(name for name in loose if is_blob(shard, name))
+            tick()
 
     def _portions(self, hashes: Iterable[str]) -> Iterator[list[str]]:
-        """The blobs to remove under one lock, which uploads to their shard wait for."""
+        """The blobs to remove at a time, while uploads to their shards wait."""
         portion, size = [], 0
         for sha256 in hashes:
             portion.append(sha256)
