@@ -192,12 +192,12 @@ class BodyTooLarge(ApiError):
 
 
 class UnsupportedEncoding(ApiError):
-    """A compressed request body: send it plain."""
+    """A compressed request body, or a part of a form in base64 or quoted-printable: send it plain."""
 
     status, code = 415, "unsupported_encoding"
 
-    def __init__(self) -> None:
-        message = "The request body has a Content-Encoding; send it as it is, without one."
+    def __init__(self, what: str = "request body", header: str = "Content-Encoding") -> None:
+        message = f"The {what} has a {header}; send it as it is, without one."
         super().__init__(message, headers={"Accept-Encoding": "identity"})
 
 

@@ -35,6 +35,12 @@ _ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
 
 #: The two of RFC 8187 §3.2.1, the common part of both, and a spelling that is not theirs but common.
 _CHARSETS = {"utf-8", "iso-8859-1", "us-ascii", "utf8"}
+#: Those of encoded words: what mail programs write and browsers decode.
+_WORD_CHARSETS = re.compile(
+    r"utf-?8|utf-(?:16|32)(?:[bl]e)?|us-ascii|iso-8859-\d+|windows-\d+|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis"
+    r"|euc-(?:jp|kr)|iso-2022-jp",
+    re.IGNORECASE,
+)
 
 
 def extended(disposition: str) -> str | None:
@@ -52,24 +58,29 @@ def extended(disposition: str) -> str | None:
 
 
 def unwrapped(filename: str) -> str:
-    """`filename`, decoded if all of it is one encoded word (RFC 2047 §2), as .NET sends it by default."""
-    match = _ENCODED_WORD.fullmatch(filename.strip())
-    if not match or match[1].lower() not in _CHARSETS:
-        return filename
+    """`filename`, decoded if it is an encoded word (RFC 2047 §2), as .NET sends it by default, or several of them."""
+    words = [_ENCODED_WORD.fullmatch(word) for word in filename.split()]
     try:
-        if match[2] in "bB":
-            return base64.b64decode(match[3], validate=True).decode(match[1])
-        return quopri.decodestring(match[3].encode(), header=True).decode(match[1])
-    except (binascii.Error, ValueError):
+        return "".join(map(_decoded, words)) or filename
+    except (binascii.Error, LookupError, ValueError):
         return filename
 
 
-def clean(sent: str) -> str:
-    """The name to store for what a client `sent`: one path segment of at most 255 bytes of UTF-8, never empty."""
+def _decoded(word: re.Match[str] | None) -> str:
+    """The text of an encoded word; raises `ValueError` and its like for none, and for one that can't be decoded."""
+    if not word or not _WORD_CHARSETS.fullmatch(word[1]):
+        raise ValueError
+    if word[2] in "bB":
+        return base64.b64decode(word[3], validate=True).decode(word[1])
+    return quopri.decodestring(word[3].encode(), header=True).decode(word[1])
+
+
+def clean(sent: str, otherwise: str = "upload") -> str:
+    """The name for what a client `sent`: one path segment of at most 255 bytes of UTF-8, or `otherwise`."""
     last = re.split(r"[/\\]", sent)[-1]
     seen = "".join(c for c in last if not _hidden(c) or _WRITING.match(c))
     cut = _cut(_STREAM.sub("", seen))
-    return cut if _bare(cut) else "upload"
+    return cut if _bare(cut) else otherwise
 
 
 def extension(name: str) -> str:

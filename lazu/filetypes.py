@@ -61,9 +61,13 @@ EXECUTABLE_SIGNATURES = (
 #: Extensions of documents and data, in which a script's first line may be an example.
 DOCUMENTS = frozenset("md markdown rst adoc json jsonl ipynb csv html tex log".split())
 
-# The interpreter of a script, by its path, and whatever `env`, `busybox` or `env -S` name behind it.
-_SHELL = re.compile(r"(?:ba|rba|z|da|a|k|mk|pdk|tc|c|fi|ya)?sh[\d.]*(?:\.exe)?|pwsh(?:-preview)?|powershell(?:\.exe)?")
-_OPTION = re.compile(r"-\w*S|--split-string=")
+# The interpreter of a script, by its path, and what programs name behind them that run another one.
+_SHELL = re.compile(
+    r"(?:ba|rba|z|da|a|k|mk|pdk|o|ok|po|tc|c|fi|ya|xon|elvi)?sh-?[\d.]*(?:\.exe)?|nu|pwsh(?:-preview)?"
+    r"|powershell(?:\.exe)?|\$\{shell\}"
+)
+_THROUGH = frozenset("env busybox toybox nice nohup setsid sudo doas time timeout stdbuf script nix-shell".split())
+_OPTION = re.compile(r"-\w*S|--s[a-z-]*=")
 _BATCH = re.compile(rb"\s*@echo\s+off\b", re.IGNORECASE)
 
 # The header of a PDF may stand behind what a printer or a mail program put before it (ISO 32000-1, Annex H.3.4.1).
@@ -152,11 +156,14 @@ def _is_script(head: bytes, ending: str) -> bool:
     if ending in DOCUMENTS:
         return False
     begin = head[:512].removeprefix(b"\xef\xbb\xbf")
-    line = begin.partition(b"\n")[0].decode("latin-1")
+    line = re.split(rb"[\n\0]", begin, maxsplit=1)[0].decode("latin-1")  # Linux ends the line at a NUL too
     return _BATCH.match(begin) is not None or (line.startswith("#!") and _names_shell(line[2:]))
 
 
 def _names_shell(line: str) -> bool:
+    # As `env -S` reads it: `\\_` is a space, `\\c` the end, quotes go.
+    line = re.sub(r"""\\[_tnrvf]""", " ", line.partition("\\c")[0])
+    line = re.sub(r"""["'\\]""", "", line)
     words = [_OPTION.sub("", word).rpartition("/")[2].casefold() for word in line.split()]
-    through = words[:1] in (["env"], ["busybox"])
+    through = bool(words) and words[0] in _THROUGH
     return any(_SHELL.fullmatch(word) for word in (words if through else words[:1]))

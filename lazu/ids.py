@@ -16,7 +16,7 @@ _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _ULID = rf"[0-7][{_ALPHABET}]{{25}}"
 _FILE_ID = re.compile(PREFIX + _ULID)
 # An id in the place of data, as SDKs make it that know data URLs only.
-_AS_DATA = re.compile(rf"(?:data:[^,]*,)?({_FILE_ID.pattern})")
+_AS_DATA = re.compile(rf"\s*(?:(?i:data):[^,]*,\s*)?({_FILE_ID.pattern})\s*")
 _UPLOAD_ID = re.compile(UPLOAD + _ULID)
 
 
@@ -50,8 +50,13 @@ def in_text(text: str) -> bool:
     return _FILE_ID.search(text) is not None
 
 
+def without(text: str) -> str:
+    """`text` without the file ids in it."""
+    return _FILE_ID.sub("", text)
+
+
 def as_data(url: object) -> str | None:
-    """The file id that is all of `url`, or all the data of a data URL; None for anything else."""
+    """The file id that is all of `url`, or all the data of a data URL, but for space; None for anything else."""
     match = _AS_DATA.fullmatch(url) if isinstance(url, str) else None
     return match[1] if match else None
 

@@ -102,7 +102,7 @@ def conditions(file, etag):
     before, same, after = (when(file, seconds) for seconds in (-1, 0, 1))
     return [
         ({"If_Match": etag}, 200), ({"If_Match": "*"}, 200), ({"If_Match": f"{OTHER}, {etag}"}, 200),
-        ({"If_Match": OTHER}, 412), ({"If_Match": f"W/{etag}"}, 412),
+        ({"If_Match": OTHER}, 412), ({"If_Match": f"W/{etag}"}, 412), ({"If_Match": ""}, 200), ({"If_None_Match": ""}, 200),
         ({"If_Unmodified_Since": same}, 200), ({"If_Unmodified_Since": after}, 200), ({"If_Unmodified_Since": before}, 412),
         ({"If_Unmodified_Since": "yesterday"}, 200), ({"If_Unmodified_Since": "Sun, 06 Nov 99999999999999999999 08:49:37 GMT"}, 200),
         ({"If_Unmodified_Since": "Sunday, 06-Nov-94 08:49:37 GMT"}, 412), ({"If_Unmodified_Since": "Sun Nov  6 08:49:37 1994"}, 412),

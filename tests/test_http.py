@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from helpers.server import opened
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.store.tables import File
 from test_nginx import parsed, raw
 
@@ -27,6 +27,8 @@ HOSTS = {
     "a port that is none": b"Host: a:b\r\n",
     "half an address": b"Host: [::1\r\n",
     "two": b"Host: a\r\nHost: a\r\n",
+    "empty": b"Host:\r\n",
+    "a port alone": b"Host: :80\r\n",
 }
 
 
@@ -37,7 +39,7 @@ def test_a_host_that_is_none_is_400(server, host, path):
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-@pytest.mark.parametrize("host", [b"a", b"a.b:80", b"[::1]:8000", b"127.0.0.1", b"", b"a:"])
+@pytest.mark.parametrize("host", [b"a", b"a.b:80", b"[::1]:8000", b"127.0.0.1", b"a:"])
 def test_any_host_that_is_one_is_served(server, host):
     assert parsed(raw(server, b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
 
@@ -84,6 +86,19 @@ def test_a_compressed_body_is_told_to_come_plain(either, encoding):
     answer = request(either, "POST", "/v1/files", key, body, headers)
     assert answer.error == (415, "unsupported_encoding", None)
     assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoded", ["Content-Transfer-Encoding: base64", "content-transfer-encoding: Quoted-Printable", "Content-Encoding: gzip"])
+def test_an_encoded_part_of_a_form_is_told_to_come_plain(server, encoded):
+    """Else its base64 would be the file, in silence: `curl -F "file=@a.txt;encoder=base64"` sends one."""
+    answer = upload(server, server.any_key, PURPOSE, part("file", b"aGVsbG8=", "a.txt", f"{encoded}\r\n"))
+    assert answer.error == (415, "unsupported_encoding", None)
+    assert encoded.split(":")[0].lower() in answer.json["error"]["message"].lower()
+
+
+@pytest.mark.parametrize("plain", ["Content-Transfer-Encoding: binary", "Content-Transfer-Encoding: 8bit", "Content-Transfer-Encoding: 7BIT", "Content-Encoding: identity"])
+def test_a_part_that_says_it_is_plain_is_taken(server, plain):
+    assert upload(server, server.any_key, PURPOSE, part("file", b"hello", "a.txt", f"{plain}\r\n")).status == 200
 
 
 def test_a_compressed_request_to_the_model_is_told_so(front, double):

@@ -33,6 +33,9 @@ WRITTEN = {
     "filename* within quotes": ("filename=\"a; filename*=UTF-8''b.txt\"", "a; filename*=UTF-8''b.txt"),
     "a path in filename*": ("filename*=UTF-8''..%2F..%5Cpasswd.txt", "passwd.txt"),
     "an encoded word of another charset": ('filename="=?utf-7?Q?a.txt?="', "=?utf-7?Q?a.txt?="),
+    "an encoded word in GBK": ('filename="=?GBK?B?suLK1C5jc3Y=?="', "测试.csv"),
+    "several encoded words": ('filename="=?utf-8?B?5rWL?= =?utf-8?Q?=E8=AF=95_1.csv?="', "测试 1.csv"),
+    "words around an encoded word": ('filename="a =?utf-8?B?LmV4ZQ==?="', "a =?utf-8?B?LmV4ZQ==?="),
     "an encoded word that is none": ('filename="=?utf-8?B?%%%?="', "=?utf-8?B?%%%?="),
 }
 
@@ -45,7 +48,8 @@ def test_a_name_is_read_as_its_client_wrote_it(server, key, disposition, kept):
 @pytest.mark.parametrize(
     "disposition",
     [DOTNET.format("0L7RgtGH0ZHRgi5leGU=", "%D0%BE%D1%82%D1%87%D1%91%D1%82.exe"), DOTNET.format("YQ==", "t%C3%B6mp.bat"),
-     'filename="=?utf-8?B?0LjRgtC+0LMuc2g=?="', "filename=\"a.txt\"; filename*=UTF-8''a%2Eexe"],
+     'filename="=?utf-8?B?0LjRgtC+0LMuc2g=?="', 'filename="=?gbk?B?YS5leGU=?="', 'filename="=?utf-16le?B?YQAuAGUAeABlAA==?="',
+     'filename="=?utf-8?B?YQ==?= =?utf-8?B?LmV4ZQ==?="', "filename=\"a.txt\"; filename*=UTF-8''a%2Eexe"],
 )  # fmt: skip
 def test_no_way_of_writing_it_hides_an_executable(server, key, disposition):
     assert sent(server, key, disposition).error == EXECUTABLE
@@ -135,6 +139,10 @@ OUT = {
     "☃": "filename=\"{id}\"; filename*=UTF-8''%E2%98%83",
     "a\uff0fb\uff02.txt": "filename=\"a_b_.txt\"; filename*=UTF-8''a%EF%BC%8Fb%EF%BC%82.txt",
     ".hidden": 'filename=".hidden"',
+    "\u0301.txt": "filename=\"{id}.txt\"; filename*=UTF-8''%CC%81.txt",
+    "a\uff0eexe": "filename=\"{id}\"; filename*=UTF-8''a%EF%BC%8Eexe",
+    "a.e\u0301xe": "filename=\"{id}\"; filename*=UTF-8''a.e%CC%81xe",
+    "a =?utf-8?B?LmV4ZQ==?=": "filename=\"a =_utf-8?B?LmV4ZQ==_=\"; filename*=UTF-8''a%20%3D%3Futf-8%3FB%3FLmV4ZQ%3D%3D%3F%3D",
 }
 
 

@@ -44,6 +44,8 @@ AS_IMAGE = {
     "as chat has it": lambda i: {"type": "input_image", "image_url": {"url": i}, "detail": "low"},
     "an id within": lambda i: {"type": "input_image", "image_url": {"file_id": i}, "detail": "low"},
     "beside nothing": lambda i: {"type": "input_image", "file_id": i, "image_url": "", "detail": "low"},
+    "a line end": lambda i: {"type": "input_image", "image_url": f" {i}\n", "detail": "low"},
+    "a space within": lambda i: {"type": "input_image", "image_url": f"DATA:image/png;base64, {i}", "detail": "low"},
 }
 
 
@@ -93,12 +95,18 @@ RESPONSES = {
     "files": {"input": "x", "files": ID},
     f"files.{ID}": {"input": "x", "files": {ID: 1}},
     "tools[0].file": {"input": "x", "tools": [{"type": "custom", "file": f"lazu://{ID}"}]},
+    "attachments[0].file_id": {"input": "x", "attachments": [{"file_id": f" {ID}\n"}]},
+    "file_ids": {"input": "x", "file_ids": f"{ID}, {ID}"},
+    "attachment": {"input": "x", "attachment": f"{ID}, {ID}"},
+    "input[0].content[1].file_url": message({"type": "input_file", "file_url": f"the file {ID}"}),
+    "input[0].content.file_data": {"input": [{"role": "user", "content": {"type": "input_file", "file_data": f"http://{ID}"}}]},
 }
 CHAT = {
     "messages[0].content[0].file_data": chat({"type": "input_file", "file_data": ID}),
     "messages[0].content[0].image_url": chat({"type": "input_image", "image_url": ID}),
     "messages[0].attachments[0].file_id": {"messages": [{"role": "user", "content": "x", "attachments": [{"file_id": ID}]}]},
     "file_ids[0]": {"messages": [], "file_ids": [ID]},
+    "messages[0].content[0].file[0].file_id": chat({"type": "file", "file": [{"file_id": ID}]}),
 }
 
 
@@ -138,6 +146,12 @@ TEXT = [
     message({"type": "input_file", "file_url": f"https://example.org/v1/files/{ID}/content"}),
     {"input": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x", "annotations": [{"type": "file_citation", "file_id": ID}]}]}]},
     {"input": [{"type": "file_search_call", "results": [{"file_id": ID}]}]},
+    {"input": [{"type": "shell_call_output", "output": [{"stdout": ID, "stderr": ID}]}]},
+    {"input": [{"type": "tool_search_call", "arguments": {"id": ID}}, {"type": "mcp_list_tools", "tools": [{"input_schema": {"const": ID}}]}]},
+    {"input": [{"type": "mcp_call", "error": {"message": ID}}, {"type": "mcp_call", "error": ID}, {"type": "mcp_approval_response", "reason": ID}]},
+    {"input": [{"role": "assistant", "content": "x", "reasoning_content": f"读取{ID}的内容", "reasoning": ID}]},  # no space in it
+    {"input": "x", "tools": [{"type": "custom", "format": {"type": "grammar", "definition": ID}}, {"type": "file_search", "filters": {"value": ID}}]},
+    {"input": "x", "guided_json": {"enum": [ID]}, "structured_outputs": {"choice": [ID]}},
 ]  # fmt: skip
 
 
@@ -195,6 +209,20 @@ def test_nothing_else_in_the_place_of_an_id_is_our_fault(native, double, other):
     assert double.received == []
 
 
+@pytest.mark.parametrize("shape", [lambda value: [value], lambda value: [[value]], lambda value: {"x": value}], ids=["list", "lists", "object"])
+def test_no_shape_around_an_id_is_our_fault_or_hides_it(native, double, pdf, shape):
+    """A list in the place of chat's `file` was a 500."""
+    for find, body, path in (case.values for case in CASES if case.values[2][-1] == "file_id" and not any(step in HISTORY for step in case.values[2])):
+        route = "/v1/chat/completions" if find.__name__ == "chat" else "/v1/responses"
+        named = replaced(body, path, pdf)
+        for depth in range(1, len(path)):
+            inner = named
+            for step in path[:depth]:
+                inner = inner[step]
+            assert native.post(route, replaced(named, path[:depth], shape(inner)))[0] in (200, 400, 404), (path, depth)
+    assert [each.body for each in double.received if pdf.encode() in each.body] == []
+
+
 @pytest.mark.parametrize("nasty", [text for text in NASTY.values() if len(text) < 100], ids=ascii)
 @pytest.mark.parametrize("mode", ["native", "text"])
 def test_no_string_beside_an_id_is_our_fault(front, double, mode, nasty):
@@ -202,9 +230,10 @@ def test_no_string_beside_an_id_is_our_fault(front, double, mode, nasty):
     part = {"type": "input_file", "file_id": client.upload("a.txt", b"words"), "filename": nasty, nasty: nasty}
     body = {"prompt": {"id": nasty, "variables": {nasty: part}}, nasty: nasty}
     assert client.post("/v1/responses", body)[0] == 200
+    cleaned = "".join(c for c in nasty if c not in "\0\r\n\ud800\udc00").rpartition("/")[2] or "a.txt"
     expected = {
         "native": {"type": "input_file", nasty: nasty, "filename": nasty, "file_data": data_url("text/plain", b"words")},
-        "text": {"type": "input_text", "text": f"[File: {nasty}]\n\nwords"},
+        "text": {"type": "input_text", "text": f"[File: {cleaned}]\n\nwords"},
     }
     assert double.last.json["prompt"]["variables"][nasty] == expected[mode]
     status, _, answer = client.post("/v1/responses", {"prompt": {"variables": {nasty: {"type": "input_file", "file_id": "x"}}}})
@@ -239,6 +268,13 @@ def test_the_parts_own_name_heads_its_text(front, double):
     assert double.last.json["messages"][0]["content"] == [{"type": "text", "text": "[File: mine.txt]\n\nwords"}]
 
 
+@pytest.mark.parametrize(("given", "heading"), [("a]\n\n[File: b", "a][File: b"), ("../\u202ea.txt", "a.txt"), ("x" * 300 + ".md", "x" * 252 + ".md"), (" . ", "stored.txt"), (5, "stored.txt")])
+def test_a_parts_own_name_is_cleaned_as_an_uploads(front, double, given, heading):
+    client = front("text")
+    assert client.ask({"type": "input_file", "file_id": client.upload("stored.txt", b"words"), "filename": given})[0] == 200
+    assert double.last.json["input"][0]["content"][-1]["text"] == f"[File: {heading}]\n\nwords"
+
+
 def test_a_picture_that_models_do_not_take_is_told_to_change(native, double):
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60)
     status, _, body = native.ask({"type": "input_image", "file_id": native.upload("photo.heic", heic)})
@@ -253,6 +289,15 @@ def test_a_pdf_without_pages_is_told_so_where_pictures_were_wanted(front, double
     status, _, body = client.ask({"type": "input_file", "file_id": client.upload("empty.pdf", empty)})
     assert (status, body["error"]["code"], double.received) == (400, "unsupported_file_type", [])
     assert "no pages" in body["error"]["message"]
+
+
+def test_a_pdf_of_which_no_page_can_be_read_is_told_so_too(front, double):
+    client = front("images")
+    broken = pdf_of(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 3 /Kids [9 0 R 8 0 R 7 0 R] >>")
+    status, _, body = client.ask({"type": "input_file", "file_id": client.upload("broken.pdf", broken)})
+    assert (status, body["error"]["code"], body["error"]["param"]) == (400, "unsupported_file_type", "input[0].content[0].file_id")
+    assert "damaged" in body["error"]["message"]
+    assert double.received == []
 
 
 @pytest.mark.parametrize("model", ["/tmp/m.gguf", "org/model", "a b", "é"])

@@ -89,3 +89,10 @@ def test_of_fifty_everyday_samples_48_are_read_right():
 def test_what_holds_no_words_is_no_text(data):
     with pytest.raises(refusals.Refused, match="neither text"):
         encodings.decode(data)
+
+
+@pytest.mark.parametrize("data", [b"\n", b" \t\r\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff\xfe\0\0", b"\xef\xbb\xbf\n", "\ufeff  ".encode("utf-16-be")])
+def test_an_empty_text_is_told_so(data):
+    """A mark alone was read as the letters of some encoding, and spaces went to the model as a file."""
+    with pytest.raises(refusals.Refused, match="no text in it"):
+        encodings.decode(data)

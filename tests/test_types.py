@@ -58,6 +58,15 @@ PROGRAMS = {
     "behind a byte order mark": b"\xef\xbb\xbf#!/bin/sh\n",
     "in Latin-1": "#!/bin/sh\necho Größe\n".encode("latin-1"),
     "with bytes behind it": b"#!/bin/sh\nexit\n" + bytes(range(256)),
+    "a NUL behind it": b"#!/bin/sh\0\necho hi\n",
+    "env -S, quoted": b"#!/usr/bin/env -S'bash' -e\n",
+    "env -S, with its spaces": b"#!/usr/bin/env -S\\_bash\n",
+    "env -S, cut": b"#!/usr/bin/env -Sbash\\c and more\n",
+    "env, in short": b"#!/usr/bin/env --sp=bash\n",
+    "env, what the user has": b"#!/usr/bin/env -S ${SHELL}\n",
+    "through nice": b"#!/usr/bin/nice bash\n",
+    "with its version": b"#!/usr/local/bin/zsh-5.9\n",
+    "posh": b"#!/bin/posh\n",
     "a batch file": b"@echo off\r\ndir\r\n",
     "a batch file, otherwise": b"\r\n@ECHO  OFF & dir",
 }
@@ -75,7 +84,7 @@ def test_a_document_may_begin_with_a_script(server, key, ending):
     assert stored(server, key, content, f"tutorial.{ending}")["bytes"] == len(content)
 
 
-@pytest.mark.parametrize("content", [b"#!/usr/bin/env python3\n", b"#!/usr/bin/perl -w\n", b"#! is how it begins; sh runs it", b"#!/usr/bin/env node\n", b"echo off"])
+@pytest.mark.parametrize("content", [b"#!/usr/bin/env python3\n", b"#!/usr/bin/perl -w\n", b"#! is how it begins; sh runs it", b"#!/usr/bin/env node\n", b"#!/usr/bin/awk -f\n", b"#!/opt/sh-tools/run\n", b"echo off"])
 def test_other_scripts_and_texts_about_them_are_welcome(server, key, content):
     stored(server, key, content, "notes.txt")
 

@@ -90,11 +90,14 @@ class Text(NamedTuple):
 
 
 def decode(data: bytes) -> Text:
-    """`data` as clean text. Raises `refusals.Refused` if it is no text."""
-    text = _evident(data)
+    """`data` as clean text. Raises `refusals.Refused` if it is no text, or one without a word."""
+    bare = data in (mark for mark, _ in _MARKS)
+    text = "" if bare else _evident(data)
     guessed = _guessed(data) if text is None else Text(clean(text))
     if guessed is None:
         raise refusals.Refused(refusals.BINARY)
+    if not guessed.text.strip():
+        raise refusals.Refused(refusals.NOTHING)
     return guessed
 
 

@@ -5,11 +5,11 @@ pictures. Pictures go as they are to `native`; to the others turned upright, and
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
+from lazu import filenames
 from lazu.errors import FileNotFound, UnsupportedFileType
 from lazu.gateway.attachment import Attachment
 from lazu.gateway.extracts import Extracts
@@ -102,9 +102,15 @@ class Builder:
         return charset, _words(reference, f"[File: {_name(reference, file)}]\n\n{self._cut(reference, text)}")
 
     def _pages(self, reference: Reference, file: Attachment) -> Iterator[Part]:
-        with suppress(UnsupportedFileType):  # a scan has no text, but pages
-            yield self._text(reference, file)[1]
+        refused = None
+        try:
+            words = [self._text(reference, file)[1]]
+        except UnsupportedFileType as e:  # a scan has no text, but pages
+            words, refused = [], e
         total, pictures = self._extracts.pages(file.content, _detail(reference))
+        if refused and not any(pictures):
+            raise refused
+        yield from words
         yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(total, pictures)}]")
         for picture in filter(len, pictures):
             yield self._picture(reference, picture, "image/jpeg")
@@ -136,9 +142,9 @@ def _open(reference: Reference, content: Slice) -> BinaryIO:
 
 
 def _name(reference: Reference, file: Attachment) -> str:
-    """The file's name in this request: as its part says, else as it was uploaded."""
+    """The file's name in this request: as its part says, cleaned as that of an upload, else as it was uploaded."""
     given = reference.named.get("filename")
-    return given if given and isinstance(given, str) else file.filename
+    return filenames.clean(given, file.filename) if isinstance(given, str) else file.filename
 
 
 def _words(reference: Reference, text: str) -> Part:

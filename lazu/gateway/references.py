@@ -93,8 +93,8 @@ def chat(request: dict[str, Any]) -> Iterator[Reference]:
             if part.value.get("file_id") is not None:
                 text = "Chat completions name files as {'type': 'file', 'file': {'file_id': …}}."
                 raise InvalidRequest(text, f"{part.where}.file_id")
-            for file in part.within("file"):
-                yield from _reference(CHAT_FILE, file, part)
+            if isinstance(part.value.get("file"), dict):
+                yield from _reference(CHAT_FILE, Slot(part.value, "file", f"{part.where}.file"), part)
             if part.value.get("type") == CHAT_IMAGE:
                 yield from _reference(CHAT_IMAGE, part, part)
 

@@ -11,19 +11,24 @@ from lazu.errors import InvalidRequest
 
 #: Keys whose strings are text, names or marks of the caller's own.
 TEXT = frozenset(
-    """text content input instructions output arguments refusal prompt description name title filename query queries
-    code logs diff stop user prompt_cache_key safety_identifier suffix""".split()
+    """text content input instructions output refusal reasoning reasoning_content thinking prompt revised_prompt
+    description definition grammar name title filename query queries code logs stdout stderr error message reason diff
+    stop user prompt_cache_key safety_identifier suffix""".split()
 )
 
 #: Keys whose whole value is: data of the caller, schemas, and what a model or its tools did before.
 OPAQUE = frozenset(
-    "metadata parameters schema json_schema annotations results outputs action actions operation logprobs".split()
+    """metadata filters parameters schema json_schema input_schema guided_json guided_choice structured_outputs
+    arguments annotations results outputs action actions operation logprobs""".split()
 )
+
+#: Keys of a file's id or data, whose strings are never words.
+_REFERENCES = frozenset("file_id file_ids file_data file_url image_url url".split())
 
 #: Holders of strings that are text under whatever key.
 _VARIABLES = "variables"
 
-_URL = re.compile(r"https?://", re.IGNORECASE)
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 def possible(body: bytes | bytearray) -> bool:
@@ -60,13 +65,21 @@ class _Search:
                 self.within(each, key, above)
                 self.path.pop()
         elif isinstance(value, str) and key not in TEXT and above != _VARIABLES:
-            self.judge(value)
+            self.judge(value, key)
 
-    def judge(self, text: str) -> None:
-        """Raise `InvalidRequest` if `text` is or holds a stray id."""
-        # A sentence is text wherever it stands, and a URL is the upstream's to fetch.
-        if not ids.in_text(text) or re.search(r"\s", text) or _URL.match(text):
+    def judge(self, text: str, key: str = "") -> None:
+        """Raise `InvalidRequest` if `text`, which stands under the name `key`, is or holds a stray id."""
+        # A URL is the upstream's to fetch.
+        if not ids.in_text(text) or (key != "file_data" and _URL.fullmatch(text)):
+            return
+        if key not in _REFERENCES and _is_sentence(text):
             return
         where = "".join(self.path).removeprefix(".")
         if where not in self.known:
             raise InvalidRequest(f"A file id at this place goes unread. {self.form}", where)
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether there are words beside the ids in `text`: a sentence is text wherever it stands, a list of ids is not."""
+    rest = ids.without(text)
+    return re.search(r"\s", rest) is not None and re.search(r"\w", rest) is not None

@@ -11,8 +11,9 @@ from urllib.parse import quote
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
-from lazu import clock
+from lazu import clock, filenames
 from lazu.errors import FileNotFound
+from lazu.filetypes import EXECUTABLE_EXTENSIONS
 from lazu.routes.conditions import agreed, unchanged, wanted
 from lazu.routes.context import store
 from lazu.store.tables import File
@@ -54,11 +55,15 @@ def send(file: File) -> Response:
 
 def disposition(file: File) -> str:
     """`attachment` with the file's name, for old clients in ASCII and for others in UTF-8 (RFC 6266 §4.3, RFC 8187)."""
-    plain = "".join(map(_ascii, unicodedata.normalize("NFC", file.filename)))
+    # Browsers would decode what looks like an encoded word (RFC 2047 §2).
+    plain = "".join(map(_ascii, unicodedata.normalize("NFC", file.filename))).replace("=?", "=_")
     stem, dot, last = plain.rpartition(".")
-    if not re.search("[A-Za-z0-9]", stem or last):
+    hidden = plain.startswith(".") and not file.filename.startswith(".")
+    if hidden or not re.search("[A-Za-z0-9]", stem or last):
         # Else all names of one script would be one, and a hidden file.
         plain = file.id + (dot + last if dot else "")
+    if filenames.extensions(plain) & EXECUTABLE_EXTENSIONS:
+        plain = file.id  # `a\uff0eexe` is no program, `a.exe` would be
     value = f'attachment; filename="{plain}"'
     return value if plain == file.filename else f"{value}; filename*=UTF-8''{quote(file.filename, safe='')}"
 

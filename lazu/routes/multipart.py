@@ -12,13 +12,16 @@ from typing import Any
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from lazu import filenames
-from lazu.errors import InvalidRequest
+from lazu.errors import InvalidRequest, UnsupportedEncoding
 
 #: The part that carries a file, and the one that carries a part of an upload; the bytes of every other are bounded.
 FILE, DATA = "file", "data"
 
 MAX_PARTS = 8
 MAX_OTHER_BYTES = 64 * 1024
+
+#: Headers of a part by which its bytes may be others than those sent, and the values that leave them as they are.
+_PLAIN = {"Content-Transfer-Encoding": ("", "7bit", "8bit", "binary"), "Content-Encoding": ("", "identity")}
 
 #: RFC 2046 §5.1.1: 1 to 70 characters of this set, the last one no space.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -48,11 +51,13 @@ class Part:
 def parts(read: Read, content_type: str, carrier: str = FILE) -> Iterator[Part]:
     """The parts of the body that `read(size)` gives (empty at its end); `carrier` may have any length.
 
-    Ends only when the closing boundary was seen and the body was read to its end. Raises `InvalidRequest`.
+    Ends only when the closing boundary was seen and the body was read to its end. Raises `InvalidRequest`,
+    `UnsupportedEncoding`.
     """
     events = _events(read, _parser(content_type, carrier), carrier)
     for event in events:
         if isinstance(event, MultipartSegment):
+            _require_plain(event)
             chunks = iter(events.__next__, None)
             yield Part(_name(event), _filename(event), chunks)
             for _ in chunks:
@@ -78,6 +83,13 @@ def _name(segment: MultipartSegment) -> str:
     if sum(name == "Content-Disposition" for name, _ in segment.headerlist) != 1:
         raise InvalidRequest("A part of the form has more than one Content-Disposition header.")
     return str(segment.name)
+
+
+def _require_plain(segment: MultipartSegment) -> None:
+    """Raise `UnsupportedEncoding` for a part whose bytes are encoded (deprecated by RFC 7578 §4.7)."""
+    for header, plain in _PLAIN.items():
+        if (segment.header(header) or "").strip().lower() not in plain:
+            raise UnsupportedEncoding("part of the form", header)
 
 
 def _filename(segment: MultipartSegment) -> str | None:

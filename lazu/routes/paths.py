@@ -14,8 +14,8 @@ from werkzeug.routing import BaseConverter
 
 from lazu.errors import InvalidRequest, NotFound
 
-# uri-host and port (RFC 3986 §3.2.2, §3.2.3); empty where the URL has no authority.
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+# uri-host and port (RFC 3986 §3.2.2, §3.2.3); a URL of http has a host (RFC 9110 §4.2.1).
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?")
 
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 #: What a variable may be in the path as it was sent: one segment, or for `path` the rest with its slashes.
