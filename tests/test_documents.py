@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import io
+import itertools
 import os
 import resource
 import subprocess
@@ -64,7 +65,8 @@ def nothing_stays():
     yield
     assert CHILDREN.read_text() == children
     assert len(os.listdir("/proc/self/fd")) == before
-    assert launcher.PLACES.taken == 0
+    assert not launcher.SHORT._held
+    assert not launcher.LONG._held
 
 
 def refusal(call, *arguments):
@@ -382,8 +384,9 @@ def test_a_reader_knows_nothing_of_the_server(reader, monkeypatch):
 
 def test_who_finds_no_free_reader_is_told_so(reader):
     with contextlib.ExitStack() as stack:
-        for number in range(launcher.PLACES.total):
-            stack.enter_context(launcher.PLACES.hold(number, 1))
+        owners = itertools.count()
+        while launcher.SHORT.take_now(owner := next(owners)):
+            stack.callback(launcher.SHORT.give, owner)
         with pytest.raises(reading.Busy):
             reader("pass", wall=0.01)
 
