@@ -408,7 +408,7 @@ def test_many_threads_share_few_readers(stored):
         most = max(most, sum(len(offspring(task)) for task in tasks) - others)
         time.sleep(0.005)
     assert [text.count("together") for text in texts] == [1] * 16
-    assert 1 <= most <= launcher.PLACES.total
+    assert 1 <= most <= 2 * max(1, len(os.sched_getaffinity(0)) // 2)  # short ones and long ones
 
 
 MEASURE = """
