@@ -29,9 +29,13 @@ def form_file(path: Path, content: Path) -> Path:
     return path
 
 
-def tail_file(path: Path, size: int) -> Path:
-    """A form's body after the file's first 16 bytes; `post` puts 16 new ones before it, so no two files are alike."""
-    path.write_bytes(os.urandom(size - 16) + END)
+def tail_file(path: Path, size: int, content: bytes = b"") -> Path:
+    """A form's body after the file's first 16 bytes; `post` puts 16 new ones before it, so no two files are alike.
+
+    Random bytes, or `content` again and again.
+    """
+    repeated = content * (size // len(content)) if content else os.urandom(size)
+    path.write_bytes(repeated[: size - 16] + END)
     return path
 
 

@@ -93,7 +93,7 @@ def program(name: str, *words: object, **env: str) -> AbstractContextManager[Ser
     return serve([BIN / "python", CONTENDERS / f"{name}.py", port, home, *words], port, home, **env)
 
 
-def lazu(**env: str) -> AbstractContextManager[Server]:
+def lazu(app: str = "wsgi:app", **env: str) -> AbstractContextManager[Server]:
     """Lazu as scripts/serve starts it: a command makes the storage folder of this run, then the server takes it up."""
     home, port = folder("lazu"), free_port()
     storage = home / "storage"
@@ -101,7 +101,7 @@ def lazu(**env: str) -> AbstractContextManager[Server]:
     settings = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": KEY, "LAZU_BIND": f"{HOST}:{port}"}
     words = [BIN / "flask", "keys", "list"]
     subprocess.run(words, cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True)
-    return serve([BIN / "gunicorn", "wsgi:app"], port, home, cwd=str(ROOT), **settings, **env)
+    return serve([BIN / "gunicorn", app], port, home, cwd=str(ROOT), **settings, **env)
 
 
 def bare() -> AbstractContextManager[Server]:

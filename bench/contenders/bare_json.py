@@ -1,11 +1,11 @@
-"""The least that Flask does for a request: one route, one constant, JSON of the size of a file object.
+"""The least that Flask does for a request: a route, a constant, JSON of the size of a file object; bodies are read.
 
 It runs under Lazu's own gunicorn.conf.py, whose worker asks the application for its settings.
 """
 
 from types import SimpleNamespace
 
-from flask import Flask
+from flask import Flask, request
 
 from lazu import config
 
@@ -26,3 +26,9 @@ FILE = {
 @app.get("/v1/files/<file_id>")
 def show(file_id: str) -> dict[str, object]:
     return {"id": file_id, **FILE}
+
+
+@app.post("/v1/files")
+def take() -> dict[str, object]:
+    request.get_data()
+    return {"id": "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX", **FILE}
