@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ import peewee
 import pytest
 
 from helpers.in_process import AUTH
-from helpers.server import problems
+from helpers.server import PROJECT, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.store import sqlite
 from lazu.store.tables import File
@@ -62,6 +63,33 @@ def test_one_that_is_refused_takes_no_other_along(single):
     sent = [(single.any_key, (b"%d" % n) * (2000 if n == 3 else 10)) for n in range(6)]
     assert at_once(single, sent) == [200, 200, 200, 507, 200, 200]
     assert len(request(single, "GET", "/v1/files", single.any_key).json["data"]) == 6
+
+
+@pytest.fixture
+def slow(serve, tmp_path):
+    """One process on a disk whose syncs take 0.2 s; and the file that tells how many were under way at once."""
+    library, counts = tmp_path / "slowsync.so", tmp_path / "counts"
+    source = PROJECT / "bench/contenders/slowsync.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
+    counts.write_bytes(bytes(16))
+    env = {"LD_PRELOAD": str(library), "SYNC_MS": "200", "SYNC_COUNTS": str(counts)}
+    server = serve(LAZU_WORKERS="1", **env)
+    stored(server, server.any_key, b"first")
+    time.sleep(1)  # the first use of the key is written beside
+    return server, counts
+
+
+def test_on_a_slow_disk_syncs_run_side_by_side_and_commits_are_shared(slow):
+    """One key has 4 slots of 16 here: who waits for the disk must not hold one."""
+    server, counts = slow
+    before = committed(server.storage)
+    with ThreadPoolExecutor(32) as pool:
+        sent = [(PURPOSE, part("file", b"content %d" % n, "a.txt")) for n in range(32)]
+        answers = list(pool.map(lambda fields: upload(server, server.any_key, *fields), sent))
+    assert [answer.status for answer in answers] == [200] * 32
+    assert committed(server.storage) - before <= 8
+    _, files, _, directories = struct.unpack("4i", counts.read_bytes())
+    assert min(files, directories) >= 8
 
 
 @pytest.mark.parametrize("why", ["database or disk is full", "disk I/O error"])

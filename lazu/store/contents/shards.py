@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lazu import clock, logs
+from lazu import clock, logs, slots
 from lazu.errors import StorageFailed, StorageMoved, StoreError
 from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
@@ -62,7 +62,8 @@ class Shards:
     def add(self, staged: Staged, insert: Callable[[], None]) -> None:
         """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
         self.engine.require_same()
-        with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
+        # All of it waits for locks and syncs; what it computes in between is not worth a slot.
+        with slots.waiting(), self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
             undo.callback(self._take_back, staged.sha256, shard)
             self.blobs.publish(staged, shard)
             self.engine.write(insert)
