@@ -10,7 +10,6 @@ import resource
 import shutil
 import stat
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from lazu import clock, slots
 from lazu.errors import Busy
+from lazu.store import waiters
 
 #: As long as SQLite waits for its own lock.
 LOCK_SECONDS = 10
@@ -125,18 +125,9 @@ def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callabl
 
     Whether it came within so many seconds; `look` is called now and then, and may raise.
     """
-    twin, got, end = os.dup(fd), threading.Event(), clock.monotonic() + seconds
-
-    def queue() -> None:
-        try:
-            take(twin)
-            got.set()
-        finally:
-            os.close(twin)
-
-    threading.Thread(target=queue, name="lazu-lock", daemon=True).start()
+    held, end = waiters.begin(os.dup(fd), take), clock.monotonic() + seconds
     with slots.waiting():
-        while not got.wait(min(slots.LOOK_SECONDS, seconds)):
+        while not held.wait(min(slots.LOOK_SECONDS, seconds)):
             look()
             if clock.monotonic() > end:
                 return False
