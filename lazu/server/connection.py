@@ -92,6 +92,12 @@ class Connection(socket.socket):
         poll.register(self, select.POLLRDHUP)
         return bool(poll.poll(0))
 
+    def follows(self, seconds: float) -> bool:
+        """Whether something comes from the client within so many seconds: a request, or its end."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def _ready(self, event: int, seconds: float) -> bool:
         poll = select.poll()
         poll.register(self, event)

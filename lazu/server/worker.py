@@ -36,6 +36,9 @@ SHARE, ALONE = 1, 4
 #: Seconds after which Python lets another thread work: a request has a dozen steps after which it waits for that.
 SWITCH_SECONDS = 0.0005
 
+#: How long a thread waits for the next request on its connection before it leaves that to the poller.
+FOLLOW_SECONDS = 0.01
+
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
 
@@ -91,7 +94,13 @@ class Worker(ThreadWorker):
                 self.alive = False
 
     def handle(self, conn: TConn) -> Any:
-        """Serve one request of `conn`, in a thread of the pool."""
+        """Serve a request of `conn`, and those that follow at once, in a thread of the pool."""
+        kept = self._serve(conn)
+        while kept is True and self.alive and conn.sock.follows(FOLLOW_SECONDS):
+            kept = self._serve(conn)
+        return kept
+
+    def _serve(self, conn: TConn) -> Any:
         conn.exchange = None
         if not isinstance(conn.sock, Connection):
             conn.sock = Connection(conn.sock, self._store.settings)
