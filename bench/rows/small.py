@@ -110,7 +110,8 @@ def many_clients(plan: Plan) -> Result:
     race = measure.race(plan.keep(contenders), plan.rounds)
     aims = [Aim("rate against that of 8 clients", race.ratio("Lazu, 64 clients", "Lazu, 8 clients"), 1)]
     notes = [quantiles(race, name) for name in race.samples]
-    return Result("4 KiB uploads, 64 clients", race, REQUESTS, "Lazu, 8 clients", aims, notes)
+    durable = frozenset({"Lazu, 64 clients", "Lazu, 8 clients"})
+    return Result("4 KiB uploads, 64 clients", race, REQUESTS, "Lazu, 8 clients", aims, notes, durable)
 
 
 def slow_syncs(plan: Plan) -> Result:
