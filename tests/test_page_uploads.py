@@ -198,7 +198,7 @@ def test_a_large_file_goes_on_where_it_broke(serve, page, tmp_path):
     assert content.body == large.read_bytes()
 
 
-def test_a_large_upload_that_is_cancelled_leaves_nothing(serve, page, tmp_path):
+def test_a_large_upload_that_is_cancelled_leaves_nothing_and_can_begin_anew(serve, page, tmp_path):
     server = serve()
     key = server.new_key()
     large = tmp_path / "large.bin"
@@ -212,3 +212,7 @@ def test_a_large_upload_that_is_cancelled_leaves_nothing(serve, page, tmp_path):
     assert waiting.value.status == 200
     assert files(server, key) == []
     until(page, lambda: server.blobs() == [])
+    slow(page, -1)
+    page.click("[aria-label='Try large.bin again']")
+    page.wait_for_selector("#queue .done")
+    assert files(server, key) == [("large.bin", "user_data")]

@@ -49,7 +49,7 @@ def opened(browser, **options):
         page.goto("about:blank")  # Chromium 156 may crash when a profile ends while its PDF viewer is open
     finally:
         context.close()
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def sign_in(page, server, key):

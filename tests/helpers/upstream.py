@@ -20,6 +20,9 @@ RESPONSE = {
                 "content": [{"type": "output_text", "text": "A paper.", "annotations": []}]}],
 }  # fmt: skip
 
+#: What `streamed` says of `/models`.
+MODELS = b'{"object": "list", "data": [{"id": "qwen3"}, {"id": "llava"}]}'
+
 
 @dataclass
 class Received:
@@ -97,6 +100,26 @@ class Handler(BaseHTTPRequestHandler):
 
 def completed(handler):
     handler.send(body=json.dumps(RESPONSE).encode())
+
+
+def streamed(*deltas, after=lambda: None, ends=True):
+    """A script: the models, or an answer in pieces; `after` is called after each, `ends` says whether it comes to its end."""
+
+    def script(handler):
+        if handler.path.endswith("/models"):
+            handler.send(body=MODELS)
+            return
+        handler.start_events()
+        for delta in deltas:
+            handler.event({"type": "response.output_text.delta", "delta": delta})
+            after()
+        if ends:
+            handler.event({"type": "response.completed", "response": {}})
+            handler.end_events()
+        else:
+            handler.reset()
+
+    return script
 
 
 @dataclass

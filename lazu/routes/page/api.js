@@ -5,24 +5,43 @@ const KEY = 'lazu.key';
 /** What the rest of the page listens to: `refused` (the key is not accepted), `away` and `back` (the server). */
 export const events = new EventTarget();
 
+const tell = (name) => events.dispatchEvent(new Event(name));
+
 /** Another answer than 200; `status` is 0 when there was none. `final`: a repeat can't help. */
 export class ApiError extends Error {
-	constructor(status, error = {}, headers = new Headers()) {
-		super(error.message ?? `Lazu answered ${status}.`);
+	constructor(status, error, headers = new Headers()) {
+		super(error?.message ?? `Lazu answered ${status}.`);
 		this.status = status;
-		this.code = error.code ?? null;
+		this.code = error?.code;
 		this.final = headers.get('x-should-retry') === 'false' || ![0, 408, 429, 500, 502, 503, 504].includes(status);
 		this.wait = Number(headers.get('retry-after')) || 0;
 	}
 }
 
-export const unreachable = () => new ApiError(0, { message: 'Lazu can’t be reached.', code: 'unreachable' });
+export const unreachable = () => new ApiError(0, { message: 'Lazu can’t be reached.' });
 
-/** The key, kept until the tab is closed or signed out. */
+let kept = null;
+
+/** The tab's storage; none where the browser forbids it. */
+function storage() {
+	try {
+		return sessionStorage;
+	} catch {
+		return null;
+	}
+}
+
+/** The key, kept until the tab is closed or signed out, or where that can't be, until the page is left. */
 export const key = {
-	get: () => sessionStorage.getItem(KEY),
-	set: (value) => sessionStorage.setItem(KEY, value),
-	forget: () => sessionStorage.removeItem(KEY),
+	get: () => storage()?.getItem(KEY) ?? kept,
+	set(value) {
+		if (storage()) storage().setItem(KEY, value);
+		else kept = value;
+	},
+	forget() {
+		kept = null;
+		storage()?.removeItem(KEY);
+	},
 };
 
 let skew = 0;
@@ -31,20 +50,18 @@ let skew = 0;
 export const now = () => Math.floor(Date.now() / 1000 + skew);
 
 function noteTime(response) {
-	const date = Date.parse(response.headers.get('date'));
-	if (date && Math.abs(date / 1000 - now()) > 2) skew = date / 1000 - Date.now() / 1000;
+	const date = Date.parse(response.headers.get('date')) / 1000;
+	if (date && Math.abs(date - now()) > 2) skew = date - Date.now() / 1000;
 }
 
-export const authorization = () => ({ Authorization: `Bearer ${key.get()}` });
+/** The key as a header carries it: in UTF-8, since it may have letters of any language. */
+export const authorization = () => ({ Authorization: `Bearer ${String.fromCharCode(...new TextEncoder().encode(key.get()))}` });
 
 /** The answer to one request; throws `ApiError` unless it is a success. */
 export async function call(path, { headers, ...options } = {}) {
-	let response;
-	try {
-		response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } });
-	} catch (e) {
+	const response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } }).catch((e) => {
 		throw e.name === 'AbortError' ? e : unreachable();
-	}
+	});
 	noteTime(response);
 	if (!response.ok) throw problem(response.status, await response.text(), response.headers);
 	return response;
@@ -56,17 +73,16 @@ export function problem(status, text, headers) {
 	try {
 		({ error } = JSON.parse(text));
 	} catch {
-		error = undefined; // of a proxy, not of Lazu
+		// of a proxy, not of Lazu
 	}
-	if (status === 401) events.dispatchEvent(new Event('refused'));
+	if (status === 401) tell('refused');
 	return new ApiError(status, error, headers);
 }
 
 export const json = async (path, options) => (await call(path, options)).json();
 
 /** Send `body` as JSON. */
-export const post = (path, body, options) =>
-	call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, ...options });
+export const post = (path, body, signal) => call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal });
 
 export const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
@@ -75,11 +91,11 @@ export async function patiently(ask) {
 	for (let seconds = 0.5; ; seconds = Math.min(seconds * 1.6, 8)) {
 		try {
 			const answer = await ask();
-			events.dispatchEvent(new Event('back'));
+			tell('back');
 			return answer;
 		} catch (e) {
 			if (!(e instanceof ApiError) || e.final || e.status === 500) throw e;
-			events.dispatchEvent(new Event('away'));
+			tell('away');
 			await pause(Math.max(seconds, e.wait));
 		}
 	}

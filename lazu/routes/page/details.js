@@ -3,51 +3,51 @@
 import { call, now } from './api.js';
 import { copy, find, iconButton, make, say } from './dom.js';
 import { bytes, moment } from './format.js';
-import { gone, tile } from './glance.js';
+import { glance, gone } from './glance.js';
 import { preview } from './preview.js';
 import { shelf } from './shelf.js';
 
+const dialog = find('#details');
 let shown = null;
 
 /** Show `file`; `acts` has what `ask` and `remove` do. */
 export function open(file, acts) {
-	const dialog = find('#details');
-	shown = { file, stop: new AbortController() };
-	find('h2', dialog).replaceChildren(tile(file), make('span', {}, file.filename));
+	const stop = new AbortController();
+	const close = (then) => () => {
+		dialog.close();
+		then();
+	};
+	shown = file;
+	find('h2', dialog).replaceChildren(...glance(file));
 	find('dl', dialog).replaceChildren(...facts(file));
 	find('#save-one').onclick = () => save(file);
-	find('#ask-one').onclick = () => close(acts.ask);
-	find('#delete-one').onclick = () => close(acts.remove);
-	dialog.onclose = forget;
+	find('#ask-one').onclick = close(acts.ask);
+	find('#delete-one').onclick = close(acts.remove);
+	dialog.onclose = () => {
+		stop.abort();
+		shown = null;
+		find('#preview').replaceChildren();
+	};
 	dialog.showModal();
-	preview(file, find('#preview'), shown.stop.signal);
+	look();
+	preview(file, find('#preview'), stop.signal);
 }
 
-function facts(file) {
-	const id = make('dd', { className: 'id' }, make('code', {}, file.id), iconButton('copy', 'Copy the id', () => copy(file.id, 'Id')));
-	const rest = [['Size', `${bytes(file.bytes)}${file.bytes < 1000 ? '' : ` (${file.bytes.toLocaleString()} bytes)`}`], ['Purpose', file.purpose], ['Created', moment(file.created_at)]];
-	const pairs = rest.map(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]);
-	const end = make('dd', { className: 'end' }, `${gone(file)} (${moment(file.expires_at)})`);
-	return [make('dt', {}, 'Id'), id, ...pairs.flat(), make('dt', {}, 'Kept'), end];
-}
-
-function close(then) {
-	find('#details').close();
-	then();
-}
-
-function forget() {
-	shown?.stop.abort();
-	shown = null;
-	find('#preview').replaceChildren();
-}
+const facts = (file) =>
+	[
+		['Id', 'id', make('code', {}, file.id), iconButton('copy', 'Copy the id', () => copy(file.id, 'Id'))],
+		['Size', '', bytes(file.bytes), file.bytes < 1000 ? '' : ` (${file.bytes.toLocaleString()} bytes)`],
+		['Purpose', '', file.purpose],
+		['Created', '', moment(file.created_at)],
+		['Kept', 'end'],
+	].flatMap(([name, className, ...values]) => [make('dt', {}, name), make('dd', { className }, ...values)]);
 
 /** A file that goes while it is shown says so. */
 function look() {
 	if (!shown) return;
-	const there = shelf.files.has(shown.file.id) && shown.file.expires_at > now();
-	find('#details .end').textContent = there ? `${gone(shown.file)} (${moment(shown.file.expires_at)})` : 'This file is gone: it has expired or was deleted.';
-	for (const button of document.querySelectorAll('#details footer button:not([value=close])')) button.disabled = !there;
+	const there = shelf.files.has(shown.id) && shown.expires_at > now();
+	find('.end', dialog).textContent = there ? `${gone(shown)} (${moment(shown.expires_at)})` : 'This file is gone: it has expired or was deleted.';
+	for (const button of dialog.querySelectorAll('[type=button]:not(.round)')) button.disabled = !there;
 }
 
 shelf.addEventListener('change', look);

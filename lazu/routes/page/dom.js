@@ -5,7 +5,7 @@ export const find = (selector, root = document) => root.querySelector(selector);
 
 /**
  * A new element. `props` are its properties (`className`, `onclick` …), or attributes where the name has a dash or is `role`;
- * `children` are nodes and strings, null for none.
+ * `children` are nodes and strings.
  */
 export function make(tag, props = {}, ...children) {
 	const element = document.createElement(tag);
@@ -13,54 +13,49 @@ export function make(tag, props = {}, ...children) {
 		if (name.includes('-') || name === 'role') element.setAttribute(name, value);
 		else element[name] = value;
 	}
-	element.append(...children.filter((child) => child !== null));
+	element.append(...children);
 	return element;
 }
 
-const SVG = 'http://www.w3.org/2000/svg';
-
-/** A picture of the sprite in index.html. */
-export function icon(name) {
-	const svg = document.createElementNS(SVG, 'svg');
-	svg.setAttribute('class', 'icon');
-	svg.setAttribute('aria-hidden', 'true');
-	const use = document.createElementNS(SVG, 'use');
-	use.setAttribute('href', `#i-${name}`);
-	svg.append(use);
-	return svg;
-}
+/** A button that sends no form. */
+export const button = (className, onclick, props, ...children) => make('button', { type: 'button', className, onclick, ...props }, ...children);
 
 /** A button with a picture only; `label` is what a screen reader says and what hovering shows. */
-export function iconButton(name, label, onclick, props = {}) {
-	return make('button', { type: 'button', className: 'quiet round', title: label, 'aria-label': label, onclick, ...props }, icon(name));
+export const iconButton = (name, label, onclick, props) => button('quiet round', onclick, { title: label, 'aria-label': label, ...props }, icon(name));
+
+/** A picture of the sprite in index.html. */
+function icon(name) {
+	const svg = find(`#i-${name}`).ownerSVGElement.cloneNode();
+	const use = document.createElementNS(svg.namespaceURI, 'use');
+	use.setAttribute('href', `#i-${name}`);
+	svg.setAttribute('class', 'icon');
+	svg.removeAttribute('hidden');
+	svg.append(use);
+	return svg;
 }
 
 /** Have a screen reader say `text`, and show it for a moment. */
 export function say(text) {
 	const said = find('#said');
 	said.textContent = text;
-	said.classList.add('shown');
 	clearTimeout(say.timer);
-	say.timer = setTimeout(() => said.classList.remove('shown'), 3500);
+	say.timer = setTimeout(() => said.replaceChildren(), 3500);
 }
 
 /** Put `text` on the clipboard, and say so. */
 export async function copy(text, what) {
-	try {
-		await navigator.clipboard.writeText(text);
-		say(`${what} copied`);
-	} catch {
-		copyByHand(text, what);
-	}
+	const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+	say(copied || copyByHand(text) ? `${what} copied` : `${what}: ${text}`);
 }
 
 /** The way that also works where the page came by plain http from another machine. */
-function copyByHand(text, what) {
+function copyByHand(text) {
 	const field = make('textarea', { value: text, className: 'unseen', readOnly: true });
-	(document.querySelector('dialog[open]') ?? document.body).append(field);
+	(find('dialog[open]') ?? document.body).append(field);
 	field.select();
-	say(document.execCommand('copy') ? `${what} copied` : `${what}: ${text}`);
+	const copied = document.execCommand('copy');
 	field.remove();
+	return copied;
 }
 
 /** Ask before something that can't be undone; resolves to whether to go on. */

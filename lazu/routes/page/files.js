@@ -4,9 +4,9 @@ import { now } from './api.js';
 import { open, save } from './details.js';
 import { confirm, copy, find, iconButton, make, say } from './dom.js';
 import { bytes, count, moment, when } from './format.js';
-import { gone, summary, tile } from './glance.js';
+import { glance, gone, summary } from './glance.js';
 import { Rows } from './rows.js';
-import { PLENTY, shelf } from './shelf.js';
+import { shelf } from './shelf.js';
 
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
@@ -19,9 +19,12 @@ const ORDERS = {
 	gone: (a, b) => a.expires_at - b.expires_at,
 };
 
+const turned = (name) => (name.startsWith('-') ? name.slice(1) : `-${name}`);
+
+const heads = [...document.querySelectorAll('[data-order]')];
 const chosen = new Set();
 let order = '-created';
-let asking = () => {};
+let asking;
 let rows;
 
 /** Set the view up; `ask(files)` is called with those that one wants to ask about. */
@@ -29,43 +32,40 @@ export function start(ask) {
 	asking = ask;
 	rows = new Rows(find('#rows'), draw);
 	find('#rows').addEventListener('keydown', press);
-	find('#filter').oninput = show;
-	find('#purposes').onchange = show;
-	find('#order').onchange = (event) => arrange(event.target.value);
+	find('#filter').oninput = find('#purposes').onchange = show;
 	find('#refresh').onclick = () => shelf.load();
-	for (const head of document.querySelectorAll('#heads [data-order]')) head.onclick = () => turn(head.dataset.order);
-	startActions();
-	shelf.addEventListener('change', show);
-	setInterval(() => rows.redraw(), 30000);
-	addEventListener('scroll', () => atEnd() && shelf.files.size >= PLENTY && shelf.more(), { passive: true });
-}
-
-function startActions() {
+	for (const head of heads) head.onclick = () => arrange(order === head.dataset.order ? turned(order) : head.dataset.order);
 	find('#all').onchange = (event) => chooseAll(event.target.checked);
 	find('#drop-choice').onclick = () => chooseAll(false);
 	find('#ask-choice').onclick = () => asking(picked());
 	find('#save-choice').onclick = () => saveAll(picked());
 	find('#delete-choice').onclick = () => remove(picked());
-	find('#clear-filter').onclick = () => {
-		find('#filter').value = '';
-		find('#purposes').value = '';
-		show();
-		find('#filter').focus();
-	};
+	find('#clear-filter').onclick = clearFilter;
+	shelf.addEventListener('change', show);
+	setInterval(() => rows.redraw(), 30000);
+	addEventListener('scroll', () => atEnd() && shelf.more(), { passive: true });
+}
+
+const atEnd = () => innerHeight + scrollY > document.body.scrollHeight - 2000;
+
+function clearFilter() {
+	find('#filter').value = find('#purposes').value = '';
+	show();
+	find('#filter').focus();
 }
 
 export function show() {
 	for (const id of chosen) if (!shelf.files.has(id)) chosen.delete(id);
 	if (find('#files').hidden) return;
 	const items = found();
+	const { files, state, error } = shelf;
 	rows.items = items;
 	find('#heads').hidden = find('#keys').hidden = !items.length;
 	find('#grid').setAttribute('aria-rowcount', items.length + 1);
-	find('#no-files').hidden = shelf.files.size > 0 || shelf.state !== 'whole';
-	find('#no-match').hidden = items.length > 0 || shelf.files.size === 0;
-	find('#loading').hidden = shelf.state !== 'loading' || shelf.files.size > 0;
-	find('#list-problem').hidden = shelf.state !== 'failed';
-	find('#list-problem').textContent = shelf.error?.message ?? '';
+	find('#no-files').hidden = files.size > 0 || state !== 'whole';
+	find('#no-match').hidden = items.length > 0 || !files.size;
+	find('#loading').hidden = files.size > 0 || state !== 'loading';
+	find('#list-problem').textContent = state === 'failed' ? error.message : '';
 	showHeld();
 	showChoice();
 }
@@ -73,32 +73,22 @@ export function show() {
 function found() {
 	const text = find('#filter').value.trim().toLowerCase();
 	const purpose = find('#purposes').value;
-	const fits = (file) => (!purpose || file.purpose === purpose) && (!text || file.filename.toLowerCase().includes(text) || file.id.toLowerCase() === text);
+	const fits = (file) => (!purpose || file.purpose === purpose) && (file.filename.toLowerCase().includes(text) || file.id.toLowerCase() === text);
 	const compare = ORDERS[order.replace('-', '')];
 	const sign = order.startsWith('-') ? -1 : 1;
 	return [...shelf.files.values()].filter(fits).sort((a, b) => sign * compare(a, b) || ORDERS.created(b, a));
 }
 
 function showHeld() {
-	const least = shelf.state === 'whole' ? '' : 'at least ';
-	const may = shelf.quota ? ` of ${bytes(shelf.quota)}` : '';
-	find('#held').textContent = `${least}${count(shelf.files.size, 'file')} · ${bytes(shelf.held)}${may}`;
-	const meter = find('#meter');
-	meter.hidden = !shelf.quota;
-	meter.max = shelf.quota || 1;
-	meter.value = shelf.held;
+	const { files, held, quota, state } = shelf;
+	find('#held').textContent = `${state === 'whole' ? '' : 'at least '}${count(files.size, 'file')} · ${bytes(held)}${quota ? ` of ${bytes(quota)}` : ''}`;
+	Object.assign(find('#meter'), { hidden: !quota, max: quota || 1, value: held });
 }
-
-const turn = (name) => arrange(order === name ? `-${name}` : order === `-${name}` ? name : firstTurn(name));
-const firstTurn = (name) => (name === 'name' || name === 'purpose' || name === 'gone' ? name : `-${name}`);
 
 function arrange(wanted) {
 	order = wanted;
-	find('#order').value = order;
-	for (const head of document.querySelectorAll('#heads [data-order]')) {
-		const [up, down] = [head.dataset.order === order, `-${head.dataset.order}` === order];
-		head.parentElement.setAttribute('aria-sort', up ? 'ascending' : down ? 'descending' : 'none');
-	}
+	const direction = order.startsWith('-') ? 'descending' : 'ascending';
+	for (const head of heads) head.parentElement.setAttribute('aria-sort', [order, turned(order)].includes(head.dataset.order) ? direction : 'none');
 	show();
 }
 
@@ -107,56 +97,59 @@ function draw(file, index) {
 	const row = make('div', { className: 'row', role: 'row', 'aria-rowindex': index + 2, 'aria-selected': picked });
 	row.append(
 		cell('pick', make('input', { type: 'checkbox', checked: picked, tabIndex: -1, 'aria-label': `Select ${file.filename}`, onclick: () => choose(file) })),
-		cell('name', tile(file), make('span', { className: 'words' }, make('span', { className: 'filename', title: file.filename }, file.filename), make('span', { className: 'more' }, summary(file)))),
+		cell('name', ...glance(file, make('span', { className: 'more' }, summary(file)))),
 		cell('size', bytes(file.bytes)),
 		cell('purpose', file.purpose),
 		cell('created', make('span', { title: moment(file.created_at) }, when(file.created_at, now()))),
 		cell('gone', make('span', { title: moment(file.expires_at) }, gone(file))),
 		cell('acts', ...actions(file)),
 	);
-	row.onclick = (event) => event.target.closest('button, input') || (event.ctrlKey || event.metaKey ? choose(file) : show1(file));
+	row.onclick = (event) => event.target.closest('button, input') || (event.ctrlKey || event.metaKey ? choose(file) : look(file));
 	return row;
 }
 
 const cell = (name, ...inside) => make('div', { className: `cell ${name}`, role: 'gridcell' }, ...inside);
 
-function actions(file) {
-	const quiet = { tabIndex: -1 };
-	return [
-		iconButton('copy', `Copy the id of ${file.filename}`, () => copy(file.id, 'Id'), quiet),
-		iconButton('save', `Download ${file.filename}`, () => save(file), quiet),
-		iconButton('bin', `Delete ${file.filename}`, () => remove([file]), quiet),
-	];
-}
+const actions = (file) => [
+	action('copy', `Copy the id of ${file.filename}`, () => copy(file.id, 'Id')),
+	action('save', `Download ${file.filename}`, () => save(file)),
+	action('bin', `Delete ${file.filename}`, () => remove([file])),
+];
 
-const show1 = (file) => open(file, { remove: () => remove([file]), ask: () => asking([file]) });
+const action = (...given) => iconButton(...given, { tabIndex: -1 });
+
+const look = (file) => open(file, { remove: () => remove([file]), ask: () => asking([file]) });
 
 /** What the keys do on a row: the hint under the list says so. */
 function press(event) {
 	const file = rows.items[rows.active];
-	if (!file || event.target.dataset.index === undefined) return;
+	if (!file || !event.target.matches('.row')) return;
 	const does = {
-		Enter: () => show1(file),
+		Enter: () => look(file),
 		' ': () => choose(file),
 		Delete: () => remove(chosen.size ? picked() : [file]),
 		c: () => copy(file.id, 'Id'),
-		a: () => (event.ctrlKey || event.metaKey) && chooseAll(true),
 		Escape: () => chooseAll(false),
-	}[event.key];
-	if (!does || (event.key === 'c' && (event.ctrlKey || event.metaKey))) return;
+	};
+	const control = { a: () => chooseAll(true) };
+	const act = (event.ctrlKey || event.metaKey ? control : does)[event.key];
+	if (!act) return;
 	event.preventDefault();
-	does();
+	act();
 }
 
 function choose(file) {
 	if (!chosen.delete(file.id)) chosen.add(file.id);
-	rows.redraw();
-	showChoice();
+	showChosen();
 }
 
 function chooseAll(all) {
 	chosen.clear();
-	if (all) for (const file of found()) chosen.add(file.id);
+	if (all) for (const { id } of rows.items) chosen.add(id);
+	showChosen();
+}
+
+function showChosen() {
 	rows.redraw();
 	showChoice();
 }
@@ -168,8 +161,8 @@ function showChoice() {
 	find('#choice').hidden = !files.length;
 	find('#tools-plain').hidden = files.length > 0;
 	find('#chosen').textContent = `${count(files.length, 'file')} selected · ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`;
-	find('#all').checked = files.length > 0 && files.length === rows.items.length;
-	find('#all').indeterminate = files.length > 0 && files.length < rows.items.length;
+	const all = files.length === rows.items.length;
+	Object.assign(find('#all'), { checked: files.length && all, indeterminate: files.length && !all });
 }
 
 async function saveAll(files) {
@@ -180,14 +173,12 @@ async function saveAll(files) {
 async function remove(files) {
 	const [what, them] = files.length === 1 ? [`“${files[0].filename}”`, 'it'] : [count(files.length, 'file'), 'them'];
 	if (!(await confirm(`Delete ${what}?`, `Whoever uses ${them} by id gets an error from now on. There is no recycle bin.`, 'Delete'))) return;
-	const waiting = [...files];
+	const waiting = files.values();
 	const failed = [];
 	const work = async () => {
-		for (let file = waiting.pop(); file; file = waiting.pop()) await shelf.delete(file.id).catch((e) => failed.push(e));
+		for (const file of waiting) await shelf.delete(file.id).catch((e) => failed.push(e));
 	};
 	await Promise.all([1, 2, 3, 4, 5].map(work));
 	say(failed.length ? `${count(failed.length, 'file')} not deleted: ${failed[0].message}` : `Deleted ${what}`);
 	rows.focus(rows.active);
 }
-
-const atEnd = () => innerHeight + scrollY > document.body.scrollHeight - 2000;

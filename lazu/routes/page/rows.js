@@ -1,7 +1,5 @@
 /** A list of any length of which only what is in sight is in the document; it scrolls with the window. */
 
-import { find } from './dom.js';
-
 /** Rows above and below what is in sight. */
 const SPARE = 12;
 
@@ -10,7 +8,7 @@ export class Rows {
 
 	#items = [];
 	#drawn = new Map();
-	#queued = false;
+	#frame = null;
 
 	/** `box` holds the rows, `draw(item, index)` makes one; an item has an `id`. */
 	constructor(box, draw) {
@@ -19,7 +17,7 @@ export class Rows {
 		addEventListener('scroll', () => this.#soon(), { passive: true });
 		addEventListener('resize', () => this.redraw());
 		box.addEventListener('keydown', (event) => this.#move(event));
-		box.addEventListener('focusin', (event) => this.#noteFocus(event));
+		box.addEventListener('focusin', ({ target }) => this.#activate(Number(target.closest('.row').dataset.index)));
 	}
 
 	get items() {
@@ -30,50 +28,47 @@ export class Rows {
 		const id = this.#items[this.active]?.id;
 		const same = items.findIndex((item) => item.id === id);
 		this.#items = items;
-		this.active = same < 0 ? Math.max(0, Math.min(this.active, items.length - 1)) : same;
+		this.#activate(same < 0 ? this.active : same);
 		this.redraw();
 	}
 
 	/** Draw everything in sight anew, as when a selection or the time has changed. */
 	redraw() {
-		this.height = parseFloat(getComputedStyle(this.box).getPropertyValue('--row')) || 56;
+		this.height = parseFloat(getComputedStyle(this.box).getPropertyValue('--row'));
 		this.box.style.height = `${this.#items.length * this.height}px`;
 		const focused = this.box.contains(document.activeElement);
-		for (const row of this.#drawn.values()) row.remove();
+		this.box.replaceChildren();
 		this.#drawn.clear();
 		this.#show();
-		if (focused) this.#rowOf(this.active)?.focus({ preventScroll: true });
+		if (focused) this.#drawn.get(this.active)?.focus({ preventScroll: true });
 	}
 
 	/** Bring an item into sight and give it the keyboard. */
 	focus(index) {
 		if (!this.#items.length) return;
-		const before = this.active;
-		this.active = Math.max(0, Math.min(index, this.#items.length - 1));
-		this.#scrollTo(this.active);
+		this.#activate(index);
 		this.#show();
-		this.#rowOf(before)?.setAttribute('tabindex', '-1');
-		const row = this.#rowOf(this.active);
-		row?.setAttribute('tabindex', '0');
-		row?.focus({ preventScroll: true });
+		this.#drawn.get(this.active)?.focus({ preventScroll: true });
+		this.#drawn.get(this.active)?.scrollIntoView({ block: 'nearest' });
+	}
+
+	#activate(index) {
+		const turn = (tabIndex) => Object.assign(this.#drawn.get(this.active) ?? {}, { tabIndex });
+		turn(-1);
+		this.active = Math.max(0, Math.min(index, this.#items.length - 1));
+		turn(0);
 	}
 
 	#soon() {
-		if (this.#queued) return;
-		this.#queued = true;
-		requestAnimationFrame(() => {
-			this.#queued = false;
+		this.#frame ??= requestAnimationFrame(() => {
+			this.#frame = null;
 			this.#show();
 		});
 	}
 
-	#rowOf(index) {
-		return this.#drawn.get(index);
-	}
-
 	/** Indexes in sight, and the active one: a row with the keyboard must not go. */
 	#wanted() {
-		const top = this.box.getBoundingClientRect().top;
+		const { top } = this.box.getBoundingClientRect();
 		const first = Math.max(0, Math.floor(-top / this.height) - SPARE);
 		const last = Math.min(this.#items.length, Math.ceil((innerHeight - top) / this.height) + SPARE);
 		const wanted = new Set([this.active]);
@@ -82,49 +77,31 @@ export class Rows {
 	}
 
 	#show() {
-		if (!this.box.offsetParent) return;
+		if (!this.box.offsetParent || !this.#items.length) return;
 		const wanted = this.#wanted();
 		for (const [index, row] of this.#drawn) {
 			if (wanted.has(index)) continue;
 			row.remove();
 			this.#drawn.delete(index);
 		}
-		for (const index of wanted) {
-			if (index < this.#items.length && !this.#drawn.has(index)) this.#put(index);
-		}
+		for (const index of wanted) if (!this.#drawn.has(index)) this.#put(index);
 	}
 
 	/** Rows stand in the document in their order, for those who hear it. */
 	#put(index) {
 		const row = this.draw(this.#items[index], index);
 		row.style.top = `${index * this.height}px`;
-		row.setAttribute('tabindex', index === this.active ? '0' : '-1');
+		row.tabIndex = index === this.active ? 0 : -1;
 		row.dataset.index = index;
-		const next = [...this.box.children].find((other) => Number(other.dataset.index) > index);
-		this.box.insertBefore(row, next ?? null);
+		this.box.insertBefore(row, [...this.box.children].find((other) => other.dataset.index > index) ?? null);
 		this.#drawn.set(index, row);
-	}
-
-	#scrollTo(index) {
-		const top = this.box.getBoundingClientRect().top + index * this.height;
-		const room = find('.bar').offsetHeight + find('.tools').offsetHeight + this.height;
-		if (top < room) scrollBy(0, top - room);
-		else if (top + this.height > innerHeight) scrollBy(0, top + this.height - innerHeight + 16);
 	}
 
 	#move(event) {
 		const page = Math.max(1, Math.floor(innerHeight / this.height) - 3);
 		const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
-		if (!(event.key in steps) || event.target.dataset.index === undefined) return;
+		if (!(event.key in steps) || !event.target.matches('.row')) return;
 		event.preventDefault();
 		this.focus(this.active + steps[event.key]);
-	}
-
-	#noteFocus(event) {
-		const row = event.target.closest('[data-index]');
-		if (!row || Number(row.dataset.index) === this.active) return;
-		this.#rowOf(this.active)?.setAttribute('tabindex', '-1');
-		this.active = Number(row.dataset.index);
-		row.setAttribute('tabindex', '0');
 	}
 }

@@ -13,7 +13,7 @@ const PART = 8 * 2 ** 20;
 const TRIES = 5;
 
 /** What /page/rules.json says. */
-export const rules = { purposes: {}, executable: [], retention_days: 30 };
+export const rules = { purposes: {}, executable: [] };
 
 /** The purpose that a file's type suggests. */
 export function proposed(file) {
@@ -26,10 +26,10 @@ export class Sending extends EventTarget {
 	/** `waiting`, `sending`, `checking` (all bytes are there), `done`, `failed` or `cancelled`. */
 	state = 'waiting';
 	sent = 0;
-	error = null;
 
-	/** The file object, when it is done. */
+	/** The file object, when it is done; the error, when it failed. */
 	made = null;
+	error = null;
 
 	#started = null;
 	#parts = [];
@@ -39,7 +39,7 @@ export class Sending extends EventTarget {
 	/** `keep` is the lifetime in seconds, 0 for the longest. */
 	constructor(file, purpose, keep) {
 		super();
-		Object.assign(this, { file, purpose, keep });
+		Object.assign(this, { file, purpose, expiry: keep ? { anchor: 'created_at', seconds: keep } : null });
 	}
 
 	/** Send it, or the rest of it; never throws. */
@@ -63,17 +63,17 @@ export class Sending extends EventTarget {
 		this.#turn('cancelled');
 		this.#stop?.abort();
 		if (this.#started) post(`/v1/uploads/${this.#started}/cancel`, {}).catch(() => {}); // else it expires within the hour
+		this.#started = null;
 	}
 
 	again() {
-		this.error = null;
 		this.#turn('waiting');
 	}
 
 	/** Bytes a second, over the last seconds. */
 	get speed() {
 		const [first, last] = [this.#pace[0], this.#pace.at(-1)];
-		return first && last.time > first.time ? ((last.sent - first.sent) / (last.time - first.time)) * 1000 : 0;
+		return last && last.time > first.time ? ((last.sent - first.sent) / (last.time - first.time)) * 1000 : 0;
 	}
 
 	/** Seconds that the rest will take, as far as one can say. */
@@ -84,13 +84,13 @@ export class Sending extends EventTarget {
 	/** Also what is likely to be refused: `/v1/uploads` says so before a byte is sent. */
 	#inParts() {
 		const most = rules.purposes[this.purpose]?.max_bytes ?? LARGE;
-		return this.file.size >= LARGE || this.file.size > most || rules.executable.includes(extension(this.file.name));
+		return this.file.size >= Math.min(LARGE, most + 1) || rules.executable.includes(extension(this.file.name));
 	}
 
-	async #sendWhole() {
+	#sendWhole() {
 		const form = new FormData();
 		form.append('purpose', this.purpose);
-		for (const [name, value] of Object.entries(this.#expiry())) form.append(`expires_after[${name}]`, value);
+		for (const [name, value] of Object.entries(this.expiry ?? {})) form.append(`expires_after[${name}]`, value);
 		form.append('file', this.file, this.file.name);
 		return this.#transfer('/v1/files', form, 0);
 	}
@@ -102,26 +102,27 @@ export class Sending extends EventTarget {
 			this.#parts.push(id);
 		}
 		this.#turn('checking');
-		const end = () => post(`/v1/uploads/${this.#started}/complete`, { part_ids: this.#parts }, { signal: this.#stop.signal });
-		return (await (await this.#insist(end)).json()).file;
+		const { file } = await this.#insist(() => this.#post('/complete', { part_ids: this.#parts }));
+		return file;
 	}
 
 	async #begin() {
 		const { name, size, type } = this.file;
-		const expiry = this.keep ? { expires_after: this.#expiry() } : {};
-		const about = { filename: name, bytes: size, mime_type: type || 'application/octet-stream', purpose: this.purpose, ...expiry };
-		this.#started = (await (await post('/v1/uploads', about, { signal: this.#stop.signal })).json()).id;
+		const about = { filename: name, bytes: size, mime_type: type || 'application/octet-stream', purpose: this.purpose, expires_after: this.expiry ?? undefined };
+		this.#started = (await this.#post('', about)).id;
 		this.#parts = [];
+	}
+
+	/** POST to what is started, or to start it. */
+	async #post(verb, body) {
+		const path = this.#started ? `/v1/uploads/${this.#started}${verb}` : '/v1/uploads';
+		return (await post(path, body, this.#stop.signal)).json();
 	}
 
 	#sendPart(at) {
 		const form = new FormData();
 		form.append('data', this.file.slice(at, at + PART), 'part');
 		return this.#transfer(`/v1/uploads/${this.#started}/parts`, form, at);
-	}
-
-	#expiry() {
-		return this.keep ? { anchor: 'created_at', seconds: this.keep } : {};
 	}
 
 	/** Try again, after a while, what a repeat may cure. */
@@ -147,13 +148,11 @@ export class Sending extends EventTarget {
 			request.upload.onprogress = (event) => this.#progress(Math.min(before + event.loaded, this.file.size));
 			request.onload = () => {
 				if (request.status === 200) resolve(JSON.parse(request.responseText));
-				else reject(problem(request.status, request.responseText, new Headers({ 'retry-after': request.getResponseHeader('retry-after') ?? '', 'x-should-retry': request.getResponseHeader('x-should-retry') ?? '' })));
+				else reject(problem(request.status, request.responseText, headers(request)));
 			};
 			request.onerror = () => reject(unreachable());
-			this.#stop.signal.addEventListener('abort', () => {
-				request.abort();
-				reject(this.#stop.signal.reason);
-			});
+			request.onabort = () => reject(this.#stop.signal.reason);
+			this.#stop.signal.addEventListener('abort', () => request.abort());
 			request.send(form);
 		});
 	}
@@ -171,3 +170,5 @@ export class Sending extends EventTarget {
 		this.dispatchEvent(new Event('change'));
 	}
 }
+
+const headers = (request) => new Headers(['retry-after', 'x-should-retry'].map((name) => [name, request.getResponseHeader(name) ?? '']));

@@ -6,7 +6,7 @@ const FIRST = 100;
 const PAGE = 1000;
 
 /** Loaded without being asked for; what is older comes when one scrolls to the end. */
-export const PLENTY = 10000;
+const PLENTY = 10000;
 
 class Shelf extends EventTarget {
 	/** Files by id, in no order. */
@@ -18,111 +18,90 @@ class Shelf extends EventTarget {
 	/** Bytes that the key may hold, 0 for no limit. */
 	quota = 0;
 
+	/** The files of the loading that goes on: another one has nothing to say any more. */
+	#fresh = this.files;
+
 	/** The id behind which the next page begins. */
 	#oldest = null;
 
+	/** Ids that were deleted: a page of the list may have been made before. */
+	#gone = new Set();
+
 	#told = null;
 
-	/** Of which loading this is: an older one that still runs has nothing to say. */
-	#turn = 0;
-
 	/** Load the files anew, a screenful first. What is shown stays until there is as much. */
-	async load() {
-		const fresh = new Map();
+	load() {
 		this.#oldest = null;
-		await this.#loading(async (turn) => {
-			const kept = this.files;
-			let limit = FIRST;
-			do {
-				await this.#take(fresh, turn, limit);
-				limit = PAGE;
-				if (fresh.size >= kept.size || this.state === 'whole') this.#show(fresh, turn);
-			} while (turn === this.#turn && this.state === 'more' && fresh.size < PLENTY);
-			this.#show(fresh, turn);
-		});
+		return this.#loading(new Map(), PLENTY);
 	}
 
-	async more() {
-		if (this.state !== 'more') return;
-		await this.#loading(async (turn) => {
-			await this.#take(this.files, turn, PAGE);
-			this.#show(this.files, turn);
-		});
+	/** Load older files. */
+	more() {
+		if (this.state === 'more') this.#loading(this.files, this.files.size + PAGE);
 	}
 
-	async #loading(work) {
-		this.#turn += 1;
+	async #loading(files, enough) {
+		this.#fresh = files;
 		this.state = 'loading';
-		const turn = this.#turn;
 		try {
-			await work(turn);
+			while (this.#fresh === files && this.state === 'loading') await this.#take(files, enough);
 		} catch (e) {
-			if (turn !== this.#turn) return;
+			if (this.#fresh !== files) return;
 			this.state = 'failed';
 			this.error = e;
 			this.#changed();
 		}
 	}
 
-	async #take(files, turn, limit) {
-		const path = `/v1/files?limit=${limit}${this.#oldest ? `&after=${this.#oldest}` : ''}`;
+	async #take(files, enough) {
+		const path = this.#oldest ? `/v1/files?limit=${PAGE}&after=${this.#oldest}` : `/v1/files?limit=${FIRST}`;
 		const response = await patiently(() => call(path));
 		const page = await response.json();
-		if (turn !== this.#turn) return;
-		for (const file of page.data) files.set(file.id, file);
-		this.#oldest = page.last_id ?? this.#oldest;
-		this.quota = Number(response.headers.get('x-lazu-quota-bytes')) || 0;
-		this.state = page.has_more ? 'more' : 'whole';
-	}
-
-	#show(files, turn) {
-		if (turn !== this.#turn) return;
+		if (this.#fresh !== files) return;
+		for (const file of page.data) if (!this.#gone.has(file.id)) files.set(file.id, file);
+		this.#oldest = page.last_id;
+		this.quota = Number(response.headers.get('x-lazu-quota-bytes'));
+		if (!page.has_more) this.state = 'whole';
+		else if (files.size >= enough) this.state = 'more';
+		if (this.state === 'loading' && files.size < this.files.size) return;
 		this.files = files;
 		this.#changed();
 	}
 
 	/** Take a file in that was just uploaded. */
 	add(file) {
-		this.files.set(file.id, file);
+		for (const files of [this.files, this.#fresh]) files.set(file.id, file);
 		this.#changed();
-		// What is being loaded may have been asked for before this file was there.
-		if (this.state === 'loading') this.load();
 	}
 
 	/** Delete on the server; a file that is gone already is gone. */
 	async delete(id) {
-		try {
-			await json(`/v1/files/${id}`, { method: 'DELETE' });
-		} catch (e) {
+		await json(`/v1/files/${id}`, { method: 'DELETE' }).catch((e) => {
 			if (e.status !== 404) throw e;
-		}
-		this.drop([id]);
+		});
+		this.#drop(id);
 	}
 
-	/** Forget files that are no longer there. */
-	drop(ids) {
-		for (const id of ids) this.files.delete(id);
-		if (ids.length) this.#changed();
+	#drop(id) {
+		this.#gone.add(id);
+		for (const files of [this.files, this.#fresh]) files.delete(id);
+		this.#changed();
 	}
 
 	/** Forget what has expired. */
 	expire() {
-		const time = now();
-		this.drop([...this.files.values()].filter((file) => file.expires_at <= time).map((file) => file.id));
+		for (const file of this.files.values()) if (file.expires_at <= now()) this.#drop(file.id);
 	}
 
 	/** Forget everything, as when signing out. */
 	clear() {
-		this.#turn += 1;
-		this.files = new Map();
+		this.files = this.#fresh = new Map();
 		this.state = 'loading';
 		this.#changed();
 	}
 
 	get held() {
-		let sum = 0;
-		for (const file of this.files.values()) sum += file.bytes;
-		return sum;
+		return [...this.files.values()].reduce((sum, file) => sum + file.bytes, 0);
 	}
 
 	/** Tell the views, once for many changes at a time. */
