@@ -142,8 +142,9 @@ class Settings:
     )
     kept_bytes: int = _setting(
         _number(0, " of bytes"), 2**30,
-        "bytes on disk for texts and pages that were read out of files; past it what was not used for longest goes",
-    )
+        "bytes on disk for texts and pages that were read out of files; past it what was not used for longest goes (of "
+        "several boxes the oldest, at each purge)",
+    )  # fmt: skip
     upstream_timeout: int = _setting(
         _number(1, " of seconds"), 600, "the model server is given up after that long without a byte"
     )

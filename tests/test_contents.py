@@ -239,6 +239,22 @@ def test_nothing_is_kept_of_what_is_gone(store):
     assert not is_there(store, file.sha256, KIND)
 
 
+def test_a_sweep_leaves_no_more_derived_objects_than_fit(cluster, tmp_path):
+    store = open_store(Settings(storage_dir=tmp_path / "storage", min_free_bytes=0, kept_bytes=12, **cluster))
+    with store.engine.connected():
+        store.keys.create("alice")
+        files = [added(store, b"%d" % number) for number in range(4)]
+        for file in files:
+            with staged(store, b"words") as place:
+                assert store.contents.keep(place, file.sha256, KIND)
+        with staged(store, b"more words than fit") as place:
+            assert not store.contents.keep(place, files[0].sha256, "other")
+        assert swept(store) == (0, 0), "which is no content"
+        assert [is_there(store, file.sha256, KIND) for file in files].count(True) == 2
+        assert all(is_there(store, file.sha256) for file in files)
+    database.close_all()
+
+
 # sweep
 
 

@@ -1,12 +1,21 @@
 """Files that come along in a request, as half of the clients send them, are read like stored ones; `native` leaves them."""
 
 import base64
+import io
 import json
+import os
+import tracemalloc
+import zipfile
 
 import pytest
 
 from helpers.documents import RED, pages, words
+from helpers.large import Peak
+from helpers.office import docx, paragraph
 from helpers.samples import PNG, data_url
+from helpers.upstream import completed
+from lazu.gateway.inline import received
+from lazu.gateway.references import Reference, Slot
 from test_responses import error
 
 PAPER = pages(words("First page"), words("Second"))
@@ -49,6 +58,27 @@ def test_the_same_in_chat_and_without_a_data_url(text, double):
     (part,) = double.last.json["messages"][0]["content"]
     assert part["type"] == "text"
     assert part["text"].startswith("[File: paper.pdf]\n\n[Page 1 of 2]\nFirst page")
+
+
+LETTER = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind", "told"),
+    [
+        ("/home/ada/paper.pdf", PAPER, "application/pdf", "paper.pdf"),  # LlamaIndex
+        ("paper", docx(paragraph("First page")), "application/octet-stream", "paper"),  # Strands
+        ("filename.docx", docx(paragraph("First page")), LETTER, "filename.docx"),  # Pydantic AI
+        ("169ec8fd70d3.pdf", PAPER, "application/pdf", "169ec8fd70d3.pdf"),  # llm -a
+    ],
+    ids=["a path", "octet-stream", "no name of its own", "a hash"],
+)
+def test_a_file_as_client_libraries_send_it(text, double, name, data, kind, told):
+    status, _, _ = chat(text, {"file_data": data_url(kind, data), "filename": name})
+    assert status == 200
+    (part,) = double.last.json["messages"][0]["content"]
+    assert part["text"].startswith(f"[File: {told}]\n\n")
+    assert "First page" in part["text"]
 
 
 @pytest.mark.parametrize(
@@ -147,3 +177,46 @@ def test_nothing_of_it_stays_on_disk(front, double):
     before = client.server.blobs()
     assert client.ask(file(pages(words("passing by"))))[0] == 200
     assert client.server.blobs() == before
+
+
+def test_its_bytes_are_on_disk_not_in_memory(text, double):
+    """The JSON is held three times while it is parsed, what its base64 stands for never; who waits for the model holds neither."""
+    letter = with_photo(docx(paragraph("See the photo")), 45 << 20)
+    body = json.dumps({"model": "m", "input": [{"role": "user", "content": [file(letter, "application/zip", "letter.docx")]}]}).encode()
+    assert text.ask(file(PAPER))[0] == 200
+    idle, waiting = text.server.rss(), []
+
+    def script(handler):
+        waiting.append(text.server.rss() - idle)
+        completed(handler)
+
+    double.script = script
+    with Peak(text.server) as peak:
+        assert text.post("/v1/responses", body)[0] == 200
+    assert said(double) == "[File: letter.docx]\n\nSee the photo\n"
+    assert waiting[0] < 16 << 20
+    assert peak.most - idle < 3 * len(body) + (24 << 20)
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.encodebytes], ids=["one line", "many lines"])
+def test_it_is_decoded_piece_by_piece(app, encode):
+    data = os.urandom(12 << 20)
+    part = {"file_data": encode(data).decode(), "filename": "a.bin"}
+    reference = Reference("input_file", "", "", Slot([part], 0, ""), inline=True)
+    tracemalloc.start()
+    try:
+        attachment = received(app.extensions["lazu"].contents, reference)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    with attachment.content.open() as file:
+        assert file.read() == data
+    assert most < 4 << 20
+
+
+def with_photo(letter, size):
+    """A docx with a picture of so many bytes in it, which nobody reads."""
+    whole = io.BytesIO(letter)
+    with zipfile.ZipFile(whole, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("word/media/photo.jpg", os.urandom(size))
+    return whole.getvalue()

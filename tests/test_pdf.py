@@ -2,6 +2,7 @@
 
 import io
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,46 @@ CELLS = b"BT /F 12 Tf 72 700 Td (400.01) Tj ET BT /F 12 Tf 330 700 Td (3) Tj ET 
 
 def test_cells_stay_apart_where_words_lie_beside_the_page_which_are_not_read(read):
     assert read(pages(CELLS)).split("]\n")[1].split() == ["400.01", "3"]
+
+
+FAR = [
+    ("SimSun", "GBK-EUC-H", "GB1", "gbk", "鲸鱼唱歌"), ("MingLiU", "ETen-B5-H", "CNS1", "big5", "鯨魚唱歌"),
+    ("MS-Mincho", "90ms-RKSJ-H", "Japan1", "cp932", "鯨が歌う"), ("Batang", "KSCms-UHC-H", "Korea1", "cp949", "고래는"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("font", "encoding", "letters", "codec", "text"), FAR, ids=[row[2] for row in FAR])
+def test_letters_that_stand_alone_are_read_though_their_font_is_not_there(read, font, encoding, letters, codec, text):
+    """As programs write what they recognised in a scan: each letter is placed by itself, and the font only named."""
+    system = f"<< /Registry (Adobe) /Ordering ({letters}) /Supplement 2 >>"
+    below = f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /{font} /CIDSystemInfo {system} /FontDescriptor 6 0 R >>"
+    shown = [f"BT 3 Tr /F 24 Tf {72 + 24 * n} 700 Td <{letter.encode(codec).hex()}> Tj ET" for n, letter in enumerate(text)]
+    scan = pdf(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+        f"<< /Type /Font /Subtype /Type0 /BaseFont /{font} /Encoding /{encoding} /DescendantFonts [{below}] >>".encode(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R >>",
+        stream(" ".join(shown).encode()),
+        f"<< /Type /FontDescriptor /FontName /{font} /Flags 4 /FontBBox [0 -200 1000 900] /Ascent 800 /Descent -200 >>".encode(),
+    )
+    assert read(scan) == f"[Page 1 of 1]\n{text}\n\n"
+
+
+def test_marks_beside_the_pages_of_a_book_cost_little(read):
+    """Each letter was looked at by itself: a book of 350 pages took more than 20 s."""
+    line = b"(" + b"The quick brown fox jumps over the lazy dog. " * 2 + b") '"
+    page = b"BT /F 9 Tf 12 TL 72 740 Td " + line * 50 + b" ET BT /F 9 Tf %d 10 Td (mark) Tj ET"
+    (plain, text), (marked, without) = (spent(read, pages(*[page % x] * 100)) for x in (300, 900))
+    assert text.replace("mark\n", "").split() == without.split()
+    assert marked < 3 * plain
+
+
+def spent(read, book):
+    """Seconds of CPU that the reader takes, and the text."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = read(book)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, text
 
 
 def test_characters_beyond_16_bits_are_read(read):

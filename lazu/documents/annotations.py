@@ -18,7 +18,7 @@ class Note(NamedTuple):
 
 
 def notes(document: Document, leaf: Any, content: Any) -> list[Note]:
-    """The words of a page's annotations, in order, each once; `content` is the text of the page."""
+    """Return the words of a page's annotations, in order, each once; `content` is the text of the page."""
     found: list[Note] = []
     for place in range(raw.FPDFPage_GetAnnotCount(leaf)):
         annotation = raw.FPDFPage_GetAnnot(leaf, place)
@@ -32,7 +32,7 @@ def notes(document: Document, leaf: Any, content: Any) -> list[Note]:
 
 
 def attached(document: Document) -> list[str]:
-    """The names of the files that a document carries."""
+    """Return the names of the files that a document carries."""
     count = raw.FPDFDoc_GetAttachmentCount(document.handle)
     files = (raw.FPDFDoc_GetAttachment(document.handle, place) for place in range(count))
     return [string(raw.FPDFAttachment_GetName, file) for file in files if file]
@@ -73,7 +73,7 @@ def _target(document: Document, action: Any) -> str:
 
 
 def _under(annotation: Any, content: Any) -> str:
-    """The text of the page where an annotation lies."""
+    """Return the text of the page where an annotation lies."""
     box = raw.FS_RECTF()
     if not content or not raw.FPDFAnnot_GetRect(annotation, box):
         return ""

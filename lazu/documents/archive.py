@@ -38,11 +38,11 @@ class Archive:
         return _plain(name) in self._members
 
     def names(self) -> list[str]:
-        """The names of all members, lower case, in the order of the archive's directory."""
+        """Return the names of all members, lower case, in the order of the archive's directory."""
         return list(self._members)
 
     def read(self, name: str) -> bytes:
-        """A whole member, empty if there is none; raises `Refused` if it is too large, damaged or encrypted."""
+        """Return a whole member, empty if there is none; raises `Refused` if it is too large, damaged or encrypted."""
         info = self._members.get(_plain(name))
         if info is None:
             return b""
@@ -52,7 +52,7 @@ class Archive:
             return self._zip.read(info)
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """A member piece by piece; raises as `read` does."""
+        """Give a member piece by piece; raises as `read` does."""
         info = self._members.get(_plain(name))
         if info is None:
             return

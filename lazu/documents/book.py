@@ -10,7 +10,7 @@ from lazu.documents.refusals import Refused
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The book in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the book in `data` as blocks of Markdown; raises `Refused`."""
     archive = Archive(data)
     if b"EncryptedData" in archive.read("META-INF/encryption.xml") and b"adept" in archive.read("META-INF/rights.xml"):
         raise Refused(refusals.LOCKED)

@@ -33,7 +33,7 @@ class Formats:
         self._epoch = _EPOCH_1904 if since_1904 else _EPOCH
 
     def number(self, raw: str, style: str) -> str:
-        """The number `raw` in a cell of this style; what is no number stays as it is."""
+        """Return the number `raw` in a cell of this style; what is no number stays as it is."""
         try:
             value = float(raw)
         except ValueError:
@@ -42,7 +42,7 @@ class Formats:
         return self._dated(value, kind) if kind in (DATE, TIME, MOMENT, SPAN) else number(value, kind)
 
     def _dated(self, value: float, kind: str) -> str:
-        """A number of days; one that no calendar has stays a number."""
+        """Return a number of days; one that no calendar has stays a number."""
         if kind == SPAN or (kind == TIME and value < 1):
             minutes, seconds = divmod(round(value * 86400), 60)
             return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
@@ -55,18 +55,18 @@ class Formats:
 
 
 def moment(found: datetime, dated: bool = False) -> str:
-    """A date, with its time unless that is midnight or only the date is `dated`."""
+    """Return a date, with its time unless that is midnight or only the date is `dated`."""
     text = found.isoformat(" ", "seconds")
     return text[:10] if dated or text.endswith(" 00:00:00") else text
 
 
 def number(value: float, kind: str = PLAIN) -> str:
-    """A number in the fifteen digits that a workbook shows."""
+    """Return a number in the fifteen digits that a workbook shows."""
     return f"{value * 100:.15g}%" if kind == PERCENT else f"{value:.15g}"
 
 
 def plain(raw: str) -> str:
-    """The number `raw`, in as many digits as it needs; what is no number stays as it is."""
+    """Return the number `raw`, in as many digits as it needs; what is no number stays as it is."""
     try:
         return number(float(raw))
     except ValueError:
@@ -74,7 +74,7 @@ def plain(raw: str) -> str:
 
 
 def form(code: str) -> str:
-    """The kind of a number by its format code: that of positive numbers counts."""
+    """Return the kind of a number by its format code: that of positive numbers counts."""
     bare = _WORDS.sub("", code.partition(";")[0]).casefold()
     if "[" in bare:
         return SPAN

@@ -18,7 +18,7 @@ class Drawings:
         self._relations = package.relations(name)
 
     def blocks(self, element: Element) -> Iterator[str]:
-        """The chart (`chart`) or diagram (`relIds`) of a reference, as Markdown."""
+        """Give the chart (`chart`) or diagram (`relIds`) of a reference, as Markdown."""
         relation = self._relations.get(element.get("r:dm", element.get("r:id", "")))
         if relation and not relation.outside:
             tree = self._package.tree(relation.target)
@@ -26,13 +26,13 @@ class Drawings:
 
 
 def alternative(element: Element) -> str:
-    """The description of a picture by its author (`docPr`, `cNvPr`); empty for a name that a program gave."""
+    """Return the description of a picture by its author (`docPr`, `cNvPr`); empty for a name that a program gave."""
     described = markdown.line(element.get("descr", ""))
     return f"[Picture: {described}]" if described else ""
 
 
 def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
-    """The paragraphs of DrawingML within an element: depth of each, and words."""
+    """Give the paragraphs of DrawingML within an element: depth of each, and words."""
     for paragraph in element.iter("p"):
         depth = markup.find(paragraph, "pPr").get("lvl", "0")
         found = "".join(map(words, paragraph)).strip()
@@ -41,7 +41,7 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
 
 
 def words(part: Element) -> str:
-    """The words of one run of a paragraph."""
+    """Return the words of one run of a paragraph."""
     return "\n" if part.tag == "br" else "".join(text.text or "" for text in part.iter("t"))
 
 
@@ -51,7 +51,7 @@ def _diagram(tree: Element) -> Iterator[str]:
 
 
 def _chart(tree: Element) -> Iterator[str]:
-    """A chart as a table: a column for each series."""
+    """Give a chart as a table: a column for each series."""
     title = " ".join(found for _, found in paragraphs(markup.find(tree, "chart", "title")))
     yield f"Chart: {title}" if title else "Chart"
     series = list(tree.iter("ser"))

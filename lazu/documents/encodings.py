@@ -90,7 +90,7 @@ class Text(NamedTuple):
 
 
 def decode(data: bytes) -> Text:
-    """`data` as clean text. Raises `refusals.Refused` if it is no text, or one without a word."""
+    """Return `data` as clean text. Raises `refusals.Refused` if it is no text, or one without a word."""
     bare = data in (mark for mark, _ in _MARKS)
     text = "" if bare else _evident(data)
     guessed = _guessed(data) if text is None else Text(clean(text))
@@ -111,20 +111,20 @@ def load(all_of_them: bool) -> None:
 
 
 def declared(data: bytes) -> str:
-    """`data` as the text that it evidently is, or that it says it is; else as cp1252. Nothing is guessed."""
+    """Return `data` as the text that it evidently is, or that it says it is; else as cp1252. Nothing is guessed."""
     text = _evident(data)
     return clean(data.decode("cp1252", errors="replace") if text is None else text)
 
 
 def clean(text: str) -> str:
-    """`text` without what JSON or a model can't take."""
+    """Return `text` without what JSON or a model can't take."""
     if _DIRT.search(text) is None:
         return text
     return _TERMINAL.sub("", text).translate(_CLEAN)
 
 
 def codec(name: str) -> str | None:
-    """The codec for an encoding that a file declares, if it is one that is still met."""
+    """Return the codec for an encoding that a file declares, if it is one that is still met."""
     try:
         found = codecs.lookup(name).name.replace("-", "_")
     except (LookupError, ValueError):
@@ -134,7 +134,7 @@ def codec(name: str) -> str | None:
 
 
 def _evident(data: bytes) -> str | None:
-    """The text that nobody has to guess at, if there is one. It is not clean yet."""
+    """Return the text that nobody has to guess at, if there is one. It is not clean yet."""
     for attempt in (_marked, _seven_bits, _utf8, _declared, _mostly_utf8, _wide):
         found = attempt(data)
         if found is not None and _is_text(found):
@@ -143,14 +143,14 @@ def _evident(data: bytes) -> str | None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether so few controls are in it, colours and overstrikes aside, that people may read it."""
+    """Return whether so few controls are in it, colours and overstrikes aside, that people may read it."""
     bare = _TERMINAL.sub("", text) if "\x1b" in text or "\x08" in text else text
     words = _CONTROL.sub("", bare)
     return bool(words.strip("\ufeff")) and (len(bare) - len(words)) * 3 <= len(bare)
 
 
 def _marked(data: bytes) -> str | None:
-    """The text behind a byte order mark, if there is one."""
+    """Return the text behind a byte order mark, if there is one."""
     for mark, name in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, errors="replace")
@@ -158,7 +158,7 @@ def _marked(data: bytes) -> str | None:
 
 
 def _seven_bits(data: bytes) -> str | None:
-    """Text in one of the encodings that switch alphabets by escape sequences."""
+    """Return text in one of the encodings that switch alphabets by escape sequences."""
     for pattern, name in _ISO_2022:
         if pattern.search(data) and data.isascii():
             return data.decode(name, errors="replace")
@@ -173,7 +173,7 @@ def _utf8(data: bytes) -> str | None:
 
 
 def _declared(data: bytes) -> str | None:
-    """`data` in the encoding that it says it has, if it can be."""
+    """Return `data` in the encoding that it says it has, if it can be."""
     for match in islice(_DECLARED.finditer(data[:_DECLARED_WITHIN]), 4):
         name = codec(next(filter(None, match.groups())).decode())
         if name:
@@ -183,7 +183,7 @@ def _declared(data: bytes) -> str | None:
 
 
 def _mostly_utf8(data: bytes) -> str | None:
-    """`data` as UTF-8 with stray bytes, or one that was cut: of other encodings few letters look like UTF-8."""
+    """Return `data` as UTF-8 with stray bytes, or one that was cut: of other encodings few letters look like UTF-8."""
     text = data.decode(errors="replace")
     broken = text.count("\ufffd") - data.count("\ufffd".encode())
     whole = sum(not character.isascii() for character in text) - text.count("\ufffd")
@@ -192,7 +192,7 @@ def _mostly_utf8(data: bytes) -> str | None:
 
 
 def _first_broken(data: bytes) -> int:
-    """Where the first byte stands that is no UTF-8."""
+    """Return where the first byte stands that is no UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError as e:
@@ -201,7 +201,7 @@ def _first_broken(data: bytes) -> int:
 
 
 def _wide(data: bytes) -> str | None:
-    """`data` as UTF-16 or UTF-32 without a mark, if that is evident: NULs in their places, and only real characters."""
+    """Return `data` as UTF-16 or UTF-32 without a mark if NULs stand in their places, and all characters are real."""
     zeros = [data[place::4].count(0) for place in range(4)]
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     if len(data) % 4 == 0 and min(zeros[0], zeros[3]) == 0 and zeros.count(len(data) // 4) >= 1 and even and odd:
@@ -218,7 +218,10 @@ def _wide(data: bytes) -> str | None:
 
 
 def _guessed(data: bytes) -> Text | None:
-    """`data` in the encoding that fits its letters best, if any; of good ones the first that does not look odd."""
+    """Return `data` in the encoding that fits its letters best, if any.
+
+    Of good ones the first that does not look odd.
+    """
     import chardet  # 60 ms that UTF-8 need not wait
 
     if len(data.translate(None, _CONTROLS)) < len(data) * 99 // 100:
@@ -233,13 +236,13 @@ def _guessed(data: bytes) -> Text | None:
 
 
 def _odd(text: str) -> bool:
-    """Whether no language looks so: Latin letters beside those of other alphabets, or half of it signs nobody types."""
+    """Return whether no language looks so: letters of two alphabets in a word, or half of it signs nobody types."""
     signs = len(_SIGNS.findall(text)) * 2 > sum(not character.isascii() for character in text)
     return signs or len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text))
 
 
 def _sample(data: bytes) -> bytes:
-    """Lines of `data` that have more than ASCII in them, from all over it: the others tell nothing."""
+    """Return lines of `data` that have more than ASCII in them, from all over it: the others tell nothing."""
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     size = sum(map(len, lines)) + len(lines)
     step = -(-size // SAMPLE)

@@ -44,7 +44,10 @@ _PDF_WITHIN = 1024
 
 
 def kind(media_type: str) -> str:
-    """The kind of files of this type; `any` if only what is in the file tells. Raises `Refused` for a picture."""
+    """Return the kind of files of this type; `any` if only what is in the file tells.
+
+    Raises `Refused` for a picture.
+    """
     media_type = media_type.partition(";")[0].strip().casefold()
     if media_type in _TYPES:
         return _TYPES[media_type]
@@ -54,12 +57,15 @@ def kind(media_type: str) -> str:
 
 
 def keeping(media_type: str) -> str:
-    """The word under which the text of a file of this type is kept: one for each way to take the same bytes."""
+    """Return the word under which the text of a file of this type is kept: one for each way to take the same bytes."""
     return {"text": "plain", "html": "html", "eml": "mail"}.get(kind(media_type), "document")
 
 
 def sniff(data: bytes) -> str:
-    """The kind of a file by what is in it: `text` if it is none of these. Raises `Refused` if no reader reads it."""
+    """Return the kind of a file by what is in it: `text` if it is none of these.
+
+    Raises `Refused` if no reader reads it.
+    """
     if data.startswith(containers.ZIP):
         return _packed(data)
     if data.startswith(containers.OLE2):
@@ -73,7 +79,7 @@ def sniff(data: bytes) -> str:
 
 
 def _packed(data: bytes) -> str:
-    """Which document a zip archive is."""
+    """Return which document a zip archive is."""
     from lazu.documents.archive import Archive  # 20 ms that text need not wait
 
     archive = Archive(data)
@@ -87,7 +93,7 @@ def _packed(data: bytes) -> str:
 
 
 def _contained(data: bytes) -> str:
-    """Which document an OLE2 container is."""
+    """Return which document an OLE2 container is."""
     found = containers.ole2_type(lambda start, size: data[start : start + size])
     if found == "application/vnd.ms-excel":
         return "xls"

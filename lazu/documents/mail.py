@@ -11,7 +11,7 @@ _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The message in `data` as blocks of Markdown."""
+    """Give the message in `data` as blocks of Markdown."""
     message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(data)
     yield "\n".join(f"{name}: {markdown.line(str(message[name]))}" for name in _HEADERS if message[name])
     yield from _body(message)
@@ -22,7 +22,7 @@ def blocks(data: bytes) -> Iterator[str]:
 
 
 def _body(message: EmailMessage) -> Iterator[str]:
-    """The words of a message: of two forms of the same the plain one, unless it is empty."""
+    """Give the words of a message: of two forms of the same the plain one, unless it is empty."""
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
         words = _decoded(part) if part else ""
@@ -40,7 +40,7 @@ def _body(message: EmailMessage) -> Iterator[str]:
 
 
 def _decoded(part: Message) -> str:
-    """The words of a part in the charset that it declares, or else in the one that fits."""
+    """Return the words of a part in the charset that it declares, or else in the one that fits."""
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return ""

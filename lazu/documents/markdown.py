@@ -25,7 +25,7 @@ class Item(str):
 
 
 def pages(blocks: Iterable[str]) -> Iterator[str]:
-    """The blocks as text, piece by piece; empty ones are left out."""
+    """Give the blocks as text, piece by piece; empty ones are left out."""
     last: str | None = None
     for block in blocks:
         if not block.strip():
@@ -39,19 +39,19 @@ def pages(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def heading(level: int, words: str) -> str:
-    """A heading; levels are 1 to 6, and what is deeper is 6."""
+    """Return a heading; levels are 1 to 6, and what is deeper is 6."""
     words = line(words)
     return f"{'#' * min(max(level, 1), 6)} {words}" if words else ""
 
 
 def item(depth: int, words: str, marker: str = "-") -> str:
-    """An item of a list; `depth` is 0 for the outermost list."""
+    """Return an item of a list; `depth` is 0 for the outermost list."""
     words = words.strip()
     return Item(f"{'  ' * min(depth, 9)}{marker} {words}") if words else ""
 
 
 def link(words: str, target: str) -> str:
-    """A link, or its words alone where the target says no more than they do, or nothing."""
+    """Return a link, or its words alone where the target says no more than they do, or nothing."""
     words, target = line(words), target.strip().replace(" ", "%20").replace("\n", "")
     if not target or target.startswith(("#", "javascript:", "data:")):
         return words
@@ -61,7 +61,10 @@ def link(words: str, target: str) -> str:
 
 
 def table(rows: Iterable[Iterable[str]]) -> str:
-    """A table; its first row is the head, which Markdown wants. Columns that are empty to the end are left out."""
+    """Return a table; its first row is the head, which Markdown wants.
+
+    Columns that are empty to the end are left out.
+    """
     cells = [[cell(words) for words in row] for row in rows]
     cells = [row for row in cells if any(row)]
     width = max((last_of(row) for row in cells), default=0)
@@ -72,12 +75,14 @@ def table(rows: Iterable[Iterable[str]]) -> str:
 
 
 def last_of(row: list[str]) -> int:
-    """How many cells of a row there are up to the last that is not empty."""
+    """Return how many cells of a row there are up to the last that is not empty."""
     return next((place for place in range(len(row), 0, -1) if row[place - 1]), 0)
 
 
 def sheet(title: str, rows: dict[int, dict[int, str]], last: int) -> Iterator[str]:
-    """A sheet: its cells by row and column, numbered from 1. `last` is its last row, whether or not it is among `rows`.
+    """Give a sheet: its title and a table of its cells, which `rows` has by row and column, numbered from 1.
+
+    `last` is its last row, whether or not it is among `rows`.
 
     Rows and columns that are empty are left out, and of the others all but the first 1,000 rows.
     """
@@ -91,33 +96,33 @@ def sheet(title: str, rows: dict[int, dict[int, str]], last: int) -> Iterator[st
 
 
 def cell(words: str) -> str:
-    """Words as they can stand in a table."""
+    """Return words as they can stand in a table."""
     return "<br>".join(filter(None, map(line, words.split("\n")))).replace("|", "\\|")
 
 
 def spaced(words: str) -> str:
-    """Words with single spaces."""
+    """Return words with single spaces."""
     return _SPACE.sub(" ", words)
 
 
 def line(words: str) -> str:
-    """Words on one line, with single spaces."""
+    """Return words on one line, with single spaces."""
     return spaced(words).strip(" ")
 
 
 def inner(blocks: Iterable[str]) -> str:
-    """Blocks as the words of a cell; a table among them becomes its rows."""
+    """Return blocks as the words of a cell; a table among them becomes its rows."""
     lines = "\n".join(blocks).split("\n")
     return "\n".join(words.strip("| ").replace("\\|", "|") for words in lines if not words.startswith("| ---"))
 
 
 def fenced(words: str, language: str = "") -> str:
-    """Code or output, as it is."""
+    """Return code or output, as it is."""
     longest = max(map(len, re.findall("`+", words)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{words.rstrip()}\n{fence}" if words.strip() else ""
 
 
 def note(name: object, words: str) -> str:
-    """The note that a mark `[^name]` in the text stands for."""
+    """Return the note that a mark `[^name]` in the text stands for."""
     return Item(f"[^{name}]: {line(words)}") if words.strip() else ""

@@ -48,7 +48,9 @@ class Tree:
         if self._depth > MAX_DEPTH:
             raise Refused(refusals.DEEP)
         names = self._names
-        self._builder.start(names[name], {names[key]: value for key, value in attributes.items()})
+        if attributes:
+            attributes = {names[key]: value for key, value in attributes.items()}
+        self._builder.start(names[name], attributes)
 
     def stop(self, name: str) -> None:
         """An element ends."""
@@ -56,7 +58,7 @@ class Tree:
         self._builder.end(name)
 
     def close(self) -> Element:
-        """The root."""
+        """Return the root."""
         return self._builder.close()
 
 
@@ -79,7 +81,7 @@ def feed(made: Any, data: bytes, final: bool = False) -> None:
 
 
 def tree(data: bytes) -> Element:
-    """The root of an XML document; of no bytes, an element without anything. Raises `Refused`."""
+    """Return the root of an XML document; of no bytes, an element without anything. Raises `Refused`."""
     if not data:
         return Element("")
     target = Tree()
@@ -88,7 +90,7 @@ def tree(data: bytes) -> Element:
 
 
 def find(element: Element, *path: str) -> Element:
-    """The first descendant along the path of names; an element without anything where there is none."""
+    """Return the first descendant along the path of names; an element without anything where there is none."""
     for name in path:
         found = element.find(name)
         if found is None:
@@ -98,17 +100,17 @@ def find(element: Element, *path: str) -> Element:
 
 
 def value(element: Element, *path: str) -> str:
-    """The attribute `val` of the first descendant along the path, as OOXML says most things; empty without."""
+    """Return the attribute `val` of the first descendant along the path, as OOXML says most things; empty without."""
     return find(element, *path).get("val", "")
 
 
 def text(element: Element) -> str:
-    """All text within."""
+    """Return all text within."""
     return "".join(element.itertext())
 
 
 def children(element: Element, *names: str) -> Iterator[Element]:
-    """The children of these names, in order."""
+    """Give the children of these names, in order."""
     return (child for child in element if child.tag in names)
 
 

@@ -11,7 +11,7 @@ Cell = dict[str, Any]
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The notebook in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the notebook in `data` as blocks of Markdown; raises `Refused`."""
     try:
         book = json.loads(data)
         metadata = book.get("metadata", {})
@@ -39,7 +39,7 @@ def _cell(cell: Cell, language: str) -> Iterator[str]:
 
 
 def _output(output: Cell) -> str:
-    """The words of an output; of a picture, that there is one."""
+    """Return the words of an output; of a picture, that there is one."""
     if output["output_type"] in ("error", "pyerr"):
         return "\n".join(output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"])
     if "text" in output:

@@ -31,7 +31,7 @@ class Numbering:
         self._counts: dict[str, list[int]] = {}
 
     def label(self, number: str, depth: int) -> str | None:
-        """The label of the next paragraph at `depth` (from 0) of a list: `-` for a bullet, None without a label."""
+        """Return the label of the next paragraph at `depth` (from 0) of a list: `-` for a bullet, None without one."""
         entry = self._lists.get(number)
         if entry is None or not 0 <= depth < _LEVELS:
             return None
@@ -45,7 +45,7 @@ class Numbering:
 
 
 def _levels(abstract: Element | None, number: Element) -> list[Level]:
-    """The levels of a list: those of its pattern, and over them its own."""
+    """Return the levels of a list: those of its pattern, and over them its own."""
     levels = [Level("bullet", 1, "")] * _LEVELS
     patterns = [] if abstract is None else [(entry, entry) for entry in abstract.iter("lvl")]
     overrides = [(entry, markup.find(entry, "lvl")) for entry in number.iter("lvlOverride")]
@@ -80,7 +80,7 @@ def _shown(levels: list[Level], counts: list[int], depth: int) -> str | None:
 
 
 def _number(count: int, form: str) -> str:
-    """A number in letters, Roman or Arabic digits."""
+    """Return a number in letters, Roman or Arabic digits."""
     if form in ("lowerLetter", "upperLetter"):
         letters = chr(ord("a") + (count - 1) % 26) * min((count - 1) // 26 + 1, 9)
     elif form in ("lowerRoman", "upperRoman"):

@@ -24,7 +24,7 @@ _MAX_COLUMNS, _MAX_EMPTY = 16_384, 500
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the document in `data` as blocks of Markdown; raises `Refused`."""
     archive = Archive(data)
     if b"encryption-data" in archive.read("META-INF/manifest.xml"):
         raise Refused(refusals.LOCKED)
@@ -56,7 +56,7 @@ class Document:
         self._slides = 0
 
     def blocks(self, content: Element, styles: Element) -> Iterator[str]:
-        """The whole document: headers once before it, notes and comments after it, footers once at the end."""
+        """Give the whole document: headers once before it, notes and comments after it, footers once at the end."""
         margins = list(styles.iter("master-page"))
         yield from self._margins(margins, "header")
         yield from self._within(markup.find(content, "body"))
@@ -69,7 +69,7 @@ class Document:
         yield from (f"{kind.capitalize()}: {found}" for found in dict.fromkeys(words) if found)
 
     def _within(self, container: Element) -> Iterator[str]:
-        """The content of an element, as Markdown."""
+        """Give the content of an element, as Markdown."""
         for child in container:
             yield from self._one(child)
 
@@ -101,7 +101,7 @@ class Document:
             yield from self._item(entry, depth, style, f"{number}." if (style, depth) in self._ordered else "-")
 
     def _item(self, entry: Element, depth: int, style: str, marker: str) -> Iterator[str]:
-        """An item of a list: its first words behind the marker, what follows them below."""
+        """Give an item of a list: its first words behind the marker, what follows them below."""
         for child in entry:
             if child.tag == "list":
                 yield from self._items(child, depth + 1, child.get("style-name", style))
@@ -114,7 +114,7 @@ class Document:
                 yield from self._one(child)
 
     def _words(self, element: Element) -> str:
-        """The words within an element on their line; boxes are put aside."""
+        """Return the words within an element on their line; boxes are put aside."""
         return (element.text or "") + "".join(self._part(child) + (child.tail or "") for child in element)
 
     def _part(self, child: Element) -> str:
@@ -155,7 +155,7 @@ class Document:
         return ""
 
     def _framed(self, frame: Element) -> Iterator[str]:
-        """A frame: a text box, a picture, or an object in a folder of its own, as charts are."""
+        """Give a frame: a text box, a picture, or an object in a folder of its own, as charts are."""
         for child in frame:
             if child.tag == "object":
                 yield from self._object(child)
@@ -177,7 +177,10 @@ class Document:
         yield from self._beside()
 
     def _row(self, row: Element) -> list[str]:
-        """The cells of a row. One that is said to be there thousands of times is the rest of the row, and empty."""
+        """Return the cells of a row.
+
+        One that is said to be there thousands of times is the rest of the row, and empty.
+        """
         cells: list[str] = []
         for cell in markup.children(row, "table-cell", "covered-table-cell"):
             words = self._cell(cell)
@@ -186,7 +189,7 @@ class Document:
         return cells
 
     def _cell(self, cell: Element) -> str:
-        """A cell's value: dates and numbers as they are and not as they are shown, which may be rounded."""
+        """Return a cell's value: dates and numbers as they are and not as they are shown, which may be rounded."""
         kind = cell.get("value-type")
         if kind == "date":
             return cell.get("date-value", "").replace("T", " ").removesuffix(" 00:00:00")
@@ -230,7 +233,7 @@ def _flat(found: Iterable[str]) -> str:
 
 
 def _ordered(tree: Element) -> Iterator[tuple[str, int]]:
-    """The styles of lists that count, by name and depth."""
+    """Give the styles of lists that count, by name and depth."""
     for style in tree.iter("list-style"):
         for level in markup.children(style, "list-level-style-number"):
             if level.get("num-format"):
@@ -238,7 +241,7 @@ def _ordered(tree: Element) -> Iterator[tuple[str, int]]:
 
 
 def _rows(table: Element, number: int = 1) -> Iterator[tuple[Element, int, int]]:
-    """The rows of a table, also those in groups: each with its number, from 1 on, and how often it is repeated."""
+    """Give the rows of a table, also those in groups: each with its number, from 1 on, and how often it is repeated."""
     for child in table:
         if child.tag == "table-row":
             times = _times(child, "number-rows-repeated")
@@ -256,5 +259,5 @@ def _times(element: Element, name: str) -> int:
 
 
 def _filled(row: Element) -> bool:
-    """Whether any cell of a row has something in it."""
+    """Return whether any cell of a row has something in it."""
     return any(len(cell) or cell.get("value-type") for cell in row)

@@ -21,7 +21,7 @@ class Package(Archive):
     """A docx, pptx or xlsx."""
 
     def root(self, fallback: str) -> str:
-        """The name of the main part; raises `Refused` if there is none."""
+        """Return the name of the main part; raises `Refused` if there is none."""
         found = [relation.target for relation in self.relations("").values() if relation.kind == "officeDocument"]
         main = next((name for name in [*found, fallback] if name in self), None)
         if main is None:
@@ -29,17 +29,17 @@ class Package(Archive):
         return main
 
     def tree(self, name: str) -> Element:
-        """A part as a tree; one that is not there has nothing in it."""
+        """Return a part as a tree; one that is not there has nothing in it."""
         return markup.tree(self.read(name))
 
     def relations(self, name: str) -> dict[str, Relation]:
-        """The relations of a part, by id; the name of the package itself is empty."""
+        """Return the relations of a part, by id; the name of the package itself is empty."""
         folder, last = posixpath.split(name)
         tree = self.tree(f"{folder}/_rels/{last}.rels")
         return {entry.get("Id", ""): _relation(entry, folder) for entry in tree}
 
     def related(self, name: str, *kinds: str) -> list[str]:
-        """The names of the parts to which a part refers in one of these ways, in order."""
+        """Return the names of the parts to which a part refers in one of these ways, in order."""
         return [relation.target for relation in self.relations(name).values() if relation.kind in kinds]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lazu.documents import annotations, encodings, refusals, xfa
+from lazu.documents import annotations, encodings, fonts, refusals, xfa
 from lazu.documents.annotations import Note
 from lazu.documents.pdfium import Document, page, raw, utf16
 
 PAGES = 10_000  # of which the text is read
+_FEW = 16  # characters that are looked at one by one
 HYPHEN = "\x02"  # what PDFium gives for a hyphen and the line end after it
 
 NO_TEXT, UNREADABLE = "(no text on this page)", "(this page could not be read)"
@@ -21,6 +22,7 @@ def text(document: Document) -> Iterator[bytes]:
 
     Raises `refusals.Refused` if there is no text at all, or no page that can be read.
     """
+    fonts.stand_in()
     count = raw.FPDF_GetPageCount(document.handle)
     if count > PAGES:
         raise refusals.Refused(refusals.PAGES)
@@ -40,7 +42,7 @@ def text(document: Document) -> Iterator[bytes]:
 
 
 def _form(document: Document) -> bytes:
-    """The words of a form whose pages have none. Raises `refusals.Refused` if it has none either."""
+    """Return the words of a form whose pages have none. Raises `refusals.Refused` if it has none either."""
     form = xfa.read(document)
     lines = [*form.words, *(f"{name}: {value}" for name, value in form.values)]
     if not lines:
@@ -58,7 +60,7 @@ def _rest(document: Document, bodies: list[str]) -> Iterator[str]:
 
 
 def words(document: Document, number: int) -> str | None:
-    """The text of one page, and what its annotations add; None if it can't be read."""
+    """Return the text of one page, and what its annotations add; None if it can't be read."""
     with page(document, number) as leaf, _content(leaf) as content:
         if not content:
             return None
@@ -94,7 +96,7 @@ def _flatten(leaf: Any) -> None:
 
 
 def _whole(document: Document, number: int, own: str) -> str:
-    """The text of a flattened page; the page's `own` if flattening lost a word of it, as it may (fonts)."""
+    """Return the text of a flattened page; the page's `own` if flattening lost a word of it, as it may (fonts)."""
     with page(document, number) as leaf, _content(leaf) as content:
         whole = _glyphs(leaf, content) if content else ""
     return own if Counter(own.split()) - Counter(whole.split()) else whole
@@ -113,31 +115,40 @@ def _plain(text: str) -> str:
 
 
 def _glyphs(leaf: Any, content: Any) -> str:
-    """The visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
-    count = raw.FPDFText_CountChars(content)
+    """Return the visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
     box = raw.FS_RECTF()
     raw.FPDF_GetPageBoundingBox(leaf, box)
-    if not _inside(content, count, box):
-        return utf16(b"".join(_visible(content, count, box)))
-    units = (ctypes.c_ushort * (count + 1))()
-    size = raw.FPDFText_GetText(content, 0, count, units)
-    return utf16(bytes(units)[: 2 * max(0, size - 1)])
+    return utf16(b"".join(_seen(content, range(raw.FPDFText_CountChars(content)), box)))
 
 
-def _inside(content: Any, count: int, box: Any) -> bool:
-    """Whether all text of a page lies in its visible part."""
+def _seen(content: Any, places: range, box: Any) -> Iterator[bytes]:
+    """Give the visible ones of a run of characters: halved, and halved again, where a part of it lies outside."""
+    if _inside(content, places, box):
+        units = (ctypes.c_ushort * (len(places) + 1))()
+        size = raw.FPDFText_GetText(content, places.start, len(places), units)
+        yield bytes(units)[: 2 * max(0, size - 1)]
+    elif len(places) <= _FEW:
+        yield from _visible(content, places, box)
+    else:
+        middle = len(places) // 2
+        yield from _seen(content, places[:middle], box)
+        yield from _seen(content, places[middle:], box)
+
+
+def _inside(content: Any, places: range, box: Any) -> bool:
+    """Return whether all of a run of characters lie in `box`."""
     left, top, right, bottom = (ctypes.c_double() for _ in range(4))
-    for place in range(raw.FPDFText_CountRects(content, 0, count)):
+    for place in range(raw.FPDFText_CountRects(content, places.start, len(places))):
         raw.FPDFText_GetRect(content, place, left, top, right, bottom)
         if left.value < box.left or right.value > box.right or bottom.value < box.bottom or top.value > box.top:
             return False
     return True
 
 
-def _visible(content: Any, count: int, box: Any) -> Iterator[bytes]:
+def _visible(content: Any, places: range, box: Any) -> Iterator[bytes]:
     """Give the characters whose middle lies in `box`, and those between words, which PDFium makes up."""
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    for place in range(count):
+    for place in places:
         raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
         across, up = (left.value + right.value) / 2, (bottom.value + top.value) / 2
         seen = box.left <= across <= box.right and box.bottom <= up <= box.top

@@ -24,13 +24,13 @@ class Document(NamedTuple):
 
 
 def mapped(size: int) -> ctypes.Array[ctypes.c_char]:
-    """Standard input, `size` bytes, as memory; it must outlive the document loaded from it."""
+    """Return standard input, `size` bytes, as memory; it must outlive the document loaded from it."""
     memory = mmap.mmap(0, size, access=mmap.ACCESS_COPY)  # never written to, but ctypes takes no read-only buffer
     return (ctypes.c_char * size).from_buffer(memory)
 
 
 def load(memory: ctypes.Array[ctypes.c_char]) -> Document:
-    """The document in `memory`. Raises `refusals.Refused`, also if it has no page."""
+    """Return the document in `memory`. Raises `refusals.Refused`, also if it has no page."""
     raw.FPDF_InitLibrary()
     handle = raw.FPDF_LoadMemDocument64(memory, len(memory), None)
     if not handle:
@@ -42,7 +42,7 @@ def load(memory: ctypes.Array[ctypes.c_char]) -> Document:
 
 
 def _form(handle: Any) -> Any:
-    """The environment of a form. It makes the appearance of fields that came without one."""
+    """Return the environment of a form. It makes the appearance of fields that came without one."""
     if raw.FPDF_GetFormType(handle) == raw.FORMTYPE_NONE:
         return None
     _form.info = raw.FPDF_FORMFILLINFO(version=2)  # type: ignore[attr-defined]  # PDFium keeps a pointer to it
@@ -70,7 +70,7 @@ def _area(leaf: Any) -> float:
 
 
 def _uncropped(document: Document, leaf: Any, number: int) -> Any:
-    """A page anew without its crop box, which lies beside the page; None if still nothing is visible."""
+    """Return a page anew without its crop box, which lies beside the page; None if still nothing is visible."""
     raw.FPDFPage_SetCropBox(leaf, 0, 0, 0, 0)  # an empty one counts as none
     raw.FPDF_ClosePage(leaf)
     leaf = raw.FPDF_LoadPage(document.handle, number)
@@ -81,7 +81,7 @@ def _uncropped(document: Document, leaf: Any, number: int) -> Any:
 
 
 def string(call: Callable[..., int], *arguments: Any) -> str:
-    """The text that `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end."""
+    """Return the text that `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end."""
     size = call(*arguments, None, 0)
     buffer = (ctypes.c_ushort * ((size + 1) // 2))()
     call(*arguments, buffer, size)
@@ -89,5 +89,5 @@ def string(call: Callable[..., int], *arguments: Any) -> str:
 
 
 def utf16(data: bytes) -> str:
-    """Little-endian UTF-16 as text; what is none of it is replaced."""
+    """Return little-endian UTF-16 as text; what is none of it is replaced."""
     return _UTF16.decode(data, "replace")[0]

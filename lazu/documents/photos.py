@@ -58,7 +58,7 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the sealed reader starts no thread
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """The picture in `data`: a line with its media type, and its bytes; an empty line if it can go as it is.
+    """Give the picture in `data`: a line with its media type, and its bytes; an empty line if it can go as it is.
 
     Raises `Refused` if it is larger than 50 megapixels, or can't be decoded.
     """
@@ -79,7 +79,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _encoded(picture: Image.Image) -> tuple[str, bytes]:
-    """The media type and the bytes: a PNG where pixels are transparent or few colours are exact, else a JPEG."""
+    """Return the media type and the bytes: a PNG where pixels are transparent or few colours are exact, else a JPEG."""
     file = io.BytesIO()
     if picture.mode.startswith("I"):
         picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")

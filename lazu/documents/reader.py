@@ -88,7 +88,7 @@ def _picture(size: int) -> Iterator[bytes]:
 
 
 def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
-    """The function that gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
+    """Return what gives the text of a PDF, or for `pages 1536` its pages as pictures of so many pixels a side."""
     if kind == "pdf":
         from lazu.documents import pdf
 
@@ -105,7 +105,7 @@ def _sniffed(kind: str, data: bytes) -> str:
 
 
 def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
-    """The encoding of a file if it was guessed, and its text; what that takes is imported before the seal."""
+    """Return the encoding of a file if it was guessed, and its text; what that takes is imported before the seal."""
     from lazu.documents import encodings
 
     if kind in _DOCUMENTS:
@@ -125,7 +125,7 @@ def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
 
 
 def _something(pieces: Iterable[str]) -> Iterator[str]:
-    """The pieces of a document; raises `Refused` if there are none."""
+    """Give the pieces of a document; raises `Refused` if there are none."""
     empty = True
     for piece in pieces:
         empty = False

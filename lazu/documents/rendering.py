@@ -44,7 +44,7 @@ def piece(data: bytes) -> bytes:
 
 
 def _rendered(document: Document, number: int, side: int) -> tuple[tuple[int, int], bytes]:
-    """The width and height of one page in pixels, and its pixels, four bytes each: blue, green, red, unused.
+    """Return the width and height of one page in pixels, and its pixels, four bytes each: blue, green, red, unused.
 
     There are none of a page that can't be read.
     """
@@ -66,7 +66,7 @@ def _rendered(document: Document, number: int, side: int) -> tuple[tuple[int, in
 
 
 def _extent(leaf: Any, side: int) -> tuple[int, int]:
-    """The size of a page's picture in pixels."""
+    """Return the size of a page's picture in pixels."""
     width, height = raw.FPDF_GetPageWidthF(leaf), raw.FPDF_GetPageHeightF(leaf)
     scale = min(SCALE, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

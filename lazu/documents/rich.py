@@ -46,7 +46,7 @@ class _Group:
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the document in `data` as blocks of Markdown; raises `Refused`."""
     if not data.startswith(b"{\\rtf"):
         raise Refused(refusals.BROKEN)
     reader = _Reader()
@@ -294,5 +294,5 @@ class _Reader:
 
 
 def _joined(words: list[str]) -> str:
-    """The words on one line; characters beyond the first 65,536 came as two halves."""
+    """Return the words on one line; characters beyond the first 65,536 came as two halves."""
     return "".join(words).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

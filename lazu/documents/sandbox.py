@@ -65,7 +65,7 @@ def seal() -> bool:
 
 
 def _rules(machine: int, calls: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """The filter's steps: the machine must be ours, then the call one of `calls`."""
+    """Return the filter's steps: the machine must be ours, then the call one of `calls`."""
     tests = [(_EQUAL, len(calls) - place, 0, call) for place, call in enumerate(calls)]
     start = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, machine), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     return [*start, *tests, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]

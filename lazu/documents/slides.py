@@ -13,7 +13,7 @@ _REPEATED = ("sldNum", "dt", "ftr", "hdr", "sldImg")
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The slides in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the slides in `data` as blocks of Markdown; raises `Refused`."""
     package = Package(data)
     main = package.root("ppt/presentation.xml")
     relations = package.relations(main)
@@ -50,7 +50,7 @@ class Slide:
         self._tree = package.tree(name)
 
     def blocks(self, number: int) -> Iterator[str]:
-        """The slide under its number and title, and its notes."""
+        """Give the slide under its number and title, and its notes."""
         shapes = list(_shapes(markup.find(self._tree, "cSld", "spTree")))
         title = next((shape for shape in shapes if _placeholder(shape) in _TITLES), None)
         words = "" if title is None else " ".join(words for _, words in drawings.paragraphs(title))
@@ -63,20 +63,20 @@ class Slide:
             yield from _notes(self._package.tree(name))
 
     def comments(self, authors: dict[str, str]) -> Iterator[str]:
-        """The comments on the slide."""
+        """Give the comments on the slide."""
         for name in self._package.related(self._name, "comments"):
             for comment in self._package.tree(name).iter():
                 if comment.tag in ("cm", "reply"):
                     yield _comment(comment, authors)
 
     def footers(self) -> Iterator[str]:
-        """The words of the slide's footer."""
+        """Give the words of the slide's footer."""
         for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
             if _placeholder(shape) in ("ftr", "hdr"):
                 yield from (words for _, words in drawings.paragraphs(shape))
 
     def fixed(self) -> Iterator[str]:
-        """The words that a layout or master shows on its slides: those that are no placeholder's."""
+        """Give the words that a layout or master shows on its slides: those that are no placeholder's."""
         for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
             if _placeholder(shape) is None:
                 yield from (words for _, words in drawings.paragraphs(shape))
@@ -108,7 +108,7 @@ class Slide:
         return markdown.link(words, relation.target) if relation and relation.outside and words.strip() else words
 
     def _frame(self, shape: Element) -> Iterator[str]:
-        """A table, a chart or a diagram."""
+        """Give a table, a chart or a diagram."""
         for element in shape.iter():
             if element.tag == "tbl":
                 yield markdown.table(map(_row, element.iter("tr")))
@@ -121,7 +121,7 @@ def _row(row: Element) -> list[str]:
 
 
 def _shapes(container: Element) -> Iterator[Element]:
-    """The shapes within a tree of groups, in the order in which they are drawn."""
+    """Give the shapes within a tree of groups, in the order in which they are drawn."""
     for shape in container:
         if shape.tag == "grpSp":
             yield from _shapes(shape)
@@ -133,7 +133,7 @@ def _shapes(container: Element) -> Iterator[Element]:
 
 
 def _placeholder(shape: Element) -> str | None:
-    """Of which kind a placeholder is, empty for the plain one; None for a shape that is none."""
+    """Return of which kind a placeholder is, empty for the plain one; None for a shape that is none."""
     for properties in shape:
         if properties.tag.startswith("nv"):
             found = markup.find(properties, "nvPr").find("ph")

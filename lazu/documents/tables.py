@@ -13,7 +13,7 @@ from lazu.documents.refusals import Refused
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The workbook in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
     with _blamed():
         book = calamine.load_workbook(io.BytesIO(data))
         for known in book.sheets_metadata:

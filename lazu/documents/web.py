@@ -24,7 +24,7 @@ _MAX_DEPTH = 20
 
 
 def blocks(text: str, titled: bool = True) -> Iterator[str]:
-    """A page as blocks of Markdown, under its title unless that is told elsewhere."""
+    """Give a page as blocks of Markdown, under its title unless that is told elsewhere."""
     page = _Page()
     page.feed(text)
     page.close()
@@ -41,7 +41,7 @@ class _Table:
         self.rows: list[list[list[str]]] = []
 
     def cell(self) -> list[str]:
-        """The lines of the last cell; words between cells come into one of their own."""
+        """Return the lines of the last cell; words between cells come into one of their own."""
         if not self.rows:
             self.rows.append([])
         if not self.rows[-1]:
@@ -49,7 +49,7 @@ class _Table:
         return self.rows[-1][-1]
 
     def words(self) -> Iterator[list[str]]:
-        """The rows as words."""
+        """Give the rows as words."""
         return (["\n".join(cell) for cell in row] for row in self.rows)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, markdown, markup
@@ -20,7 +21,7 @@ _PAGE_FIELDS = ("PAGE", "NUMPAGES", "SECTIONPAGES")
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The document in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the document in `data` as blocks of Markdown; raises `Refused`."""
     package = Package(data)
     main = package.root("word/document.xml")
     styles = Styles(package, main)
@@ -60,44 +61,74 @@ def _mark(kind: str, number: str | None) -> str:
     return number or "" if kind == "footnote" else f"{kind}-{number}"
 
 
+class Style(NamedTuple):
+    """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of."""
+
+    level: int
+    listed: Element | None
+
+
 class Styles:
     """The styles of a document: is a paragraph a heading, of which level; is it an item of a list."""
 
     def __init__(self, package: Package, main: str) -> None:
         trees = [package.tree(name) for name in package.related(main, "styles")]
         self._styles = {style.get("styleId", ""): style for tree in trees for style in tree.iter("style")}
+        self._known: dict[str, Style] = {}
         numbering = [package.tree(name) for name in package.related(main, "numbering")]
         self.numbering = Numbering(numbering[0] if numbering else Element(""))
 
     def level(self, properties: Element) -> int:
-        """The level of a heading from 1 on, 0 for other text."""
-        for holder in self._chain(properties):
-            outline = markup.value(holder, "outlineLvl")
-            if outline.isdigit():
-                return int(outline) + 1 if int(outline) < 9 else 0
-        names = [markup.value(style, "name").casefold() for style in self._parents(properties)]
-        return 1 if "title" in names[:1] else 0
+        """Return the level of a heading from 1 on, 0 for other text."""
+        own = _outline(properties)
+        return self._style(properties).level if own is None else own
 
     def place(self, properties: Element) -> tuple[str, int] | None:
-        """The list of which a paragraph is an item, and the depth in it."""
-        for holder in self._chain(properties):
-            listed = holder.find("numPr")
-            if listed is not None and markup.value(listed, "numId"):
-                depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
-                return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
-        return None
+        """Return the list of which a paragraph is an item, and the depth in it."""
+        listed = _list(properties)
+        if listed is None:
+            listed = self._style(properties).listed
+        if listed is None:
+            return None
+        depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
+        return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
 
-    def _chain(self, properties: Element) -> Iterator[Element]:
-        """The properties of a paragraph, then those of its style, and of the styles that one is based on."""
-        yield properties
-        yield from (markup.find(style, "pPr") for style in self._parents(properties))
+    def _style(self, properties: Element) -> Style:
+        """Return the style of a paragraph; found once for all that have it, of which there may be a million."""
+        name = markup.value(properties, "pStyle")
+        if name not in self._known:
+            self._known[name] = self._inherited(name)
+        return self._known[name]
 
-    def _parents(self, properties: Element) -> Iterator[Element]:
-        name, seen = markup.value(properties, "pStyle"), set[str]()
+    def _inherited(self, name: str) -> Style:
+        chain = list(self._parents(name))
+        holders = [markup.find(style, "pPr") for style in chain]
+        levels = [level for level in map(_outline, holders) if level is not None]
+        title = bool(chain) and markup.value(chain[0], "name").casefold() == "title"
+        lists = [listed for listed in map(_list, holders) if listed is not None]
+        return Style(levels[0] if levels else int(title), lists[0] if lists else None)
+
+    def _parents(self, name: str) -> Iterator[Element]:
+        """Give the style of this name, and those that it is based on."""
+        seen = set[str]()
         while name in self._styles and name not in seen:
             seen.add(name)
             yield self._styles[name]
             name = markup.value(self._styles[name], "basedOn")
+
+
+def _outline(holder: Element) -> int | None:
+    """Return the level that properties name themselves."""
+    outline = markup.value(holder, "outlineLvl")
+    if not outline.isdigit():
+        return None
+    return int(outline) + 1 if int(outline) < 9 else 0
+
+
+def _list(holder: Element) -> Element | None:
+    """Return the list that properties name themselves."""
+    listed = holder.find("numPr")
+    return listed if listed is not None and markup.value(listed, "numId") else None
 
 
 #: What makes words of an element, where that is more than its children's words.
@@ -122,11 +153,12 @@ class Part:
         self._fields: list[str] = []  # the instructions of the fields that are open, outermost first
 
     def blocks(self, container: Element) -> Iterator[str]:
-        """The paragraphs and tables within an element, as Markdown."""
+        """Give the paragraphs and tables within an element, as Markdown."""
         for child in container:
             if child.tag == "p":
                 yield self._paragraph(child)
-                yield from self._beside()
+                if self._aside:
+                    yield from self._beside()
             elif child.tag == "tbl":
                 yield markdown.table(self._row(row) for row in _within(child, "tr"))
             elif child.tag == "AlternateContent":
@@ -140,8 +172,10 @@ class Part:
             yield from found
 
     def _paragraph(self, paragraph: Element) -> str:
-        properties = markup.find(paragraph, "pPr")
         words = "".join(self._runs(paragraph)).strip()
+        properties = paragraph.find("pPr")
+        if properties is None:
+            return words
         place = self._styles.place(properties)
         level = self._styles.level(properties)
         label = self._styles.numbering.label(*place) if place and words else None
@@ -152,7 +186,7 @@ class Part:
         return words
 
     def _row(self, row: Element) -> Iterator[str]:
-        """The cells of a row, an empty one for each further column that a cell spans."""
+        """Give the cells of a row, an empty one for each further column that a cell spans."""
         before = markup.value(row, "trPr", "gridBefore")
         yield from [""] * min(int(before) if before.isdigit() else 0, 99)
         for cell in _within(row, "tc"):
@@ -161,7 +195,7 @@ class Part:
             yield from [""] * (min(int(span), 99) - 1 if span.isdigit() else 0)
 
     def _runs(self, element: Element) -> Iterator[str]:
-        """The words within an element."""
+        """Give the words within an element."""
         for child in element:
             yield from getattr(self, _SPECIAL.get(child.tag, "_runs"))(child)
 
@@ -222,7 +256,7 @@ class Part:
 
 
 def _within(element: Element, name: str) -> Iterator[Element]:
-    """Rows of a table or cells of a row, also those in content controls and insertions."""
+    """Give rows of a table or cells of a row, also those in content controls and insertions."""
     for child in element:
         if child.tag == name:
             yield child
@@ -231,6 +265,6 @@ def _within(element: Element, name: str) -> Iterator[Element]:
 
 
 def _alternative(element: Element) -> Element:
-    """The newer form of what is there in two."""
+    """Return the newer form of what is there in two."""
     choice = element.find("Choice")
     return choice if choice is not None and len(choice) else markup.find(element, "Fallback")

@@ -56,7 +56,7 @@ class Workbook:
         self._more = _strings(package.stream(strings[0] if strings else ""))
 
     def blocks(self) -> Iterator[str]:
-        """Each sheet under its name."""
+        """Give each sheet under its name."""
         relations = self._package.relations(self._main)
         for entry in markup.find(self._tree, "sheets"):
             relation = relations.get(entry.get("r:id", ""))
@@ -78,7 +78,7 @@ class Workbook:
         yield from self._beside(name, sheet.end)
 
     def _beside(self, name: str, end: bytes) -> Iterator[str]:
-        """The words beside a sheet's cells: text boxes and charts, comments, header and footer."""
+        """Give the words beside a sheet's cells: text boxes and charts, comments, header and footer."""
         for drawing in self._package.related(name, "drawing"):
             yield from (words for _, words in drawings.paragraphs(self._package.tree(drawing)))
             yield from self._charts(drawing)
@@ -96,7 +96,7 @@ class Workbook:
         self._strings += islice(self._more, max(0, last + 1 - len(self._strings)))
 
     def _shown(self, cell: Cell) -> str:
-        """The visible value of a cell; the formula of one whose value nobody has worked out."""
+        """Return the visible value of a cell; the formula of one whose value nobody has worked out."""
         if cell.kind == "s":
             place = int(cell.raw) if cell.raw.isdigit() else -1
             return self._strings[place] if 0 <= place < len(self._strings) else ""
@@ -110,7 +110,7 @@ class Workbook:
         return markdown.link(words, target) if target else words
 
     def _links(self, name: str, end: bytes) -> dict[tuple[int, int], str]:
-        """Where the cells of a sheet lead to, by row and column; of a range of cells its first one leads."""
+        """Return where the cells of a sheet lead to, by row and column; of a range of cells its first one leads."""
         relations, found = self._package.relations(name), {}
         for match in _LINK.findall(end)[:_MAX_LINKS]:
             attributes = dict(re.findall(r'([\w:]+)="([^"]*)"', match.decode(errors="replace")))
@@ -121,7 +121,7 @@ class Workbook:
         return found
 
     def _comments(self, name: str) -> Iterator[str]:
-        """The comments on cells; a threaded comment is there a second time as a plain one, for older programs."""
+        """Give the comments on cells; a threaded comment is there a second time as a plain one, for older programs."""
         threads = self._package.related(name, "threadedComment")
         for part in threads or self._package.related(name, "comments"):
             for comment in self._package.tree(part).iter("threadedComment" if threads else "comment"):
@@ -130,7 +130,7 @@ class Workbook:
 
 
 def blocks(data: bytes) -> Iterator[str]:
-    """The workbook in `data` as blocks of Markdown; raises `Refused`."""
+    """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
     return Workbook(Package(data)).blocks()
 
 
@@ -157,7 +157,7 @@ class _Sheet:
         self._read(pieces)
 
     def cells(self) -> Iterator[Cell]:
-        """All cells that were read."""
+        """Give all cells that were read."""
         return (cell for row in self.rows.values() for cell in row.values())
 
     def _read(self, pieces: Iterator[bytes]) -> None:
@@ -255,7 +255,7 @@ class _Strings:
 
 
 def _strings(pieces: Iterator[bytes]) -> Iterator[str]:
-    """The shared strings, no further read than they are asked for."""
+    """Give the shared strings, no further read than they are asked for."""
     target = _Strings()
     parser = markup.parser(target)
     for piece in pieces:
@@ -265,7 +265,7 @@ def _strings(pieces: Iterator[bytes]) -> Iterator[str]:
 
 
 def _place(reference: str) -> tuple[int, int] | None:
-    """Row and column, from 1 on, of a reference such as `B12`."""
+    """Return row and column, from 1 on, of a reference such as `B12`."""
     match = _REFERENCE.fullmatch(reference)
     if not match:
         return None
@@ -276,5 +276,5 @@ def _place(reference: str) -> tuple[int, int] | None:
 
 
 def _margin(code: str) -> str:
-    """The words of a header or footer, whose codes begin with &."""
+    """Return the words of a header or footer, whose codes begin with &."""
     return markdown.line(_CODES.sub(" ", html.unescape(code)))

@@ -21,7 +21,7 @@ class Form(NamedTuple):
 
 
 def read(document: Document) -> Form:
-    """The words of a document's XFA; empty where it has none, and of damaged XML those before the damage."""
+    """Return the words of a document's XFA; empty where it has none, and of damaged XML those before the damage."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler = reader.begin, reader.end
@@ -33,7 +33,7 @@ def read(document: Document) -> Form:
 
 
 def bare(document: Document) -> bool:
-    """Whether the pages of a document are none of its form: "Please wait", they say."""
+    """Return whether the pages of a document are none of its form: "Please wait", they say."""
     return int(raw.FPDF_GetFormType(document.handle)) == int(raw.FORMTYPE_XFA_FULL)
 
 
@@ -77,6 +77,6 @@ class _Reader:
 
 
 def _shown(names: list[str]) -> bool:
-    """Whether a text of the template, by the names above it, is seen: a label, not a script or a default value."""
+    """Return whether a text of the template is seen, by the names above it: a label, no script or default value."""
     path = "/".join(names)
     return any(f"{holder}/value/{kind}" in path for holder in ("draw", "caption") for kind in ("text", "exData"))

@@ -55,7 +55,7 @@ def refuse(head: Head) -> None:
 
 
 def passed(head: Head, asked: Asked) -> Fields:
-    """The headers of the answer when the upstream's is passed on."""
+    """Return the headers of the answer when the upstream's is passed on."""
     own = {name.lower() for name, _ in asked.fields} - {_ADDED}
     fields = [(name, value) for name, value in _upstreams(head) if name.lower() not in own] + asked.fields
     if head.value("content-type").partition(";")[0].strip().lower() == "text/event-stream":
@@ -66,7 +66,7 @@ def passed(head: Head, asked: Asked) -> Fields:
 
 
 def _upstreams(head: Head) -> Iterator[tuple[str, str]]:
-    """The headers that go back to the client; an id of the upstream's gets a name of its own beside Lazu's."""
+    """Give the headers that go back to the client; an id of the upstream's gets a name of its own beside Lazu's."""
     named = {name.strip().lower() for name in head.value("connection").split(",")}
     for name, value in head.fields:
         lower = name.lower()
@@ -77,7 +77,7 @@ def _upstreams(head: Head) -> Iterator[tuple[str, str]]:
 
 
 def error(problem: ApiError, asked: Asked) -> tuple[Fields, bytes]:
-    """The headers and the body of the answer that tells of `problem`."""
+    """Return the headers and the body of the answer that tells of `problem`."""
     body = json.dumps(problem.as_json(), separators=(",", ":")).encode() + b"\n"
     own = [(name, value) for name, value in asked.fields if not name.lower().startswith("x-lazu-")]
     about = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
@@ -85,7 +85,7 @@ def error(problem: ApiError, asked: Asked) -> tuple[Fields, bytes]:
 
 
 def text(status: int, fields: Fields, asked: Asked, keeps: bool) -> bytes:
-    """The head of an answer; `keeps` says that the connection stays."""
+    """Return the head of an answer; `keeps` says that the connection stays."""
     lines = [
         f"HTTP/1.{0 if asked.old else 1} {status} {responses.get(status, 'Unknown')}",
         "Server: gunicorn",

@@ -33,7 +33,7 @@ class Attachment:
 
 
 def stored(contents: Contents, file: File) -> Attachment:
-    """A stored file."""
+    """Return a stored file."""
     return Attachment(
         file.filename, bare(file.content_type), Content(partial(contents.open, file.sha256), file.bytes, file.sha256)
     )

@@ -233,7 +233,7 @@ class Exchange:
         return True
 
     def _is_whole(self) -> bool:
-        """Whether the client has everything that means something."""
+        """Return whether the client has everything that means something."""
         return not self._out and (self._last or _DONE.search(self._tail[-_DONE_BYTES:]) is not None)
 
     def _fail(self, problem: ApiError) -> None:

@@ -51,7 +51,7 @@ class Extracts:
     _done: dict[tuple[str, str], Slice] = field(default_factory=dict)
 
     def text(self, content: Content, content_type: str) -> Words:
-        """The text of a file of this type; raises `UnsupportedFileType`, `Overloaded`."""
+        """Return the text of a file of this type; raises `UnsupportedFileType`, `Overloaded`."""
 
         def read(file: BinaryIO) -> bytes:
             text, charset = reading.text(file.fileno(), content_type, self.key.id)
@@ -65,7 +65,7 @@ class Extracts:
         return Words(replace(whole, text=True), charset or None)
 
     def pages(self, content: Content, detail: str) -> tuple[int, list[Slice]]:
-        """How many pages a PDF has, and JPEG pictures of the first ones, empty where one can't be read.
+        """Return how many pages a PDF has, and JPEG pictures of the first ones, empty where one can't be read.
 
         Raises as `text` does.
         """
@@ -80,7 +80,7 @@ class Extracts:
         return total, [Slice(whole.open, size, start) for start, size in places]
 
     def picture(self, content: Content) -> tuple[str, Slice]:
-        """A picture as every model server decodes it, behind its media type; that is empty where it can go as it is.
+        """Return a picture as every model server decodes it, behind its media type; that is empty if it can stay.
 
         Raises as `text` does.
         """
@@ -92,7 +92,10 @@ class Extracts:
         return _judged(self._once(content, "picture", read))
 
     def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
-        """The result of `read`; of a stored file the kept one, or that of earlier in this request, if there is one."""
+        """Return the result of `read`.
+
+        Of a stored file the kept one, or that of earlier in this request, if there is one.
+        """
         if not content.sha256:
             with slots.waiting():
                 return self._put_by(self._said(content, read))
@@ -133,7 +136,7 @@ class Extracts:
             raise Overloaded from None  # what was kept had to make room
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
-        """`data` as a slice of what is kept, or of a spool where it can't be kept: the disk is full, the blob gone."""
+        """Keep `data`, and return it as a slice; of a spool where it can't be kept: the disk is full, the blob gone."""
         try:
             self.store.contents.require(len(data))
             with self.store.contents.stage(len(data)) as staged:
@@ -146,7 +149,7 @@ class Extracts:
         return self._put_by(data)
 
     def _said(self, content: Content, read: Callable[[BinaryIO], bytes]) -> bytes:
-        """The kept result of a file's reader: its words, or why it has none. Raises `Overloaded`."""
+        """Return the kept result of a file's reader: its words, or why it has none. Raises `Overloaded`."""
         try:
             with content.open() as file, self._local(file) as local:
                 return read(local)
@@ -156,7 +159,7 @@ class Extracts:
             raise Overloaded from e
 
     def _local(self, file: BinaryIO) -> BinaryIO:
-        """`file` as a reader process can have it: a copy where the bytes are not on this disk."""
+        """Return `file` as a reader process can have it: a copy where the bytes are not on this disk."""
         try:
             file.fileno()
         except OSError:
@@ -167,7 +170,7 @@ class Extracts:
         return file
 
     def _put_by(self, data: bytes) -> Slice:
-        """`data` as a slice that lasts as long as this request needs it: on disk, or if that is full in memory."""
+        """Return `data` as a slice that lasts as long as this request: on disk, or if that is full in memory."""
         try:
             spool = Spool(self.store.contents, len(data))
             spool.write(data)
@@ -177,7 +180,7 @@ class Extracts:
 
 
 def _judged(whole: Slice) -> tuple[str, Slice]:
-    """The first line of what is kept, and the rest; raises `UnsupportedFileType` if that line is a refusal."""
+    """Return the first line of what is kept, and the rest; raises `UnsupportedFileType` if that line is a refusal."""
     with whole.open() as file:
         line = file.readline()
     word, _, reason = line.decode().strip().partition(" ")

@@ -35,7 +35,7 @@ class Head:
     chunked: bool = False
 
     def value(self, name: str) -> str:
-        """The values of the field `name`, which is lower case, as one; empty if there is none."""
+        """Return the values of the field `name`, which is lower case, as one; empty if there is none."""
         return ", ".join(value for key, value in self.fields if key.lower() == name)
 
 
@@ -47,7 +47,7 @@ class HeadReader:
         self._skipped = 0
 
     def feed(self, data: bytes) -> tuple[Head, bytes] | None:
-        """The head, and what came after it, as soon as it is whole; raises `Malformed`."""
+        """Return the head, and what came after it, as soon as it is whole; raises `Malformed`."""
         since = max(0, len(self._held) - 3)
         self._held += data
         while (end := _END.search(self._held, since)) and self._skipped + end.end() <= MAX_HEAD:
@@ -62,7 +62,7 @@ class HeadReader:
 
 
 def parse(text: bytes) -> Head:
-    """The head in `text`, which has all but the empty line at its end; raises `Malformed`."""
+    """Return the head in `text`, which has all but the empty line at its end; raises `Malformed`."""
     first, *lines = text.decode("latin-1").replace("\r\n", "\n").split("\n")
     status = _STATUS.fullmatch(first)
     if status is None:
@@ -85,7 +85,10 @@ def _field(line: str) -> tuple[str, str]:
 
 
 def _framing(fields: list[tuple[str, str]], old: bool) -> tuple[int | None, bool]:
-    """Length and whether it is chunked, for one way to read it and no other (RFC 9112 §6.3); `old` is HTTP/1.0."""
+    """Return length and whether it is chunked, for one way to read it and no other (RFC 9112 §6.3).
+
+    `old` is HTTP/1.0.
+    """
     lengths = [value for name, value in fields if name.lower() == "content-length"]
     codings = [value.lower() for name, value in fields if name.lower() == "transfer-encoding"]
     if len(lengths) + len(codings) > 1 or (codings and (old or codings != ["chunked"])):
@@ -102,7 +105,7 @@ class Payload(Protocol):
     until_close: bool
 
     def feed(self, data: bytes) -> bytes:
-        """The content in `data`; raises `Malformed`."""
+        """Return the content in `data`; raises `Malformed`."""
 
 
 class Sized:
@@ -115,7 +118,7 @@ class Sized:
         self.ended = left == 0
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes of `data` that belong to the body."""
+        """Return the bytes of `data` that belong to the body."""
         piece = data[: self._left]
         self._left -= len(piece)
         self.ended = self._left == 0
@@ -129,7 +132,7 @@ class Endless:
     until_close = True
 
     def feed(self, data: bytes) -> bytes:
-        """All of it."""
+        """Return all of it."""
         return data
 
 
@@ -145,7 +148,7 @@ class Chunked:
         self._left, self._due, self._last, self._trailers = 0, False, False, 0
 
     def feed(self, data: bytes) -> bytes:
-        """The content in `data`; raises `Malformed`."""
+        """Return the content in `data`; raises `Malformed`."""
         if self._held:
             data, self._held = self._held + data, b""
         pieces, at = [], 0
@@ -188,7 +191,7 @@ class Chunked:
 
 
 def payload(head: Head, method: str) -> Payload:
-    """The body that comes after `head`, the answer to a request by `method`."""
+    """Return the body that comes after `head`, the answer to a request by `method`."""
     if method == "HEAD" or head.status in (204, 304):
         return Sized(0)
     if head.chunked:

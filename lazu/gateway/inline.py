@@ -15,17 +15,17 @@ from lazu.texttypes import bare
 
 _URL = re.compile(r"data:[^,]{0,1000};base64,", re.IGNORECASE)
 
-#: Characters decoded at a time: a multiple of 4, so that each piece is base64 by itself.
+#: Characters decoded at a time, so that what they say never stands in memory as a whole.
 _PIECE = 256 * 1024
 
 
 def size(reference: Reference) -> int:
-    """How many bytes the file has at most."""
+    """Return how many bytes the file has at most."""
     return len(reference.named["file_data"]) * 3 // 4
 
 
 def received(contents: Contents, reference: Reference) -> Attachment:
-    """The file of `reference`, whose data is not in the request any more.
+    """Return the file of `reference`, whose data is not in the request any more.
 
     What it is its content says, whatever its data URL claims. Raises `InvalidRequest`, `UnsupportedFileType`,
     `InsufficientStorage`, OSError.
@@ -48,14 +48,19 @@ def received(contents: Contents, reference: Reference) -> Attachment:
 def _decode(data: str, spool: Spool) -> None:
     """Write what the base64 of `data` says into `spool`, line ends and padding left out or not; raises ValueError."""
     url = _URL.match(data)
-    start = url.end() if url else 0
-    if re.search(r"\s", data):
-        data, start = "".join(data[start:].split()), 0
-    for at in range(start, len(data), _PIECE):
-        piece = data[at : at + _PIECE]
-        spool.write(pybase64.b64decode(piece + "=" * (-len(piece) % 4), altchars=_alphabet(piece), validate=True))
+    rest = ""
+    for at in range(url.end() if url else 0, len(data), _PIECE):
+        piece = rest + "".join(data[at : at + _PIECE].split())
+        whole = len(piece) - len(piece) % 4
+        rest = piece[whole:]
+        spool.write(_bytes(piece[:whole]))
+    spool.write(_bytes(rest + "=" * (-len(rest) % 4)))
+
+
+def _bytes(piece: str) -> bytes:
+    return pybase64.b64decode(piece, altchars=_alphabet(piece), validate=True)
 
 
 def _alphabet(piece: str) -> str | None:
-    """The two characters of the URL-safe alphabet (RFC 4648 §5), if `piece` is in it."""
+    """Return the two characters of the URL-safe alphabet (RFC 4648 §5), if `piece` is in it."""
     return "-_" if "-" in piece or "_" in piece else None

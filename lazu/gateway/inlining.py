@@ -39,7 +39,7 @@ class Desk:
     mode: str
 
     def prepare(self, body: bytearray, find: Find) -> Prepared:
-        """The request in `body`, ready to send; without files to replace it goes on byte for byte.
+        """Return the request in `body`, ready to send; without files to replace it goes on byte for byte.
 
         Raises `InvalidRequest`, `FileNotFound`, `FilesTooLarge`, `UnsupportedFileType`, `Overloaded`; `param` is the
         JSON path of the id or the data that is to blame.
@@ -63,7 +63,7 @@ class Desk:
         return Prepared(builder.holes.fill(json_body.write(tree), body), done)
 
     def _gather(self, named: list[Reference]) -> list[Attachment]:
-        """The files that are `named` or came along, all of them fit for their places and small enough together."""
+        """Return the files that are `named` or came along, all fit for their places and small enough together."""
         found = self._look_up([reference for reference in named if not reference.inline])
         sizes = (inline.size(each) if each.inline else found[each.file_id].content.size for each in named)
         total = sum(sizes)
@@ -75,7 +75,7 @@ class Desk:
         return files
 
     def _look_up(self, named: list[Reference]) -> dict[str, Attachment]:
-        """The stored files that are `named`, by id."""
+        """Return the stored files that are `named`, by id."""
         found: dict[str, Attachment] = {}
         for reference in named:
             if reference.file_id not in found:

@@ -50,7 +50,7 @@ class Slice:
 
 
 def _escape(piece: bytes) -> bytes:
-    """UTF-8 as the inside of a JSON string. Only ASCII is escaped, so a piece may end within a character."""
+    """Return UTF-8 as the inside of a JSON string. Only ASCII is escaped, so a piece may end within a character."""
     return json.dumps(piece.decode("latin-1"), ensure_ascii=False)[1:-1].encode("latin-1")
 
 
@@ -72,12 +72,12 @@ class Holes:
         self._slices: list[Slice] = []
 
     def cut(self, filling: Slice) -> str:
-        """A new hole, to be put into a string of the JSON, once."""
+        """Return a new hole, to be put into a string of the JSON, once."""
         self._slices.append(filling)
         return f"{self._prefix}{len(self._slices) - 1:08d}"
 
     def fill(self, text: str, kept: object = None) -> "Body":
-        """`text`, which is ASCII and has each hole once, as a body; `kept` lives as long as that."""
+        """Return `text`, which is ASCII and has each hole once, as a body; `kept` lives as long as that."""
         return Body(text, list(self._find(text)), kept)
 
     def _find(self, text: str) -> Iterator[tuple[int, int, Slice]]:

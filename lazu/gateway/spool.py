@@ -23,7 +23,7 @@ class Spool:
         return self._staged.size
 
     def peek(self, start: int, size: int) -> bytes:
-        """`size` bytes from `start` on, or fewer if there are no more."""
+        """Return `size` bytes from `start` on, or fewer if there are no more."""
         return self._staged.peek(start, size)
 
     def write(self, chunk: bytes) -> None:
@@ -31,5 +31,5 @@ class Spool:
         self._staged.write(chunk)
 
     def open(self) -> BinaryIO:
-        """The bytes, from the first on, open for reading: they stay while it is open."""
+        """Return the bytes, from the first on, open for reading: they stay while it is open."""
         return open(f"/proc/self/fd/{self._staged.fd}", "rb")

@@ -46,10 +46,11 @@ class ObjectStoreFull(Full):
 
 @dataclass(frozen=True)
 class Entry:
-    """An object as a listing shows it: its name without the prefix, and its bytes."""
+    """An object as a listing shows it: its name without the prefix, its bytes, and when it came, in UTC seconds."""
 
     name: str
     bytes: int
+    came: float
 
 
 class _Signer(auth.S3SigV4Auth):
@@ -123,7 +124,8 @@ class Bucket:
         while True:
             answer = self._call("list_objects_v2", None, Prefix=self._prefix + below, MaxKeys=size, **token)
             length = len(self._prefix)
-            yield [Entry(each["Key"][length:], each["Size"]) for each in answer.get("Contents", [])]
+            listed = answer.get("Contents", [])
+            yield [Entry(each["Key"][length:], each["Size"], each["LastModified"].timestamp()) for each in listed]
             if not answer.get("IsTruncated"):
                 return
             token = {"ContinuationToken": answer["NextContinuationToken"]}

@@ -97,7 +97,8 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     with engine.connected(), suppress(Busy):
         keys.prepare()
     waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
-    return Intents(waiting, Bucket(str(settings.blobs_url)), engine), engine, keys
+    bucket = Bucket(str(settings.blobs_url))
+    return Intents(waiting, bucket, engine, settings.kept_bytes), engine, keys
 
 
 def require_ready(store: Store) -> None:

@@ -22,6 +22,7 @@ from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
 from lazu.store.contents.objects import Objects
+from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
 from lazu.store.postgresql import Absent, Postgresql, Present
 from lazu.store.rows import Gone
@@ -50,8 +51,9 @@ class Intents:
 
     failed = False
 
-    def __init__(self, waiting: Waiting, bucket: Bucket, engine: Postgresql) -> None:
+    def __init__(self, waiting: Waiting, bucket: Bucket, engine: Postgresql, kept_bytes: int) -> None:
         self.waiting = waiting
+        self._kept_bytes = kept_bytes  # of all derived objects, after a sweep
         self.bucket = bucket
         self.engine = engine
         self.objects = Objects(bucket, engine)
@@ -174,7 +176,7 @@ class Intents:
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """See `Contents`. Nobody refers to the object but by its name; it goes with the one it was made from."""
-        kept = object_rows.kept(sha256)
+        kept = object_rows.kept(sha256) if staged.size <= self._kept_bytes else None
         if kept is None or not self.engine.write(lambda: object_rows.derive(kept)):
             return False
         name = derived.name(kept.name, kind)
@@ -203,6 +205,7 @@ class Intents:
         for strays in self._strays(tick):
             for each in self.objects.erase(strays):
                 removed.add_blob(each.bytes)
+        self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes))
         return removed
 
     def _release_some(self) -> bool:

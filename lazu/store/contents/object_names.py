@@ -24,6 +24,11 @@ def stem(name: str) -> str:
     return name if name.count(".") == 1 else name.rpartition(".")[0]
 
 
+def is_derived(name: str) -> bool:
+    """Whether it is the name of an object that was derived from a content's."""
+    return is_ours(name) and stem(name) != name
+
+
 def sha256(name: str) -> str:
     """The hash of the content."""
     return name[3:67]
