@@ -1,6 +1,19 @@
 """The rows of the table of aims: each is a function from a `Plan` to a `Result`, named as `bench/run NAME` takes it."""
 
-from bench.rows import documents, download, fsck, metadata, parts, purge, responses, small, start, streams, upload, workers
+from bench.rows import (
+    documents,
+    download,
+    fsck,
+    metadata,
+    parts,
+    purge,
+    responses,
+    small,
+    start,
+    streams,
+    upload,
+    workers,
+)
 
 ROWS = {
     "small-1": small.one_client,
