@@ -17,6 +17,7 @@ from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
+from lazu.store.blobs import Blobs
 
 
 def stays():
@@ -86,6 +87,20 @@ def test_who_waits_holds_no_slot():
         thread = working(pool, 2, begun, end)
         until(lambda: begun == [2])
         end.set()
+        thread.join()
+
+
+def test_who_has_the_lock_of_a_shard_never_waits_for_a_slot(tmp_path):
+    """Else another key's upload would wait for the slots of the key that has the lock."""
+    pool, begun, end, blobs = Slots(1, 1), [], threading.Event(), Blobs(tmp_path / "blobs", 0)
+    blobs.prepare()
+    with Turn(pool, 1, stays), blobs.lock("ab"):
+        threads = [working(pool, owner, begun, end) for owner in (1, 2)]
+        until(lambda: begun)
+        with slots.waiting():
+            pass
+        end.set()
+    for thread in threads:
         thread.join()
 
 

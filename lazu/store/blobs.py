@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from lazu import clock, metrics
+from lazu import clock, metrics, slots
 from lazu.errors import CannotStart, InsufficientStorage, StorageFailed
 from lazu.store import derived, disk
 from lazu.store.staged import Staged
@@ -128,9 +128,10 @@ class Blobs:
     def lock(self, sha256: str, wait: bool = True) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false.
+        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false. No slot
+        is held meanwhile: whoever has the lock must not wait for one.
         """
-        with disk.lock(self.root / self.shard(sha256), wait) as fd:
+        with slots.waiting(), disk.lock(self.root / self.shard(sha256), wait) as fd:
             yield fd
 
     def publish(self, staged: Staged, shard: int) -> None:
