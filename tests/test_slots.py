@@ -15,6 +15,7 @@ from helpers.wire import PURPOSE, dial, form, head, part, request, upload
 from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
+from lazu.server.heads import asker
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.blobs import Blobs
@@ -229,6 +230,20 @@ def test_a_lock_that_is_never_given_back_is_503_and_health_goes_on(serve):
 def test_through_nginx_a_key_is_looked_at_before_the_body_comes(edge, path):
     with closing(dial(edge, head("wrong", path=path, length=100 * 2**20))) as sock:
         assert sock.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+class Headed:
+    """As much of a request as tells who asks."""
+
+    def __init__(self, *forwarded):
+        self.headers = [("HOST", "x"), *(("X-FORWARDED-FOR", each) for each in forwarded)]
+
+
+def test_who_asks_is_told_by_nginx_on_this_host_only():
+    assert asker(Headed(), "192.0.2.1") == "192.0.2.1"
+    assert asker(Headed("192.0.2.9"), "192.0.2.1") == "192.0.2.1"
+    assert asker(Headed("192.0.2.9"), "127.0.0.1") == "192.0.2.9"
+    assert asker(Headed("10.0.0.1", "10.0.0.1, 192.0.2.9"), "") == "192.0.2.9"
 
 
 @pytest.mark.parametrize(("key", "said"), [("wrong", b"401"), (None, b"100")])

@@ -17,10 +17,19 @@ HEAD_BYTES = 64 * 1024
 
 _END = b"\r\n\r\n"
 
+#: Where nginx speaks from: by a Unix socket, or on this host.
+_HERE = ("", "127.0.0.1", "::1")
+
 
 def address_of(client: Any) -> str:
     """The address of `client`, as accept(2) gives it; all of a Unix socket have one."""
     return str(client[0]) if isinstance(client, tuple) else ""
+
+
+def asker(request: Any, address: str) -> str:
+    """Who asks, for shares of the server and nothing else: whom nginx on this host tells of, else `address`."""
+    told = [value for name, value in request.headers if name == "X-FORWARDED-FOR"] if address in _HERE else []
+    return str(told[-1]).rpartition(",")[2].strip() if told else address
 
 
 class Parser(RequestParser):

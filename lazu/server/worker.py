@@ -21,7 +21,7 @@ from lazu import clock
 from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser, address_of
+from lazu.server.heads import Parser, address_of, asker
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store, mark_served
@@ -158,7 +158,7 @@ class Worker(ThreadWorker):
     def _turn(self, req: Any, conn: TConn) -> Turn:
         checks = {"/healthz": self._heads, "/readyz": self._checks}
         if req.path in checks:
-            return Turn(checks[req.path], conn.parser.address, conn.sock.left)
+            return Turn(checks[req.path], asker(req, conn.parser.address), conn.sock.left)
         sent = [value for name, value in req.headers if name == "AUTHORIZATION"]
         owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
         # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
