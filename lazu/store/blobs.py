@@ -128,8 +128,8 @@ class Blobs:
     def lock(self, sha256: str, wait: bool = True) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false. Holds no
-        slot: whoever has the lock must not wait for one.
+        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false.
+        Holds no slot: whoever has the lock must not wait for one.
         """
         with slots.waiting(), disk.lock(self.root / self.shard(sha256), wait) as fd:
             yield fd
