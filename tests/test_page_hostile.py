@@ -136,6 +136,17 @@ def test_each_tab_has_a_key_of_its_own(server, page):
     until(page, lambda: names(page) == ["first.txt"])
 
 
+def test_the_back_button_goes_from_view_to_view(asked, page):
+    page.click("nav [href='#files']")
+    page.click("#rows .filename")
+    page.click("#ask-one")
+    page.wait_for_selector("#ask[data-state=ready]")
+    page.go_back()
+    page.wait_for_selector("#rows .row")
+    page.go_forward()
+    page.wait_for_selector("#asked-files >> text=hello.txt")
+
+
 def test_the_back_button_shows_nothing_after_signing_out(server, page):
     """A browser may keep a whole page and show it again: that one finds its key gone."""
     key = server.new_key()
