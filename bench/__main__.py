@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-from bench import growth, kept, neighbours, picture, report
+from bench import cluster, growth, kept, neighbours, picture, report
 from bench.procs import ROOT, WORK, shed
 from bench.results import Missing, Plan, Result
 from bench.rows import ROWS
 
 #: Tables of their own, no races: each is asked for alone.
-TABLES = {"growth": growth.table, "neighbours": neighbours.table}
+TABLES = {"growth": growth.table, "neighbours": neighbours.table, "cluster": cluster.table}
 
 
 def main() -> None:

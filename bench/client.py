@@ -46,8 +46,13 @@ def curl(*words: object, allow: str = "2") -> tuple[float, bytes]:
 
 def load(port: int, plans: Sequence[Sequence[Request]]) -> Load:
     """One forked client and one kept connection for each plan; all start together."""
+    return spread([(port, plan) for plan in plans])
+
+
+def spread(plans: Sequence[tuple[int, Sequence[Request]]]) -> Load:
+    """The same with a port for each plan."""
     gate, results = fork.Barrier(len(plans)), fork.SimpleQueue()
-    clients = [fork.Process(target=client, args=(port, plan, gate, results)) for plan in plans]
+    clients = [fork.Process(target=client, args=(port, plan, gate, results)) for port, plan in plans]
     for process in clients:
         process.start()
     told = [results.get() for _ in clients]

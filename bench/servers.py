@@ -100,7 +100,7 @@ def lazu(app: str = "wsgi:app", **env: str) -> AbstractContextManager[Server]:
     storage.mkdir()
     settings = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": KEY, "LAZU_BIND": f"{HOST}:{port}"}
     words = [BIN / "flask", "keys", "list"]
-    subprocess.run(words, cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True)
+    subprocess.run(words, cwd=ROOT, env={**os.environ, **settings, **env}, check=True, capture_output=True)
     return serve([BIN / "gunicorn", app], port, home, cwd=str(ROOT), **settings, **env)
 
 

@@ -1,6 +1,7 @@
 """The door to the environment: every setting, in one table, read once at start and frozen.
 
-The real environment wins over `.env` in the project's root. A variable that is set but empty counts as not set.
+The real environment wins over `.env` in the project's root. A variable that is set but empty counts as not set. On a
+cluster the variables of the engines' own clients, `AWS_…` and `PG…`, may stand in `.env` too.
 """
 
 import os
@@ -187,7 +188,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Raises `CannotStart` for the first value that can't be used.
     """
-    values = {**_of_file(PROJECT / ".env"), **environ}
+    kept = _of_file(PROJECT / ".env")
+    values = {**kept, **environ}
     given = {}
     for entry in fields(Settings):
         text = values.get(variable(entry.name))
@@ -195,6 +197,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), text)
     if ("database_url" in given) != ("blobs_url" in given):
         raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
+    if "database_url" in given and environ is os.environ:
+        _hand_on(kept)
     return Settings(**given)
 
 
@@ -218,6 +222,13 @@ def _require_known(line: Binding, known: list[str]) -> None:
     if line.key and line.key.startswith("LAZU_") and line.key not in known:
         near = get_close_matches(line.key, known, 1)
         raise CannotStart(f"{line.key} in .env is no setting" + (f"; {near[0]} is one" if near else ""))
+
+
+def _hand_on(values: Mapping[str, str | None]) -> None:
+    """Let the clients of PostgreSQL and S3, which read the environment themselves, find what `.env` has for them."""
+    for name, text in values.items():
+        if name.startswith(("AWS_", "PG")) and text:
+            os.environ.setdefault(name, text)
 
 
 def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:

@@ -253,10 +253,12 @@ class StorageFailed(Final):
 
 
 class StorageMoved(Final):
-    """The storage directory was moved away or replaced while the server runs; `x-should-retry: false`."""
+    """The storage was moved away or replaced while the server runs, or is another's; `x-should-retry: false`."""
 
-    def __init__(self) -> None:
-        super().__init__("Lazu's storage was moved or replaced; nothing is stored until its operator restarts Lazu.")
+    def __init__(
+        self, message: str = "Lazu's storage was moved or replaced; nothing is stored until its operator restarts Lazu."
+    ) -> None:
+        super().__init__(message)
 
 
 class InsufficientStorage(Final):

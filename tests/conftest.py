@@ -1,10 +1,15 @@
-"""Real servers on real disks; after every test the rows and the blobs of each store it used must agree."""
+"""Real servers on real disks; after every test the rows and the bytes of each store it used must agree."""
 
 import os
 import signal
 import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
+import botocore.auth
+import botocore.session
 import pytest
 
 import helpers.server
@@ -12,10 +17,27 @@ from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.postgresql import Postgres
 from helpers.seaweed import SeaweedFS
-from helpers.server import Server, problems
+from helpers.server import PLACES, Server, problems
 from helpers.upstream import Front, completed, running
 from lazu.application import create_app
 from lazu.config import Settings
+
+#: Where files are kept: on the disk of one box, or on PostgreSQL and SeaweedFS; and how nginx finds them there.
+BOX, CLUSTER = "box", "cluster"
+LOCATIONS = {BOX: "/_blobs/", CLUSTER: "/_objects/"}
+
+TRUE_NOW = datetime.now  # the class itself is exchanged when a test moves the clock
+
+
+def now(remove_tzinfo=True):
+    """The true time, for signatures: the object store refuses requests of another day than its own."""
+    true = TRUE_NOW(UTC)
+    return true.replace(tzinfo=None) if remove_tzinfo else true
+
+
+botocore.auth.get_current_datetime = now
+# A server has one client of the object store, the tests hundreds: they need not read its tables each time.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_runtest_logreport(report):
@@ -25,31 +47,67 @@ def pytest_runtest_logreport(report):
         report.longrepr = f"skipped in CI: {report.longrepr}"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _store(request):
-    """LAZU_TEST_STORE=cluster runs the tests of the front door on PostgreSQL and S3 instead of SQLite and the disk."""
-    if os.environ.get("LAZU_TEST_STORE") != "cluster":
-        yield
-        return
-    postgres, seaweed = request.getfixturevalue("postgres"), request.getfixturevalue("seaweed")
-    os.environ.update(seaweed.env)
-    helpers.server.places = lambda: {"database_url": postgres.database(), "blobs_url": seaweed.prefix()}
-    yield
+def pytest_generate_tests(metafunc):
+    """A module that is marked `both_stores` is about the front door: its tests run on one box and on a cluster."""
+    marked = metafunc.definition.get_closest_marker
+    if marked("both_stores") and not marked("one_box"):
+        metafunc.parametrize("place", [BOX, CLUSTER], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def _ends():
+    """How the servers of the session end at each place: before the place itself does."""
+    with ExitStack() as box:
+        yield {BOX: box, CLUSTER: ExitStack()}
+
+
+@pytest.fixture(scope="session")
+def _engines(_ends, postgres, seaweed):
+    with _ends[CLUSTER]:
+        yield postgres, seaweed
+
+
+@pytest.fixture(scope="module", autouse=True)
+def place(request, _ends):
+    """Where the servers of a module keep their files. A fixture of a whole module that starts one has to ask for it."""
+    name = getattr(request, "param", BOX)
+    if name == CLUSTER:
+        postgres, seaweed = request.getfixturevalue("_engines")
+        os.environ.update(seaweed.env)
+        helpers.server.places = lambda: {"database_url": postgres.database(), "blobs_url": seaweed.prefix()}
+    yield name
     helpers.server.places = None
 
 
 @pytest.fixture(scope="session")
-def _shared(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("shared") / "storage").start()
-    yield server
-    server.stop()
+def _shared(tmp_path_factory, _ends):
+    """The server of each place, with the default settings."""
+
+    @cache
+    def start(place):
+        server = Server(tmp_path_factory.mktemp("shared") / "storage").start()
+        _ends[place].callback(ended, server)
+        return server
+
+    return start
+
+
+def ended(server, *before):
+    """Stop a server that many tests used, what stands before it first; its rows and bytes agree.
+
+    On a cluster that is looked at only now: a look costs as much as a test.
+    """
+    for each in (*before, server):
+        each.stop()
+    assert problems(server.storage) == []
 
 
 @pytest.fixture
-def server(_shared):
+def server(_shared, place):
     """A running server with the default settings, shared by tests that each use keys of their own."""
-    yield _shared
-    assert problems(_shared.storage) == []
+    shared = _shared(place)
+    yield shared
+    assert place == CLUSTER or problems(shared.storage) == []
 
 
 @pytest.fixture
@@ -68,31 +126,34 @@ def serve(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def _edge(tmp_path_factory):
-    home = tmp_path_factory.mktemp("edge")
-    server = Server(home / "storage", {"LAZU_ACCEL_LOCATION": "/_blobs/"}).start()
-    edge = Edge(server, home / "nginx")
-    try:
-        yield edge.start()
-    finally:
-        edge.stop()
-        server.stop()
+def _edges(tmp_path_factory, _ends):
+    """nginx before the server of each place."""
+
+    @cache
+    def start(place):
+        home = tmp_path_factory.mktemp("edge")
+        edge = Edge(Server(home / "storage", {"LAZU_ACCEL_LOCATION": LOCATIONS[place]}).start(), home / "nginx")
+        _ends[place].callback(ended, edge.server, edge)
+        return edge.start()
+
+    return start
 
 
 @pytest.fixture
-def edge(_edge):
+def edge(_edges, place):
     """The shipped nginx in front of a running server, shared by tests that each use keys of their own."""
-    yield _edge
-    assert problems(_edge.storage) == []
+    edge = _edges(place)
+    yield edge
+    assert place == CLUSTER or problems(edge.storage) == []
 
 
 @pytest.fixture
-def deploy(tmp_path):
+def deploy(tmp_path, place):
     """Start a server and nginx of one's own: `deploy(LAZU_RETENTION_DAYS="1")`."""
     started = []
 
     def start(**env):
-        server = Server(tmp_path / f"edge-{len(started)}", {"LAZU_ACCEL_LOCATION": "/_blobs/", **env})
+        server = Server(tmp_path / f"edge-{len(started)}", {"LAZU_ACCEL_LOCATION": LOCATIONS[place], **env})
         started.append(Edge(server, tmp_path / f"nginx-{len(started)}"))
         server.start()
         return started[-1].start()
@@ -112,10 +173,13 @@ def client(server):
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, place):
     """The application in this process, for tests that move the clock; its key is `test-key`."""
-    yield create_app(Settings(storage_dir=tmp_path / "storage", api_key="test-key", min_free_bytes=0))
-    assert problems(tmp_path / "storage") == []
+    storage = tmp_path / "storage"
+    if place == CLUSTER:
+        PLACES[storage] = helpers.server.places()
+    yield create_app(Settings(storage_dir=storage, api_key="test-key", min_free_bytes=0, **PLACES.get(storage, {})))
+    assert problems(storage) == []
 
 
 @pytest.fixture(scope="session")
@@ -154,19 +218,17 @@ def _double():
 
 
 @pytest.fixture(scope="session")
-def _behind(_double, tmp_path_factory):
-    """The server before the double, in each of the three modes; its key is `client-secret`."""
-    servers = {}
+def _behind(_double, tmp_path_factory, _ends):
+    """The server before the double, in each of the three modes and at each place; its key is `client-secret`."""
 
-    def start(mode):
-        if mode not in servers:
-            env = {**_double.env, "LAZU_UPSTREAM_FILES": mode, "LAZU_API_KEY": "client-secret"}
-            servers[mode] = Server(tmp_path_factory.mktemp(mode) / "storage", env).start()
-        return servers[mode]
+    @cache
+    def start(mode, place):
+        env = {**_double.env, "LAZU_UPSTREAM_FILES": mode, "LAZU_API_KEY": "client-secret"}
+        server = Server(tmp_path_factory.mktemp(mode) / "storage", env).start()
+        _ends[place].callback(ended, server)
+        return server
 
-    yield start
-    for server in servers.values():
-        server.stop()
+    return start
 
 
 @pytest.fixture
@@ -178,18 +240,18 @@ def double(_double):
 
 
 @pytest.fixture
-def front(double, _behind):
+def front(double, _behind, place):
     """A client of Lazu before the double, in a mode: `front("text")`."""
     fronts = []
 
     def make(mode="native"):
-        fronts.append(Front(_behind(mode), "client-secret"))
+        fronts.append(Front(_behind(mode, place), "client-secret"))
         return fronts[-1]
 
     yield make
     for each in fronts:
         each.close()
-        assert problems(each.server.storage) == []
+        assert place == CLUSTER or problems(each.server.storage) == []
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import urllib.request
 
 import pytest
 
 from helpers import between as wire
 from helpers.seaweed import BUCKET, credentials
+from helpers.server import PROJECT
 from lazu.store.bucket import Bucket, ObjectStoreFailed
 
 pytestmark = pytest.mark.slow
@@ -172,3 +176,19 @@ def test_a_presigned_address_opens_one_object_without_a_key(bucket, seaweed, sou
     bucket.put("ab/object", *source)
     with urllib.request.urlopen(bucket.presigned("ab/object", 60)) as answer:
         assert answer.read() == CONTENT
+
+
+def test_credentials_may_stand_in_the_env_file(seaweed, place, tmp_path):
+    """Beside the settings. What is in the environment wins, and nothing else of the file gets there."""
+    shutil.copytree(PROJECT, tmp_path / "lazu", ignore=shutil.ignore_patterns(".*", "node_modules", "tests", "bench", "docs"))
+    lines = [f"{name}={value}" for name, value in {**seaweed.env, "AWS_REGION": "nowhere", "PGUSER": "lazu", "HOME": "/x"}.items()]
+    (tmp_path / "lazu/.env").write_text("\n".join([*lines, f"LAZU_BLOBS_URL={place}", "LAZU_DATABASE_URL=postgresql://db/lazu"]))
+    code = """if True:
+        import os
+        from lazu import config
+        from lazu.store.bucket import Bucket
+        print(Bucket(config.load().blobs_url).size("none"), os.environ["AWS_REGION"], os.environ["PGUSER"], os.environ["HOME"])
+    """
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_REGION": "us-east-1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "lazu", env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"None us-east-1 lazu {tmp_path}\n"

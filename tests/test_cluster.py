@@ -4,18 +4,20 @@ import base64
 import json
 import secrets
 import signal
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
 
-from helpers.seaweed import listening
-from helpers.server import PROJECT, Server, free_port
+from helpers.server import Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
-from lazu.config import load
-from lazu.errors import CannotStart
+from lazu.config import Settings, load
+from lazu.errors import CannotStart, Doubt, InsufficientStorage, InvalidApiKey
+from lazu.store import rows
+from lazu.store.connections import database
+from lazu.store.files import NewFile
+from lazu.store.opening import open_store
+from lazu.store.tables import File
 
 pytestmark = pytest.mark.slow
 
@@ -60,42 +62,24 @@ def test_what_one_box_stores_the_other_serves_and_deletes(boxes):
     assert get(here, f"{path}/content").error == (404, "file_not_found", "file_id")
 
 
-def test_nginx_fetches_downloads_from_the_store(boxes, seaweed, tmp_path):
-    box, front = boxes(LAZU_ACCEL_LOCATION="/_objects/"), Front(free_port())
-    shipped = (PROJECT / "deploy/nginx-objects.conf").read_text()
-    place = seaweed.endpoint.removeprefix("http://")
-    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in "client_body proxy fastcgi uwsgi scgi".split())
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; daemon off; events {{}} http {{ access_log off; {temporary}"
-        f"upstream lazu_objects {{ server {place}; }} server {{ listen 127.0.0.1:{front.port};"
-        f"location / {{ proxy_pass http://127.0.0.1:{box.port}; }} {shipped.replace('store.internal:8333', place)} }} }}"
-    )
-    nginx = subprocess.Popen(["nginx", "-c", str(tmp_path / "nginx.conf")])
-    try:
-        until(lambda: listening(front.port))
-        content = secrets.token_bytes(300_000)
-        file = stored(box, KEY, content, "größe.bin")
-        path = f"/v1/files/{file['id']}/content"
-        direct, through = get(box, path, **{"If-Match": "*"}), get(front, path)
-        assert (through.status, through.body) == (200, content)
-        for name in ("ETag", "Last-Modified", "Content-Type", "Content-Disposition", "Content-Security-Policy", "Accept-Ranges"):
-            assert through.headers.get_all(name) == direct.headers.get_all(name), name
-        assert not [name for name in through.headers if "amz" in name.lower()]
-        some = get(front, path, Range="bytes=100000-100009", **{"If-Range": through.headers["ETag"]})
-        assert (some.status, some.body) == (206, content[100_000:100_010])
-        assert get(front, path, **{"If-None-Match": through.headers["ETag"]}).status == 304
-        request(box, "DELETE", f"/v1/files/{file['id']}", KEY)
-        assert get(front, path).error == (404, "file_not_found", "file_id")
-    finally:
-        nginx.terminate()
-        nginx.wait()
-
-
-@dataclass(frozen=True)
-class Front:
-    """Where nginx listens, as `request` wants it."""
-
-    port: int
+@pytest.mark.parametrize("place", ["cluster"], indirect=True, scope="module")
+def test_nginx_fetches_downloads_from_the_store(edge, place):
+    """As it does from the disk (test_conditions.py); no header of the store comes through, and none of its errors."""
+    key, content = edge.new_key(), secrets.token_bytes(300_000)
+    file = stored(edge, key, content, "größe.bin")
+    path = f"/v1/files/{file['id']}/content"
+    direct, through = (request(each, "GET", path, key) for each in (edge.server, edge))
+    assert direct.headers["X-Accel-Redirect"].startswith("/_objects/lazu/")
+    assert (through.status, through.body) == (200, content)
+    for name in ("ETag", "Last-Modified", "Content-Type", "Content-Disposition", "Content-Security-Policy"):
+        assert through.headers.get_all(name) == direct.headers.get_all(name), name
+    assert not [name for name in through.headers if "amz" in name.lower() or "accel" in name.lower()]
+    with opened(edge.storage) as store:
+        sha256 = File.get_by_id(file["id"]).sha256
+        name = store.contents.objects.kept(sha256).name
+        store.contents.bucket.delete(name)
+        assert request(edge, "GET", path, key).error == (404, "file_not_found", "file_id")
+    request(edge, "DELETE", f"/v1/files/{file['id']}", key)
 
 
 @pytest.mark.parametrize("mode", ["native", "text"])
@@ -136,6 +120,42 @@ def test_uploads_to_all_boxes_at_once_keep_the_quota(boxes):
     assert sorted(answer.status for answer in answers) == [200] * 5 + [507] * 11
 
 
+@pytest.mark.parametrize("meanwhile", ["full", "revoked"])
+def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, tmp_path, monkeypatch, meanwhile):
+    """Known bytes: said again, the transaction finds the quota full with its own file, or the key revoked since."""
+    store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, key_quota_bytes=10, **cluster))
+    try:
+        store.keys.create("alice")
+        put(store, b"known")
+        write, lost = store.engine.write, []
+
+        def losing(work, frees=False):
+            found = write(work, frees)
+            if not lost:
+                lost.append(work)
+                if meanwhile == "revoked":
+                    store.keys.revoke("alice")
+                raise Doubt("the answer to COMMIT was lost")
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.engine, "write", losing)
+            file = put(store, b"known")
+        assert rows.has_row(file.id)
+        with pytest.raises((InsufficientStorage, InvalidApiKey)):
+            put(store, b"known")
+    finally:
+        database.close_all()
+
+
+def put(store, data):
+    """A file of alice's, past the edge."""
+    with store.contents.stage(100) as place:
+        place.write(data)
+        place.seal()
+        return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
+
+
 def form_of(content):
     return PURPOSE, part("file", content, "a.txt")
 
@@ -150,7 +170,9 @@ def test_commands_on_any_box_are_about_the_whole_store(boxes):
     assert there.flask("fsck", "--rehash").returncode == 0
     request(here, "DELETE", f"/v1/files/{file['id']}", KEY)
     assert there.flask("purge").returncode == 0
-    assert "lazu_object_calls_total" in request(here, "GET", "/metrics").body.decode()
+    figures = request(here, "GET", "/metrics").body.decode()
+    assert "lazu_object_calls_total" in figures
+    assert "\nlazu_intents 0.0\n" in figures
 
 
 def test_a_command_without_a_database_says_so_in_one_line(tmp_path):

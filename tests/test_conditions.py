@@ -8,6 +8,8 @@ import pytest
 
 from helpers.wire import Answer, request, stored
 
+pytestmark = pytest.mark.both_stores
+
 SIZE = 1000
 BYTES = bytes(n % 251 for n in range(SIZE))
 RANGES = 1500

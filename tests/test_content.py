@@ -4,6 +4,8 @@ import pytest
 
 from helpers.wire import request, stored
 
+pytestmark = pytest.mark.both_stores
+
 BYTES = bytes(reversed(range(256))) * 40
 
 
@@ -131,6 +133,7 @@ def test_a_download_that_began_finishes_after_the_delete(server, key):
     connection.close()
 
 
+@pytest.mark.one_box("in a cluster it names an address that is signed: tests/test_cluster.py")
 def test_behind_nginx_the_answer_names_the_blob_only(serve):
     server = serve(LAZU_ACCEL_LOCATION="/_blobs/")
     key = server.new_key()

@@ -14,10 +14,10 @@ from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
 from lazu.store import counts, rows, upload_rows
+from lazu.store.connections import database
 from lazu.store.contents import STEPS
 from lazu.store.contents.shards import Shards
 from lazu.store.opening import open_store
-from lazu.store.postgresql import database
 from lazu.store.tables import File
 from lazu.store.uploads import Completion, Declared
 
@@ -72,7 +72,7 @@ def added(store, data):
     """A file of these bytes."""
     file = row(store, data)
     with staged(store, data) as place:
-        store.contents.add(place, lambda: rows.add_file(file))
+        store.contents.add(place, file.id, lambda: rows.add_file(file))
     return file
 
 
@@ -99,6 +99,29 @@ def lose(store, file):
         (store.contents.blobs.root / file.sha256[:2] / file.sha256).unlink()
     else:
         store.contents.bucket.delete(store.contents.objects.kept(file.sha256).name)
+
+
+def damage(store, file, data):
+    """Change the bytes behind the store's back."""
+    if isinstance(store.contents, Shards):
+        path = store.contents.blobs.root / file.sha256[:2] / file.sha256
+        path.chmod(0o640)
+        path.write_bytes(data)
+    else:
+        put_object(store, store.contents.objects.kept(file.sha256).name, data)
+
+
+def put_object(store, name, data):
+    with staged(store, data) as place:
+        store.contents.bucket.put(name, place.fd, place.size, place.sha256)
+
+
+def quarantine(store):
+    """What was put away."""
+    if isinstance(store.contents, Shards):
+        return [path.read_bytes() for path in (store.settings.storage_dir / "quarantine").iterdir()]
+    bucket = store.contents.bucket
+    return [bucket.open(entry.name, entry.bytes).read() for page in bucket.pages(below="quarantine/") for entry in page]
 
 
 def swept(store):
@@ -162,7 +185,7 @@ def test_a_row_that_is_refused_leaves_no_bytes(store):
         raise Unheard("no")
 
     with staged(store, b"refused") as place, pytest.raises(Unheard):
-        store.contents.add(place, refuse)
+        store.contents.add(place, "none", refuse)
     assert not is_there(store, hashlib.sha256(b"refused").hexdigest())
     assert counts.count() == 0
 
@@ -173,7 +196,7 @@ def test_a_row_that_is_refused_leaves_the_bytes_of_others(store):
 
     file = added(store, b"shared")
     with staged(store, b"shared") as place, pytest.raises(InvalidRequest):
-        store.contents.add(place, refuse)
+        store.contents.add(place, "none", refuse)
     assert read(store, file.sha256) == b"shared"
 
 
@@ -324,7 +347,7 @@ def test_a_row_without_its_bytes_is_found_and_repaired(store):
 def test_a_row_whose_size_is_not_that_of_its_bytes_is_found(store):
     file = row(store, b"short", size=99)
     with staged(store, b"short") as place:
-        store.contents.add(place, lambda: rows.add_file(file))
+        store.contents.add(place, file.id, lambda: rows.add_file(file))
     [problem] = store.contents.look()
     assert (problem.kind, problem.about) == ("damaged", file.id)
     assert store.contents.repair(problem)
@@ -337,6 +360,31 @@ def test_bytes_without_a_row_are_found_and_removed(store):
     assert (problem.kind, problem.about) == ("stray", file.sha256)
     assert store.contents.repair(problem) == "removed"
     assert not is_there(store, file.sha256)
+
+
+def test_damaged_bytes_are_put_away_and_their_files_are_gone(store):
+    files = [added(store, b"as it was"), added(store, b"as it was")]
+    damage(store, files[0], b"as it is!")
+    assert list(store.contents.look()) == [], "of the same size: only who reads it can tell"
+    problems = list(store.contents.look(rehash=True))
+    assert {(problem.kind, problem.about) for problem in problems} == {("damaged", file.id) for file in files}
+    assert "quarantine" in store.contents.repair(problems[0])
+    assert quarantine(store) == [b"as it is!"]
+    assert (counts.count(), is_there(store, files[0].sha256), swept(store)) == (0, False, (0, 0))
+    assert quarantine(store) == [b"as it is!"], "no sweep takes it"
+    assert read(store, added(store, b"as it was").sha256) == b"as it was"
+
+
+def test_what_lazu_does_not_know_is_put_away(store):
+    if isinstance(store.contents, Shards):
+        (store.contents.blobs.root / "ab" / "notes.txt").write_bytes(b"mine")
+    else:
+        put_object(store, "ab/notes.txt", b"mine")
+    assert swept(store) == (0, 0)
+    [problem] = store.contents.look()
+    assert (problem.kind, problem.about) == ("leftover", "ab/notes.txt")
+    assert store.contents.repair(problem) == "moved to quarantine"
+    assert quarantine(store) == [b"mine"]
 
 
 # parts of uploads

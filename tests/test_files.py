@@ -6,6 +6,8 @@ import pytest
 
 from helpers.wire import request, stored
 
+pytestmark = pytest.mark.both_stores
+
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 
 
@@ -122,3 +124,9 @@ def test_a_wrong_method_names_the_right_ones(server, key, method, path, allow):
     assert answer.error == (405, "method_not_allowed", None)
     assert answer.headers["Allow"] == allow
 
+
+@pytest.mark.parametrize("purpose", ["batch", "a%00b", "%ED%A0%80", "%F0%9F%92%A9"])
+def test_no_file_has_a_purpose_that_there_is_not(server, purpose):
+    key = server.new_key()
+    stored(server, key)
+    assert request(server, "GET", f"/v1/files?purpose={purpose}", key).json["data"] == []

@@ -10,6 +10,8 @@ from helpers.wire import form, part, request, stored
 from lazu import clock
 from lazu.store.tables import File, Upload
 
+pytestmark = pytest.mark.both_stores
+
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 
 

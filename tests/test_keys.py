@@ -10,7 +10,10 @@ from lazu import config
 from lazu.errors import CannotStart, Full
 from lazu.store import sqlite
 
+pytestmark = pytest.mark.both_stores
 
+
+@pytest.mark.one_box("SQLite's COMMIT fails")
 def test_a_revocation_that_is_not_committed_is_not_in_the_audit_log(app, monkeypatch):
     def failing():
         raise peewee.OperationalError("database or disk is full")

@@ -9,8 +9,8 @@ import pytest
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.store import rows
+from lazu.store.connections import database
 from lazu.store.opening import open_store
-from lazu.store.postgresql import database
 from lazu.store.tables import File
 from lazu.upkeep.backup import backup, restore
 
@@ -49,7 +49,7 @@ def fill(store):
         with store.contents.stage(2**20) as place:
             place.write(data)
             place.seal()
-            store.contents.add(place, lambda file=file: rows.add_file(file))
+            store.contents.add(place, file.id, lambda file=file: rows.add_file(file))
         told[file.id] = (file.filename, keys[number % 2].name, data)
     return told
 

@@ -13,8 +13,9 @@ import pytest
 
 from helpers.server import PROJECT, free_port
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
-from lazu.store import counts, postgresql, rows
-from lazu.store.postgresql import Absent, Postgresql, Present, database
+from lazu.store import connections, counts, postgresql, rows
+from lazu.store.connections import Absent, Present, database
+from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File, Key
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,7 @@ def test_more_threads_than_connections_take_turns(engine):
         list(pool.map(one, range(60)))
     assert len(rows.all_keys()) == 60
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    assert database.execute_sql(query).fetchone()[0] <= postgresql.POOL
+    assert database.execute_sql(query).fetchone()[0] <= connections.POOL
 
 
 def test_a_query_and_a_transaction_outlive_their_connections(engine, key, postgres, url):
@@ -202,3 +203,35 @@ def test_a_database_that_comes_later_gets_its_tables_then(postgres):
 def test_what_no_repeat_can_cure_fails_at_once(engine):
     with pytest.raises(Failed):
         engine.write(lambda: database.execute_sql("SELECT nothing"))
+
+
+def test_a_key_is_not_revoked_while_a_transaction_adds_to_it(engine, key):
+    """Else a file could come after `revoke --delete-files` had looked for them."""
+    held, done = threading.Event(), threading.Event()
+
+    def add():
+        assert rows.hold_key(key, alone=False)
+        held.set()
+        assert done.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        adding = pool.submit(engine.write, add)
+        assert held.wait(30)
+        assert pool.submit(engine.write, lambda: rows.hold_key(key, alone=False)).result(), "others may add to it too"
+        revoking = pool.submit(engine.write, lambda: rows.update_active_key(key, revoked_at=1))
+        with pytest.raises(TimeoutError):
+            revoking.result(0.3)
+        done.set()
+        assert revoking.result()
+        adding.result()
+    assert not engine.write(lambda: rows.hold_key(key, alone=False))
+
+
+def test_a_look_up_is_one_question(engine, key, postgres, url):
+    """Taking a connection costs no round trip: two statements are in the log of PostgreSQL for two look-ups."""
+    database.execute_sql("SET log_statement = 'all'")
+    before = len(postgres.log())
+    rows.find_key("alice")
+    rows.active_key("alice")
+    said = [line for line in postgres.log()[before:].splitlines() if "statement: " in line or "execute " in line]
+    assert len(said) == 2, said

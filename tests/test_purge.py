@@ -9,6 +9,8 @@ from freezegun import freeze_time
 from helpers.in_process import AUTH, START, blobs, content, purge, put
 from helpers.wire import part
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def http(app):
@@ -64,6 +66,7 @@ def test_a_dry_run_tells_the_same_and_removes_nothing(app, http):
         assert (did["files"], did["blobs"], did["bytes"]) == (2, 2, 8)
 
 
+@pytest.mark.one_box("the crash's blob is made by hand; tests/test_contents.py tells it of both")
 def test_the_purge_sweeps_bytes_that_no_file_refers_to(app):
     blobs_room = app.extensions["lazu"].contents.blobs
     with blobs_room.stage(100) as staged:
@@ -77,7 +80,7 @@ def test_the_purge_sweeps_bytes_that_no_file_refers_to(app):
 
 
 def test_a_second_purge_at_the_same_time_leaves_with_a_word(app):
-    with app.extensions["lazu"].contents.blobs.alone() as alone:
+    with app.extensions["lazu"].contents.alone() as alone:
         assert alone
         assert purge(app) == "another purge is running; nothing to do\n"
         assert json.loads(purge(app, "--json")) == {"running": True}

@@ -9,11 +9,13 @@ from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
 
+pytestmark = pytest.mark.both_stores
+
 MB = 2**20
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory):
+def limited(tmp_path_factory, place):
     """A server where a key may hold 1 MB."""
     from helpers.server import Server, problems
 

@@ -10,6 +10,8 @@ from helpers.samples import PDF, PNG, data_url
 from helpers.server import opened
 from lazu.store.tables import File
 
+pytestmark = pytest.mark.both_stores
+
 MB = 2**20
 
 
@@ -306,6 +308,7 @@ def test_64_mb_pass_and_one_byte_more_does_not(native, double):
     assert len(double.received) == 1
 
 
+@pytest.mark.one_box("moves a blob's file away and back")
 def test_a_file_that_vanishes_after_it_was_looked_up_is_not_found(native, double):
     file_id = native.upload("a.dat", b"\0some bytes")
     with opened(native.server.storage) as store:

@@ -19,9 +19,9 @@ DOORS = {
     "werkzeug": {"routes"},
     "click": {"cli"},
     "gunicorn": {"server", "routes.body", "routes.chunks"},
-    "peewee": {"store.tables", "store.rows", "store.counts", "store.upload_rows", "store.sqlite", "store.postgresql"},
-    "playhouse": {"store.postgresql"},
-    "psycopg": {"store.postgresql"},
+    "peewee": {"store.tables", "store.rows", "store.counts", "store.upload_rows", "store.sqlite", "store.connections"},
+    "playhouse": {"store.connections"},
+    "psycopg": {"store.postgresql", "store.connections"},
     "sqlite3": set(),
     "pysqlite3": set(),
     "magic": {"filetypes"},
@@ -143,7 +143,7 @@ def test_each_word_of_the_disks_layout_stands_below_the_seam():
         name, text = ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path.read_text()
         if not name.startswith(("store.contents", "store.blobs", "store.derived", "store.copies")):
             assert not layout.search(text), name
-        if not name.endswith(("rows", "store.counts", "store.tables", "store.sqlite", "store.postgresql", "schema", "store.snapshot", "store.crossing")):
+        if not name.endswith(("rows", "store.counts", "store.tables", "store.sqlite", "store.postgresql", "store.connections", "schema", "store.snapshot", "store.crossing")):
             assert not query.search(text), name
 
 
@@ -160,3 +160,15 @@ def test_nothing_opens_the_database_files():
 def test_no_file_is_longer_than_a_screenful_of_screens():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path
+
+
+#: What is about the front door: these modules run on one box and on a cluster (CONTRIBUTING.md).
+FRONT_DOOR = "conditions content files isolation keys purge quota responses upload uploads uploads_held".split()
+
+
+def test_what_is_told_of_the_front_door_is_tried_on_both_stores():
+    """None falls out of the list unnoticed, and what is about the disk alone gives its reason."""
+    texts = {path.stem.removeprefix("test_"): path.read_text() for path in Path(__file__).parent.glob("test_*.py")}
+    assert sorted(name for name, text in texts.items() if "\npytestmark = pytest.mark.both_stores\n" in text) == FRONT_DOOR
+    for text in texts.values():
+        assert len(re.findall(r"pytest\.mark\.one_box\b", text)) == len(re.findall(r'pytest\.mark\.one_box\("[^"]{10,}"\)', text))

@@ -15,18 +15,19 @@ from helpers.server import PROJECT
 from helpers.waiting import until
 from lazu.config import Settings
 from lazu.store import rows
+from lazu.store.connections import database
 from lazu.store.opening import open_store
-from lazu.store.postgresql import database
 
 pytestmark = pytest.mark.slow
 
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
-#: Uploads of a thread; there are eight.
-UPLOADS = 2_000 if LONG else 160
+#: Uploads of a thread, of which there are eight; and how many boxes and engines are killed.
+UPLOADS = int(os.environ.get("LAZU_TEST_UPLOADS", 2_000 if LONG else 300))
+KILLS = int(os.environ.get("LAZU_TEST_KILLS", 400 if LONG else 8))
 
 
 class Race:
-    """Two boxes on one place."""
+    """Two boxes on one place; files are uploaded at once and in parts."""
 
     def __init__(self, tmp_path, cluster, endpoint):
         self.log, self.home, self.cluster = tmp_path / "log", tmp_path, cluster
@@ -102,7 +103,7 @@ def test_late_calls_of_the_object_store_break_nothing(tmp_path, cluster, proxy):
     settle(proxy)
     told = race.told()
     assert len(proxy.late) > 20
-    assert len(told["+"]) > 4 * UPLOADS
+    assert len(told["+"]) > 6 * UPLOADS
     assert race.broken() == set()
 
 
@@ -119,7 +120,7 @@ def test_boxes_and_engines_may_die_at_any_time(tmp_path, cluster, postgres, seaw
     race = Race(tmp_path, cluster, seaweed.endpoint)
     chance = random.Random(3)
     boxes = [race.start(number, 10**6) for number in (1, 2)]
-    for kill in range(400 if LONG else 8):
+    for kill in range(KILLS):
         uploads = len(race.told()["+"])
         until(lambda uploads=uploads: len(race.told()["+"]) >= uploads + 15, 300)
         if kill % 4 == 0:

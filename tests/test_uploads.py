@@ -10,6 +10,8 @@ import pytest
 from helpers.uploads import added, cancel, complete, completed, create, created, put_part
 from helpers.wire import request
 
+pytestmark = pytest.mark.both_stores
+
 PIECES = [b"one, ", b"two, ", b"three"]
 WHOLE = b"".join(PIECES)
 

@@ -22,6 +22,8 @@ from lazu.store import disk
 from lazu.store.tables import Upload
 from lazu.upkeep.backup import backup, restore
 
+pytestmark = pytest.mark.both_stores
+
 MB = 2**20
 DECLARED = {"bytes": 9, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
 
@@ -31,7 +33,7 @@ def refused(answer):
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory):
+def limited(tmp_path_factory, place):
     """A server where a key may hold 1 MB."""
     from helpers.server import Server
 
@@ -190,6 +192,7 @@ def test_a_revoked_keys_uploads_go_with_its_files(serve):
     assert audit(server) == ["key-created", "upload-created", "key-revoked", "upload-cancelled"]
 
 
+@pytest.mark.one_box("spoils a file of the disk")
 @pytest.mark.parametrize("harm", [lambda blob: os.truncate(blob, 3), lambda blob: blob.write_bytes(b"first and more"), Path.unlink])
 def test_a_part_whose_bytes_the_disk_lost_makes_no_file(serve, harm):
     """It is said, in the log too; sent again, it goes on."""

@@ -399,6 +399,7 @@ def test_an_upstream_with_tls_must_prove_who_it_is(serve, certificate, trusted):
 # Memory
 
 
+@pytest.mark.both_stores
 def test_memory_stays_flat_with_64_mb_calls(serve, double):
     double.keeps_bodies = False
     server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", LAZU_THREADS="16")

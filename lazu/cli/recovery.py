@@ -40,7 +40,7 @@ class _Finding:
 def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     """Compare files and bytes; leaves with 1 when they disagree, or did and could not be repaired.
 
-    Safe while serving. A damaged blob is moved to storage/quarantine by --repair, never served again. After a disk
+    Safe while serving. A damaged blob is moved to quarantine by --repair, never served again. After a disk
     error the store stays stopped until this command finds it sound, or repairs it.
 
     Example: flask fsck --rehash

@@ -85,4 +85,8 @@ STEPS: tuple[str, ...] = (
     CREATE VIEW total (blobs, blob_bytes, part_bytes) AS {COUNTED["total"]};
     CREATE FUNCTION json_quote(TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE AS $$ SELECT to_json($1)::TEXT $$
     """,
+    """
+    CREATE TABLE store (identity TEXT NOT NULL, bound BOOLEAN NOT NULL);
+    INSERT INTO store VALUES (gen_random_uuid(), FALSE)
+    """,
 )

@@ -6,7 +6,8 @@ A snapshot has the tables of the SQLite engine; columns that one side does not k
 from typing import Any
 
 from lazu.store import schema, sqlite
-from lazu.store.postgresql import Postgresql, database
+from lazu.store.connections import database
+from lazu.store.postgresql import Postgresql
 
 #: Tables that only an engine needs, and the contents bring (`Contents.copy_in`).
 _OWN = {"blob", "loose", "schema"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from lazu import clock, ids, logs, slots
+from lazu import clock, filetypes, ids, logs, slots
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey, InvalidRequest
 from lazu.store import rows, upload_rows
 from lazu.store.arriving import UNCOUNTED, Arrival, Arriving
@@ -69,7 +69,7 @@ class Files:
         when the disk fails, bytes that the next purge sweeps.
         """
         file = self.draft(key, new)
-        self._contents.add(new.staged, lambda: self._insert(key, file, arrival))
+        self._contents.add(new.staged, file.id, lambda: self._insert(key, file, arrival))
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes)
         return file
 
@@ -90,10 +90,18 @@ class Files:
         )
 
     def _insert(self, key: Key, file: File, arrival: Arrival) -> None:
-        require_active(key)
+        self.hold(key)
         arrival.end()  # before its row counts: no other upload may be refused because this one counts twice
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
+
+    def hold(self, key: Key) -> None:
+        """Raise `InvalidApiKey` if `key` was revoked or renewed since it was read; else have it stay as it is.
+
+        Call it first in each transaction that adds: a key with a limit is held against all others.
+        """
+        if not rows.hold_key(key, alone=self.limit(key) > 0):
+            raise InvalidApiKey
 
     def limit(self, key: Key) -> int:
         """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
@@ -126,6 +134,8 @@ class Files:
 
         A long one is read in pieces, between which others may go first; raises `ClientLeft`.
         """
+        if paging.purpose not in (None, *filetypes.PURPOSES):
+            return Page("", None, None, has_more=False)
         pieces = list(self._pieces(key, paging))
         if not pieces:
             return Page("", None, None, has_more=False)
@@ -160,13 +170,6 @@ class Files:
 
 def _too_much() -> InsufficientStorage:
     return InsufficientStorage("What this key holds and what is arriving for it would cross its quota together.")
-
-
-def require_active(key: Key) -> None:
-    """Raise `InvalidApiKey` if `key` was revoked or renewed since it was read; call it in the transaction that adds."""
-    now = rows.active_key(key.name)
-    if now is None or (now.id, now.secret_sha256) != (key.id, key.secret_sha256):
-        raise InvalidApiKey
 
 
 def paging(query: dict[str, str]) -> Paging:

@@ -29,6 +29,17 @@ class Loose(NamedTuple):
     derived: bool
 
 
+def identity() -> tuple[str, bool]:
+    """The identity of this database, and whether a bucket was found to be of the same store."""
+    [(name, bound)] = _fetch("SELECT identity, bound FROM store")
+    return name, bound
+
+
+def bind() -> None:
+    """Write down that the bucket has this database's identity."""
+    database.execute_sql("UPDATE store SET bound = TRUE")
+
+
 def kept(sha256: str) -> Kept | None:
     """The object of a content."""
     found = _fetch("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", sha256)
@@ -111,6 +122,13 @@ def doomed(after: str = "", limit: int = 1000) -> list[Loose]:
     """Objects that are to be deleted, by name after `after`."""
     text = "SELECT name, bytes, derived FROM loose WHERE doomed AND name > ? ORDER BY name LIMIT ?"
     return [Loose(*each) for each in _fetch(text, after, limit)]
+
+
+def count_loose() -> tuple[int, int]:
+    """How many objects are on their way, and how many are to be deleted."""
+    text = "SELECT count(*) FILTER (WHERE NOT doomed), count(*) FILTER (WHERE doomed) FROM loose"
+    [(coming, going)] = _fetch(text)
+    return coming, going
 
 
 def forget(names: list[str]) -> None:

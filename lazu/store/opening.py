@@ -46,6 +46,8 @@ def open_store(settings: Settings) -> Store:
     storage = settings.storage_dir
     try:
         contents, engine, keys = _of_cluster(settings) if settings.database_url else _of_one_box(settings)
+    except StorageMoved as e:
+        raise CannotStart(f"LAZU_DATABASE_URL and LAZU_BLOBS_URL: {e.message}") from e
     except (OSError, StoreError) as e:
         raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
@@ -97,8 +99,10 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     with engine.connected(), suppress(Busy):
         keys.prepare()
     waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
-    bucket = Bucket(str(settings.blobs_url))
-    return Intents(waiting, bucket, engine, settings.kept_bytes), engine, keys
+    contents = Intents(waiting, Bucket(str(settings.blobs_url)), engine, settings.kept_bytes)
+    with engine.connected(), suppress(Busy):
+        contents.pairing.require()
+    return contents, engine, keys
 
 
 def require_ready(store: Store) -> None:

@@ -14,9 +14,9 @@ from lazu import clock
 from lazu.store import counts
 from lazu.store.tables import OBJECT_JSON, File, Key, Upload, UploadPart, database, tuples
 
-_KEY_BY_NAME = "SELECT * FROM key WHERE name = ? AND revoked_at IS NULL"
-_KEY_BY_HASH = "SELECT * FROM key WHERE secret_sha256 = ? AND revoked_at IS NULL"
-_FILE = "SELECT * FROM file WHERE id = ? AND key_id = ? AND expires_at > ?"
+_KEY_BY_NAME = "name = ? AND revoked_at IS NULL"
+_KEY_BY_HASH = "secret_sha256 = ? AND revoked_at IS NULL"
+_FILE = "id = ? AND key_id = ? AND expires_at > ?"
 _ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
     VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
 _HAVING = """SELECT sha256 FROM file WHERE sha256 IN ({places})
@@ -39,6 +39,18 @@ MAX_LIMIT = 10_000
 def active_key(name: str) -> Key | None:
     """The key called `name`, unless it is revoked."""
     return Key.one(_KEY_BY_NAME, name)
+
+
+def hold_key(key: Key, alone: bool) -> bool:
+    """Whether `key` is as it was read, neither revoked nor renewed; it stays so until the end of the transaction.
+
+    With `alone` nobody else holds it meanwhile, so that a quota is not filled twice.
+    """
+    lock = ""
+    if database.for_update:  # SQLite has one writer at a time anyway
+        lock = " FOR NO KEY UPDATE" if alone else " FOR SHARE"
+    now = Key.one(_KEY_BY_NAME + lock, key.name)
+    return now is not None and (now.id, now.secret_sha256) == (key.id, key.secret_sha256)
 
 
 def key_of_secret(secret_sha256: str) -> Key | None:
@@ -141,12 +153,7 @@ def piece(key: Key, paging: Paging, now: int) -> Piece:
 
 
 def held(key: Key, now: int) -> int:
-    """Bytes of the files of `key` that have not expired at `now`.
-
-    Within a transaction nobody else can ask so of this key until it ends, so that a quota is not filled twice.
-    """
-    if database.for_update:  # SQLite has one writer at a time anyway
-        database.execute_sql("SELECT 1 FROM key WHERE id = ? FOR NO KEY UPDATE", (key.id,))
+    """Bytes of the files of `key` that have not expired at `now`."""
     return counts.held(key.id, now)
 
 

@@ -61,6 +61,11 @@ class _Database(peewee.SqliteDatabase):
         except peewee.DatabaseError as e:
             raise _translated(e) from e
 
+    def look_up(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """The rows of a question that every request asks; raises `StoreError`."""
+        found: list[tuple[Any, ...]] = self.execute_sql(sql, params).fetchall()
+        return found
+
     def rollback(self) -> None:
         """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
         if peewee.SqliteDatabase.connection(self).in_transaction:

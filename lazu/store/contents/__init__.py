@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
+from lazu.metrics import Figure
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
@@ -122,10 +123,11 @@ class Contents(Protocol):
         Raises `InsufficientStorage` when there is no room for what is expected.
         """
 
-    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+    def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Keep sealed bytes and commit the row that `insert` makes: both are durable when this returns, or neither is.
 
-        `insert` calls verbs of `rows` within the transaction, and may refuse by an `ApiError` before it wrote.
+        `insert` calls verbs of `rows` within the transaction, and may refuse by an `ApiError` before it wrote; the id
+        of its row is `identity`.
         """
 
     def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
@@ -177,6 +179,9 @@ class Contents(Protocol):
         A file whose bytes are lost is deleted: its id answers 404 from then on. Damaged bytes go to `quarantine`, and
         so does whatever Lazu does not know; only whole bytes that nothing refers to are removed.
         """
+
+    def figures(self) -> list[Figure]:
+        """What an operator watches of these contents, beside what is counted."""
 
     def recover(self) -> None:
         """Let a store that a disk error stopped go on, if the disk takes an fsync again."""

@@ -27,9 +27,11 @@ def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
 
 
 def remove(objects: Objects, problem: Problem) -> str:
-    """Remove what nothing refers to; gives what was done, or "" where that is not Lazu's own."""
+    """Remove what nothing refers to, and quarantine what Lazu does not know; gives what was done."""
     if not object_names.is_ours(problem.name):
-        return ""
+        objects.put_away(problem.name)
+        objects.bucket.delete(problem.name)
+        return "moved to quarantine"
     if problem.kind == "leftover":
         objects.engine.write(lambda: object_rows.doom_one(problem.name))
         gone = [Loose(problem.name, 0, derived=True)]
@@ -47,7 +49,7 @@ def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
     after = ""
     for page in bucket.pages():
         if page:
-            found = {entry.name: Found(entry.bytes, (0, 0)) for entry in page}
+            found = {each.name: Found(each.bytes, (0, 0)) for each in page if not object_names.is_aside(each.name)}
             yield from _compare(bucket if rehash else None, found, object_rows.kept_between(after, page[-1].name))
             after = page[-1].name
     yield from _compare(None, {}, object_rows.kept_between(after, None))

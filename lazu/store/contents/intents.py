@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from lazu import clock, logs
-from lazu.errors import Doubt, StoreError
+from lazu.errors import ApiError, Doubt, StoreError
+from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
+from lazu.store.connections import Absent, Present
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
 from lazu.store.contents.objects import Objects
+from lazu.store.contents.pairing import Pairing
 from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
-from lazu.store.postgresql import Absent, Postgresql, Present
+from lazu.store.postgresql import Postgresql
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
@@ -56,17 +59,18 @@ class Intents:
         self._kept_bytes = kept_bytes  # of all derived objects, after a sweep
         self.bucket = bucket
         self.engine = engine
-        self.objects = Objects(bucket, engine)
+        self.objects = Objects(bucket, engine, waiting)
+        self.pairing = Pairing(self.objects)
 
     def require(self, size: int) -> None:
         """See `Contents`: the floor of this box's disk, through which the bytes pass."""
         self.waiting.require(size)
 
     def check(self) -> None:
-        """See `Contents`: also whether the bucket answers, and knows this box's credentials."""
+        """See `Contents`: also whether the bucket answers, and is that of the database."""
         self.waiting.require(0)
         self.waiting.stage(0).__exit__()
-        self.bucket.size("ready")
+        self.pairing.look()
 
     def free(self) -> int:
         """See `Contents`."""
@@ -78,22 +82,23 @@ class Intents:
 
     # ---- bytes and rows come
 
-    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+    def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Commit the row beside the object that is there, or put one and commit both."""
-        if not self._hit(staged, insert):
+        if not self._hit(staged, identity, insert):
             self._upload(staged, insert)
 
-    def _hit(self, staged: Staged, insert: Callable[[], None]) -> bool:
+    def _hit(self, staged: Staged, identity: str, insert: Callable[[], None]) -> bool:
         """Insert the row if its content is there; the foreign key refuses when it goes at that moment."""
         if object_rows.kept(staged.sha256) is None:
             return False
         try:
-            self._certainly(insert)
+            self._certainly(insert, identity)
         except Absent:
             return False
         return True
 
     def _upload(self, staged: Staged, insert: Callable[[], None]) -> None:
+        self.pairing.require()
         name = object_names.new(staged.sha256)
         object_rows.intend(name, staged.size, clock.now())
         with ExitStack() as undo:
@@ -119,10 +124,11 @@ class Intents:
         insert()
         return lost
 
-    def _certainly(self, work: Callable[[], Result]) -> Result | None:
+    def _certainly(self, work: Callable[[], Result], identity: str = "") -> Result | None:
         """What `work` gives, committed; None when its row turned out to be there after an answer was lost.
 
-        The second transaction waits for the fate of the first at the row that both write.
+        The second transaction waits for the fate of the first at the row that both write. Before that it may refuse for
+        what the first has done, a quota that is full now: then the row of `identity` tells.
         """
         doubted = False
         for _ in range(_TRIES):
@@ -132,6 +138,10 @@ class Intents:
                 doubted, error = True, e
             except Present:
                 if doubted:
+                    return None
+                raise
+            except ApiError:
+                if doubted and rows.has_row(identity):
                     return None
                 raise
         raise error
@@ -195,6 +205,7 @@ class Intents:
 
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`. Works on any box, also on several at once."""
+        self.pairing.look()
         removed = Removed()
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
         while self._release_some():
@@ -247,14 +258,32 @@ class Intents:
 
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
         """See `Contents`."""
+        self.pairing.look()
         return census.look(self.bucket, rehash, tick)
 
     def repair(self, problem: Problem) -> str:
+        """See `Contents`. The quarantine is in the bucket."""
+        try:
+            if problem.kind in ("missing", "damaged"):
+                return self._bury(problem)
+            return census.remove(self.objects, problem)
+        except FileNotFoundError:
+            return "gone meanwhile"
+
+    def _bury(self, problem: Problem) -> str:
+        """Put what is left of a content away, then delete all its files, and with them the object."""
+        if problem.found:
+            self.objects.put_away(problem.name)
+        self.drop(lambda: rows.delete_all_with(problem.sha256), "lost")
+        return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
+
+    def figures(self) -> list[Figure]:
         """See `Contents`."""
-        if problem.kind in ("missing", "damaged"):
-            self.drop(lambda: rows.delete_all_with(problem.sha256), "lost")
-            return "deleted, its bytes are lost"
-        return census.remove(self.objects, problem)
+        coming, going = object_rows.count_loose()
+        return [
+            Figure("lazu_intents", "Uploads whose object is on its way, dead ones too.", coming),
+            Figure("lazu_doomed_objects", "Objects that are to be deleted.", going),
+        ]
 
     def recover(self) -> None:
         """Nothing: no disk of this box holds what was promised."""
@@ -265,4 +294,5 @@ class Intents:
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
+        self.pairing.require()
         return transfer.copy_in(self.objects, source, wanted, tick)

@@ -14,6 +14,25 @@ def new(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}.{ulid}"
 
 
+#: How the names begin of the object that says whose bucket it is, and of damaged ones that `flask fsck` put away.
+STORE, QUARANTINE = "store-", "quarantine/"
+
+
+def of_store(identity: str) -> str:
+    """The name of the object that says that the bucket is of the store `identity`."""
+    return STORE + identity
+
+
+def in_quarantine(name: str) -> str:
+    """Where an object is put away: a name that none has had."""
+    return f"{QUARANTINE}{name}-{clock.milliseconds()}"
+
+
+def is_aside(name: str) -> bool:
+    """Whether it is the name of an object that is no content, yet Lazu's own."""
+    return name.startswith((STORE, QUARANTINE))
+
+
 def is_ours(name: str) -> bool:
     """Whether it is the name of a content's object, or of one that was derived from it."""
     return _NAME.fullmatch(name) is not None

@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO, cast
 
 from lazu import clock
 from lazu.errors import StoreError
 from lazu.store import derived, object_rows
+from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
+from lazu.store.contents import object_names
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.postgresql import Postgresql
 
+_CHUNK = 2**20
 #: Objects that are deleted at the same time.
 _DELETERS = 8
 
@@ -19,11 +23,31 @@ log = logging.getLogger(__name__)
 
 
 class Objects:
-    """The objects in `bucket` of the contents in `engine`."""
+    """The objects in `bucket` of the contents in `engine`; `waiting` is where bytes wait on this box."""
 
-    def __init__(self, bucket: Bucket, engine: Postgresql) -> None:
+    def __init__(self, bucket: Bucket, engine: Postgresql, waiting: Blobs) -> None:
         self.bucket = bucket
         self.engine = engine
+        self.waiting = waiting
+
+    def put(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Store an object of `size` bytes that is no content."""
+        with self.waiting.stage(size, size) as staged:
+            for piece in pieces:
+                staged.write(piece)
+            staged.seal()
+            self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+
+    def put_away(self, name: str) -> None:
+        """Copy an object to the quarantine, where nobody is served from, however it is damaged.
+
+        Raises FileNotFoundError.
+        """
+        size = self.bucket.size(name)
+        if size is None:
+            raise FileNotFoundError(name)
+        with self.bucket.open(name, size) as reader:
+            self.put(object_names.in_quarantine(name), size, iter(partial(reader.read, _CHUNK), b""))
 
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
         """A content, or what was derived from it, for reading from `start`; raises FileNotFoundError, `StoreError`.

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from lazu import clock, logs, slots
 from lazu.errors import StorageFailed, StorageMoved, StoreError
+from lazu.metrics import Figure
 from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
@@ -59,7 +60,7 @@ class Shards:
         """See `Contents`."""
         return self.blobs.stage(max_bytes, expected)
 
-    def add(self, staged: Staged, insert: Callable[[], None]) -> None:
+    def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:  # noqa: ARG002 - for a cluster
         """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
         self.engine.require_same()
         # All of it waits for locks and syncs; what it computes in between is not worth a slot.
@@ -225,6 +226,10 @@ class Shards:
             if problem.found:
                 self.blobs.quarantine(problem.sha256, problem.sha256)
         return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
+
+    def figures(self) -> list[Figure]:
+        """See `Contents`: nothing, the disk is watched for all."""
+        return []
 
     def recover(self) -> None:
         """See `Contents`."""

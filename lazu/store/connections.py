@@ -1,0 +1,203 @@
+"""The connections to PostgreSQL: its pool, its statements, its errors as ours. Only `postgresql` and `crossing` use it.
+
+Taking a connection costs no round trip (docs/decisions/0076-connections.md).
+"""
+
+import re
+import select
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import peewee
+import psycopg
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
+from psycopg import errors
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus
+
+from lazu.errors import Busy, Failed, Full, StoreError
+from lazu.store.cluster_schema import STEPS
+
+#: Connections of a process, and seconds that a thread waits for one.
+POOL, POOL_SECONDS = 8, 10
+#: What a box that lost its power held is free after that, in milliseconds.
+_LIMITS = "SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000"
+#: Any number, the same for every Lazu: who brings the tables up to date holds it.
+_MIGRATION = 0x4C617A75
+
+
+class Absent(Failed):
+    """A row refers to one that is not there (a foreign key)."""
+
+
+class Newer(Failed):
+    """The tables were made by a newer Lazu."""
+
+
+class Present(Failed):
+    """There is a row with this key already."""
+
+
+#: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with. Nobody else reads them.
+_CODES: tuple[tuple[str, type[StoreError]], ...] = (
+    ("23503", Absent),
+    ("23505", Present),
+    ("53100", Full),
+    ("53", Busy),  # too many connections, out of memory
+    ("57", Busy),  # shutting down, starting up, a backend terminated
+    ("40", Busy),  # deadlock, serialization
+    ("55P03", Busy),  # lock_timeout
+    ("25P03", Busy),  # idle_in_transaction_session_timeout
+    ("08", Busy),  # the connection
+)
+
+
+_OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
+
+
+def _translated(error: Exception) -> StoreError:
+    """PostgreSQL's and Peewee's errors as ours; without a code it is the connection that failed."""
+    origin = getattr(error, "orig", None) or error
+    code = getattr(origin, "sqlstate", None)
+    # Not its detail, which quotes values.
+    text = f"{code} {origin.diag.message_primary}" if isinstance(origin, psycopg.Error) and code else str(origin)
+    if code is None and isinstance(error, _OF_CONNECTIONS):
+        return Busy(text)
+    return next((kind(text) for start, kind in _CODES if (code or "").startswith(start)), Failed(text))
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Errors of Peewee and psycopg as ours."""
+    try:
+        yield
+    except (peewee.PeeweeException, psycopg.Error, MaxConnectionsExceeded) as e:
+        raise _translated(e) from e
+
+
+@lru_cache(256)
+def _own(sql: str) -> str:
+    """A text of SQL that was written for both engines, with `?` and `:name` for its values, as psycopg wants it."""
+    return re.sub(r"\?|(?<![:\w]):(\w+)", lambda match: f"%({match[1]})s" if match[1] else "%s", sql)
+
+
+@lru_cache(256)
+def _numbered(sql: str) -> bytes:
+    """The same as libpq wants it: `$1` for the first `?`."""
+    number = count(1)
+    return re.sub(r"\?", lambda _: f"${next(number)}", sql).encode()
+
+
+def _plain(value: object) -> bytes:
+    """A text or a number as libpq takes it, which would stop at a NUL."""
+    text = str(value).encode()
+    if b"\0" in text:
+        raise psycopg.DataError("a text with a NUL")
+    return text
+
+
+_Peewees: Any = peewee.PostgresqlDatabase  # it is typed in part
+
+
+class _Connecting(_Peewees):
+    """What is done with a new connection; the first one of a process brings the tables up to date.
+
+    PostgreSQL may come after Lazu.
+    """
+
+    ready = False
+
+    def _connect(self) -> Any:
+        connection = super()._connect()
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.execute(_LIMITS)
+            if not self.ready:
+                _migrate(connection)
+                self.ready = True
+            undo.pop_all()
+        return connection
+
+
+class _Database(PooledPostgresqlDatabase, _Connecting):
+    """Peewee's, with PostgreSQL's errors as ours, and a connection for a query outside of a transaction."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement; raises `StoreError`. All its rows are here when this returns."""
+        return self._say(self._run, sql, params)
+
+    def look_up(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """The rows of a question that every request asks, about texts and whole numbers; raises `StoreError`.
+
+        By libpq's own call, on no cursor of psycopg, which takes three times the CPU.
+        """
+        found: list[tuple[Any, ...]] = self._say(self._ask, sql, params)
+        return found
+
+    def _say(self, how: Callable[[str, Any], Any], sql: str, params: Any) -> Any:
+        with translating():
+            if not self.is_closed():
+                return how(sql, params)
+            try:
+                return self._by_itself(how, sql, params)
+            except _Lost:
+                self.close_idle()  # they may be lost too, and not know it yet
+                return self._by_itself(how, sql, params)
+
+    def _by_itself(self, how: Callable[[str, Any], Any], sql: str, params: Any) -> Any:
+        with self.connection_context():
+            try:
+                return how(sql, params)
+            except (peewee.PeeweeException, psycopg.Error) as e:
+                # A question may be put again, on a new connection.
+                if sql.startswith("SELECT") and isinstance(_translated(e), Busy):
+                    raise _Lost(str(e)) from e
+                raise
+
+    def _run(self, sql: str, params: Any) -> Any:
+        return super().execute_sql(_own(sql), params)
+
+    def _ask(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        connection = self.connection()
+        found = connection.pgconn.exec_params(_numbered(sql), [_plain(value) for value in params])
+        if found.status != ExecStatus.TUPLES_OK:
+            error = errors.error_from_result(found)
+            raise error if error.sqlstate else psycopg.OperationalError(str(error))
+        reader = Transformer(connection)
+        reader.set_pgresult(found)
+        return reader.load_rows(0, found.ntuples, tuple)
+
+    def _is_closed(self, conn: Any) -> bool:
+        """Whether an idle connection was ended; Peewee asks by a statement, a round trip each time one is taken.
+
+        A server says nothing unasked, but when it ends the connection.
+        """
+        if not conn.closed:
+            heard = select.poll()  # select(2) knows no descriptor above 1023
+            heard.register(conn, select.POLLIN)
+            if heard.poll(0):
+                conn.close()
+        return bool(conn.closed)
+
+
+class _Lost(peewee.OperationalError):
+    """The connection broke under a query."""
+
+
+database: Any = _Database(None, max_connections=POOL, stale_timeout=600, timeout=POOL_SECONDS)
+
+
+def _migrate(connection: Any) -> None:
+    """Take the steps that are missing, one box after the other; raises `Newer`."""
+    with connection.transaction():
+        connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")
+        connection.execute("CREATE TABLE IF NOT EXISTS schema (version BIGINT NOT NULL)")
+        [taken] = connection.execute("SELECT coalesce(max(version), 0) FROM schema").fetchone()
+        if taken > len(STEPS):
+            raise Newer(f"its tables are of version {taken}, this Lazu knows {len(STEPS)}")
+        for number, step in enumerate(STEPS[taken:], taken + 1):
+            connection.execute(step)
+            connection.execute("INSERT INTO schema VALUES (%s)", (number,))

@@ -1,0 +1,39 @@
+"""Do the database and the bucket belong together? A wrong setting must not let one store sweep another one's objects.
+
+The database has an identity, and the bucket one object, which is named after it. The first box that meets a bucket
+without one puts it there, once; from then on both are of one store, wherever they are copied to.
+"""
+
+from lazu.errors import StorageMoved
+from lazu.store import object_rows
+from lazu.store.contents import object_names
+from lazu.store.contents.objects import Objects
+
+_WHY = "Lazu's database and object store are of different stores; nothing is stored until its operator corrects that."
+
+
+class Pairing:
+    """The database and the bucket of `objects`."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._sure = False
+
+    def require(self) -> None:
+        """Raise `StorageMoved` unless both are of one store; asks them once a process. Raises `StoreError`."""
+        if not self._sure:
+            self.look()
+        self._sure = True
+
+    def look(self) -> None:
+        """Ask them now; raises as `require` does."""
+        identity, bound = object_rows.identity()
+        mine = object_names.of_store(identity)
+        found = {entry.name for page in self._objects.bucket.pages(below=object_names.STORE) for entry in page}
+        if not found and not bound:
+            # Another box may do so too: it is the same object.
+            self._objects.put(mine, len(identity), [identity.encode()])
+        elif found != {mine}:
+            raise StorageMoved(_WHY)
+        if not bound:
+            self._objects.engine.write(object_rows.bind)

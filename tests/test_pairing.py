@@ -1,0 +1,71 @@
+"""A database and a bucket that do not belong together: nothing is stored, swept or repaired, and it is said."""
+
+import pytest
+
+from helpers.server import Server
+from lazu.config import Settings
+from lazu.errors import CannotStart, NotReady, StorageMoved
+from lazu.store import rows
+from lazu.store.connections import database
+from lazu.store.files import NewFile
+from lazu.store.opening import open_store, require_ready
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def opened(tmp_path, cluster):
+    """Open a store of this cluster: `opened()`, or with another of its two places."""
+
+    def open_one(**places):
+        return open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **{**cluster, **places}))
+
+    yield open_one
+    database.close_all()
+
+
+def stored(store, data):
+    with store.contents.stage(100) as place:
+        place.write(data)
+        place.seal()
+        return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
+
+
+def test_both_are_of_one_store_however_often_it_is_opened(opened):
+    opened().keys.create("alice")
+    store = opened()
+    require_ready(store)
+    stored(store, b"kept")
+    assert list(opened().contents.look(rehash=True)) == []
+
+
+@pytest.mark.parametrize("other", ["database_url", "blobs_url"])
+def test_another_database_or_bucket_stops_the_start(opened, other, postgres, seaweed):
+    opened()
+    places = {"database_url": postgres.database, "blobs_url": seaweed.prefix}
+    with pytest.raises(CannotStart, match="different stores"):
+        opened(**{other: places[other]()})
+
+
+def test_a_server_that_is_pointed_at_another_bucket_says_so_in_one_line(opened, cluster, seaweed, tmp_path):
+    opened()
+    wrong = {"LAZU_DATABASE_URL": cluster["database_url"], "LAZU_BLOBS_URL": seaweed.prefix(), **seaweed.env}
+    failed = Server(tmp_path / "wrong", wrong).flask("stats", check=False)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert "LAZU_DATABASE_URL and LAZU_BLOBS_URL" in failed.stderr
+
+
+def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(opened):
+    """The box started before it could ask: it asks before the first object, each sweep and each look."""
+    store = opened()
+    store.keys.create("alice")
+    store.contents.pairing._sure = False
+    [mark] = [entry.name for page in store.contents.bucket.pages() for entry in page]
+    store.contents.bucket.delete(mark)
+    with pytest.raises(NotReady, match="different stores"):
+        require_ready(store)
+    for act in (lambda: stored(store, b"lost"), lambda: store.contents.sweep(lambda: None), lambda: list(store.contents.look())):
+        with pytest.raises(StorageMoved):
+            act()
+    assert rows.is_empty() is False
+    assert [entry for page in store.contents.bucket.pages() for entry in page] == []
