@@ -13,7 +13,7 @@ import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from lazu import clock, metrics, slots
@@ -23,7 +23,7 @@ from lazu.errors import Overloaded
 _WORDS, _WORD = 3, 8
 
 #: Seconds to wait for whoever writes, which takes microseconds: longer only if it was stopped in the midst of that.
-LOCK_SECONDS = 2.0
+LOCK_SECONDS = 10.0
 _LOOK_SECONDS = 0.001
 
 _SUFFIX = ".ledger"
@@ -92,17 +92,20 @@ class Ledger:
     @contextmanager
     def _locked(self) -> Iterator["_Table"]:
         table = self._open()
+        with ExitStack() as held:
+            if not self._lock(table):
+                held.enter_context(slots.waiting())  # until the lock is given back: its holder must wait for no slot
+                self._await(table)
+            held.callback(self._threads.release)
+            held.callback(table.unlock)
+            yield table
+
+    def _await(self, table: "_Table") -> None:
         end = clock.monotonic() + LOCK_SECONDS
         while not self._lock(table):
             if clock.monotonic() > end:
                 raise Overloaded
-            with slots.waiting():
-                clock.sleep(_LOOK_SECONDS)
-        try:
-            yield table
-        finally:
-            table.unlock()
-            self._threads.release()
+            clock.sleep(_LOOK_SECONDS)
 
     def _lock(self, table: "_Table") -> bool:
         if not self._threads.acquire(blocking=False):

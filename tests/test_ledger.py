@@ -60,7 +60,8 @@ def test_a_record_grows_as_far_as_it_fits_beside_the_others(folder):
     assert mine.taken() == ([1], [10])
 
 
-def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(folder):
+def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(folder, monkeypatch):
+    monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
     mine = Ledger("things", 4)
     place = mine.take(1, 1, lambda _: True)
     with open(folder / "things.ledger") as file:

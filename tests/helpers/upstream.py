@@ -148,6 +148,8 @@ class _Quiet(ThreadingHTTPServer):
 
     def handle_error(self, *_):
         """Broken connections are what some tests are about."""
+    #: More than calls come at once: one that finds the queue full is tried again after seconds.
+    request_queue_size = 1024
 
 
 @contextmanager
