@@ -1,6 +1,8 @@
 """Office documents and web pages become Markdown, in which everything that was said is there once."""
 
 import base64
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -266,6 +268,27 @@ def test_a_message_is_read_and_its_attachments_named(read):
 def test_a_message_in_html_alone_is_read_as_a_page(read):
     mail = "Subject: hi\nContent-Type: text/html; charset=utf-8\n\n<h1>Hello</h1><p>you</p>"
     assert read(mail, "message/rfc822") == "Subject: hi\n\n# Hello\n\nyou\n"
+
+
+MACRO = b"Sub AutoOpen()\r\nShell \"calc\"\r\nEnd Sub"
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        (docx(paragraph("words")), "word"),
+        (pptx(shape("words")), "ppt"),
+        (xlsx(("One", '<sheetData><row r="1"><c t="inlineStr"><is><t>words</t></is></c></row></sheetData>')), "xl"),
+    ],
+    ids=["docm", "pptm", "xlsm"],
+)
+def test_a_document_with_macros_is_read_without_them(read, document, place):
+    file = io.BytesIO(document)
+    with zipfile.ZipFile(file, "a") as whole:
+        whole.writestr(f"{place}/vbaProject.bin", MACRO)
+    text = read(file.getvalue(), "application/octet-stream")
+    assert "words" in text
+    assert "Auto" not in text
 
 
 # Hostile documents
