@@ -145,11 +145,11 @@ class Double:
 class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    #: More than calls come at once: one that finds the queue full is tried again after seconds.
+    request_queue_size = 1024
 
     def handle_error(self, *_):
         """Broken connections are what some tests are about."""
-    #: More than calls come at once: one that finds the queue full is tried again after seconds.
-    request_queue_size = 1024
 
 
 @contextmanager
