@@ -21,6 +21,7 @@ def main() -> None:
     plan = Plan(asked.quick, frozenset(asked.skip), tuple(asked.size))
     try:
         if asked.rows in ([name] for name in TABLES):
+            clean()
             print(TABLES[asked.rows[0]](plan))
         elif asked.merge:
             merge()

@@ -103,7 +103,7 @@ def test_late_calls_of_the_object_store_break_nothing(tmp_path, cluster, proxy):
     settle(proxy)
     told = race.told()
     assert len(proxy.late) > 20
-    assert len(told["+"]) > 6 * UPLOADS
+    assert len(told["+"]) > 7 * UPLOADS, "some fail, and some are given up"
     assert race.broken() == set()
 
 
