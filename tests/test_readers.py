@@ -128,13 +128,13 @@ def test_a_file_that_took_long_is_read_to_its_end_all_the_same(places):
     assert told == [b"read\n"] * 4
 
 
-@pytest.mark.parametrize("place", ["SHORT", "nowhere"])
-def test_a_reader_ends_when_nobody_waits_for_it_any_more(places, place):
+@pytest.mark.parametrize("where", ["SHORT", "nowhere"])
+def test_a_reader_ends_when_nobody_waits_for_it_any_more(places, where):
     """Also one that has no place yet."""
-    if place == "nowhere":
+    if where == "nowhere":
         assert launcher.SHORT.take_now(1)
     left = []
     threading.Timer(0.5, left.append, [True]).start()
     with pytest.raises(ClientLeft):
         reading_for(1, ["sleep", "600"], left)
-    assert launcher.SHORT.take_now(1) == (place == "SHORT")
+    assert launcher.SHORT.take_now(1) == (where == "SHORT")

@@ -104,10 +104,10 @@ def test_a_quota_that_no_database_can_keep_is_refused(serve, command):
     assert server.flask("keys", "quota", "bob", "8388607TB").returncode == 0
 
 
-@pytest.mark.parametrize("place", ["", "blobs/ab", "new"])
-def test_no_backup_goes_into_the_store(serve, place):
+@pytest.mark.parametrize("below", ["", "blobs/ab", "new"])
+def test_no_backup_goes_into_the_store(serve, below):
     server = serve()
-    refused = server.flask("backup", str(server.storage / place), check=False)
+    refused = server.flask("backup", str(server.storage / below), check=False)
     assert (refused.returncode, "the store itself" in refused.stderr, refused.stderr.count("\n")) == (1, True, 1)
     assert not (server.storage / "new").exists()
 

@@ -73,10 +73,10 @@ def test_chat_has_them_too_as_the_ai_sdk_sends_them(native, double, pdf, png):
         assert double.last.json["messages"][0]["content"] == [{"type": "image_url", "image_url": url}]
 
 
-@pytest.mark.parametrize("place", ["file_data", "image_url"])
-def test_an_id_that_is_nobodys_is_not_found_there_either(native, double, place):
-    part = {"type": "input_file" if place == "file_data" else "input_image", place: "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"}
-    assert error(native.post("/v1/responses", message(part))) == (404, "file_not_found", f"input[0].content[1].{place}")
+@pytest.mark.parametrize("name", ["file_data", "image_url"])
+def test_an_id_that_is_nobodys_is_not_found_there_either(native, double, name):
+    part = {"type": "input_file" if name == "file_data" else "input_image", name: "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"}
+    assert error(native.post("/v1/responses", message(part))) == (404, "file_not_found", f"input[0].content[1].{name}")
     assert double.received == []
 
 
