@@ -33,8 +33,14 @@ def run(plan: Plan) -> Result:
                 for load in LOADS:
                     contenders[f"{load}, {workers} × {threads}"] = loaded(server, load, tail, count)
         race = measure.race(plan.keep(contenders), plan.pick(1, 3))
-    notes = [f"{name}: p99 {race.quantile(name, 0.99) * 1e3:.1f} ms." for name in race.samples]
+    notes = [slowest(race, load) for load in LOADS]
     return Result("Processes × threads, 16 clients of one key", race, REQUESTS, f"uploads, {SHIPPED}", [], notes)
+
+
+def slowest(race: measure.Race, load: str) -> str:
+    names = [name for name in race.samples if name.startswith(load)]
+    shown = [f"{name.partition(', ')[2]}: {race.quantile(name, 0.99) * 1e3:.0f} ms" for name in names]
+    return f"p99, {load}: {', '.join(shown)}."
 
 
 @contextmanager
