@@ -13,7 +13,9 @@ import pytest
 from helpers.in_process import AUTH
 from helpers.server import PROJECT, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from lazu.errors import Busy, StorageMoved
 from lazu.store import sqlite
+from lazu.store.group_commit import GroupCommit
 from lazu.store.tables import File
 
 FRAME = 24 + 4096
@@ -55,7 +57,7 @@ def at_once(server, sent):
 def test_uploads_that_wait_are_committed_together(single):
     before = committed(single.storage)
     assert at_once(single, [(single.any_key, b"content %d" % n) for n in range(8)]) == [200] * 8
-    assert committed(single.storage) - before == 2, "the first one's, and one for all that came meanwhile"
+    assert committed(single.storage) - before == 1, "also for those that came while the first one waited"
     assert len(request(single, "GET", "/v1/files", single.any_key).json["data"]) == 9
 
 
@@ -90,6 +92,24 @@ def test_on_a_slow_disk_syncs_run_side_by_side_and_commits_are_shared(slow):
     assert committed(server.storage) - before <= 8
     _, files, _, directories = struct.unpack("4i", counts.read_bytes())
     assert min(files, directories) >= 8
+
+
+def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
+    """Its bytes have been taken back by then."""
+    done, errors = [], [StorageMoved(), Busy("held")]
+
+    @contextmanager
+    def transaction():
+        if errors:
+            raise errors.pop()
+        yield
+
+    group = GroupCommit(transaction)
+    for error in (Busy, StorageMoved):
+        with pytest.raises(error):
+            group.commit(lambda: done.append("refused"))
+    group.commit(lambda: done.append("done"))
+    assert done == ["done"]
 
 
 @pytest.mark.parametrize("why", ["database or disk is full", "disk I/O error"])

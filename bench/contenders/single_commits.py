@@ -11,7 +11,8 @@ def alone(self: GroupCommit, work: Callable[[], Any]) -> Any:
     """`GroupCommit.commit`, but nobody's work is taken along."""
     job = _Job(work)
     with slots.waiting(), self._turn:
-        self._commit([job])
+        self._waiting.append(job)
+        self._commit()
     if job.error:
         raise job.error
     return job.result

@@ -1,7 +1,7 @@
 """One commit for many: what threads of this process want written at the same time shares a transaction.
 
 A commit costs a sync of the disk, whatever is in it, and writers that meet in SQLite sleep before they look again. So
-one thread commits for all that came while another one did (docs/decisions/0060-shared-commits.md).
+one thread commits for all that came until its transaction began (docs/decisions/0060-shared-commits.md).
 """
 
 import threading
@@ -52,22 +52,30 @@ class GroupCommit:
         # The commit too, not only the wait for it: who commits for others must not wait for a slot meanwhile.
         with slots.waiting(), self._turn:
             if not job.done:
-                self._commit([self._waiting.popleft() for _ in range(len(self._waiting))])
+                self._commit()
         if job.error:
             raise job.error
         result: Result = job.result
         return result
 
-    def _commit(self, jobs: list[_Job]) -> None:
+    def _commit(self) -> None:
+        """Commit for all who wait when the transaction has begun: it may have waited long for another process."""
+        jobs: list[_Job] = []
         try:
             with self._transaction():
+                jobs = self._take()
                 for job in jobs:
                     job.run()
             for job in jobs:
                 job.error = job.refusal
         except StoreError as e:
+            jobs = jobs or self._take()
             for job in jobs:
                 job.error = e
         finally:
-            for job in jobs:
+            # None may stay: who was told of an error takes its bytes back, and its row must not come later.
+            for job in jobs or self._take():
                 job.done = True
+
+    def _take(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
