@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lazu import clock, logs, slots
+from lazu import clock, logs
 from lazu.errors import StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, disk, rows
@@ -63,8 +63,7 @@ class Shards:
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:  # noqa: ARG002 - for a cluster
         """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
         self.engine.require_same()
-        # All of it waits for locks and syncs; what it computes in between is not worth a slot.
-        with slots.waiting(), self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
+        with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
             undo.callback(self._take_back, staged.sha256, shard)
             self.blobs.publish(staged, shard)
             self.engine.write(insert)
