@@ -119,6 +119,8 @@ class Slots:
             self._held[owner] -= 1
             if not self._held[owner]:
                 del self._held[owner]
+            if owner in self._waiting:
+                self._waiting[owner] = self._waiting.pop(owner)  # it had its turn
             fitting = [each for each in self._waiting if self._held[each] < self._most()]
             if fitting:
                 self._serve(min(fitting, key=self._held.__getitem__))

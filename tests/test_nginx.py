@@ -47,6 +47,7 @@ def test_nginx_sends_the_bytes_and_lazu_does_not(edge, key, file):
         time.sleep(0.02)
 
 
+@pytest.mark.one_box("a bucket's objects have no time that Lazu sets; tests/test_cluster.py has its downloads")
 def test_the_time_of_the_blob_stays_hidden(edge, key):
     content = os.urandom(1000)
     stored(edge, edge.new_key(), content)
@@ -81,6 +82,7 @@ def test_a_blob_is_out_of_reach_by_its_name(edge, key, file):
         assert request(edge, "GET", f"/_blobs/{blob.parent.name}/{blob.name}", key).status == 404
 
 
+@pytest.mark.one_box("in a cluster nginx has no files beside it")
 def test_the_database_is_out_of_reach_even_for_lazu(edge):
     """Whatever path an answer named, the location matches names of blobs only."""
     from helpers.edge import site

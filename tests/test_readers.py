@@ -97,6 +97,20 @@ def reading_for(key, words, left):
         return launcher.run(job(*words), key)
 
 
+def test_who_had_a_turn_is_behind_those_who_wait():
+    slots_, order = Slots(1, 1), []
+    slots_.take(1)
+    waiting = []
+    for number, owner in enumerate((1, 2, 1)):
+        waiting.append(threading.Thread(target=lambda owner=owner: (slots_.take(owner), order.append(owner), slots_.give(owner))))
+        waiting[-1].start()
+        until(lambda wanted=number + 1: sum(map(len, slots_._waiting.values())) == wanted)
+    slots_.give(1)
+    for thread in waiting:
+        thread.join()
+    assert order == [2, 1, 1]
+
+
 def test_files_that_take_long_of_however_many_keys_leave_a_place_to_others(places):
     left, ended = [], []
 

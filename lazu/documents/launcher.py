@@ -18,7 +18,7 @@ Source = int | str | os.PathLike[str]  # an open file, whose offset is neither u
 #: Seconds that a reader may live. Its CPU time is the file's (`sandbox.CPU`); the rest is the machine's, which is busy.
 WALL = 300
 #: Seconds to wait for a place, and seconds after which a file takes long.
-PATIENCE, SHORT_SECONDS = 60, 2
+PATIENCE, SHORT_SECONDS = 60, 1
 
 #: Signals by which a damaged file ends its reader. By any other the machine's keeper does: it was short of memory, or
 #: the server is being stopped.

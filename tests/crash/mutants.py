@@ -54,8 +54,8 @@ def row_before_bytes() -> None:
     publish, add = Blobs.publish, Shards.add
     Blobs.publish = lambda *_: None
 
-    def hasty(self: Shards, staged, insert) -> None:
-        add(self, staged, insert)
+    def hasty(self: Shards, staged, identity, insert) -> None:
+        add(self, staged, identity, insert)
         with self.blobs.lock(staged.sha256) as shard:
             publish(self.blobs, staged, shard)
 
