@@ -140,5 +140,3 @@ def _once(work: Callable[[], Result]) -> Result:
             raise Doubt(str(e)) from e
         raise
     return result
-
-

@@ -133,4 +133,3 @@ STEPS: tuple[tuple[str, ...], ...] = (
         END""",
     ),
 )
-

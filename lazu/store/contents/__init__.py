@@ -19,6 +19,7 @@ from lazu.store.staged import Staged
 Tick = Callable[[], object]
 Result = TypeVar("Result")
 
+
 def no_tick() -> None:
     """Nobody watches the progress."""
 
