@@ -62,6 +62,27 @@ def test_what_one_box_stores_the_other_serves_and_deletes(boxes):
     assert get(here, f"{path}/content").error == (404, "file_not_found", "file_id")
 
 
+def test_a_request_costs_as_many_statements_as_the_docs_say(boxes, cluster, postgres):
+    """docs/cluster.md has them as a table."""
+    with postgres.connect("postgres") as connection:
+        connection.execute(f"ALTER DATABASE {cluster['database_url'].rpartition('/')[2]} SET log_statement = 'all'")
+    box = boxes()
+    file = stored(box, KEY, b"once")
+    path = f"/v1/files/{file['id']}"
+    until(lambda: "last_used_at" in postgres.log().rpartition("UPDATE")[2])  # which is written beside a first request
+    acts = {
+        "metadata": lambda: get(box, path), "list": lambda: get(box, "/v1/files?limit=1"), "download": lambda: get(box, f"{path}/content"),
+        "known": lambda: stored(box, KEY, b"once"), "new": lambda: stored(box, KEY, b"never before"), "DELETE": lambda: request(box, "DELETE", path, KEY),
+    }  # fmt: skip
+    counted = {}
+    for name, act in acts.items():
+        before = len(postgres.log())
+        act()
+        said = postgres.log()[before:].splitlines()
+        counted[name] = sum("statement: " in line or " execute " in line for line in said)
+    assert counted == {"metadata": 1, "list": 2, "download": 2, "known": 6, "new": 9, "DELETE": 6}
+
+
 @pytest.mark.parametrize("place", ["cluster"], indirect=True, scope="module")
 def test_nginx_fetches_downloads_from_the_store(edge, place):
     """As it does from the disk (test_conditions.py); no header of the store comes through, and none of its errors."""

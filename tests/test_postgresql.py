@@ -16,7 +16,7 @@ from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
 from lazu.store import connections, counts, postgresql, rows
 from lazu.store.connections import Absent, Present, database
 from lazu.store.postgresql import Postgresql
-from lazu.store.tables import OBJECT_JSON, File, Key
+from lazu.store.tables import File, Key
 
 pytestmark = pytest.mark.slow
 
@@ -233,13 +233,61 @@ def test_a_look_up_is_one_question(engine, key, postgres, url):
     before = len(postgres.log())
     rows.find_key("alice")
     rows.active_key("alice")
-    said = [line for line in postgres.log()[before:].splitlines() if "statement: " in line or "execute " in line]
-    assert len(said) == 2, said
+    assert len(said(postgres, before)) == 2
 
 
-def test_a_list_is_written_without_a_call_for_each_field(engine):
-    """PostgreSQL writes `json_quote` into the query: a page takes a third of the time (measured, 1,000 files)."""
-    objects = f"EXPLAIN (VERBOSE) SELECT {OBJECT_JSON} FROM file"
-    plan = " ".join(line for (line,) in database.execute_sql(objects).fetchall())
-    assert "to_json(" in plan
-    assert "json_quote(" not in plan
+def said(postgres, before):
+    """The statements in the log of PostgreSQL after its first `before` characters."""
+    return [line for line in postgres.log()[before:].splitlines() if "statement: " in line or "execute " in line]
+
+
+def test_a_question_is_read_and_planned_once_a_connection(engine, key, postgres):
+    database.execute_sql("SET log_statement = 'all'")
+    before = len(postgres.log())
+    for _ in range(3):
+        assert rows.active_key("alice").id == key.id
+    assert [" execute lazu_" in line for line in said(postgres, before)] == [True] * 3
+    [(count,)] = database.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchall()
+    assert count == 1
+
+
+@pytest.mark.parametrize("change", ["DEALLOCATE ALL", "ALTER TABLE key ALTER quota_bytes TYPE NUMERIC"])
+def test_a_question_that_the_server_has_forgotten_is_answered_all_the_same(engine, key, change):
+    """A pooler gave this connection another server's, or a newer Lazu changed a table."""
+    assert rows.active_key("alice").id == key.id
+    database.execute_sql(change)
+    assert [rows.active_key("alice").id for _ in range(2)] == [key.id] * 2
+
+
+def test_a_question_that_another_client_prepared_is_not_prepared_again(engine, key):
+    """Behind a pooler names are shared: a name is that of one text."""
+    assert rows.active_key("alice").id == key.id
+    with database.connection_context():
+        database.connection().prepared.clear()
+    assert rows.active_key("alice").id == key.id
+
+
+def test_within_a_transaction_nothing_is_taken_for_prepared(engine, key):
+    """An error would end it."""
+    assert rows.active_key("alice").id == key.id
+    database.execute_sql("DEALLOCATE ALL")
+    assert engine.write(lambda: rows.hold_key(rows.active_key("alice"), alone=False))
+
+
+def test_a_list_says_of_a_file_what_its_object_says(engine, key):
+    """Whatever its name has: here Python writes it, and SQLite elsewhere (test_growth.py)."""
+    odd = File(**{**file(key).__data__, "filename": 'größe "quoted" back\\slash \u2028 \x01\t\x7f \U0001f4c4 % %s {} .txt'})
+    engine.write(lambda: (keep(), rows.add_file(odd)))
+    assert json.loads(rows.piece(key, rows.Paging(), 0).objects) == odd.as_json() == rows.file_of(key, odd.id, 0).as_json()
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_page_and_what_follows_is_one_question(engine, key, postgres, descending):
+    engine.write(lambda: (keep(), [rows.add_file(file(key, number)) for number in range(4)]))
+    database.execute_sql("SET log_statement = 'all'")
+    before = len(postgres.log())
+    found = rows.piece(key, rows.Paging(limit=3, descending=descending), 0)
+    assert rows.follows(key, rows.Paging(limit=3), found, 0)
+    rest = rows.piece(key, rows.Paging(limit=3, descending=descending, after=found.last_id), 0)
+    assert (rest.files, rest.more) == (1, False)
+    assert len(said(postgres, before)) == 2

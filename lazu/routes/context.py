@@ -2,9 +2,11 @@
 
 from flask import current_app, request
 
+from lazu import ids
+from lazu.errors import FileNotFound
 from lazu.gateway.upstream import Upstream
 from lazu.store.opening import Store
-from lazu.store.tables import Key
+from lazu.store.tables import File, Key
 
 
 def store() -> Store:
@@ -24,3 +26,15 @@ def caller() -> Key:
     key = store().keys.authenticate(request.headers.get("Authorization"))
     request.environ["lazu.key"] = key.name
     return key
+
+
+def callers_file(file_id: str) -> File:
+    """An unexpired file of the key of this request; raises `InvalidApiKey`, or `FileNotFound` for every other id."""
+    if not ids.is_file_id(file_id):
+        caller()
+        raise FileNotFound(file_id)
+    key, file = store().keys.authenticate_for(request.headers.get("Authorization"), file_id)
+    request.environ["lazu.key"] = key.name
+    if file is None:
+        raise FileNotFound(file_id)
+    return file

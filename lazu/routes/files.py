@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from lazu.routes.content import send
-from lazu.routes.context import caller, store
+from lazu.routes.context import caller, callers_file, store
 from lazu.routes.form import take
 from lazu.store.files import paging
 
@@ -33,13 +33,13 @@ def list_files() -> Response:
 @bp.get("/<file_id>")
 def get_file(file_id: str) -> dict[str, Any]:
     """Metadata."""
-    return store().files.get(caller(), file_id).as_json()
+    return callers_file(file_id).as_json()
 
 
 @bp.get("/<file_id>/content")
 def download_file(file_id: str) -> Response:
     """Download."""
-    return send(store().files.get(caller(), file_id))
+    return send(callers_file(file_id))
 
 
 @bp.delete("/<file_id>")

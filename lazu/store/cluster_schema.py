@@ -79,12 +79,10 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX upload_part_by_upload ON upload_part (upload_id, sha256, bytes);
     CREATE INDEX upload_part_by_sha256 ON upload_part (sha256, upload_id)
     """,
-    # Counted anew each time: at rows of totals all boxes would wait for each other. PostgreSQL has no json_quote;
-    # STABLE, as to_json is, it is written into the query that calls it, which an IMMUTABLE one would not be.
+    # Counted anew each time: at rows of totals all boxes would wait for each other.
     f"""
     CREATE VIEW holding (key_id, files, bytes) AS {COUNTED["holding"]};
-    CREATE VIEW total (blobs, blob_bytes, part_bytes) AS {COUNTED["total"]};
-    CREATE FUNCTION json_quote(TEXT) RETURNS TEXT LANGUAGE SQL STABLE AS $$ SELECT to_json($1)::TEXT $$
+    CREATE VIEW total (blobs, blob_bytes, part_bytes) AS {COUNTED["total"]}
     """,
     """
     CREATE TABLE store (identity TEXT NOT NULL, bound BOOLEAN NOT NULL);

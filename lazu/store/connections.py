@@ -3,6 +3,7 @@
 Taking a connection costs no round trip (docs/decisions/0076-connections.md).
 """
 
+import hashlib
 import re
 import select
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import psycopg
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 from psycopg import errors
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from lazu.errors import Busy, Failed, Full, StoreError
 from lazu.store.cluster_schema import STEPS
@@ -55,6 +56,9 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
 )
 
 
+#: There is no statement of this name; the tables are others than when it was planned. There is one already.
+_UNPREPARED, _PREPARED = (b"26000", b"0A000"), b"42P05"
+
 _OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
 
 
@@ -85,10 +89,11 @@ def _own(sql: str) -> str:
 
 
 @lru_cache(256)
-def _numbered(sql: str) -> bytes:
-    """The same as libpq wants it: `$1` for the first `?`."""
+def _numbered(sql: str) -> tuple[bytes, bytes]:
+    """The same as libpq wants it, `$1` for the first `?`; and a name for it, that of no other text."""
     number = count(1)
-    return re.sub(r"\?", lambda _: f"${next(number)}", sql).encode()
+    text = re.sub(r"\?", lambda _: f"${next(number)}", sql).encode()
+    return text, f"lazu_{hashlib.sha256(text).hexdigest()[:32]}".encode()
 
 
 def _plain(value: object) -> bytes:
@@ -114,6 +119,7 @@ class _Connecting(_Peewees):
         connection = super()._connect()
         with ExitStack() as undo:
             undo.callback(connection.close)
+            connection.prepared = set()
             connection.execute(_LIMITS)
             if not self.ready:
                 _migrate(connection)
@@ -162,7 +168,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
 
     def _ask(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
         connection = self.connection()
-        found = connection.pgconn.exec_params(_numbered(sql), [_plain(value) for value in params])
+        found = _answer(connection, sql, [_plain(value) for value in params])
         if found.status != ExecStatus.TUPLES_OK:
             error = errors.error_from_result(found)
             raise error if error.sqlstate else psycopg.OperationalError(str(error))
@@ -181,6 +187,32 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             if heard.poll(0):
                 conn.close()
         return bool(conn.closed)
+
+
+def _answer(connection: Any, sql: str, values: list[bytes]) -> Any:
+    """PostgreSQL's answer to a question, which it reads and plans once a connection.
+
+    A pooler between may have exchanged what is behind the connection, and a newer Lazu the tables: then the question is
+    put by its text. Within a transaction always so, for an error would end it.
+    """
+    backend, (text, name) = connection.pgconn, _numbered(sql)
+    if backend.transaction_status != TransactionStatus.IDLE or not _prepare(connection, text, name):
+        return backend.exec_params(text, values)
+    found = backend.exec_prepared(name, values)
+    if found.error_field(DiagnosticField.SQLSTATE) in _UNPREPARED:
+        connection.prepared.discard(name)
+        return backend.exec_params(text, values)
+    return found
+
+
+def _prepare(connection: Any, text: bytes, name: bytes) -> bool:
+    """Have PostgreSQL know a question by its name; gives whether it does."""
+    if name not in connection.prepared:
+        told = connection.pgconn.prepare(name, text)
+        if told.status != ExecStatus.COMMAND_OK and told.error_field(DiagnosticField.SQLSTATE) != _PREPARED:
+            return False
+        connection.prepared.add(name)
+    return True
 
 
 class _Lost(peewee.OperationalError):

@@ -139,10 +139,10 @@ class Files:
         pieces = list(self._pieces(key, paging))
         if not pieces:
             return Page("", None, None, has_more=False)
-        last_id = pieces[-1].last_id
+        last = pieces[-1]
         full = sum(piece.files for piece in pieces) == paging.limit
-        more = full and rows.piece(key, replace(paging, after=last_id, limit=1), clock.now()).files > 0
-        return Page(",".join(piece.objects for piece in pieces), pieces[0].first_id, last_id, more)
+        more = full and rows.follows(key, paging, last, clock.now())
+        return Page(",".join(piece.objects for piece in pieces), pieces[0].first_id, last.last_id, more)
 
     def _pieces(self, key: Key, paging: Paging) -> Iterator[Piece]:
         now, place, left = clock.now(), paging, paging.limit

@@ -16,7 +16,7 @@ from lazu import clock, logs
 from lazu.errors import InvalidApiKey, StoreError
 from lazu.store import rows
 from lazu.store.contents import Engine
-from lazu.store.tables import Key
+from lazu.store.tables import File, Key
 
 PREFIX = "sk-lazu-"
 DEFAULT = "default"
@@ -49,12 +49,27 @@ class Keys:
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
+        secret = self._secret(authorization)
+        return self._admitted(self._fixed_key() if secret is None else rows.key_of_secret(secret))
+
+    def authenticate_for(self, authorization: str | None, file_id: str) -> tuple[Key, File | None]:
+        """The same, and its unexpired file of this id, which has the form of one; both by one question."""
+        secret, now = self._secret(authorization), clock.now()
+        if secret is None:
+            found = rows.active_key_and_file(DEFAULT, file_id, now) or (self._fixed_key(), None)
+        else:
+            found = rows.key_and_file(secret, file_id, now) or (None, None)
+        return self._admitted(found[0]), found[1]
+
+    def _secret(self, authorization: str | None) -> str | None:
+        """The hash of the secret in a header, None if it is LAZU_API_KEY; raises `InvalidApiKey` if there is none."""
         match = _BEARER.fullmatch(authorization or "")
         if not match:
             raise InvalidApiKey
         secret = _hash(_utf8(match[1]))
-        fixed = self._fixed is not None and hmac.compare_digest(secret, self._fixed)
-        key = self._fixed_key() if fixed else rows.key_of_secret(secret)
+        return None if self._fixed is not None and hmac.compare_digest(secret, self._fixed) else secret
+
+    def _admitted(self, key: Key | None) -> Key:
         if key is None:
             raise InvalidApiKey
         self._note(key)

@@ -42,7 +42,7 @@ def bind() -> None:
 
 def kept(sha256: str) -> Kept | None:
     """The object of a content."""
-    found = _fetch("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", sha256)
+    found = database.look_up("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", (sha256,))
     return Kept(*found[0]) if found else None
 
 

@@ -5,18 +5,32 @@ Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from peewee import Expression
 
 from lazu import clock
 from lazu.store import counts
-from lazu.store.tables import OBJECT_JSON, File, Key, Upload, UploadPart, database, tuples
+from lazu.store.tables import (
+    OBJECT_COLUMNS,
+    OBJECT_JSON,
+    File,
+    Key,
+    Upload,
+    UploadPart,
+    columns,
+    database,
+    names,
+    objects_json,
+    tuples,
+)
 
 _KEY_BY_NAME = "name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "secret_sha256 = ? AND revoked_at IS NULL"
 _FILE = "id = ? AND key_id = ? AND expires_at > ?"
+_WITH_FILE = f"""SELECT {columns(Key)}, {columns(File)} FROM key
+    LEFT JOIN file ON file.id = ? AND file.key_id = key.id AND file.expires_at > ? WHERE """  # noqa: S608 - our own text
 _ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
     VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
 _HAVING = """SELECT sha256 FROM file WHERE sha256 IN ({places})
@@ -25,9 +39,11 @@ _REFERRED = """SELECT sha256 FROM file WHERE sha256 BETWEEN ? AND ? AND expires_
     UNION ALL SELECT part.sha256 FROM upload_part AS part JOIN upload ON upload.id = part.upload_id
     WHERE part.sha256 BETWEEN ? AND ? AND upload.expires_at > ?"""
 # "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
+_LISTED = "key_id = ? AND expires_at + 0 > ?"
+_OBJECTS = f"SELECT {', '.join(OBJECT_COLUMNS)} FROM file"  # noqa: S608 - our own text
 _PIECE = f"""SELECT string_agg(object, ','), count(*), {{ends}} FROM (
     SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object, id FROM file
-    WHERE key_id = ? AND expires_at + 0 > ?{{where}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
+    WHERE {{listed}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
 
 #: The most files of one page.
 MAX_LIMIT = 10_000
@@ -56,6 +72,25 @@ def hold_key(key: Key, alone: bool) -> bool:
 def key_of_secret(secret_sha256: str) -> Key | None:
     """The key whose secret has this hash, unless it is revoked."""
     return Key.one(_KEY_BY_HASH, secret_sha256)
+
+
+def key_and_file(secret_sha256: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
+    """As `key_of_secret`, and that file of the key, unless it has expired at `now`, by the same question."""
+    return _with_file(_KEY_BY_HASH, secret_sha256, file_id, now)
+
+
+def active_key_and_file(name: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
+    """As `active_key`, and that file of the key, unless it has expired at `now`, by the same question."""
+    return _with_file(_KEY_BY_NAME, name, file_id, now)
+
+
+def _with_file(condition: str, value: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
+    found = database.look_up(_WITH_FILE + condition, (file_id, now, value))
+    if not found:
+        return None
+    [values], width = found, len(names(Key))
+    file = values[width:]
+    return Key.of(values[:width]), File.of(file) if file[0] is not None else None
 
 
 def find_key(name: str) -> Key | None:
@@ -101,13 +136,14 @@ class Paging:
 class Piece(NamedTuple):
     """Neighbours in a list: their objects in JSON, divided by commas, their count, the ids of the first and the last.
 
-    All but the count mean nothing if that is 0.
+    `more` says whether others follow, if that is known. All but the count mean nothing if that is 0.
     """
 
     objects: str
     files: int
     first_id: str
     last_id: str
+    more: bool | None = None
 
 
 class Gone(NamedTuple):
@@ -139,17 +175,37 @@ def file_of(key: Key, file_id: str, now: int) -> File | None:
 
 
 def piece(key: Key, paging: Paging, now: int) -> Piece:
-    """Files of `key` that have not expired at `now`, by id. SQLite writes them without Python's lock."""
-    values: tuple[object, ...] = (key.id, now)
-    where = ""
+    """Files of `key` that have not expired at `now`, by id.
+
+    SQLite writes them, without Python's lock; PostgreSQL gives the rows, which is half the work of writing them there.
+    """
+    listed = _LISTED
+    values: list[object] = [key.id, now]
     if paging.purpose is not None:
-        where, values = " AND purpose = ?", (*values, paging.purpose)
+        listed, values = f"{listed} AND purpose = ?", [*values, paging.purpose]
     if paging.after is not None:
-        where, values = f"{where} AND id {'<' if paging.descending else '>'} ?", (*values, paging.after)
+        listed, values = f"{listed} AND id {'<' if paging.descending else '>'} ?", [*values, paging.after]
     ends, order = ("max(id), min(id)", "DESC") if paging.descending else ("min(id), max(id)", "ASC")
-    text = _PIECE.format(where=where, ends=ends, order=order)
+    if database.for_update:
+        text = f"{_OBJECTS} WHERE {listed} ORDER BY id {order} LIMIT ?"
+        return _written(database.look_up(text, (*values, paging.limit + 1)), paging.limit)
+    text = _PIECE.format(listed=listed, ends=ends, order=order)
     [found] = database.execute_sql(text, (*values, paging.limit)).fetchall()
     return Piece(*found)
+
+
+def follows(key: Key, paging: Paging, last: Piece, now: int) -> bool:
+    """Whether files follow those of the piece that is full."""
+    more = last.more
+    return piece(key, replace(paging, after=last.last_id, limit=1), now).files > 0 if more is None else more
+
+
+def _written(found: list[tuple[Any, ...]], limit: int) -> Piece:
+    """The first `limit` of the rows, each of `OBJECT_COLUMNS`."""
+    shown = found[:limit]
+    if not shown:
+        return Piece("", 0, "", "", more=False)
+    return Piece(objects_json(shown), len(shown), shown[0][0], shown[-1][0], more=len(found) > limit)
 
 
 def held(key: Key, now: int) -> int:

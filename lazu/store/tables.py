@@ -4,7 +4,10 @@ They are bound to `database`, which the engine that is opened fills (`sqlite`).
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
+from json.encoder import encode_basestring
 from typing import Any, Self
 
 import peewee
@@ -23,16 +26,37 @@ class _Row(peewee.Model):
 
         For the look-ups of every request: Peewee takes 160 µs to build such a text each time, SQLite 5 to answer it.
         """
-        names, text = _selecting(cls)
-        rows = database.look_up(text + condition, values)
-        return cls(**dict(zip(names, rows[0], strict=True))) if rows else None
+        rows = database.look_up(f"SELECT {columns(cls)} FROM {_name(cls)} WHERE {condition}", values)  # noqa: S608 - ours
+        return cls.of(rows[0]) if rows else None
+
+    @classmethod
+    def of(cls, values: Iterable[object]) -> Self:
+        """The row of which these are all `columns`: a dozen calls of `setattr` less than Peewee makes."""
+        row = cls()
+        row.__data__.update(zip(_fields(cls), values, strict=True))
+        return row
 
 
 @cache
-def _selecting(table: type[_Row]) -> tuple[list[str], str]:
-    """The columns of a table, and the beginning of a text that asks for them."""
-    names = [field.column_name for field in table._meta.sorted_fields]  # noqa: SLF001 - Peewee's way to ask a model
-    return names, f"SELECT {', '.join(names)} FROM {table._meta.table_name} WHERE "  # noqa: S608, SLF001 - our own names
+def _fields(table: type[_Row]) -> list[str]:
+    return [field.name for field in table._meta.sorted_fields]  # noqa: SLF001 - Peewee's way to ask a model
+
+
+@cache
+def names(table: type[_Row]) -> list[str]:
+    """The names of the columns of a table, in the order of `columns`."""
+    return [field.column_name for field in table._meta.sorted_fields]  # noqa: SLF001 - Peewee's way to ask a model
+
+
+def _name(table: type[_Row]) -> str:
+    name: str = table._meta.table_name  # noqa: SLF001
+    return name
+
+
+@cache
+def columns(table: type[_Row]) -> str:
+    """The columns of a table, for a text of SQL."""
+    return ", ".join(f"{_name(table)}.{name}" for name in names(table))
 
 
 class Key(_Row):
@@ -142,5 +166,17 @@ def _written(name: str, field: dict[str, Any]) -> str:
 
 
 _MEMBERS = " || ',' || ".join(_written(*field) for field in FILE_OBJECT.items())
-#: The object of a row of `file` as JSON, as SQL: the database writes a list faster than it gives the rows.
+#: The object of a row of `file` as JSON, as SQL: SQLite writes a list faster than it gives the rows.
 OBJECT_JSON = f"'{{' || {_MEMBERS} || '}}'".replace("' || '", "")
+#: The columns that are in it; the first is the id.
+OBJECT_COLUMNS = [name for name, field in FILE_OBJECT.items() if "const" not in field]
+#: How Python writes a value of each of these columns, and the object around them.
+_WRITERS = [encode_basestring if FILE_OBJECT[name]["type"] == "string" else str for name in OBJECT_COLUMNS]
+_OBJECT = json.dumps({name: field.get("const", "%s") for name, field in FILE_OBJECT.items()}, separators=(",", ":"))
+_TEMPLATE = _OBJECT.replace('"%s"', "%s")
+
+
+def objects_json(rows: Sequence[tuple[Any, ...]]) -> str:
+    """The objects of rows of these columns, divided by commas: the text that `OBJECT_JSON` makes, 0.4 µs for each."""
+    columns = [map(write, column) for write, column in zip(_WRITERS, zip(*rows, strict=True), strict=True)]
+    return ",".join([_TEMPLATE] * len(rows)) % tuple(chain.from_iterable(zip(*columns, strict=True)))
