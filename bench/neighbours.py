@@ -22,32 +22,47 @@ ATTACK = ROOT / "tests" / "helpers" / "attack.py"
 #: Seconds from the beginning of an attack to the first request beside it.
 START = 1.0
 
+#: Seconds between two requests of the neighbour, who asks now and then: for one who goes on a thread still waits.
+PAUSE = 0.02
+
+#: The attack stands for other machines: it takes what time the servers leave, and the table says what it sent.
+LAST = ("nice", "-n", "19")
+
 #: The aim: metadata within so many times its idle time and so many ms, an upload of 1 MB, /healthz.
 RATIO, METADATA, UPLOAD, HEALTH = 5, 1000, 3000, 500
 
 Times = dict[str, list[float]]
 
+ALONE = ("sent a second: connections, bytes", "Lazu alone: metadata, median / longest ms", "× idle")
+ALONE += ("upload, `/healthz`, longest ms", "aim")
+THROUGH = ("sent", "through nginx: metadata", "× idle", "upload, `/healthz`", "aim")
+HEAD = f"| attack, by one key or by none | {' | '.join(ALONE + THROUGH)} |\n|---{'|--:|--:|--:|--:|---' * 2}|"
+
 
 def table(plan: Plan) -> str:
-    """A line an attack: median and longest ms of another key's requests, and how they stand to the idle ones."""
-    head = "| attack | through | metadata | × idle | upload of 1 MB | /healthz | aim |"
-    lines = [machine(), "", "Median / longest, in ms.", "", head, "|---|---|--:|--:|--:|--:|---|"]
+    """The table of docs/security.md: a line an attack, with what another key meets at each door meanwhile."""
     with standing() as (server, edge, other):
         asks = Asks(other, plan.pick(20, 60))
-        for name, port in (("Lazu alone", server.port), ("nginx", edge.port)):
-            idle = asks.times(port)
-            lines.append(line("none: idle", name, idle, idle))
-            lines += [beside(asks, kind, name, port, idle) for kind in attack.KINDS if kind not in plan.skip]
-    return "\n".join(lines)
+        doors = [(port, warm_and_idle(asks, port)) for port in (server.port, edge.port)]
+        rows = ["| idle | " + " | ".join(cells("", idle, idle) for _, idle in doors) + " |"]
+        for kind in attack.KINDS:
+            if kind not in plan.skip:
+                rows.append(row(asks, kind, doors))
+                print(rows[-1], file=sys.stderr, flush=True)
+    return "\n".join([machine(), "", HEAD, *rows])
 
 
-def beside(asks: "Asks", kind: str, name: str, port: int, idle: Times) -> str:
-    with attacked(kind, port):
-        measured = asks.times(port)
-    time.sleep(0.5)
-    row = line(kind, name, measured, idle)
-    print(row, file=sys.stderr, flush=True)
-    return row
+def warm_and_idle(asks: "Asks", port: int) -> Times:
+    asks.times(port)
+    return asks.times(port)
+
+
+def row(asks: "Asks", kind: str, doors: list[tuple[int, Times]]) -> str:
+    found = []
+    for port, idle in doors:
+        found.append(cells(*beside(asks, kind, port), idle))
+        time.sleep(0.5)
+    return f"| {kind} | {' | '.join(found)} |"
 
 
 class Asks:
@@ -73,6 +88,7 @@ class Asks:
 
 
 def timed(port: int, request: client.Request) -> float:
+    time.sleep(PAUSE)
     start = time.monotonic()
     ask(port, request)
     return (time.monotonic() - start) * 1e3
@@ -84,32 +100,44 @@ def ask(port: int, request: client.Request) -> bytes:
     return body
 
 
-def line(kind: str, name: str, measured: Times, idle: Times) -> str:
-    cells = {what: (statistics.median(times), max(times)) for what, times in measured.items()}
-    ratio = cells["metadata"][0] / statistics.median(idle["metadata"])
-    met = (
-        ratio <= RATIO
-        and cells["metadata"][1] <= METADATA
-        and cells["upload"][1] <= UPLOAD
-        and cells["health"][1] <= HEALTH
-    )
-    shown = {what: f"{middle:.1f} / {most:.0f}" for what, (middle, most) in cells.items()}
-    figures = f"{shown['metadata']} | {ratio:.1f} | {shown['upload']} | {shown['health']}"
-    return f"| {kind} | {name} | {figures} | {'met' if met else '**not met**'} |"
+def cells(sent: str, measured: Times, idle: Times) -> str:
+    """What one door adds to a row."""
+    middle, most = statistics.median(measured["metadata"]), max(measured["metadata"])
+    ratio = middle / statistics.median(idle["metadata"])
+    upload, health = max(measured["upload"]), max(measured["health"])
+    met = ratio <= RATIO and most <= METADATA and upload <= UPLOAD and health <= HEALTH
+    aim = "met" if met else "**not met**"
+    return f"{sent} | {middle:.1f} / {most:.0f} | {ratio:.1f} | {upload:.0f}, {health:.0f} | {aim}"
 
 
-@contextmanager
-def attacked(kind: str, port: int) -> Iterator[None]:
-    """Clients of one kind ask too much of the server at `port`, by the key that has 10,000 files, or by none."""
-    argv = [sys.executable, ATTACK, kind, str(port), KEY]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+def beside(asks: Asks, kind: str, port: int) -> tuple[str, Times]:
+    """The neighbour's times while clients of one kind ask too much of the server at `port`, and what they sent.
+
+    They have the key that has 10,000 files, or none.
+    """
+    argv = [*LAST, sys.executable, ATTACK, kind, str(port), KEY]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            if process.stdout:
-                process.stdout.readline()
+            said(process)
             time.sleep(START)
-            yield
+            before = sent_by(process)
+            times = asks.times(port)
+            seconds, count, size = (after - first for first, after in zip(before, sent_by(process), strict=True))
         finally:
             process.kill()
+    return f"{count / seconds:,.0f}; {size / seconds / 1e6:,.1f} MB", times
+
+
+def sent_by(process: "subprocess.Popen[str]") -> list[float]:
+    """Seconds on the attack's clock, connections and bytes so far."""
+    if process.stdin:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [float(word) for word in said(process).split()]
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    return process.stdout.readline() if process.stdout else ""
 
 
 @contextmanager

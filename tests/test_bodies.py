@@ -48,25 +48,46 @@ def test_many_values_count_for_the_memory_they_will_take():
         _ = [received([body], budget, key) for key in range(3)]
 
 
-@pytest.mark.parametrize("odd", ["\U0001f600", "\\ud83d\\ude00"])
-def test_parsing_takes_four_times_a_body_at_most_whatever_its_letters(odd):
-    """One wide letter makes Python take four bytes for each letter of its string."""
-    code = """
+def peak(text, *words):
+    """How much memory parsing takes at most, in times the body that the Python expression `text` gives."""
+    code = f"""
 import sys
 from lazu.gateway import json_body
-words = f'"{"x" * (7 * 2**20)} ODD"'.replace("ODD", sys.argv[1])
-body = bytearray(f'{{"a": {words}, "b": "{"x" * (35 * 2**20)}"}}'.encode())
-del words
+body = bytearray({text}.encode())
 open("/proc/self/clear_refs", "w").write("5")
 status = lambda name: int(next(x for x in open("/proc/self/status") if x.startswith(name)).split()[1]) * 1024
 before = status("VmRSS")
 tree = json_body.parse(body)
-print((status("VmHWM") - before) / len(body), len(tree["a"]))
+print((status("VmHWM") - before) / len(body) + 1, len(tree["a"]))
 """
-    command = [sys.executable, "-c", code, odd]
+    command = [sys.executable, "-c", code, *words]
     told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
-    assert float(told[0]) <= 3  # and the body itself
-    assert int(told[1]) == 7 * 2**20 + 2
+    return float(told[0]), int(told[1])
+
+
+@pytest.mark.parametrize("odd", ["\U0001f600", "\\ud83d\\ude00"])
+def test_parsing_takes_four_times_a_body_at_most_whatever_its_letters(odd):
+    """One wide letter makes Python take four bytes for each letter of its string."""
+    text = """f'{{"a": "{"x" * (7 * 2**20)} ODD", "b": "{"x" * (35 * 2**20)}"}}'.replace("ODD", sys.argv[1])"""
+    times, letters = peak(text, odd)
+    assert times <= 4
+    assert letters == 7 * 2**20 + 2
+
+
+@pytest.mark.parametrize("letter", ["\u00e9", "\u4e2d", "\U0001f600"])
+def test_parsing_a_text_in_any_script_takes_four_times_a_body_at_most(letter):
+    times, letters = peak("""f'{{"a": "{sys.argv[1] * 2**20}"}}'""", letter)
+    assert times <= 4
+    assert letters == 2**20
+
+
+def test_one_wide_letter_in_a_long_string_counts_for_the_memory_it_will_take():
+    for odd in ("\U0001f600", "\\ud83d\\ude00"):
+        budget, held = json_body.Budget(2**27), []
+        with pytest.raises(Overloaded):
+            held += [received([b"x" * 6 * 2**20, odd.encode()], budget) for _ in range(5)]
+    budget = json_body.Budget(2**27)
+    assert len([received([b"x" * 6 * 2**20, b"xxxx"], budget) for _ in range(5)]) == 5
 
 
 LARGE = "x" * json_body.SMALL_BYTES

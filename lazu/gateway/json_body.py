@@ -33,6 +33,12 @@ WIDE_BYTES = 8 * 2**20
 
 _READ = 2**20
 
+#: How much more than four times its size a body takes whose long strings have a wide letter each, up to `WIDE_BYTES`.
+_WIDENED = 3
+
+#: The bytes that begin no letter of several bytes in UTF-8.
+_NO_LEADS = bytes(range(0xC0))
+
 #: A backslash before a letter beyond ASCII, where each pair of backslashes was taken out: no JSON.
 _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 
@@ -89,12 +95,17 @@ class Text(bytearray):
             raise BodyTooLarge(words(self._limit))
 
     def weigh(self) -> None:
-        """Hold what its values will take when it is parsed; raises `InvalidRequest` for too many, `Overloaded`."""
+        """Hold what it will take beyond four times its size when it is parsed.
+
+        Raises `InvalidRequest` for too many values, `Overloaded`.
+        """
         values = sum(map(self.count, b",[{"))
         if values > MAX_VALUES:
             raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
         if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)):
             self._hold(self._held + values * _VALUE_BYTES)
+        if len(self) > SMALL_BYTES and _may_widen(self):
+            self._hold(self._held + _WIDENED * min(len(self), WIDE_BYTES))
 
     def _hold(self, size: int) -> None:
         self._place = self._budget.hold(self._key, self._place, size)
@@ -118,8 +129,9 @@ def receive(read: Callable[[int], bytes], length: int | None, body: Text) -> Tex
 
 
 def parse(body: bytearray) -> dict[str, Any]:
-    """The JSON object in `body`, in UTF-8; raises `InvalidRequest`. Takes four times the memory of `body` at most.
+    """The JSON object in `body`, in UTF-8; raises `InvalidRequest`.
 
+    Takes four times the memory of `body` at most, and what `Text.weigh` has counted beyond.
     An object with one name twice is refused (RFC 8259 §4 leaves open which counts): the upstream might take the other
     one, and with it a file id that was never looked at.
     """
@@ -136,8 +148,8 @@ def parse(body: bytearray) -> dict[str, Any]:
 
 
 def _text(body: bytearray) -> str:
-    """`body` for the parser: a large one in ASCII, because one wide letter widens all letters of a string of Python."""
-    if len(body) <= SMALL_BYTES or (body.isascii() and b"\\u" not in body):
+    """`body` for the parser: in ASCII if it is large, has wide letters, and takes less memory so."""
+    if len(body) <= SMALL_BYTES or not _may_widen(body):
         return body.decode()
     masked = body.replace(b"\\\\", b"..")
     if _STRAY_ESCAPE.search(masked):
@@ -146,7 +158,23 @@ def _text(body: bytearray) -> str:
     if len(body) > WIDE_BYTES and _wide(masked) > WIDE_BYTES:
         raise InvalidRequest(f"Strings with letters beyond ASCII may have {words(WIDE_BYTES)}. Upload long texts.")
     del masked
-    return "".join(_escaped(body))
+    return body.decode() if _is_smaller_plain(body) else "".join(_escaped(body))
+
+
+def _may_widen(body: bytearray) -> bool:
+    """Whether letters beyond ASCII make strings of `body` larger in Python: one widens all letters of its string."""
+    return not body.isascii() or b"\\u" in body
+
+
+def _is_smaller_plain(body: bytearray) -> bool:
+    """Whether `body`, in UTF-8, takes less memory decoded than escaped, which it takes twice for a moment."""
+    leads = body.translate(None, _NO_LEADS)
+    astral = len(leads.translate(None, bytes(range(0xF0))))
+    three = len(leads.translate(None, bytes(range(0xE0)))) - astral
+    two = len(leads) - three - astral
+    letters = len(body) - two - 2 * three - 3 * astral
+    width = 4 if astral else 2 if leads.translate(None, bytes(range(0xC4))) else 1
+    return width * letters < 2 * (letters + 5 * (two + three) + 11 * astral)
 
 
 def _wide(masked: bytearray) -> int:

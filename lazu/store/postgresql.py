@@ -99,17 +99,16 @@ class Postgresql:
             pause = min(1, 2 * pause)
 
     @contextmanager
-    def alone(self, wait: bool = False) -> Iterator[bool]:
-        """Whether nobody else holds this lock of the whole store until the end of the `with`; may wait for it.
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody else holds this lock of the whole store until the end of the `with`; does not wait for it.
 
         It is on a connection of its own, and goes with it, perhaps unnoticed: for politeness, not for safety.
         """
-        verb = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
         options = {**_CONNECTING, "application_name": "lazu purge"}
         with translating(), psycopg.connect(self._url, autocommit=True, **options) as connection:
-            found = connection.execute(f"SELECT {verb}({_PURGE})").fetchone()
+            found = connection.execute(f"SELECT pg_try_advisory_lock({_PURGE})").fetchone()
             try:
-                yield found is not None and found[0] is not False
+                yield found == (True,)
             finally:
                 with suppress(psycopg.Error):  # a closed connection lets go too, but not at once
                     connection.execute(f"SELECT pg_advisory_unlock({_PURGE})")

@@ -1,6 +1,7 @@
 """Clients that want too much, as a process of their own: `python attack.py KIND PORT KEY`, until it is ended.
 
-Each kind is what a stranger found (docs/security.md): it goes on as fast as it can, on many connections at once.
+Each kind is what a stranger found (docs/security.md): it goes on as fast as it can, on many connections at once. For
+each line on its standard input it says what it has sent: seconds on its clock, connections, bytes.
 """
 
 import json
@@ -87,13 +88,16 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), 60, source_address=(ADDRESS, 0))
 
 
-def attack(port, make, key, waits):
+def attack(port, make, key, waits, sent):
+    """Attack on one connection after the other; `sent` has how many, and the bytes."""
     first, rest = make(key, port)
     while True:
         with suppress(OSError), connect(port) as sock:
             sock.sendall(first)
+            sent[:] = sent[0] + 1, sent[1] + len(first)
             while rest:
                 sock.sendall(rest)
+                sent[1] += len(rest)
             if waits:
                 answered(sock)
             else:
@@ -115,10 +119,16 @@ def answered(sock):
 
 def main(kind, port, key):
     number, make, waits = KINDS[kind]
-    threads = [threading.Thread(target=attack, args=(int(port), make, key, waits)) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    sys.stdout.write("attacking\n")
+    sent = [[0, 0] for _ in range(number)]
+    for each in sent:
+        threading.Thread(target=attack, args=(int(port), make, key, waits, each)).start()
+    tell("attacking")
+    for _ in sys.stdin:
+        tell(time.monotonic(), *map(sum, zip(*sent, strict=True)))
+
+
+def tell(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
 

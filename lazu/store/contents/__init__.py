@@ -155,8 +155,8 @@ class Contents(Protocol):
         goes. The first ones of a kind stay.
         """
 
-    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
-        """Whether nobody else sweeps or restores until the end of the `with`; may wait for that."""
+    def alone(self) -> AbstractContextManager[bool]:
+        """Whether nobody else sweeps or restores until the end of the `with`; does not wait for it."""
 
     def sweep(self, tick: Tick) -> Removed:
         """Remove the bytes that no row refers to, and what crashes left. Call it `alone`; calls `tick` `STEPS` times.

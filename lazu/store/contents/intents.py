@@ -199,9 +199,9 @@ class Intents:
 
     # ---- upkeep
 
-    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
+    def alone(self) -> AbstractContextManager[bool]:
         """See `Contents`. Two sweeps at once would be safe: this only saves their work."""
-        return self.engine.alone(wait)
+        return self.engine.alone()
 
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`. Works on any box, also on several at once."""

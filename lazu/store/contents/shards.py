@@ -144,9 +144,9 @@ class Shards:
         """See `Contents`."""
         return self.shelf.keep(staged, sha256, kind)
 
-    def alone(self, wait: bool = False) -> AbstractContextManager[bool]:
+    def alone(self) -> AbstractContextManager[bool]:
         """See `Contents`."""
-        return self.blobs.alone(wait)
+        return self.blobs.alone()
 
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`."""
