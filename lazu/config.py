@@ -21,6 +21,9 @@ from lazu.errors import CannotStart
 #: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
 _KEYS = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 
+#: Any number of bytes or days that there is. Python itself refuses 4,301 digits, in words of its own.
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
@@ -28,8 +31,8 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 def _number(minimum: int, unit: str = "") -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= minimum):
-            raise ValueError(f"a whole number{unit} of {minimum} or more")
+        if not (_DIGITS.fullmatch(text) and int(text) >= minimum):
+            raise ValueError(f"a whole number{unit} of {minimum} or more, of at most 19 digits")
         return int(text)
 
     return parse
@@ -41,7 +44,7 @@ def _folder(text: str) -> Path:
 
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not text.startswith("unix:") and not (host and port.isdigit() and int(port) < 65536):
+    if not text.startswith("unix:") and not (host and _DIGITS.fullmatch(port) and int(port) < 65536):
         raise ValueError("HOST:PORT, or unix:PATH")
     return text
 

@@ -125,6 +125,14 @@ def serve(tmp_path):
         assert problems(each.storage) == []
 
 
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory, place):
+    """A server where a key may hold 1 MB."""
+    server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(2**20)}).start()
+    yield server
+    ended(server)
+
+
 @pytest.fixture(scope="session")
 def _edges(tmp_path_factory, _ends):
     """nginx before the server of each place."""

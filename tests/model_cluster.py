@@ -18,8 +18,9 @@ What the model takes from the world:
 from __future__ import annotations
 
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+
+from helpers.walking import Report, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,14 +82,6 @@ class Trial(NamedTuple):
 
     luck: Luck
     late: bool = True
-
-
-class Report(NamedTuple):
-    """What a walk found: the number of states, the first bad state's fault (None for none) and the way to it."""
-
-    states: int
-    fault: str | None
-    way: list[str]
 
 
 class Refused(Exception):
@@ -436,30 +429,6 @@ def moved(at: tuple[int, ...], who: int, to: int) -> tuple[int, ...]:
 
 def less(s: State, **spent: int) -> Luck:
     return s.luck._replace(**{kind: getattr(s.luck, kind) - count for kind, count in spent.items()})
-
-
-def walk(world: World) -> Report:
-    """Every reachable state, nearest first, until one is bad."""
-    came: dict[State, tuple[State, str] | None] = {world.start: None}
-    todo = deque([world.start])
-    while todo:
-        s = todo.popleft()
-        fault = world.fault(s)
-        if fault:
-            return Report(len(came), fault, way(came, s))
-        for word, on in world.moves(s):
-            if on not in came:
-                came[on] = (s, word)
-                todo.append(on)
-    return Report(len(came), None, [])
-
-
-def way(came: dict[State, tuple[State, str] | None], s: State) -> list[str]:
-    words = []
-    while came[s]:
-        s, word = came[s]
-        words.append(word)
-    return words[::-1]
 
 
 SCENARIOS = [

@@ -22,8 +22,9 @@ What the model takes from the world:
 from __future__ import annotations
 
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+
+from helpers.walking import Report, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,14 +80,6 @@ class State(NamedTuple):
     mind: tuple[str, ...]  # what each actor remembers
     kills: int  # single processes that may still be killed
     life: int
-
-
-class Report(NamedTuple):
-    """What a walk found: the number of states, the first bad state's fault (None for none) and the way to it."""
-
-    states: int
-    fault: str | None
-    way: list[str]
 
 
 # ---- the steps: each takes the state, who acts, and the actor; None means it has to wait
@@ -329,30 +322,6 @@ class World:
         waiting = [who for who in range(5) if self.acts(s, who)]
         going = any(next(self.act(s._replace(kills=0), who), None) for who in waiting)
         return "stuck" if waiting and not going else None
-
-
-def walk(world: World) -> Report:
-    """Every reachable state, nearest first, until one is bad."""
-    came: dict[State, tuple[State, str] | None] = {world.start: None}
-    todo = deque([world.start])
-    while todo:
-        s = todo.popleft()
-        fault = world.fault(s)
-        if fault:
-            return Report(len(came), fault, way(came, s))
-        for word, on in world.moves(s):
-            if on not in came:
-                came[on] = (s, word)
-                todo.append(on)
-    return Report(len(came), None, [])
-
-
-def way(came: dict[State, tuple[State, str] | None], s: State) -> list[str]:
-    words = []
-    while came[s]:
-        s, word = came[s]
-        words.append(word)
-    return words[::-1]
 
 
 SCENARIOS = [

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from helpers.in_store import put
 from helpers.server import Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
@@ -15,7 +16,6 @@ from lazu.config import Settings, load
 from lazu.errors import CannotStart, Doubt, InsufficientStorage, InvalidApiKey
 from lazu.store import rows
 from lazu.store.connections import database
-from lazu.store.files import NewFile
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 
@@ -167,14 +167,6 @@ def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, 
             put(store, b"known")
     finally:
         database.close_all()
-
-
-def put(store, data):
-    """A file of alice's, past the edge."""
-    with store.contents.stage(100) as place:
-        place.write(data)
-        place.seal()
-        return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
 
 
 def form_of(content):

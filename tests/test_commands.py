@@ -15,6 +15,7 @@ import pytest
 from freezegun import freeze_time
 from pysqlite3 import dbapi2 as sqlite
 
+from helpers import uploads
 from helpers.server import PROJECT, Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import request, stored
@@ -92,12 +93,24 @@ def test_stats_say_what_is_stored_and_saved(serve):
     assert {name: told[name] for name in ("files", "bytes", "expired", "overdue", "blobs", "blob_bytes", "saved_bytes")} == {
         "files": 3, "bytes": 25, "expired": 1, "overdue": 1, "blobs": 3, "blob_bytes": 19, "saved_bytes": 10,
     }  # fmt: skip
-    assert told["keys"] == [{"name": "alice", "files": 1, "bytes": 10}, {"name": "bob", "files": 2, "bytes": 15}]
+    assert [(each["name"], each["files"], each["bytes"]) for each in told["keys"]] == [("alice", 1, 10), ("bob", 2, 15)]
     assert told["last_purge"] is None
     assert (len(told["days"]), sum(day["files"] for day in told["days"]), told["days"][-1]["bytes"]) == (30, 3, 25)
     server.flask("purge")
     after = json.loads(server.flask("stats", "--json").stdout)
     assert (after["expired"], after["blobs"], after["last_purge"]["files"]) == (0, 2, 1)
+
+
+def test_stats_say_which_key_has_uploads_that_are_pending(serve):
+    """Not those that are over; by their declared bytes, whatever has come."""
+    server = serve()
+    alice, _ = server.new_key("alice"), server.new_key("bob")
+    over, begun, _ = (uploads.created(server, alice, size) for size in (50, 2000, 300))
+    uploads.cancel(server, alice, over)
+    uploads.added(server, alice, begun, b"part")
+    told = json.loads(server.flask("stats", "--json").stdout)["keys"]
+    assert [(each["uploads"], each["upload_bytes"]) for each in told] == [(2, 2300), (0, 0)]
+    assert re.search(r"^KEY +FILES +BYTES +UPLOADS +DECLARED\nalice +0 +0 bytes +2 +2\.2 KB\nbob ", server.flask("stats").stdout, re.MULTILINE)
 
 
 def test_days_are_those_of_shanghai(app):
@@ -154,6 +167,8 @@ def test_a_fit_host_is_told_so(serve):
     ("env", "check", "text"),
     [
         ({"LAZU_WORKERS": "none"}, "settings", "LAZU_WORKERS must be"),
+        ({"LAZU_RETENTION_DAYS": "9" * 5000}, "settings", "LAZU_RETENTION_DAYS must be a whole number"),
+        ({"LAZU_BIND": "127.0.0.1:²"}, "settings", "LAZU_BIND must be HOST:PORT"),
         ({"LAZU_STORAGE_DIR": "/proc/lazu"}, "file system", "O_TMPFILE"),
         ({"LAZU_MIN_FREE_BYTES": str(2**60)}, "free space", "uploads stop at"),
     ],

@@ -61,7 +61,9 @@ def test_the_list_can_be_narrowed_to_a_purpose(server, key):
 @pytest.mark.parametrize(
     ("query", "param"),
     [("limit=0", "limit"), ("limit=10001", "limit"), ("limit=x", "limit"), ("limit=", "limit"), ("limit=1.0", "limit"),
-     ("order=up", "order"), ("after=file-abc", "after"), ("after=", "after"), (f"after={UNKNOWN.lower()}", "after")],
+     ("order=up", "order"), ("after=file-abc", "after"), ("after=", "after"), (f"after={UNKNOWN.lower()}", "after"),
+     (f"limit={'9' * 5000}", "limit"), ("limit=1&limit=2", "limit"), ("order=asc&order=asc", "order"),
+     (f"after={UNKNOWN}&after={UNKNOWN}", "after"), ("purpose=vision&purpose=user_data", "purpose")],
 )  # fmt: skip
 def test_a_bad_query_names_its_parameter(server, key, query, param):
     assert request(server, "GET", f"/v1/files?{query}", key).error == (400, "invalid_request", param)

@@ -42,6 +42,15 @@ def small(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
+@pytest.fixture
+def tight(small):
+    """A server on it whose uploads stop at 8 MB."""
+    server = Server(small / "storage", {"LAZU_MIN_FREE_BYTES": str(8 * MB)}).start()
+    yield server
+    server.stop()
+    assert problems(server.storage) == []
+
+
 def fill(place):
     """Leave not one byte."""
     with (place / "filler").open("wb", buffering=0) as filler:
@@ -366,33 +375,27 @@ def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(t
 
 
 @ROOT
-def test_completions_of_one_upload_at_once_take_the_room_of_one_copy(small):
+def test_completions_of_one_upload_at_once_take_the_room_of_one_copy(tight):
     """That much was asked for when it was created; each more would be a full disk for everybody."""
-    server = Server(small / "storage", {"LAZU_MIN_FREE_BYTES": str(8 * MB)}).start()
-    key, data = server.new_key(), os.urandom(30 * MB)
-    begun = uploads.created(server, key, len(data))
-    ids = [uploads.added(server, key, begun, data)]
+    key, data = tight.new_key(), os.urandom(30 * MB)
+    begun = uploads.created(tight, key, len(data))
+    ids = [uploads.added(tight, key, begun, data)]
     with ThreadPoolExecutor(6) as pool:
-        wrong = list(pool.map(lambda _: uploads.complete(server, key, begun, ids, md5="0" * 32).error, range(6)))
+        wrong = list(pool.map(lambda _: uploads.complete(tight, key, begun, ids, md5="0" * 32).error, range(6)))
     assert wrong == [(400, "invalid_request", "md5")] * 6
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: uploads.completed(server, key, begun, ids), range(6)))
+        answers = list(pool.map(lambda _: uploads.completed(tight, key, begun, ids), range(6)))
     assert answers == answers[:1] * 6
-    server.stop()
-    assert problems(server.storage) == []
 
 
 @ROOT
-def test_creations_at_once_promise_what_the_disk_has_no_more_and_no_less(small):
+def test_creations_at_once_promise_what_the_disk_has_no_more_and_no_less(tight):
     """Of each upload the parts that have not come, and the file."""
-    server = Server(small / "storage", {"LAZU_MIN_FREE_BYTES": str(8 * MB)}).start()
-    key, data = server.new_key(), os.urandom(20 * MB)
+    key, data = tight.new_key(), os.urandom(20 * MB)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: uploads.create(server, key, len(data)), range(8)))
+        answers = list(pool.map(lambda _: uploads.create(tight, key, len(data)), range(8)))
     assert sorted(answer.status for answer in answers) == [200] + [507] * 7
     [begun] = [answer.json for answer in answers if answer.status == 200]
-    ids = [uploads.added(server, key, begun, data)]
-    assert uploads.create(server, key, 16 * MB).status == 200
-    assert uploads.completed(server, key, begun, ids)["status"] == "completed"
-    server.stop()
-    assert problems(server.storage) == []
+    ids = [uploads.added(tight, key, begun, data)]
+    assert uploads.create(tight, key, 16 * MB).status == 200
+    assert uploads.completed(tight, key, begun, ids)["status"] == "completed"

@@ -2,12 +2,12 @@
 
 import shutil
 import subprocess
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import quote
 
 import pytest
 
+from helpers.httpd import serving
 from helpers.wire import request, stored
 
 #: Tells the witness, by every way a script or page has.
@@ -42,15 +42,9 @@ class Witness(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def witness():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Witness)
-    server.calls, server.pages = [], {}
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Witness) as server:
+        server.calls, server.pages = [], {}
+        yield server
 
 
 def browse(url, home):
@@ -81,15 +75,9 @@ def proxy(server):
         def log_message(self, *_):
             pass
 
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    proxy.bare = False
-    proxy.url = f"http://127.0.0.1:{proxy.server_port}"
-    thread = Thread(target=proxy.serve_forever)
-    thread.start()
-    yield proxy
-    proxy.shutdown()
-    proxy.server_close()
-    thread.join()
+    with serving(Handler) as proxy:
+        proxy.bare = False
+        yield proxy
 
 
 def page_of(kind, witness):

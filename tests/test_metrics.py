@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
 from helpers.uploads import created
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
 from lazu.routes.health import SCRAPE_SECONDS
 
@@ -74,9 +75,9 @@ def test_what_a_dead_worker_counted_stays_and_its_uploads_do_not(serve):
     )
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(head.encode() + body[:50_000])
-        wait(lambda: samples(server)[("lazu_uploads_in_flight",)] == 1)
+        until(lambda: samples(server)[("lazu_uploads_in_flight",)] == 1)
         os.kill(server.pids()[1], signal.SIGKILL)
-    wait(lambda: alive(server) and samples(server).get(("lazu_uploads_in_flight",), 0) == 0)
+    until(lambda: alive(server) and samples(server).get(("lazu_uploads_in_flight",), 0) == 0)
     assert count(server, method="POST", route="/v1/files", status="200") == 1
 
 
@@ -87,19 +88,12 @@ def alive(server):
         return False
 
 
-def wait(happened):
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_reload_goes_on_counting(serve):
     server = serve(LAZU_WORKERS="1")
     stored(server, server.new_key())
     before = server.pids()[1:]
     server.process.send_signal(signal.SIGHUP)
-    wait(lambda: server.pids()[1:] and not set(before) & set(server.pids()))
+    until(lambda: server.pids()[1:] and not set(before) & set(server.pids()))
     assert count(server, method="POST", route="/v1/files", status="200") == 1
 
 
@@ -117,7 +111,7 @@ def test_counting_goes_on_when_something_cleaned_the_directory(serve, tmp_path):
     assert request(server, "GET", "/metrics").status == 200
     shutil.rmtree(counters)
     os.kill(server.pids()[1], signal.SIGKILL)
-    wait(lambda: alive(server))
+    until(lambda: alive(server))
     assert count(server, method="GET", route="/healthz", status="200") >= 1
 
 

@@ -18,7 +18,7 @@ def sent(server, key, disposition, content=b"words"):
     return upload(server, key, body=form(PURPOSE, head + content + b"\r\n"))
 
 
-# As .NET writes them (issue 12, f11): an encoded word for old servers, RFC 8187 for others.
+# As .NET writes them: an encoded word for old servers, RFC 8187 for others.
 DOTNET = 'filename="=?utf-8?B?{}?="; filename*=utf-8\'\'{}'
 WRITTEN = {
     "both of .NET": (DOTNET.format("5rWL6K+VLmNzdg==", "%E6%B5%8B%E8%AF%95.csv"), "测试.csv"),
@@ -92,7 +92,7 @@ def test_a_name_cut_to_an_executable_one_is_refused(server, key):
     assert sent(server, key, f'filename="{"a" * 251}.exe{"b" * 100}"').error == EXECUTABLE
 
 
-# Unicode Cf and Default_Ignorable_Code_Point, and what NTFS takes for a stream (issue 11, H).
+# Unicode Cf and Default_Ignorable_Code_Point, and what NTFS takes for a stream.
 HIDING = ["\u200b", "\u00ad", "\ufeff", "\u200d", "\u2060", "\ufe0f", "\u034f", "\u115f", "\u3164", "\U000e0001", "\U000e0100"]
 
 

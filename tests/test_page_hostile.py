@@ -147,6 +147,19 @@ def test_the_back_button_goes_from_view_to_view(asked, page):
     page.wait_for_selector("#asked-files >> text=hello.txt")
 
 
+def test_signing_out_leaves_nothing_of_the_files_in_the_document(asked, page):
+    page.click("nav [href='#files']")
+    page.fill("#filter", "hello")
+    page.click("#rows .filename")
+    page.keyboard.press("Escape")
+    page.click("nav [href='#ask']")
+    page.wait_for_selector("#offered option >> nth=1", state="attached")  # the name of the file
+    assert "hello.txt" in page.content()
+    page.click("#sign-out")
+    until(page, lambda: "hello" not in page.content() and "file-lazu-" not in page.content())
+    assert page.input_value("#filter") == ""
+
+
 def test_the_back_button_shows_nothing_after_signing_out(server, page):
     """A browser may keep a whole page and show it again: that one finds its key gone."""
     key = server.new_key()

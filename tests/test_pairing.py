@@ -2,12 +2,12 @@
 
 import pytest
 
+from helpers.in_store import put
 from helpers.server import Server
 from lazu.config import Settings
 from lazu.errors import CannotStart, NotReady, StorageMoved
 from lazu.store import rows
 from lazu.store.connections import database
-from lazu.store.files import NewFile
 from lazu.store.opening import open_store, require_ready
 
 pytestmark = pytest.mark.slow
@@ -24,18 +24,11 @@ def opened(tmp_path, cluster):
     database.close_all()
 
 
-def stored(store, data):
-    with store.contents.stage(100) as place:
-        place.write(data)
-        place.seal()
-        return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
-
-
 def test_both_are_of_one_store_however_often_it_is_opened(opened):
     opened().keys.create("alice")
     store = opened()
     require_ready(store)
-    stored(store, b"kept")
+    put(store, b"kept")
     assert list(opened().contents.look(rehash=True)) == []
 
 
@@ -64,7 +57,7 @@ def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(opened):
     store.contents.bucket.delete(mark)
     with pytest.raises(NotReady, match="different stores"):
         require_ready(store)
-    for act in (lambda: stored(store, b"lost"), lambda: store.contents.sweep(lambda: None), lambda: list(store.contents.look())):
+    for act in (lambda: put(store, b"lost"), lambda: store.contents.sweep(lambda: None), lambda: list(store.contents.look())):
         with pytest.raises(StorageMoved):
             act()
     assert rows.is_empty() is False

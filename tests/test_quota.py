@@ -14,17 +14,6 @@ pytestmark = pytest.mark.both_stores
 MB = 2**20
 
 
-@pytest.fixture(scope="module")
-def limited(tmp_path_factory, place):
-    """A server where a key may hold 1 MB."""
-    from helpers.server import Server, problems
-
-    server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(MB)}).start()
-    yield server
-    server.stop()
-    assert problems(server.storage) == []
-
-
 def refused(answer):
     assert answer.error == (507, "insufficient_storage", None)
     assert answer.headers["x-should-retry"] == "false"

@@ -276,6 +276,13 @@ def test_a_body_that_can_be_read_in_two_ways_or_none_is_refused(native, double, 
     assert double.received == []
 
 
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions", "/v1/embeddings", "/v1/uploads"])
+def test_a_number_of_too_many_digits_is_told_in_our_words(native, path):
+    status, _, body = native.post(path, MALFORMED["a number too long"])
+    told = "The request body is not valid JSON: a whole number has more than 4,300 digits"
+    assert (status, body["error"]["message"]) == (400, told)
+
+
 def test_a_number_that_json_can_not_hold_is_refused(native):
     file_id = native.upload("a.txt", b"a")
     body = f'{{"temperature":1e999,"input":[{{"content":[{{"type":"input_file","file_id":"{file_id}"}}]}}]}}'

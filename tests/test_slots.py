@@ -11,6 +11,7 @@ import pytest
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
+from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, form, head, part, request, upload
 from lazu import slots
 from lazu.errors import ClientLeft
@@ -36,13 +37,6 @@ def working(pool, owner, begun, end):
     thread = threading.Thread(target=work)
     thread.start()
     return thread
-
-
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_one_key_never_has_more_than_its_share_and_others_find_a_slot():

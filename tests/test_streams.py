@@ -21,6 +21,7 @@ import pytest
 from bench.listeners import Audience
 from helpers.raw_upstream import raw
 from helpers.server import PROJECT, free_port
+from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, upload
 from test_metrics import samples
 
@@ -31,20 +32,13 @@ ABORTS = 2000 if LONG else 240
 ASK = {"model": "m", "input": "x"}
 
 
-def wait(happened, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def ticker():
     """The settings of a Lazu before a model server that can stream to a thousand (bench/contenders/ticker.py)."""
     port = free_port()
     process = subprocess.Popen([sys.executable, PROJECT / "bench/contenders/ticker.py", str(port)])
     with closing(socket.socket()) as probe:
-        wait(lambda: probe.connect_ex(("127.0.0.1", port)) == 0)
+        until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0)
     yield {"LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1", "LAZU_API_KEY": "k"}
     process.terminate()
     process.wait()
@@ -105,12 +99,12 @@ def test_many_streams_are_all_heard_and_cost_little(serve, ticker):
     idle = server.rss()
     with listening(server, MANY, 60) as audience:
         most = server.rss()
-        wait(lambda: not audience.open)
+        until(lambda: not audience.open)
         assert [ear.status for ear in audience.ears] == [200] * MANY
         assert [ear.events for ear in audience.ears] == [60] * MANY
         assert all(ear.whole for ear in audience.ears)
     assert (most - idle) / MANY < 256 * 1024
-    wait(lambda: outcomes(server) == {"answered": MANY + 10})  # with the models
+    until(lambda: outcomes(server) == {"answered": MANY + 10})  # with the models
 
 
 def test_beside_many_streams_others_are_served_as_before(serve, ticker):
@@ -118,9 +112,9 @@ def test_beside_many_streams_others_are_served_as_before(serve, ticker):
     idle = [slow(server, "k") for _ in range(3)]
     with listening(server, MANY, 3000) as audience:
         ratios = []
-        wait(lambda: ratios.append(slow(server, "k") / statistics.median(idle)) or min(ratios) <= 3, 120)
+        until(lambda: ratios.append(slow(server, "k") / statistics.median(idle)) or min(ratios) <= 3, 120)
         assert len(audience.open) == MANY
-    wait(lambda: running(server) == 0)
+    until(lambda: running(server) == 0)
 
 
 # The limit
@@ -158,7 +152,7 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="3", LAZU_WORKERS="1")
     socks = [stream(server, "k") for _ in range(2)]
     server.process.send_signal(signal.SIGHUP)  # the old worker goes on with these two, and takes no more
-    wait(lambda: len(server.pids()) == 3 and server.log.read_text().count("Booting worker") == 2)
+    until(lambda: len(server.pids()) == 3 and server.log.read_text().count("Booting worker") == 2)
     time.sleep(1)
     socks += [stream(server, "k") for _ in range(2)]
     assert [status for _, status in socks] == [200] * 3 + [503]
@@ -172,7 +166,7 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     assert request(server, "GET", "/v1/models", "k").status == 200
     for sock, _ in socks:
         sock.close()
-    wait(lambda: running(server) == 0)
+    until(lambda: running(server) == 0)
 
 
 def test_one_key_does_not_shut_the_others_out(serve, double, held):
@@ -189,7 +183,7 @@ def test_a_worker_that_dies_gives_its_places_back(serve, double, held):
     server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="4", LAZU_WORKERS="1")
     socks = [stream(server, "k")[0] for _ in range(4)]
     os.kill(server.pids()[1], signal.SIGKILL)
-    wait(lambda: len(server.pids()) == 2 and running(server) == 0)
+    until(lambda: len(server.pids()) == 2 and running(server) == 0)
     socks.append(stream(server, "k")[0])  # which waits for no place
     assert running(server) == 1
     for sock in socks:
@@ -230,7 +224,7 @@ def test_calls_aborted_at_every_stage_leave_nothing(serve):
                 calls = upstream.calls
                 sock.sendall((head + body).encode())
                 if stage == "before the head":
-                    wait(lambda: upstream.calls > calls)
+                    until(lambda: upstream.calls > calls)
                 elif stage == "in the stream":
                     while b"hi" not in sock.recv(4096):
                         pass
@@ -238,12 +232,12 @@ def test_calls_aborted_at_every_stage_leave_nothing(serve):
 
         for stage in STAGES * 5:
             abort(stage, True)
-        wait(lambda: running(server) == upstream.open == 0)
+        until(lambda: running(server) == upstream.open == 0)
         before = descriptors(server)
         for number, stage in enumerate(STAGES * (ABORTS // 3)):
             abort(stage, hard=number // 3 % 2)
-        wait(lambda: running(server) == upstream.open == 0)
-        wait(lambda: threads(server) <= 2 * AT_REST and descriptors(server) <= before + 2 * AT_REST * PER_THREAD)
+        until(lambda: running(server) == upstream.open == 0)
+        until(lambda: threads(server) <= 2 * AT_REST and descriptors(server) <= before + 2 * AT_REST * PER_THREAD)
         assert set(outcomes(server)) == {"client_left"}
 
 
@@ -252,9 +246,9 @@ def test_a_reload_breaks_no_stream(serve, ticker):
     with listening(server, MANY, 60) as audience:
         before = server.pids()[1:]
         server.process.send_signal(signal.SIGHUP)
-        wait(lambda: not audience.open)
+        until(lambda: not audience.open)
         assert [(ear.status, ear.whole) for ear in audience.ears] == [(200, True)] * MANY
-        wait(lambda: not set(before) & set(server.pids()))
+        until(lambda: not set(before) & set(server.pids()))
 
 
 # What came of it
@@ -287,7 +281,7 @@ def test_outcomes_are_true(serve, double):
             while sock.recv(4096):
                 pass
     expected = {"answered": 30, "client_left": 5, "broke_off": 5}
-    wait(lambda: outcomes(server) == expected)
+    until(lambda: outcomes(server) == expected)
     assert {word: told(server).count(word) for word in set(told(server))} == expected
     assert server.log.read_text().count("the upstream broke off") == 5
 
@@ -310,7 +304,7 @@ def test_the_log_has_the_bytes_and_seconds_of_a_stream(serve, double):
     double.script = script
     server = serve(**double.env, LAZU_API_KEY="k")
     body = request(server, "POST", "/v1/responses", "k", json.dumps(ASK).encode()).body
-    wait(lambda: told(server))
+    until(lambda: told(server))
     [line] = [line for line in server.log.read_text().splitlines() if " POST /v1/responses 200 " in line]
     assert f" out={len(body)} " in line
     assert 1 <= float(re.search(r"seconds=([\d.]+)", line)[1]) < 30
@@ -365,8 +359,8 @@ def test_a_reader_that_does_not_read_is_let_go(serve):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", server.port))
             sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
-            wait(lambda: told(server) == ["client_left"])
-            wait(lambda: upstream.open == 0)
+            until(lambda: told(server) == ["client_left"])
+            until(lambda: upstream.open == 0)
         assert running(server) == 0
 
 
@@ -383,7 +377,7 @@ def test_a_reader_that_is_slow_gets_everything(serve):
                 got += len(piece)
                 time.sleep(0.01)
         assert got > 10_000_000
-        wait(lambda: told(server) == ["answered"])
+        until(lambda: told(server) == ["answered"])
 
 
 def test_a_call_of_a_client_that_has_gone_never_reaches_the_model(serve):
@@ -412,5 +406,5 @@ def test_an_application_server_streams_through_nginx_and_starves_nobody(deploy, 
             assert upload(edge, "k", PURPOSE, part("file", b"words %d" % number, "a.txt")).status == 200
             assert request(edge, "GET", "/v1/files?limit=1", "k").status == 200
             assert request(edge, "GET", "/healthz").status == 200
-        wait(lambda: not audience.open)
+        until(lambda: not audience.open)
         assert [(ear.status, ear.events, ear.whole) for ear in audience.ears] == [(200, 100, True)] * 150

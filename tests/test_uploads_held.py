@@ -13,7 +13,7 @@ import pytest
 from freezegun import freeze_time
 
 from helpers.in_process import AUTH, START, blobs, purge
-from helpers.server import opened, problems
+from helpers.server import opened
 from helpers.uploads import FORM, JSON, added, cancel, complete, completed, create, created, put_part
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, upload
@@ -30,17 +30,6 @@ DECLARED = {"bytes": 9, "filename": "a.txt", "mime_type": "text/plain", "purpose
 
 def refused(answer):
     return answer.error[:2] == (507, "insufficient_storage") and answer.headers["x-should-retry"] == "false"
-
-
-@pytest.fixture(scope="module")
-def limited(tmp_path_factory, place):
-    """A server where a key may hold 1 MB."""
-    from helpers.server import Server
-
-    server = Server(tmp_path_factory.mktemp("limited") / "storage", {"LAZU_KEY_QUOTA_BYTES": str(MB)}).start()
-    yield server
-    server.stop()
-    assert problems(server.storage) == []
 
 
 def audit(server):

@@ -14,6 +14,7 @@ import pytest
 
 from helpers.server import free_port
 from helpers.upstream import RESPONSE, running
+from helpers.waiting import until
 
 ASK = {"model": "m", "input": "x"}
 
@@ -36,13 +37,6 @@ def opened(client, **more):
 def outcome(client, path="/v1/responses", **body):
     status, headers, answer = client.post(path, {**ASK, **body})
     return status, answer["error"]["code"], headers.get("x-should-retry")
-
-
-def wait(happened):
-    deadline = time.monotonic() + 30
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # Events
@@ -271,7 +265,7 @@ def test_calls_that_wait_take_nothing_from_files(serve, double):
         waiting = [threading.Thread(target=client.responses.create, kwargs=ASK) for _ in range(20)]
         for thread in waiting:
             thread.start()
-        wait(lambda: len(double.received) == 20)
+        until(lambda: len(double.received) == 20)
         assert client.files.list().data == []
         gate.set()
         for thread in waiting:

@@ -52,6 +52,8 @@ def _line(removed: Removed, verb: str) -> str:
 def stats_command(as_json: bool) -> None:
     """Show what is stored: files, blobs, bytes saved, by key, last purge, overdue; on a terminal with bars.
 
+    UPLOADS of a key are those in parts that are pending, DECLARED the bytes that these hold of its quota.
+
     Example: flask stats --json
     """
     store = opened()
@@ -59,9 +61,12 @@ def stats_command(as_json: bool) -> None:
         say_json(_as_json(store))
         return
     click.echo(_totals(store))
-    keys = [(usage.key.name, f"{usage.files:,}", size(usage.bytes)) for usage in stats.usage()]
+    keys = [
+        (each.key.name, f"{each.files:,}", size(each.bytes), f"{each.uploads:,}", size(each.upload_bytes))
+        for each in stats.usage()
+    ]
     if keys:
-        click.echo("\n" + table([("KEY", "FILES", "BYTES"), *keys], right=(1, 2)))
+        click.echo("\n" + table([("KEY", "FILES", "BYTES", "UPLOADS", "DECLARED"), *keys], right=(1, 2, 3, 4)))
     if to_terminal():
         click.echo("\n" + _pictures(stats.by_day(DAYS)))
 
@@ -77,9 +82,14 @@ def _as_json(store: Store) -> dict[str, Any]:
         "saved_bytes": totals.saved_bytes,
         "free_bytes": store.contents.free(),
         "last_purge": purged,
-        "keys": [{"name": each.key.name, "files": each.files, "bytes": each.bytes} for each in stats.usage()],
+        "keys": [_key(each) for each in stats.usage()],
         "days": [{"day": day, "files": files, "bytes": count} for day, files, count in stats.by_day(DAYS)],
     }
+
+
+def _key(usage: stats.Usage) -> dict[str, Any]:
+    counts = {name: getattr(usage, name) for name in ("files", "bytes", "uploads", "upload_bytes")}
+    return {"name": usage.key.name, **counts}
 
 
 def _totals(store: Store) -> str:

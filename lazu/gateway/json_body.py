@@ -140,8 +140,10 @@ def parse(body: bytearray) -> dict[str, Any]:
             tree = json.loads(_text(body), object_pairs_hook=_unique, parse_constant=_refuse)
     except UnicodeDecodeError as e:
         raise InvalidRequest("The request body is not UTF-8.") from e
-    except ValueError as e:
-        raise InvalidRequest(f"The request body is not valid JSON: {e}") from e
+    except json.JSONDecodeError as e:
+        raise _invalid(str(e)) from e
+    except ValueError as e:  # what Python says of a long number is about Python
+        raise _invalid("a whole number has more than 4,300 digits") from e
     if not isinstance(tree, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return tree
@@ -153,7 +155,7 @@ def _text(body: bytearray) -> str:
         return body.decode()
     masked = body.replace(b"\\\\", b"..")
     if _STRAY_ESCAPE.search(masked):
-        raise ValueError("a backslash before a letter that needs none")
+        raise _invalid("a backslash before a letter that needs none")
     masked = masked.replace(b'\\"', b"..")
     if len(body) > WIDE_BYTES and _wide(masked) > WIDE_BYTES:
         raise InvalidRequest(f"Strings with letters beyond ASCII may have {words(WIDE_BYTES)}. Upload long texts.")
@@ -180,7 +182,7 @@ def _is_smaller_plain(body: bytearray) -> bool:
 def _wide(masked: bytearray) -> int:
     """Bytes of the strings that have letters beyond ASCII; in `masked` each quote begins or ends a string."""
     if masked.count(b'"') > 4 * MAX_VALUES:
-        raise ValueError("more strings than values")
+        raise _invalid("more strings than values")
     total, end = 0, -1
     while (start := masked.find(b'"', end + 1)) >= 0 and (end := masked.find(b'"', start + 1)) >= 0:
         if masked.find(b"\\u", start, end) >= 0 or not masked[start:end].isascii():
@@ -227,9 +229,13 @@ def shallow() -> Iterator[None]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("an object has a name twice")
+        raise _invalid("an object has a name twice")
     return found
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise _invalid(f"{constant} is no JSON")
+
+
+def _invalid(why: str) -> InvalidRequest:
+    return InvalidRequest(f"The request body is not valid JSON: {why}")

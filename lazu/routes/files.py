@@ -23,7 +23,7 @@ def upload_file() -> dict[str, Any]:
 def list_files() -> Response:
     """List."""
     key = caller()
-    page, limit = store().files.page(key, paging(request.args.to_dict())), store().files.limit(key)
+    page, limit = store().files.page(key, paging(request.args.to_dict(flat=False))), store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
     ends = json.dumps({"first_id": page.first_id, "last_id": page.last_id, "has_more": page.has_more})
     body = f'{{"object":"list","data":[{page.objects}],{ends[1:]}\n'

@@ -45,8 +45,10 @@ class Blobs:
     def prepare(self) -> None:
         """Make the shards that are not there yet, durably; raises `CannotStart` or OSError."""
         self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+        there = {entry.name for entry in os.scandir(self.root) if entry.is_dir()}
         for shard in SHARDS:
-            (self.root / shard).mkdir(mode=0o750, exist_ok=True)
+            if shard not in there:
+                (self.root / shard).mkdir(mode=0o750, exist_ok=True)
         disk.sync(self.root)
         disk.sync(self.root.parent)
         try:

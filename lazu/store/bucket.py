@@ -153,7 +153,25 @@ class Bucket:
         return answer
 
 
-class Reader(RawIOBase):
+class _Seekable(RawIOBase):
+    """Bytes that are read from where `_at` says."""
+
+    _at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is: botocore goes back before it repeats."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte comes from."""
+        return self._at
+
+
+class Reader(_Seekable):
     """An object, read like a file. A connection that breaks is replaced where it broke: an object never changes.
 
     Raises from `read`: `FileNotFoundError` when the object is not there, `ObjectStoreFailed` when the store can't be
@@ -167,18 +185,6 @@ class Reader(RawIOBase):
 
     def __enter__(self) -> Self:
         return self
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Go to a place; gives it."""
@@ -227,11 +233,11 @@ class Reader(RawIOBase):
             self._stream = None
 
 
-class _Body(RawIOBase):
+class _Body(_Seekable):
     """The first bytes of a file, read without moving its offset, in blocks as large as they should be sent in."""
 
     def __init__(self, fd: int, size: int) -> None:
-        self._fd, self._size, self._at = fd, size, 0
+        self._fd, self._size = fd, size
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes: about a quarter of a megabyte, whatever http.client asks for."""
@@ -239,18 +245,6 @@ class _Body(RawIOBase):
         chunk = os.pread(self._fd, min(wanted, self._size - self._at), self._at)
         self._at += len(chunk)
         return chunk
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is: botocore goes back before it repeats."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Go to a place; gives it."""

@@ -172,8 +172,9 @@ def _too_much() -> InsufficientStorage:
     return InsufficientStorage("What this key holds and what is arriving for it would cross its quota together.")
 
 
-def paging(query: dict[str, str]) -> Paging:
-    """The `Paging` of a query string; raises `InvalidRequest` that names the parameter."""
+def paging(sent: dict[str, list[str]]) -> Paging:
+    """The `Paging` of a query string's values by name; raises `InvalidRequest` that names the parameter."""
+    query = {name: _one(name, sent[name]) for name in ("limit", "order", "after", "purpose") if name in sent}
     limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
     purpose = query.get("purpose")
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
@@ -185,3 +186,9 @@ def paging(query: dict[str, str]) -> Paging:
     if purpose is not None and not 1 <= len(purpose) <= MAX_PURPOSE:
         raise InvalidRequest(f"purpose must have 1 to {MAX_PURPOSE} characters.", "purpose")
     return Paging(int(limit), order == "desc", after, purpose)
+
+
+def _one(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise InvalidRequest(f"{name} may be given once only.", name)
+    return values[0]

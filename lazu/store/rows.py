@@ -38,6 +38,10 @@ _HAVING = """SELECT sha256 FROM file WHERE sha256 IN ({places})
 _REFERRED = """SELECT sha256 FROM file WHERE sha256 BETWEEN ? AND ? AND expires_at + 0 > ?
     UNION ALL SELECT part.sha256 FROM upload_part AS part JOIN upload ON upload.id = part.upload_id
     WHERE part.sha256 BETWEEN ? AND ? AND upload.expires_at > ?"""
+_REFERRERS = """SELECT file.id, sha256, bytes, filename, NULL, key.name FROM file JOIN key ON key.id = key_id
+    WHERE sha256 BETWEEN ? AND ?
+    UNION ALL SELECT part.id, sha256, part.bytes, NULL, upload_id, key.name FROM upload_part AS part
+    JOIN upload ON upload.id = upload_id JOIN key ON key.id = upload.key_id WHERE sha256 BETWEEN ? AND ?"""
 # "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
 _LISTED = "key_id = ? AND expires_at + 0 > ?"
 _OBJECTS = f"SELECT {', '.join(OBJECT_COLUMNS)} FROM file"  # noqa: S608 - our own text
@@ -265,12 +269,10 @@ def referred(start: str, since: int = 0) -> set[str]:
 
 def referrers_between(first: str, last: str) -> Iterator[Referrer]:
     """Each file and each part of an upload whose hash lies between `first` and `last`."""
-    files = File.select(File, Key.name).join(Key).where(File.sha256.between(first, last))
-    for file in files.iterator():
-        yield Referrer(file.id, file.sha256, file.bytes, f"'{file.filename}' of {file.key.name}")
-    parts = UploadPart.select(UploadPart, Key.name.alias("owner")).join(Upload).join(Key)
-    for part in parts.where(UploadPart.sha256.between(first, last)).objects().iterator():
-        yield Referrer(part.id, part.sha256, part.bytes, f"part of {part.upload_id} of {part.owner}")
+    found = database.execute_sql(_REFERRERS, (first, last) * 2).fetchall()
+    for row_id, sha256, size, filename, upload_id, owner in found:
+        what = f"part of {upload_id}" if upload_id else f"'{filename}'"
+        yield Referrer(row_id, sha256, size, f"{what} of {owner}")
 
 
 def is_empty() -> bool:

@@ -10,7 +10,7 @@ from peewee import Expression, fn
 
 from lazu.store import rows
 from lazu.store.rows import Gone
-from lazu.store.tables import Key, Upload, UploadPart, database
+from lazu.store.tables import Key, Upload, UploadPart, database, tuples
 
 _UPLOAD = """id = ? AND key_id = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
@@ -93,6 +93,12 @@ def declared(now: int, key: Key | None = None) -> tuple[int, int]:
     live = _live(now) if key is None else _live(now) & (Upload.key == key.id)
     uploads, size = Upload.select(fn.COUNT(Upload.id), fn.SUM(Upload.bytes)).where(live).scalar(as_tuple=True)
     return uploads, int(size or 0)
+
+
+def declared_by_key(now: int) -> dict[int, tuple[int, int]]:
+    """The same of each key that has live uploads, by the key's number."""
+    sums = Upload.select(Upload.key, fn.COUNT(Upload.id), fn.SUM(Upload.bytes)).where(_live(now)).group_by(Upload.key)
+    return {key: (uploads, int(size)) for key, uploads, size in tuples(sums)}
 
 
 def delete_parts_of(upload: Upload) -> list[Gone]:

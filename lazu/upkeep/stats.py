@@ -43,11 +43,13 @@ class Totals:
 
 @dataclass(frozen=True)
 class Usage:
-    """One key: the files it sees and their bytes."""
+    """One key: the files it sees and their bytes, its pending uploads and the bytes that these declare."""
 
     key: Key
     files: int
     bytes: int
+    uploads: int
+    upload_bytes: int
 
 
 def totals() -> Totals:
@@ -67,8 +69,9 @@ def totals() -> Totals:
 
 def usage() -> list[Usage]:
     """Every key, by name."""
-    found = counts.by_key(clock.now())
-    return [Usage(key, *found.get(key.id, Count(0, 0))) for key in rows.all_keys()]
+    now = clock.now()
+    files, uploads = counts.by_key(now), upload_rows.declared_by_key(now)
+    return [Usage(key, *files.get(key.id, (0, 0)), *uploads.get(key.id, (0, 0))) for key in rows.all_keys()]
 
 
 def by_day(days: int) -> list[tuple[str, int, int]]:

@@ -201,7 +201,8 @@ class Look(NamedTuple):
 
 
 def look(folder: Path) -> Look:
-    return Look(store.rows(folder), store.blobs(folder), store.dead_parts(folder))
+    rows, dead = store.rows(folder)
+    return Look(rows, store.blobs(folder), dead)
 
 
 def examine(folder: Path, ledger: Ledger) -> list[str]:

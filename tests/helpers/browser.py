@@ -5,11 +5,11 @@ import shutil
 import time
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from helpers.httpd import serving
 from helpers.server import PROJECT
 
 #: /dev/shm is small in containers.
@@ -101,13 +101,6 @@ def site(pages):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.calls, server.url = [], f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(Handler) as server:
+        server.calls = []
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -64,7 +64,7 @@ function enter() {
 function leave(why) {
 	key.forget();
 	for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-	for (const part of [upload, ask, shelf]) part.clear();
+	for (const part of [shelf, upload, ask, files]) part.clear();
 	show();
 	tellProblem(why);
 	find('#key').focus();

@@ -26,7 +26,7 @@ export function open(file, acts) {
 	dialog.onclose = () => {
 		stop.abort();
 		shown = null;
-		find('#preview').replaceChildren();
+		for (const part of ['h2', 'dl', '#preview']) find(part, dialog).replaceChildren();
 	};
 	dialog.showModal();
 	look();

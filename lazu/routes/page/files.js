@@ -70,6 +70,12 @@ export function show() {
 	showChoice();
 }
 
+/** Have nothing of the files in the document, as when signing out. */
+export function clear() {
+	rows.items = [];
+	find('#filter').value = '';
+}
+
 function found() {
 	const text = find('#filter').value.trim().toLowerCase();
 	const purpose = find('#purposes').value;
