@@ -73,6 +73,14 @@ def test_an_object_comes_back_whole_from_any_place_and_goes(bucket, source):
     bucket.delete("ab/one")
 
 
+def test_the_bytes_of_a_put_do_not_pass_through_the_process(bucket, source, monkeypatch):
+    """Without TLS: sendfile(2) takes a third of the CPU (docs/decisions/0070-botocore.md)."""
+    monkeypatch.setattr(os, "pread", None)
+    bucket.put("a", *source)
+    monkeypatch.undo()
+    assert bucket.size("a") == len(CONTENT)
+
+
 def test_an_object_that_is_not_there_is_a_missing_file(bucket):
     with bucket.open("ab/none", 10) as reader, pytest.raises(FileNotFoundError):
         reader.read(1)

@@ -49,7 +49,7 @@ DOORS = {
     "python_calamine": {"documents.tables"},
     "email": {"documents.mail", "routes"},
     "prometheus_client": {"metrics"},
-    "botocore": {"store.bucket"},
+    "botocore": {"store.bucket", "store.bucket_client"},
     "resource": {"store.disk", "documents.sandbox"},
     "threading": {"slots", "ledger", "store", "server", "gateway"},
 }

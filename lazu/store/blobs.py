@@ -76,6 +76,10 @@ class Blobs:
         disk.sync(self.root)
         self._unmarked = False
 
+    def write_back(self, fd: int, start: int, size: int) -> None:
+        """Begin to make some of `fd` durable, so that less is left for `sync`."""
+        disk.write_back(fd, start, size)
+
     def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
         """Make `fd` durable; raises OSError, and stops the store unless the error is one of `harmless`."""
         try:

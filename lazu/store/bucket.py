@@ -9,31 +9,23 @@ same name has made. So callers use each name for one object only, once.
 """
 
 import base64
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import botocore.session
-from botocore import auth, exceptions
-from botocore.config import Config
+from botocore import exceptions
 
 from lazu import metrics
 from lazu.errors import Busy, Full
+from lazu.store.bucket_client import Body, Seekable, make_client
 
-#: Seconds for a connection, and without a byte of an answer.
-CONNECT_SECONDS, SILENCE_SECONDS = 5, 60
+#: Seconds without a byte of an answer.
+SILENCE_SECONDS = 60
 #: How often a read goes on after the connection broke without having brought a byte.
 _TRIES = 3
-#: Bytes handed to the socket at once: 16 KiB, http.client's own, take 2.4 times the CPU.
-_BLOCK = 256 * 1024
-#: Connections that are kept: a thread of the server uses one, and the purge some.
-_CONNECTIONS = 64
-
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
-_SIGNATURE = "lazu-s3v4"
 
 
 class ObjectStoreFailed(Busy):
@@ -53,15 +45,6 @@ class Entry:
     came: float
 
 
-class _Signer(auth.S3SigV4Auth):
-    """Signs the SHA-256 that the caller knows already, instead of reading the body once more."""
-
-    def payload(self, request: Any) -> str:
-        known = request.headers.get("x-amz-checksum-sha256")
-        signed: str = base64.b64decode(known).hex() if known else super().payload(request)
-        return signed
-
-
 class Bucket:
     """The objects of a `url` like `s3://bucket/prefix`. Threads may share it; processes may not.
 
@@ -75,7 +58,7 @@ class Bucket:
         self._bucket = place.netloc
         self._prefix = f"{place.path.strip('/')}/".lstrip("/")
         try:
-            self._client = _client(silence)
+            self._client = make_client(silence)
         except exceptions.BotoCoreError as e:
             raise ObjectStoreFailed(str(e)) from e
 
@@ -87,7 +70,7 @@ class Bucket:
         part.
         """
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        self._call("put_object", name, Body=_Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
+        self._call("put_object", name, Body=Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
 
     def open(self, name: str, size: int, start: int = 0) -> "Reader":
         """The object `name` of `size` bytes, for reading from `start` or any other place.
@@ -153,25 +136,7 @@ class Bucket:
         return answer
 
 
-class _Seekable(RawIOBase):
-    """Bytes that are read from where `_at` says."""
-
-    _at = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is: botocore goes back before it repeats."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._at
-
-
-class Reader(_Seekable):
+class Reader(Seekable):
     """An object, read like a file. A connection that breaks is replaced where it broke: an object never changes.
 
     Raises from `read`: `FileNotFoundError` when the object is not there, `ObjectStoreFailed` when the store can't be
@@ -231,44 +196,6 @@ class Reader(_Seekable):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-
-class _Body(_Seekable):
-    """The first bytes of a file, read without moving its offset, in blocks as large as they should be sent in."""
-
-    def __init__(self, fd: int, size: int) -> None:
-        self._fd, self._size = fd, size
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes: about a quarter of a megabyte, whatever http.client asks for."""
-        wanted = self._size - self._at if size is None or size < 0 else max(size, _BLOCK)
-        chunk = os.pread(self._fd, min(wanted, self._size - self._at), self._at)
-        self._at += len(chunk)
-        return chunk
-
-    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Go to a place; gives it."""
-        self._at = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence] + offset
-        return self._at
-
-
-def _client(silence: float) -> Any:
-    auth.AUTH_TYPE_MAPS[_SIGNATURE] = _Signer
-    auth.AUTH_TYPE_MAPS[f"{_SIGNATURE}-query"] = auth.S3SigV4QueryAuth
-    session = botocore.session.get_session()
-    # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
-    region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
-    config = Config(
-        signature_version=_SIGNATURE,
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=silence,
-        max_pool_connections=_CONNECTIONS,
-        retries={"mode": "standard"},
-        # A CRC beside the SHA-256 would be one hash more, and older servers refuse it.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return session.create_client("s3", region_name=region, config=config)
 
 
 def _status(error: exceptions.ClientError) -> int:

@@ -5,7 +5,7 @@
 
 from typing import Any, NamedTuple
 
-from lazu.errors import Busy
+from lazu.errors import Overloaded
 from lazu.store.tables import database
 
 #: Tables whose rows refer to a blob.
@@ -40,6 +40,11 @@ def bind() -> None:
     database.execute_sql("UPDATE store SET bound = TRUE")
 
 
+def hold(sha256: str, name: str) -> bool:
+    """Whether this is the object of a content; it stays so until the end of the transaction."""
+    return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR KEY SHARE", sha256, name))
+
+
 def kept(sha256: str) -> Kept | None:
     """The object of a content."""
     found = database.look_up("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", (sha256,))
@@ -56,8 +61,8 @@ def intend(name: str, size: int, now: int) -> None:
     database.execute_sql(text, (name, size, now))
 
 
-class Revoked(Busy):
-    """A purge took an upload for dead, so it can't land any more."""
+class Revoked(Overloaded):
+    """A purge took an upload for dead, so it can't land any more, however often that is tried."""
 
 
 def land(name: str, sha256: str, size: int, now: int) -> list[Loose]:
@@ -67,7 +72,7 @@ def land(name: str, sha256: str, size: int, now: int) -> list[Loose]:
     `Revoked`.
     """
     if not _fetch("DELETE FROM loose WHERE name = ? AND NOT doomed RETURNING name", name):
-        raise Revoked(name)
+        raise Revoked
     while not _fetch(_KEEP, sha256, name, size):
         if _fetch("SELECT 1 FROM blob WHERE sha256 = ? FOR KEY SHARE", sha256):
             text = "INSERT INTO loose (name, bytes, since, doomed, landed) VALUES (?, ?, ?, TRUE, TRUE)"
@@ -113,9 +118,9 @@ def doom(before: int) -> None:
     database.execute_sql("UPDATE loose SET doomed = TRUE WHERE NOT doomed AND since < ?", (before,))
 
 
-def doom_one(name: str) -> None:
-    """Revoke one intent."""
-    database.execute_sql("UPDATE loose SET doomed = TRUE WHERE name = ?", (name,))
+def doom_one(name: str) -> bool:
+    """Revoke one intent; False if it has landed, or was forgotten. Only what is doomed may be deleted."""
+    return bool(_fetch("UPDATE loose SET doomed = TRUE WHERE name = ? RETURNING 1", name))
 
 
 def doomed(after: str = "", limit: int = 1000) -> list[Loose]:

@@ -89,7 +89,8 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     Imported here, because a store on one box has not even their libraries.
     """
     from lazu.store.bucket import Bucket
-    from lazu.store.contents.intents import Intents, Waiting
+    from lazu.store.contents.intents import Intents
+    from lazu.store.contents.objects import Waiting
     from lazu.store.postgresql import Postgresql
 
     settings.storage_dir.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -33,8 +33,8 @@ def remove(objects: Objects, problem: Problem) -> str:
         objects.bucket.delete(problem.name)
         return "moved to quarantine"
     if problem.kind == "leftover":
-        objects.engine.write(lambda: object_rows.doom_one(problem.name))
-        gone = [Loose(problem.name, 0, derived=True)]
+        doomed = objects.engine.write(lambda: object_rows.doom_one(problem.name))
+        gone = [Loose(problem.name, 0, derived=True)] if doomed else []  # else it landed since
     else:
         gone = objects.release([problem.sha256])
         gone += [] if _known(problem) else [Loose(problem.name, 0, derived=False)]

@@ -19,11 +19,10 @@ from lazu import clock, logs
 from lazu.errors import ApiError, Doubt, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows
-from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
 from lazu.store.connections import Absent, Present
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
-from lazu.store.contents.objects import Objects
+from lazu.store.contents.objects import Objects, Waiting
 from lazu.store.contents.pairing import Pairing
 from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
@@ -40,13 +39,6 @@ INTENT_SECONDS = 3600
 _TRIES = 5
 
 log = logging.getLogger(__name__)
-
-
-class Waiting(Blobs):
-    """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process."""
-
-    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
-        """Nothing: durable they become in the bucket."""
 
 
 class Intents:
@@ -85,7 +77,7 @@ class Intents:
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Commit the row beside the object that is there, or put one and commit both."""
         if not self._hit(staged, identity, insert):
-            self._upload(staged, insert)
+            self._upload(staged, identity, insert)
 
     def _hit(self, staged: Staged, identity: str, insert: Callable[[], None]) -> bool:
         """Insert the row if its content is there; the foreign key refuses when it goes at that moment."""
@@ -97,7 +89,7 @@ class Intents:
             return False
         return True
 
-    def _upload(self, staged: Staged, insert: Callable[[], None]) -> None:
+    def _upload(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         self.pairing.require()
         name = object_names.new(staged.sha256)
         object_rows.intend(name, staged.size, clock.now())
@@ -105,7 +97,7 @@ class Intents:
             undo.callback(self._give_up, Loose(name, staged.size, derived=False))
             self.bucket.put(name, staged.fd, staged.size, staged.sha256)
             try:
-                lost = self._certainly(lambda: self._land(name, staged, insert))
+                lost = self._certainly(lambda: self._land(name, staged, insert), identity)
             except Doubt:
                 undo.pop_all()  # it may have landed: the sweep finds out
                 raise
@@ -147,13 +139,16 @@ class Intents:
         raise error
 
     def _give_up(self, loose: Loose) -> None:
-        """Delete an object that nobody will refer to; what can't be done now the next sweep does."""
+        """Delete an object that nobody will refer to; what can't be done now the next sweep does.
+
+        Not when its intent is gone: it may have landed, whatever its upload was told.
+        """
         try:
-            self.engine.write(lambda: object_rows.doom_one(loose.name))
+            doomed = self.engine.write(lambda: object_rows.doom_one(loose.name))
         except StoreError:
             log.warning("an upload failed and its intent could not be revoked; the next purge does it")
         else:
-            self.objects.erase([loose])
+            self.objects.erase([loose] if doomed else [])
 
     # ---- rows and bytes go
 
@@ -274,7 +269,13 @@ class Intents:
         """Put what is left of a content away, then delete all its files, and with them the object."""
         if problem.found:
             self.objects.put_away(problem.name)
-        self.drop(lambda: rows.delete_all_with(problem.sha256), "lost")
+
+        def delete() -> list[Gone]:
+            """Of this object: another one may be there by now, and be whole."""
+            return rows.delete_all_with(problem.sha256) if object_rows.hold(problem.sha256, problem.name) else []
+
+        if not self.drop(delete, "lost"):
+            return "gone meanwhile"
         return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
 
     def figures(self) -> list[Figure]:

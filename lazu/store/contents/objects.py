@@ -22,10 +22,20 @@ _DELETERS = 8
 log = logging.getLogger(__name__)
 
 
+class Waiting(Blobs):
+    """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process."""
+
+    def write_back(self, fd: int, start: int, size: int) -> None:
+        """Nothing: most are gone before this disk would have to write them."""
+
+    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
+        """Nothing: durable they become in the bucket."""
+
+
 class Objects:
     """The objects in `bucket` of the contents in `engine`; `waiting` is where bytes wait on this box."""
 
-    def __init__(self, bucket: Bucket, engine: Postgresql, waiting: Blobs) -> None:
+    def __init__(self, bucket: Bucket, engine: Postgresql, waiting: Waiting) -> None:
         self.bucket = bucket
         self.engine = engine
         self.waiting = waiting
