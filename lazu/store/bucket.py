@@ -11,7 +11,7 @@ same name has made. So callers use each name for one object only, once.
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
+from io import SEEK_CUR, SEEK_END, SEEK_SET
 from typing import Any, Self
 from urllib.parse import urlsplit
 
