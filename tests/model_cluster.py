@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OLD = -1  # the row, and the object, of an upload of long ago
 NOBODY = -9
 DEAD = -1
+GONE = -2  # the caller of a call that its upload waits for no more
+END = "end"  # of an upload that succeeded; what follows is `failed`
 CONTENT = 99  # the one name of the content, in designs that name objects by content alone
 FIRST, SECOND, THIRD, LATE, LAST = range(5)
 
@@ -43,6 +45,8 @@ class Design(NamedTuple):
     #: Transactions that are said again when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
     #: and forgotten it meanwhile, and its DELETE be under way, so what comes next needs another name.
     repeated: frozenset[str] = frozenset("hit land remove revoke forget".split())
+    #: What an upload does that fails: its PUT was not answered in time, or the COMMIT of its landing.
+    failed: str = "doom_own erase wait forget"
 
 
 class Rows(NamedTuple):
@@ -75,6 +79,7 @@ class Luck(NamedTuple):
     crashes: int = 1
     waits: int = 1  # callers that give up waiting
     doubts: int = 0  # answers to commits that are lost
+    fails: int = 0  # uploads that fail, and clean up
 
 
 class Trial(NamedTuple):
@@ -196,6 +201,17 @@ def revoke(_: World, s: State, me: int) -> State:
     return think(commit(s, s.rows._replace(loose=frozenset((name, True) for name in names))), me, names)
 
 
+def doom_own(w: World, s: State, me: int) -> State:
+    """Only what is doomed may be deleted: an upload that was told nothing may have landed."""
+    return doom_blind(w, s, me) if named(w, me) in {name for name, _ in s.rows.loose} else think(s, me, "done")
+
+
+def doom_blind(w: World, s: State, me: int) -> State:
+    name, loose = named(w, me), s.rows.loose
+    doomed = without(loose, name) | {(name, True)} if (name, False) in loose else loose
+    return think(commit(s, s.rows._replace(loose=doomed)), me, frozenset({name}))
+
+
 def revoke_nothing(_: World, s: State, me: int) -> State:
     return think(s, me, frozenset(name for name, _ in s.rows.loose))
 
@@ -288,7 +304,7 @@ def wait(_: World, s: State, me: int) -> State | None:
 
 
 STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, remove,
-                                 remove_async, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget,
+                                 remove_async, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
                                  settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
                                  put_always, put, erase, wait)}  # fmt: skip
 STEPS["list"] = listed
@@ -306,13 +322,14 @@ class World:
         purging = third in ("purge", "two_purges")
         second = design.purge if third in ("delete_and_purge", "two_purges") else design.upload
         programs = (design.upload, second, design.purge if purging else design.delete, design.upload, design.purge)
-        self.programs = [program.split() for program in programs]
+        failed = {design.upload: f" {END} {design.failed}"}
+        self.programs = [f"{program}{failed.get(program, '')}".split() for program in programs]
         if not trial.late:
             self.programs[LATE] = []
         self.uploads = [who for who in range(5) if programs[who] == design.upload]
         self.after = FIRST if third == "delete_new" else NOBODY
         self.removed = NOBODY if purging else FIRST if third == "delete_new" else OLD
-        self.start = self.first(stored, purging, Luck(0, 0, 0, 0) if design.calm else trial.luck)
+        self.start = self.first(stored, purging, Luck(0, 0, 0) if design.calm else trial.luck)
 
     def first(self, stored: bool, purging: bool, luck: Luck) -> State:
         """`stored` with a purge is an object that a crash left behind: bytes without a row."""
@@ -330,7 +347,8 @@ class World:
         return int(who in (LATE, LAST))
 
     def ended(self, s: State, who: int) -> bool:
-        return s.at[who] >= len(self.programs[who])
+        program, at = self.programs[who], s.at[who]
+        return at >= len(program) or program[at] == END
 
     def over(self, s: State, who: int) -> bool:
         return s.at[who] == DEAD or self.ended(s, who)
@@ -360,13 +378,22 @@ class World:
             if s.luck.doubts and word in self.design.repeated and on.rows != s.rows:
                 lost = s._replace(rows=on.rows, solid=on.solid, luck=less(s, doubts=1))
                 yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word == "remove" else lost
+                if word == "land" and s.luck.fails:
+                    yield f"{who} land, answer lost, fails", self.fail(lost, who)
         yield from self.mishaps(s, who, waiting=word == "wait" and on is None)
 
     def mishaps(self, s: State, who: int, waiting: bool) -> Iterator[tuple[str, State]]:
         if waiting and s.luck.waits:
             yield f"{who} gives up waiting", self.die(s, who)._replace(luck=less(s, waits=1))
+            if s.mind[who] == "miss" and s.luck.fails:
+                yield f"{who} gives its PUT up", self.fail(s._replace(luck=less(s, waits=1)), who)
         if s.luck.kills and s.life == 0 and s.at[who] > 0:
             yield f"{who} killed", self.die(s, who)._replace(luck=less(s, kills=1))
+
+    def fail(self, s: State, who: int) -> State:
+        """An upload fails; what it had called for may come later, or never."""
+        left = frozenset((verb, name, GONE if caller == who else caller) for verb, name, caller in s.calls)
+        return s._replace(calls=left, luck=less(s, fails=1), at=moved(s.at, who, self.programs[who].index(END) + 1))
 
     def arrivals(self, s: State) -> Iterator[tuple[str, State]]:
         """Calls that S3 carries out now, or never."""
@@ -374,7 +401,7 @@ class World:
             verb, name, who = call
             left = s._replace(calls=s.calls - {call})
             yield f"S3 {verb} {name} of {who}", left._replace(objects=s.objects | {name} if verb == "put" else s.objects - {name})
-            if s.at[who] == DEAD:
+            if who == GONE or s.at[who] == DEAD:
                 yield f"S3 {verb} {name} of {who} never", left
 
     def die(self, s: State, who: int) -> State:
@@ -445,8 +472,11 @@ SCENARIOS = [
 FULL = Trial(Luck())
 #: With an answer lost instead of a second kill.
 DOUBT = Trial(Luck(kills=1, doubts=1))
+#: Uploads fail for want of an answer, and clean up.
+FAIL = Trial(Luck(kills=1, crashes=0, doubts=1, fails=1))
 SHORT = Trial(Luck(kills=1), late=False)
 SHORT_DOUBT = Trial(Luck(kills=1, crashes=0, waits=0, doubts=1), late=False)
+SHORT_FAIL = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, fails=1), late=False)
 
 
 def try_design(design: Design, trial: Trial = FULL) -> Report:
@@ -489,6 +519,7 @@ MUTANTS = {
     "an intent in doubt said again under its name": DESIGN._replace(
         upload=DESIGN.upload.replace("intend_async", "intend"), repeated=DESIGN.repeated | {"intend"}
     ),
+    "a failed upload deletes its object, landed or not": DESIGN._replace(failed="doom_blind erase wait forget"),
     "no LIST in the purge": DESIGN._replace(purge="revoke erase wait forget answer"),
 }  # fmt: skip
 #: Why the lock looked good: it holds as long as nothing goes wrong.
@@ -496,7 +527,7 @@ FAIR_WEATHER = BY_LOCK._replace(calm=True)
 
 
 def main() -> None:
-    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, DOUBT) for name in DESIGNS]
+    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, trial) for name in DESIGNS for trial in (DOUBT, FAIL)]
     for name, trial in runs:
         found = try_design((DESIGNS | MUTANTS)[name], trial)
         sys.stdout.write(f"{name} {tuple(trial.luck)}: {found.states:,} states, {found.fault or 'no bad state'}\n")

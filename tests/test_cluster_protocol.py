@@ -4,7 +4,19 @@ import os
 
 import pytest
 
-from model_cluster import DESIGN, DESIGNS, DOUBT, FAIR_WEATHER, FULL, MUTANTS, SHORT, SHORT_DOUBT, try_design
+from model_cluster import (
+    DESIGN,
+    DESIGNS,
+    DOUBT,
+    FAIL,
+    FAIR_WEATHER,
+    FULL,
+    MUTANTS,
+    SHORT,
+    SHORT_DOUBT,
+    SHORT_FAIL,
+    try_design,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -12,7 +24,7 @@ LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 HARM = {"dangling row", "upload lost", "delete undone", "leak"}
 
 
-@pytest.mark.parametrize("trial", [SHORT, SHORT_DOUBT], ids=["with crashes", "with answers lost"])
+@pytest.mark.parametrize("trial", [SHORT, SHORT_DOUBT, SHORT_FAIL], ids=["with crashes", "with answers lost", "with uploads that fail"])
 def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_property):
     found = try_design(DESIGN, trial)
     record_property("states", found.states)
@@ -22,8 +34,8 @@ def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_proper
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_model_finds_what_is_wrong_with(name):
-    doubted = "doubt" in name
-    assert try_design(MUTANTS[name], SHORT_DOUBT if doubted else SHORT).fault in HARM
+    trial = SHORT_DOUBT if "doubt" in name else SHORT_FAIL if "failed" in name else SHORT
+    assert try_design(MUTANTS[name], trial).fault in HARM
 
 
 def test_a_lock_around_the_calls_holds_only_while_nothing_goes_wrong():
@@ -32,7 +44,7 @@ def test_a_lock_around_the_calls_holds_only_while_nothing_goes_wrong():
 
 if LONG:
 
-    @pytest.mark.parametrize("trial", [FULL, DOUBT], ids=["with crashes", "with answers lost"])
+    @pytest.mark.parametrize("trial", [FULL, DOUBT, FAIL], ids=["with crashes", "with answers lost", "with uploads that fail"])
     @pytest.mark.parametrize("name", DESIGNS)
     def test_the_whole_walk(name, trial, record_property):
         found = try_design(DESIGNS[name], trial)
