@@ -15,7 +15,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     Raises `CannotStart` when it can't be served.
     """
     disk.set_umask()
-    app = Flask("lazu", static_folder=None)
+    app = routes.App("lazu", static_folder=None)
     app.extensions["lazu"] = store = _opened(settings)
     if isinstance(store, Store):
         app.extensions["lazu.upstream"] = Upstream(store.settings)

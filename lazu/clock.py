@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 DAY = 86400
 
@@ -46,6 +47,7 @@ def midnight(seconds: int) -> int:
     return (seconds + offset) // DAY * DAY - offset
 
 
+@lru_cache(maxsize=4)
 def iso(seconds: int, zone: str) -> str:
     """`seconds` as log lines have it, `2026-05-24T09:56:04+08:00`; `zone` is `shanghai` or `utc`."""
     return datetime.fromtimestamp(seconds, SHANGHAI if zone == "shanghai" else UTC).isoformat()

@@ -78,7 +78,7 @@ def _decoded(word: re.Match[str] | None) -> str:
 def clean(sent: str, otherwise: str = "upload") -> str:
     """The name for what a client `sent`: one path segment of at most 255 bytes of UTF-8, or `otherwise`."""
     last = re.split(r"[/\\]", sent)[-1]
-    seen = "".join(c for c in last if not _hidden(c) or _WRITING.match(c))
+    seen = last if _plain(last) else "".join(c for c in last if not _hidden(c) or _WRITING.match(c))
     cut = _cut(_STREAM.sub("", seen))
     return cut if _bare(cut) else otherwise
 
@@ -97,12 +97,19 @@ def extensions(name: str) -> set[str]:
     return {extension(name), *map(extension, name.split(":"))}
 
 
+def _plain(name: str) -> bool:
+    """Whether everybody sees all of `name`, as nearly all names: cheaper than asking for each character."""
+    return name.isascii() and name.isprintable()
+
+
 def _hidden(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN or _IGNORABLE.match(character) is not None
 
 
 def _bare(name: str) -> str:
     """`name` without what nobody sees, and without the dots and spaces at its end, which Windows drops too."""
+    if _plain(name):
+        return name.rstrip(". ")
     return re.sub(r"[.\s]+$", "", "".join(c for c in name if not _hidden(c)))
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -41,8 +42,7 @@ _object_seconds = Histogram(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """One answered request: `seconds` it took, bytes of the whole request and of the answer's body."""
 
     method: str

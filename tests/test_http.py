@@ -2,13 +2,14 @@
 
 import gzip
 import http.client
+import socket
 import threading
 from contextlib import contextmanager
 
 import pytest
 
 from helpers.server import opened
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, form, head, part, request, stored, upload
 from lazu.store.tables import File
 from test_nginx import parsed, raw
 
@@ -46,6 +47,17 @@ def test_any_host_that_is_one_is_served(server, host):
 
 def test_http_1_0_needs_no_host(server):
     assert raw(server, b"GET /healthz HTTP/1.0\r\n\r\n").startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
+
+
+def test_an_answer_comes_in_one_piece(server):
+    key = server.new_key()
+    path = f"/v1/files/{stored(server, key)['id']}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        for _ in range(20):  # two pieces are seen apart nearly every time
+            client.sendall(head(key, "GET", path))
+            assert client.recv(65536).endswith(b"}\n"), "the client woke for a head alone"
+        client.sendall(head(key, "HEAD", path))
+        assert client.recv(65536).endswith(b"\r\n\r\n"), "an answer without a body is sent too"
 
 
 ALLOWED = {

@@ -32,7 +32,7 @@ class Body:
     """The body of the current request; raises `UnsupportedEncoding` for one that is compressed."""
 
     def __init__(self) -> None:
-        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        if request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
             raise UnsupportedEncoding
         self._take = _reader(request.environ)
         self._connection = request.environ.get("gunicorn.socket")

@@ -23,8 +23,9 @@ def upstream() -> Upstream:
 
 def caller() -> Key:
     """The key of this request; raises `InvalidApiKey`. The log line of the request has its name."""
-    key = store().keys.authenticate(request.headers.get("Authorization"))
-    request.environ["lazu.key"] = key.name
+    environ = request.environ
+    key = store().keys.authenticate(environ.get("HTTP_AUTHORIZATION"))
+    environ["lazu.key"] = key.name
     return key
 
 
@@ -33,8 +34,9 @@ def callers_file(file_id: str) -> File:
     if not ids.is_file_id(file_id):
         caller()
         raise FileNotFound(file_id)
-    key, file = store().keys.authenticate_for(request.headers.get("Authorization"), file_id)
-    request.environ["lazu.key"] = key.name
+    environ = request.environ
+    key, file = store().keys.authenticate_for(environ.get("HTTP_AUTHORIZATION"), file_id)
+    environ["lazu.key"] = key.name
     if file is None:
         raise FileNotFound(file_id)
     return file

@@ -7,10 +7,11 @@ to be sent literally; only its variable parts may be percent-encoded.
 
 import re
 from functools import cache
+from typing import Any
 from urllib.parse import unquote
 
 from flask import current_app, request
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 from lazu.errors import InvalidRequest, NotFound
 
@@ -34,22 +35,22 @@ class Rest(BaseConverter):
     part_isolating = False
 
 
-def require_exact() -> None:
-    """Raise `NotFound` if the path of this request is another spelling of a route, or `ambiguous`.
+def require_exact(environ: dict[str, Any], rule: Rule | None) -> None:
+    """Raise `NotFound` if the path of a request is another spelling of its route, or `ambiguous`.
 
     A file id goes nowhere but to its own check, whatever is in it: a malformed one has the answer of every unknown one.
     """
-    rule, raw = request.url_rule, sent(request.environ["RAW_URI"])
+    raw = sent(environ["RAW_URI"])
     rules = [rule] if rule else list(current_app.url_map.iter_rules())
     doubtful = ambiguous(raw) and not (rule and ("<file_id>" in rule.rule or "<upload_id>" in rule.rule))
     if doubtful or not any(_spelled(each.rule).fullmatch(raw) for each in rules):
         raise unknown()
 
 
-def require_host() -> None:
+def require_host(environ: dict[str, Any]) -> None:
     """Raise `InvalidRequest` where Host is missing or malformed (RFC 9112 §3.2); HTTP/1.0 needs none."""
-    host = request.headers.get("Host")
-    if host is None and request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+    host = environ.get("HTTP_HOST")
+    if host is None and environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         return
     if host is None or not _HOST.fullmatch(host):
         raise InvalidRequest("The Host header is missing or malformed.")

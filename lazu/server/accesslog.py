@@ -19,6 +19,9 @@ class Logger(GunicornLogger):
     def setup(self, cfg: Any) -> None:
         """Open the logs as `cfg` says; called again when gunicorn reloads its settings."""
         super().setup(cfg)
+        # Our lines have none of it, and asking for each line takes longer than writing it (logging, "Optimization").
+        logging._srcfile = None  # noqa: SLF001
+        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         settings = config.load()
         self._style = logs.Style(settings.log_format, settings.log_timezone)
         for handler in self.error_log.handlers:

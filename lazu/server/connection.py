@@ -11,11 +11,10 @@ import socket
 import struct
 import termios
 from array import array
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
 from io import FileIO
-from typing import Any
 
 from lazu import clock, slots
 from lazu.config import Settings
@@ -57,6 +56,8 @@ class Connection(socket.socket):
         #: Bytes by which a client may be ahead of its pace: who was fast at first must not be slow for hours.
         self._most: float = max(CREDIT_BYTES, self._timeout * self._min_rate)
         self._given_up = False
+        #: The head of the answer while it waits for the body; None when nothing is held.
+        self._head: bytes | None = None
         self._restart()
 
     def _restart(self) -> None:
@@ -75,12 +76,29 @@ class Connection(socket.socket):
         if self._awaited:
             self._awaited()
             self._awaited = None
-            self.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def setblocking(self, flag: bool) -> None:
         """Begin anew: gunicorn calls this with True before each request. The descriptor itself never blocks."""
         if flag:
             self._restart()
+
+    def settimeout(self, value: float | None) -> None:
+        """Do nothing: what gunicorn would bound by this, the pace does."""
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Hold what is sent first, an answer's head, until its body comes: its client wakes for both at once."""
+        self._head = b""
+        try:
+            yield
+            self._sendall(self._take_head())
+        finally:
+            self._head = None
+
+    def _take_head(self) -> bytes:
+        head, self._head = self._head, None
+        return head or b""
 
     def resting(self) -> AbstractContextManager[None]:
         """Give the slot to others while this request waits for something that costs nothing here."""
@@ -134,13 +152,20 @@ class Connection(socket.socket):
                 slots.give_way()
                 return chunk
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of `data`; raises `TooSlow`."""
-        view = memoryview(data).cast("B")
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]  # gunicorn sends bytes
+        """Send all of `data`, or hold it when it is a head (`answering`); raises `TooSlow`."""
+        if self._head == b"":
+            self._head = data
+        else:
+            self._sendall(self._take_head() + data, flags)
+
+    def _sendall(self, data: bytes, flags: int = 0) -> None:
+        view = memoryview(data)
         self._push(lambda done: self.send(view[done : done + _STEP], flags), len(view))
 
     def sendfile(self, file: FileIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # files
         """Send `count` bytes of `file` (by default the rest) from `offset` on; raises `TooSlow`."""
+        self._sendall(self._take_head(), socket.MSG_MORE)
         size = os.fstat(file.fileno()).st_size - offset if count is None else count
 
         def push(done: int) -> int:

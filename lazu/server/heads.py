@@ -7,6 +7,7 @@ its own, given to one address after the other, so that a flood of them can't tak
 
 from typing import Any
 
+from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.parser import RequestParser
 
@@ -49,6 +50,11 @@ class Parser(RequestParser):
                 raise StopIteration
             self.unreader.unread(head)
             return super().__next__()
+
+    def finish_body(self, *args: Any, **kwargs: Any) -> bool:
+        """Throw away what is left of a body, as gunicorn does; most were read to their end."""
+        reader = self.mesg and self.mesg.body.reader
+        return (isinstance(reader, LengthReader) and not reader.length) or bool(super().finish_body(*args, **kwargs))
 
     def _head(self) -> bytes:
         """All that has come of the next request once its head has ended, or can't end well any more."""

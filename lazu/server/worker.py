@@ -149,7 +149,8 @@ class Worker(ThreadWorker):
     def _answer(self, req: Any, conn: TConn) -> bool:
         _withhold_continue(req, conn.sock)
         try:
-            return bool(super().handle_request(req, conn))
+            with conn.sock.answering():
+                return bool(super().handle_request(req, conn))
         except Detached as detached:
             detached.exchange.send()
             conn.exchange = detached.exchange

@@ -93,7 +93,7 @@ def _nothing() -> None:
 
 
 @contextmanager
-def lock(directory: Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[int]:
+def lock(directory: str | Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the lock of a directory; gives its descriptor.
 
     Raises `Taken` if it is held and `wait` is false, `Busy` if it still is after so many seconds: whoever holds it may

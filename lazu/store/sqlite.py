@@ -5,6 +5,7 @@ Nothing here or elsewhere may `open()` the database's files: closing such a desc
 (https://www.sqlite.org/howtocorrupt.html §2.2).
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,7 +122,7 @@ class Sqlite:
 
     def _found(self) -> tuple[int, int]:
         try:
-            found = self._path.stat()
+            found = os.stat(self._path)
         except FileNotFoundError:
             return (0, 0)
         return found.st_dev, found.st_ino

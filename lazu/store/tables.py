@@ -32,7 +32,7 @@ class _Row(peewee.Model):
     @classmethod
     def of(cls, values: Iterable[object]) -> Self:
         """The row of which these are all `columns`: a dozen calls of `setattr` less than Peewee makes."""
-        row = cls()
+        row = cls(__no_default__=True)
         row.__data__.update(zip(_fields(cls), values, strict=True))
         return row
 
