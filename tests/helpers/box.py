@@ -12,7 +12,7 @@ import threading
 import time
 
 from lazu import config
-from lazu.errors import FileNotFound, InvalidRequest, StoreError, UploadNotFound
+from lazu.errors import FileNotFound, InvalidRequest, Overloaded, StoreError, UploadNotFound
 from lazu.store.contents import intents, object_names
 from lazu.store.files import NewFile
 from lazu.store.opening import open_store
@@ -104,7 +104,7 @@ class Box:
                 if len(held) > HELD or chance.random() < 0.8:
                     file, _ = held.pop(chance.randrange(len(held)))
                     self.delete(file)
-            except StoreError:
+            except (StoreError, Overloaded):
                 continue
         for file, data in held:
             try:
