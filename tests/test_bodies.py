@@ -91,17 +91,21 @@ def test_one_wide_letter_in_a_long_string_counts_for_the_memory_it_will_take():
 
 
 LARGE = "x" * json_body.SMALL_BYTES
+#: A letter for which a large body is parsed as it is, and one for which it is escaped.
+WAYS = ["\u00e9", "\U0001f600"]
 
 
 @pytest.mark.parametrize("text", ["\u00e9", "\u4e2d\u6587", "\U0001f600", r"\"", r"\\", r"\\\"", r"\\\u4e2d", r"\u4e2d", r"\ud83d\ude00", r"\ud83d", r"\u0000"])
-def test_a_large_body_is_read_as_a_small_one(text):
-    body = f'{{"a": "{text}\u00e9", "{text}": ["{LARGE}"]}}'
+@pytest.mark.parametrize("letter", WAYS)
+def test_a_large_body_is_read_as_a_small_one(text, letter):
+    body = f'{{"a": "{text}{letter}", "{text}": ["{LARGE}"]}}'
     assert json_body.parse(bytearray(body.encode())) == json.loads(body)
 
 
 @pytest.mark.parametrize("text", ["\\\u00e9", "\\\\\\\u4e2d", "\\x", '"', "\n"])
-def test_a_large_body_that_is_no_json_is_refused_as_a_small_one(text):
-    body = f'{{"a": "{text}", "b": "\u00e9{LARGE}"}}'
+@pytest.mark.parametrize("letter", WAYS)
+def test_a_large_body_that_is_no_json_is_refused_as_a_small_one(text, letter):
+    body = f'{{"a": "{text}", "b": "{letter}{LARGE}"}}'
     for each in (body, body.replace(LARGE, "")):
         with pytest.raises(InvalidRequest):
             json_body.parse(bytearray(each.encode()))

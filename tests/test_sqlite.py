@@ -10,9 +10,10 @@ import pytest
 
 from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, problems
+from helpers.waiting import until
 from helpers.wire import stored
 from lazu.errors import CannotStart
-from lazu.store import sqlite
+from lazu.store import disk, sqlite
 from lazu.store.disk import Ballast
 from lazu.store.sqlite import Sqlite, database
 
@@ -108,6 +109,21 @@ def test_no_connection_crosses_a_fork(serve, monkeypatch, more):
     master, *workers = server.pids()
     assert descriptors(master) == []
     assert any(descriptors(worker) for worker in workers)
+
+
+def test_a_start_waits_for_another_one(tmp_path):
+    """Two that change a new database to WAL at once meet where SQLite waits for nobody, so they must not meet there."""
+    env = {**os.environ, "LAZU_STORAGE_DIR": str(tmp_path), "LAZU_API_KEY": "test-key"}
+    with disk.lock(tmp_path):
+        process = subprocess.Popen([sys.executable, "-c", "import app"], cwd=PROJECT, env=env)
+        until(lambda: waits(process.pid) or process.poll() is not None)
+        assert not (tmp_path / "lazu.sqlite3").exists()
+    assert process.wait(60) == 0
+
+
+def waits(pid):
+    """Whether a process waits for a lock of a file (proc(5), /proc/locks)."""
+    return any({"->", str(pid)} <= set(line.split()) for line in Path("/proc/locks").read_text().splitlines())
 
 
 def test_processes_that_start_together_on_a_new_store_all_start(tmp_path):
