@@ -93,7 +93,7 @@ def table(plan: Plan) -> str:
         running = {"PostgreSQL": postgres.process.pid, "store": seaweed.process.pid}
         with servers.lazu() as alone, servers.lazu(**settings(postgres, seaweed)) as box:
             places = {"alone": Place(alone, {}), "cluster": Place(box, running)}
-            beside = [line(row, race(row, places, plan.pick(2, 5))) for row in rows(plan)]
+            beside = [line(row, race(row, places, plan.pick(3, 5))) for row in rows(plan)]
             beside += ["", memory(places, plan.pick(32, 128))]
         many = list(growth(plan, settings(postgres, seaweed), running))
     head = "| | wall ms, one box | cluster | × | box CPU ms, one box | cluster | × | PostgreSQL | store | aim |"
@@ -134,7 +134,7 @@ def rows(plan: Plan) -> list[Row]:
         Row("upload of 4 KiB, new", lambda place: asked(place, [take(new, count) for _ in range(8)]), {}),
         Row("upload of 4 KiB, known bytes", lambda place: asked(place, [[known] * count] * 8), near),
         Row("metadata", lambda place: asked(place, [[newest(place)] * 2 * count] * 8), near),
-        Row("list of 300", lambda place: asked(place, [[listed] * (count // 3)] * 4), near),
+        Row("list of 300", lambda place: asked(place, [[listed] * count] * 4), near),
         Row("download of 4 KiB", lambda place: asked(place, [[newest(place, "/content")] * (count // 2)] * 4), {}),
         Row("DELETE, last of its bytes", partial(deleting, requests=new, count=count // 2), {}),
         Row(f"upload of {size} MiB", lambda place: large(place, next(big))[0], {"box": 1.3}),
@@ -207,7 +207,7 @@ def growth(plan: Plan, env: dict[str, str], running: dict[str, int]) -> Iterator
     count = plan.pick(40, 150)
     new = forms.post(KEY, forms.tail_file(folder("data") / "tail", 4096))
     known = next(new)
-    columns = " | ".join(f"{number} boxes" for number in BOXES)
+    columns = " | ".join(f"{number} box{'es' * (number > 1)}" for number in BOXES)
     yield f"| requests/s, {SHARE} processors a box | {columns} | × | engines' CPU ms a request |"
     yield "|---|" + "--:|" * 5
     with ExitStack() as stack:

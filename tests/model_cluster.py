@@ -414,7 +414,7 @@ class World:
                 yield "database crashes", s._replace(rows=rows, solid=rows, lock=NOBODY, luck=less(s, crashes=1))
         if not self.design.calm:
             at = tuple(n if self.life(who) or self.ended(s, who) else DEAD for who, n in enumerate(s.at))
-            yield "all boxes die", s._replace(at=at, mind=("",) * 5, lock=NOBODY, luck=s.luck._replace(kills=0, crashes=0), life=1)
+            yield "all boxes die", s._replace(at=at, mind=("",) * 5, lock=NOBODY, luck=s.luck._replace(kills=0, crashes=0, fails=0), life=1)
 
     # ---- what must hold
 
