@@ -27,6 +27,8 @@ PAUSE = 0.02
 
 #: The attack stands for other machines: it takes what time the servers leave, and the table says what it sent.
 LAST = ("nice", "-n", "19")
+#: Bytes a second that it sends at most: what a line of 1 Gbit/s carries.
+LINE = 125_000_000
 
 #: The aim: metadata within so many times its idle time and so many ms, an upload of 1 MB, /healthz.
 RATIO, METADATA, UPLOAD, HEALTH = 5, 1000, 3000, 500
@@ -115,7 +117,7 @@ def beside(asks: Asks, kind: str, port: int) -> tuple[str, Times]:
 
     They have the key that has 10,000 files, or none.
     """
-    argv = [*LAST, sys.executable, ATTACK, kind, str(port), KEY]
+    argv = [*LAST, sys.executable, ATTACK, kind, str(port), KEY, str(LINE)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             said(process)

@@ -1,10 +1,12 @@
-"""Clients that want too much, as a process of their own: `python attack.py KIND PORT KEY`, until it is ended.
+"""Clients that want too much, as a process of their own: `python attack.py KIND PORT KEYS [RATE]`, until it is ended.
 
-Each kind is what a stranger found (docs/security.md): it goes on as fast as it can, on many connections at once. For
-each line on its standard input it says what it has sent: seconds on its clock, connections, bytes.
+Each kind is what a stranger found (docs/security.md): it goes on as fast as it can, on many connections at once, or
+with RATE bytes a second on all of them together. They use the KEYS, which commas divide, in turn. For each line on its
+standard input it says what it has sent: seconds on its clock, connections, bytes.
 """
 
 import json
+import math
 import socket
 import sys
 import threading
@@ -88,21 +90,32 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), 60, source_address=(ADDRESS, 0))
 
 
-def attack(port, make, key, waits, sent):
-    """Attack on one connection after the other; `sent` has how many, and the bytes."""
-    first, rest = make(key, port)
-    while True:
-        with suppress(OSError), connect(port) as sock:
-            sock.sendall(first)
-            sent[:] = sent[0] + 1, sent[1] + len(first)
-            while rest:
-                sock.sendall(rest)
-                sent[1] += len(rest)
-            if waits:
-                answered(sock)
-            else:
-                time.sleep(0.05)
-        time.sleep(0 if waits else 0.2)
+class Attacker:
+    """One connection after the other, with so many bytes a second; counts both."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.connections = self.bytes = 0
+
+    def attack(self, port, make, key, waits):
+        first, rest = make(key, port)
+        self.began = time.monotonic()
+        while True:
+            with suppress(OSError), connect(port) as sock:
+                self.connections += 1
+                self.send(sock, first)
+                while rest:
+                    self.send(sock, rest)
+                if waits:
+                    answered(sock)
+                else:
+                    time.sleep(0.05)
+            time.sleep(0 if waits else 0.2)
+
+    def send(self, sock, data):
+        time.sleep(max(0, self.began + self.bytes / self.rate - time.monotonic()))
+        sock.sendall(data)
+        self.bytes += len(data)
 
 
 def answered(sock):
@@ -117,14 +130,14 @@ def answered(sock):
     return body
 
 
-def main(kind, port, key):
+def main(kind, port, keys, rate=math.inf):
     number, make, waits = KINDS[kind]
-    sent = [[0, 0] for _ in range(number)]
-    for each in sent:
-        threading.Thread(target=attack, args=(int(port), make, key, waits, each)).start()
+    attackers = [Attacker(float(rate) / number) for _ in range(number)]
+    for each, key in zip(attackers, cycle(keys.split(",")), strict=False):
+        threading.Thread(target=each.attack, args=(int(port), make, key, waits)).start()
     tell("attacking")
     for _ in sys.stdin:
-        tell(time.monotonic(), *map(sum, zip(*sent, strict=True)))
+        tell(time.monotonic(), sum(each.connections for each in attackers), sum(each.bytes for each in attackers))
 
 
 def tell(*words):
