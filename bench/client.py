@@ -116,10 +116,33 @@ def receive(connection: socket.socket) -> tuple[bytes, bool]:
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+    if b"transfer-encoding: chunked" in lines:
+        body = b"".join(chunks(connection, body))
     body += receive_rest(connection, max(0, length - len(body)))
     if not lines[0].startswith(b"http/1.1 2"):
         raise RuntimeError(f"{lines[0]!r} {body[:500]!r}")
     return body, b"connection: close" not in lines
+
+
+def chunks(connection: socket.socket, data: bytes) -> Iterator[bytes]:
+    """The chunks of a body that begins with `data`; without trailers."""
+    while True:
+        while b"\r\n" not in data:
+            data += receive_some(connection)
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16) + 2
+        data += receive_rest(connection, max(0, size - len(data)))
+        if size == 2:
+            return
+        yield data[: size - 2]
+        data = data[size:]
+
+
+def receive_some(connection: socket.socket) -> bytes:
+    piece = connection.recv(65536)
+    if not piece:
+        raise RuntimeError("the answer ended early")
+    return piece
 
 
 def receive_rest(connection: socket.socket, length: int) -> bytes:

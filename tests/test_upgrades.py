@@ -47,7 +47,7 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
     with opened(old) as store:
         assert [key.name for key in store.keys.all()] == ["alice", "bob"]
         alice = store.keys.authenticate("Bearer sk-lazu-alice")
-        listed = json.loads(f"[{store.files.page(alice, Paging()).objects}]")
+        listed = json.loads(f"[{','.join(store.files.page(alice, Paging()))}]")
         assert [file["filename"] for file in listed] == ["again.txt", "a.txt"]
     with opened(new):
         pass

@@ -1,6 +1,7 @@
 """`/v1/files`: one view for each row of the API's table."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -8,7 +9,7 @@ from flask import Blueprint, Response, request
 from lazu.routes.content import send
 from lazu.routes.context import caller, callers_file, store
 from lazu.routes.form import take
-from lazu.store.files import paging
+from lazu.store.files import Page, paging
 
 bp = Blueprint("files", __name__, url_prefix="/v1/files")
 
@@ -25,9 +26,18 @@ def list_files() -> Response:
     key = caller()
     page, limit = store().files.page(key, paging(request.args.to_dict(flat=False))), store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
+    body = _list(page)
+    return Response("".join(body) if page.is_short else body, headers=told, mimetype="application/json")
+
+
+def _list(page: Page) -> Iterator[str]:
+    """The list, piece by piece: it breaks off when the store fails after the first one."""
+    before = '{"object":"list","data":['
+    for objects in page:
+        yield before + objects
+        before = ","
     ends = json.dumps({"first_id": page.first_id, "last_id": page.last_id, "has_more": page.has_more})
-    body = f'{{"object":"list","data":[{page.objects}],{ends[1:]}\n'
-    return Response(body, headers=told, mimetype="application/json")
+    yield f"{'' if page.first_id else before}],{ends[1:]}\n"
 
 
 @bp.get("/<file_id>")

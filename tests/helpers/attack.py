@@ -119,11 +119,14 @@ class Attacker:
 
 
 def answered(sock):
-    """The body of an answer, read to its end by Content-Length."""
+    """The body of an answer, read to its end; with its chunks' sizes if it comes in chunks."""
     data = b""
     while b"\r\n\r\n" not in data and (piece := sock.recv(2**16)):
         data += piece
     start, _, body = data.partition(b"\r\n\r\n")
+    if b"\r\nTransfer-Encoding: chunked" in start:
+        while not body.endswith(b"\r\n0\r\n\r\n") and (piece := sock.recv(2**20)):
+            body += piece
     length = next((int(line.split(b":")[1]) for line in start.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
     while len(body) < length and (piece := sock.recv(2**20)):
         body += piece
