@@ -4,11 +4,12 @@ import ipaddress
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ def test_nginx_counts_a_whole_64_as_one_address_and_no_other_with_it(counted):
 def test_nginx_counts_each_address_of_the_old_kind_for_itself(counted):
     told = {counted(f"192.0.2.{last}") for last in range(1, 20)}
     assert len(told) == 19
+
+
+def test_begun_heads_of_one_address_shut_nobody_out(edge):
+    """nginx counts connections by address only when a head has come."""
+    key = edge.new_key()
+    file = stored(edge, key)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    with ExitStack() as open_until_end:
+        for _ in range(1700):
+            sock = socket.create_connection(("127.0.0.1", edge.port), 30, source_address=("127.0.0.3", 0))
+            open_until_end.enter_context(sock).sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Begun: a")
+        assert request(edge, "GET", f"/v1/files/{file['id']}", key).status == 200
+        assert request(edge, "GET", "/healthz").status == 200
 
 
 def spooled(edge):

@@ -16,13 +16,14 @@ from helpers.server import PLACES, PROJECT, Server, free_port
 
 SITE = PROJECT / "deploy" / "nginx.conf"
 
-#: What Debian's nginx.conf says around a site, on paths of our own.
+#: What Debian's nginx.conf says around a site, with what docs/deploy.md changes there, on paths of our own.
 MAIN = """
 user root;
 worker_processes 2;
 pid {prefix}/nginx.pid;
 error_log {prefix}/error.log notice;
-events {{ worker_connections 768; }}
+worker_rlimit_nofile 65536;
+events {{ worker_connections 8192; }}
 http {{
     include /etc/nginx/mime.types;
     default_type application/octet-stream;
