@@ -45,8 +45,9 @@ def table(plan: Plan) -> str:
     """The table of docs/security.md: a line an attack, with what another key meets at each door meanwhile."""
     with standing() as (server, edge, other):
         asks = Asks(other, plan.pick(20, 60))
-        doors = [(port, warm_and_idle(asks, port)) for port in (server.port, edge.port)]
-        rows = ["| idle | " + " | ".join(cells("", idle, idle) for _, idle in doors) + " |"]
+        doors = (server.port, edge.port)
+        idle = [asks.times(port) for port in doors * 2][2:]  # the first ones are of a server that has just started
+        rows = [f"| idle | {' | '.join(cells('', each, each) for each in idle)} |"]
         for kind in attack.KINDS:
             if kind not in plan.skip:
                 rows.append(row(asks, kind, doors))
@@ -54,14 +55,11 @@ def table(plan: Plan) -> str:
     return "\n".join([machine(), "", HEAD, *rows])
 
 
-def warm_and_idle(asks: "Asks", port: int) -> Times:
-    asks.times(port)
-    return asks.times(port)
-
-
-def row(asks: "Asks", kind: str, doors: list[tuple[int, Times]]) -> str:
+def row(asks: "Asks", kind: str, doors: tuple[int, ...]) -> str:
+    """A line of the table; each door is also asked just before the attack, without one."""
     found = []
-    for port, idle in doors:
+    for port in doors:
+        idle = asks.times(port)
         found.append(cells(*beside(asks, kind, port), idle))
         time.sleep(0.5)
     return f"| {kind} | {' | '.join(found)} |"
