@@ -1,4 +1,7 @@
-"""llama.cpp as the wheel of xllamacpp has it: given a model, print the URL and serve until standard input ends."""
+"""llama.cpp as the wheel of xllamacpp has it: `llama_server.py MODEL [ADDRESS PORT]`.
+
+Prints its URL and serves until standard input ends.
+"""
 
 import sys
 
@@ -15,6 +18,8 @@ TEMPLATE = """{% for message in messages %}<start_of_turn>{{ 'model' if message.
 params = xllamacpp.CommonParams()
 params.model.path = sys.argv[1]
 params.chat_template = TEMPLATE
+if len(sys.argv) > 2:
+    params.hostnames, params.port = [sys.argv[2]], int(sys.argv[3])
 params.n_ctx = 4096
 params.n_parallel = 1
 params.cpuparams.n_threads = 2

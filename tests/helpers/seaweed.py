@@ -64,7 +64,7 @@ class SeaweedFS:
             "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=40", "-volume.preStopSeconds=0", *options,
         ]  # fmt: skip
         command += [f"-s3.cert.file={self.tls[0]}", f"-s3.key.file={self.tls[1]}"] if self.tls else []
-        env = {**os.environ, "GOMEMLIMIT": "512MiB"}
+        env = {**os.environ, "GOMEMLIMIT": "512MiB", "TMPDIR": str(self.home)}  # where its own logs go
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.home, env=env, stdout=log, stderr=log)
 
@@ -100,6 +100,8 @@ class SeaweedFS:
             self.process.kill()
             self.process.wait()
             self.process = None
+            for socket in (path for port in self.ports.values() for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")):
+                socket.unlink(missing_ok=True)
 
 
 def program() -> str:
