@@ -13,7 +13,7 @@ import pytest
 
 from helpers.server import PROJECT, free_port
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
-from lazu.store import connections, counts, postgresql, rows
+from lazu.store import connections, counts, postgresql, rows, upload_rows
 from lazu.store.connections import Absent, Present, database
 from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File, Key
@@ -249,6 +249,21 @@ def test_a_question_is_read_and_planned_once_a_connection(engine, key, postgres)
     assert [" execute lazu_" in line for line in said(postgres, before)] == [True] * 3
     [(count,)] = database.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchall()
     assert count == 1
+
+
+def test_a_plan_that_was_made_for_an_empty_table_finds_a_file_by_its_id(engine, key):
+    """It stays for minutes, whatever comes meanwhile; how to read a page depends on what is there, so that is planned each time."""
+    for _ in range(8):
+        assert rows.active_key_and_file("alice", file(key).id, 0)[1] is None
+        assert rows.file_of(key, file(key).id, 0) is None
+        assert upload_rows.upload_of(key, "upload_1", 0) is None
+        rows.piece(key, rows.Paging(), 0)
+    with database.connection_context():
+        connection = database.connection()
+        asked = connection.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
+        plans = [str(connection.execute(f"EXPLAIN EXECUTE {name}({', '.join('1' * count)})").fetchall()) for name, count in asked]
+    assert len(plans) == 3
+    assert all("_pkey" in plan and "_by_" not in plan for plan in plans), plans
 
 
 @pytest.mark.parametrize("change", ["DEALLOCATE ALL", "ALTER TABLE key ALTER quota_bytes TYPE NUMERIC"])

@@ -28,9 +28,10 @@ from lazu.store.tables import (
 
 _KEY_BY_NAME = "name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "secret_sha256 = ? AND revoked_at IS NULL"
-_FILE = "id = ? AND key_id = ? AND expires_at > ?"
+# "+ 0" keeps a database that has planned this when the table was empty from every index but that of the ids.
+_FILE = "id = ? AND key_id + 0 = ? AND expires_at + 0 > ?"
 _WITH_FILE = f"""SELECT {columns(Key)}, {columns(File)} FROM key
-    LEFT JOIN file ON file.id = ? AND file.key_id = key.id AND file.expires_at > ? WHERE """  # noqa: S608 - our own text
+    LEFT JOIN file ON file.id = ? AND file.key_id + 0 = key.id AND file.expires_at + 0 > ? WHERE """  # noqa: S608 - our own text
 _ADD = """INSERT INTO file (id, key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at)
     VALUES (:id, :key, :sha256, :bytes, :filename, :purpose, :content_type, :created_at, :expires_at)"""
 _HAVING = """SELECT sha256 FROM file WHERE sha256 IN ({places})
@@ -192,7 +193,7 @@ def piece(key: Key, paging: Paging, now: int) -> Piece:
     ends, order = ("max(id), min(id)", "DESC") if paging.descending else ("min(id), max(id)", "ASC")
     if database.for_update:
         text = f"{_OBJECTS} WHERE {listed} ORDER BY id {order} LIMIT ?"
-        return _written(database.look_up(text, (*values, paging.limit + 1)), paging.limit)
+        return _written(database.look_up(text, (*values, paging.limit + 1), anew=True), paging.limit)
     text = _PIECE.format(listed=listed, ends=ends, order=order)
     [found] = database.execute_sql(text, (*values, paging.limit)).fetchall()
     return Piece(*found)

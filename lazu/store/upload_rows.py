@@ -12,7 +12,8 @@ from lazu.store import rows
 from lazu.store.rows import Gone
 from lazu.store.tables import Key, Upload, UploadPart, database, tuples
 
-_UPLOAD = """id = ? AND key_id = ?
+# "+ 0": as in `rows`.
+_UPLOAD = """id = ? AND key_id + 0 = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
 #: Different contents of the parts of one upload: they take room once.
 _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"
