@@ -266,6 +266,15 @@ def test_a_plan_that_was_made_for_an_empty_table_finds_a_file_by_its_id(engine, 
     assert all("_pkey" in plan and "_by_" not in plan for plan in plans), plans
 
 
+@pytest.mark.parametrize("purpose", ["", " AND purpose = 'vision'"])
+def test_a_page_is_read_in_the_order_of_its_index(engine, key, purpose):
+    """Also of a table whose rows PostgreSQL has not counted yet: 100,000 were all read, and sorted, for a page."""
+    text = f"EXPLAIN {rows._OBJECTS} WHERE {rows._LISTED.replace('?', '1')}{purpose} ORDER BY id DESC LIMIT 301"
+    plan = str(database.execute_sql(text).fetchall())
+    assert ("file_by_purpose" if purpose else "file_by_key") in plan
+    assert "Sort" not in plan
+
+
 @pytest.mark.parametrize("change", ["DEALLOCATE ALL", "ALTER TABLE key ALTER quota_bytes TYPE NUMERIC"])
 def test_a_question_that_the_server_has_forgotten_is_answered_all_the_same(engine, key, change):
     """A pooler gave this connection another server's, or a newer Lazu changed a table."""
