@@ -252,12 +252,11 @@ def test_a_question_is_read_and_planned_once_a_connection(engine, key, postgres)
 
 
 def test_a_plan_that_was_made_for_an_empty_table_finds_a_file_by_its_id(engine, key):
-    """It stays for minutes, whatever comes meanwhile; how to read a page depends on what is there, so that is planned each time."""
+    """It stays for minutes, whatever comes meanwhile."""
     for _ in range(8):
         assert rows.active_key_and_file("alice", file(key).id, 0)[1] is None
         assert rows.file_of(key, file(key).id, 0) is None
         assert upload_rows.upload_of(key, "upload_1", 0) is None
-        rows.piece(key, rows.Paging(), 0)
     with database.connection_context():
         connection = database.connection()
         asked = connection.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
@@ -266,12 +265,19 @@ def test_a_plan_that_was_made_for_an_empty_table_finds_a_file_by_its_id(engine, 
     assert all("_pkey" in plan and "_by_" not in plan for plan in plans), plans
 
 
-@pytest.mark.parametrize("purpose", ["", " AND purpose = 'vision'"])
-def test_a_page_is_read_in_the_order_of_its_index(engine, key, purpose):
-    """Also of a table whose rows PostgreSQL has not counted yet: 100,000 were all read, and sorted, for a page."""
-    text = f"EXPLAIN {rows._OBJECTS} WHERE {rows._LISTED.replace('?', '1')}{purpose} ORDER BY id DESC LIMIT 301"
-    plan = str(database.execute_sql(text).fetchall())
-    assert ("file_by_purpose" if purpose else "file_by_key") in plan
+@pytest.mark.parametrize("after", [None, "file-lazu-1"])
+@pytest.mark.parametrize(("purpose", "index"), [(None, "file_by_key"), ("vision", "file_by_purpose")])
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_page_is_read_in_the_order_of_its_index(engine, key, descending, purpose, index, after):
+    """Also by a plan for an empty table: 100,000 files were all read, and sorted, for a page, until PostgreSQL counted them."""
+    for _ in range(8):
+        rows.piece(key, rows.Paging(descending=descending, purpose=purpose, after=after), 0)
+    with database.connection_context():
+        connection = database.connection()
+        [(name, count)] = connection.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
+        plan = str(connection.execute(f"EXPLAIN EXECUTE {name}({', '.join('1' * count)})").fetchall())
+    assert "$1" in plan, "the plan that stays"
+    assert index in plan
     assert "Sort" not in plan
 
 

@@ -136,13 +136,12 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
         """Run a statement; raises `StoreError`. All its rows are here when this returns."""
         return self._say(self._run, sql, params)
 
-    def look_up(self, sql: str, params: tuple[object, ...], anew: bool = False) -> list[tuple[Any, ...]]:
+    def look_up(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """The rows of a question that every request asks, about texts and whole numbers; raises `StoreError`.
 
-        By libpq's own call, on no cursor of psycopg, which takes three times the CPU. It is planned `anew` if how to
-        answer depends on the values, or on how many rows there are.
+        By libpq's own call, on no cursor of psycopg, which takes three times the CPU.
         """
-        found: list[tuple[Any, ...]] = self._say(self._ask_anew if anew else self._ask, sql, params)
+        found: list[tuple[Any, ...]] = self._say(self._ask, sql, params)
         return found
 
     def _say(self, how: Callable[[str, Any], Any], sql: str, params: Any) -> Any:
@@ -171,11 +170,6 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
     def _ask(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
         connection = self.connection()
         return _rows(connection, _answer(connection, sql, [_plain(value) for value in params]))
-
-    def _ask_anew(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        connection = self.connection()
-        text, _ = _numbered(sql)
-        return _rows(connection, connection.pgconn.exec_params(text, [_plain(value) for value in params]))
 
     def _is_closed(self, conn: Any) -> bool:
         """Whether an idle connection was ended; Peewee asks by a statement, a round trip each time one is taken.

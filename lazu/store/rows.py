@@ -193,7 +193,7 @@ def piece(key: Key, paging: Paging, now: int) -> Piece:
     ends, order = ("max(id), min(id)", "DESC") if paging.descending else ("min(id), max(id)", "ASC")
     if database.for_update:
         text = f"{_OBJECTS} WHERE {listed} ORDER BY id {order} LIMIT ?"
-        return _written(database.look_up(text, (*values, paging.limit + 1), anew=True), paging.limit)
+        return _written(database.look_up(text, (*values, paging.limit + 1)), paging.limit)
     text = _PIECE.format(listed=listed, ends=ends, order=order)
     [found] = database.execute_sql(text, (*values, paging.limit)).fetchall()
     return Piece(*found)
