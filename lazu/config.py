@@ -21,18 +21,24 @@ from lazu.errors import CannotStart
 #: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
 _KEYS = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 
-#: Any number of bytes or days that there is. Python itself refuses 4,301 digits, in words of its own.
-_DIGITS = re.compile(r"[0-9]{1,19}")
+#: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
+_BYTES = 19
+#: Of days and seconds: above some 10 to the 9 neither the system's clocks nor the database have room for them.
+_TIME = 6
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
-def _number(minimum: int, unit: str = "") -> Callable[[str], int]:
+def _is_number(text: str, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= digits
+
+
+def _number(minimum: int, unit: str = "", digits: int = _BYTES) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (_DIGITS.fullmatch(text) and int(text) >= minimum):
-            raise ValueError(f"a whole number{unit} of {minimum} or more, of at most 19 digits")
+        if not (_is_number(text, digits) and int(text) >= minimum):
+            raise ValueError(f"a whole number{unit} of {minimum} or more, of at most {digits} digits")
         return int(text)
 
     return parse
@@ -44,7 +50,7 @@ def _folder(text: str) -> Path:
 
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not text.startswith("unix:") and not (host and _DIGITS.fullmatch(port) and int(port) < 65536):
+    if not text.startswith("unix:") and not (host and _is_number(port, 5) and int(port) < 65536):
         raise ValueError("HOST:PORT, or unix:PATH")
     return text
 
@@ -132,7 +138,7 @@ class Settings:
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
     workers: int = _setting(_number(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
     threads: int = _setting(_number(2), 16, "requests a process works on at once, not counting those that wait")
-    retention_days: int = _setting(_number(1, " of days"), 30, "lifetime of a file")
+    retention_days: int = _setting(_number(1, " of days", _TIME), 30, "lifetime of a file")
     min_free_bytes: int = _setting(_number(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
     key_quota_bytes: int = _setting(
         _number(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
@@ -150,7 +156,7 @@ class Settings:
         "several boxes the oldest, at each purge)",
     )  # fmt: skip
     upstream_timeout: int = _setting(
-        _number(1, " of seconds"), 600, "the model server is given up after that long without a byte"
+        _number(1, " of seconds", _TIME), 600, "the model server is given up after that long without a byte"
     )
     upstream_calls: int = _setting(
         _number(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
@@ -169,7 +175,9 @@ class Settings:
     accel_location: str | None = _setting(
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
     )
-    body_timeout: int = _setting(_number(1, " of seconds"), 30, "an upload is let go after that long without a byte")
+    body_timeout: int = _setting(
+        _number(1, " of seconds", _TIME), 30, "an upload is let go after that long without a byte"
+    )
     body_min_rate: int = _setting(
         _number(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
     )

@@ -1,5 +1,6 @@
 """The door to the object store, on a real SeaweedFS, through a proxy that breaks calls as networks and servers do."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -79,6 +80,22 @@ def test_the_bytes_of_a_put_do_not_pass_through_the_process(bucket, source, monk
     bucket.put("a", *source)
     monkeypatch.undo()
     assert bucket.size("a") == len(CONTENT)
+
+
+def test_a_put_goes_on_where_sendfile_can_not(bucket, source, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EINVAL, "not on this file system")
+
+    monkeypatch.setattr(os, "sendfile", refused)
+    bucket.put("a", *source)
+    monkeypatch.undo()
+    assert read(bucket, "a") == CONTENT
+
+
+def test_an_empty_object_is_put_as_any_other(shaken, source):
+    """As `flask fsck` does with what a power cut left; the proxy asks for the body with 100 Continue, as some stores do."""
+    shaken.put("a", source[0], 0, hashlib.sha256(b"").hexdigest())
+    assert shaken.size("a") == 0
 
 
 def test_an_object_that_is_not_there_is_a_missing_file(bucket):

@@ -131,4 +131,6 @@ def test_a_wrong_method_names_the_right_ones(server, key, method, path, allow):
 def test_no_file_has_a_purpose_that_there_is_not(server, purpose):
     key = server.new_key()
     stored(server, key)
-    assert request(server, "GET", f"/v1/files?purpose={purpose}", key).json["data"] == []
+    answer = request(server, "GET", f"/v1/files?purpose={purpose}", key)
+    assert answer.json["data"] == []
+    assert int(answer.headers["Content-Length"]) == len(answer.body), "as every short list"

@@ -4,10 +4,12 @@ import hashlib
 import json
 import sys
 import threading
+from datetime import timedelta
 from functools import partial
 from io import BytesIO
 
 import pytest
+from freezegun import freeze_time
 
 from helpers.in_process import AUTH, blobs, purge, put
 from helpers.waiting import until
@@ -213,6 +215,18 @@ def test_a_list_of_several_pieces_is_one_list(app, http, monkeypatch):
     for limit in (1, 2, 3, 4, 6, 7, 8):
         assert paged(http, "asc", limit) == ids
         assert paged(http, "desc", limit) == ids[::-1]
+
+
+def test_a_file_that_expires_while_a_list_is_read_is_not_in_its_later_pieces(http, monkeypatch):
+    """A slow reader's list ends hours after it began."""
+    monkeypatch.setattr(files, "PIECE", 3)
+    with freeze_time("2026-11-26") as time:
+        for number in range(7):
+            put(http, b"%d" % number)
+        pieces = iter(http.get("/v1/files", headers=AUTH, buffered=False).response)
+        begun = next(pieces)
+        time.tick(timedelta(days=31))
+        assert len(json.loads(begun + b"".join(pieces))["data"]) == 3
 
 
 def paged(http, order, limit):

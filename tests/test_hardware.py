@@ -1,5 +1,6 @@
 """Failing hardware fails clean: a full disk, an fsync that fails, a commit in doubt, no file descriptor left."""
 
+import errno
 import http.client
 import json
 import os
@@ -294,6 +295,18 @@ def test_a_store_that_a_disk_error_stopped_reads_and_deletes_and_waits_for_fsck(
     assert server.flask("fsck", "--repair").returncode == 0
     assert stored(server, key, b"three")["bytes"] == 5
     assert request(server, "GET", f"/v1/files/{two['id']}/content", key).body == b"two"
+
+
+def test_a_disk_that_can_not_tell_whether_it_failed_takes_nothing(app, monkeypatch):
+    room, stat = app.extensions["lazu"].contents.blobs, os.stat
+
+    def broken(path, **more):
+        if str(path).endswith("blobs/failed"):
+            raise OSError(errno.EIO, "broken")
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", broken)
+    assert room.failed
 
 
 def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):

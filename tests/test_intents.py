@@ -1,8 +1,11 @@
 """Who deletes an object has seen that its name is doomed: what a box was not told may be there all the same."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from helpers.in_store import put
+from helpers.waiting import until
 from lazu import clock
 from lazu.config import Settings
 from lazu.errors import Busy, Doubt, Overloaded, StoreError
@@ -109,3 +112,23 @@ def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
     again = put(store, b"missing")
     assert store.contents.repair(problem) == "gone meanwhile"
     assert read(store, again) == b"missing"
+
+
+def test_a_file_that_comes_during_a_repair_has_bytes_of_its_own(store, monkeypatch):
+    """Its content is known, and about to be given up."""
+    file, delete_all = put(store, b"missing"), rows.delete_all_with
+    store.contents.bucket.delete(object_rows.kept(file.sha256).name)
+    [problem] = store.contents.look()
+    came = []
+
+    def meanwhile(sha256):
+        gone = delete_all(sha256)
+        came.append(pool.submit(put, store, b"missing"))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        until(lambda: came[0].done() or database.execute_sql(waits).fetchone()[0])
+        return gone
+
+    monkeypatch.setattr(rows, "delete_all_with", meanwhile)
+    with ThreadPoolExecutor(1) as pool:
+        assert store.contents.repair(problem).startswith("deleted")
+        assert read(store, came[0].result()) == b"missing"

@@ -152,12 +152,14 @@ def test_signing_out_leaves_nothing_of_the_files_in_the_document(asked, page):
     page.fill("#filter", "hello")
     page.click("#rows .filename")
     page.keyboard.press("Escape")
+    page.click("[aria-label='Delete hello.txt']")
+    page.keyboard.press("Escape")
     page.click("nav [href='#ask']")
     page.wait_for_selector("#offered option >> nth=1", state="attached")  # the name of the file
     assert "hello.txt" in page.content()
     page.click("#sign-out")
     until(page, lambda: "hello" not in page.content() and "file-lazu-" not in page.content())
-    assert page.input_value("#filter") == ""
+    assert page.input_value("#filter") == page.inner_text("#held") == ""
 
 
 def test_the_back_button_shows_nothing_after_signing_out(server, page):

@@ -21,7 +21,7 @@ class Logger(GunicornLogger):
         super().setup(cfg)
         # Our lines have none of it, and asking for each line takes longer than writing it (logging, "Optimization").
         logging._srcfile = None  # noqa: SLF001
-        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+        logging.logThreads = logging.logMultiprocessing = False
         settings = config.load()
         self._style = logs.Style(settings.log_format, settings.log_timezone)
         for handler in self.error_log.handlers:
@@ -37,7 +37,6 @@ class Logger(GunicornLogger):
         if "lazu.detached" in environ:  # its answer is still to come: `relayed`
             return
         self._write(_answered(resp, environ, request_time), environ)
-        logs.request_id.set(None)
 
     def relayed(self, exchange: Exchange, seconds: float, received: int) -> None:
         """The same for a request whose answer came from the model server."""

@@ -58,6 +58,7 @@ class Connection(socket.socket):
         super().setblocking(False)
         self._let_wait(UNSENT_BYTES)
         self._timeout, self._min_rate = settings.body_timeout, settings.body_min_rate
+        self._limit: float = self._timeout
         #: Bytes by which a client may be ahead of its pace: who was fast at first must not be slow for hours.
         self._most: float = max(CREDIT_BYTES, self._timeout * self._min_rate)
         self._given_up = False
@@ -94,7 +95,8 @@ class Connection(socket.socket):
             self._restart()
 
     def settimeout(self, value: float | None) -> None:
-        """Do nothing: what gunicorn would bound by this, the pace does."""
+        """Wait for a byte at most so long, as gunicorn wants when it throws the rest of a body away; 0: as ever."""
+        self._limit = min(value or self._timeout, self._timeout)
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -151,7 +153,7 @@ class Connection(socket.socket):
             try:
                 chunk = super().recv(size, flags)
             except BlockingIOError:
-                if not self._ready(select.POLLIN, self._timeout):
+                if not self._ready(select.POLLIN, self._limit):
                     return None
                 self._credit -= self._waited * self._min_rate
                 if self._credit < 0:

@@ -17,7 +17,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from lazu import clock
+from lazu import clock, logs
 from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
@@ -105,7 +105,10 @@ class Worker(ThreadWorker):
         if not isinstance(conn.sock, Connection):
             conn.sock = Connection(conn.sock, self._store.settings)
             conn.parser = Parser(self.cfg, conn.sock, conn.client, self._heads)
-        kept = super().handle(conn)
+        try:
+            kept = super().handle(conn)
+        finally:
+            logs.request_id.set(None)  # after the line of a bug, which comes when the request's own is written
         if conn.exchange is not None:
             self._relay(conn, bool(kept))
             return _RELAYED

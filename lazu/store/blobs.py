@@ -59,8 +59,14 @@ class Blobs:
 
     @property
     def failed(self) -> bool:
-        """Whether a disk error has stopped this store."""
-        return self._unmarked or os.path.exists(self._marker)  # Path.exists takes three times as long
+        """Whether a disk error has stopped this store, or it can't be told."""
+        try:
+            os.stat(self._marker)
+        except FileNotFoundError:
+            return self._unmarked
+        except OSError:
+            return True
+        return True
 
     def fail(self, why: str) -> None:
         """Stop the store: for every process, or for this one if not even the marker can be made."""

@@ -77,10 +77,12 @@ class _Connection(awsrequest.AWSHTTPConnection):
         if not isinstance(body, Body):
             super().request(method, url, body, headers, *args, **more)
             return
+        start = body.tell()
+        left = body.seek(0, SEEK_END) - start
+        body.seek(start)  # where sendfile(2) can't, Python sends from there
         super().request(method, url, None, headers, *args, **more)
-        if not self._response_received:  # botocore's: the store refused before the body
-            start = body.tell()
-            self.sock.sendfile(body, start, body.seek(0, SEEK_END) - start)
+        if left and not self._response_received:  # botocore's: the store refused before the body
+            self.sock.sendfile(body, start, left)
 
 
 # Each pool of connections asks its class for one (urllib3's documentation, "Customizing").

@@ -43,6 +43,7 @@ def _absorb(copy: sqlite.Database) -> None:
         with database.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as target:
             for row in copy.execute_sql(f"SELECT {names} FROM {table}"):  # noqa: S608
                 target.write_row(row)
+        database.execute_sql(f"ANALYZE {table}")  # at once: boxes that have a plan for an empty table make a new one
         if table in _NUMBERED:
             database.execute_sql(_COUNT_ON.format(table=table))
 

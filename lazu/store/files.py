@@ -38,13 +38,13 @@ class Page:
     """
 
     def __init__(self, key: Key, paging: Paging) -> None:
-        self._key, self._paging, self._now = key, paging, clock.now()
-        self._left = paging.limit
+        self._key, self._paging = key, paging
+        self._left = paging.limit if paging.purpose in (None, *filetypes.PURPOSES) else 0
         self.first_id: str | None = None
         self.last_id: str | None = None
         self.has_more = False
         self._objects: str | None = None
-        if paging.purpose in (None, *filetypes.PURPOSES):
+        if self._left:
             self._read()
 
     @property
@@ -62,16 +62,16 @@ class Page:
                 self._read()
 
     def _read(self) -> None:
-        wanted = min(self._left, PIECE)
+        wanted, now = min(self._left, PIECE), clock.now()  # a slow reader's list ends hours later
         piece = rows.piece(
-            self._key, replace(self._paging, after=self.last_id or self._paging.after, limit=wanted), self._now
+            self._key, replace(self._paging, after=self.last_id or self._paging.after, limit=wanted), now
         )
         if piece.files:
             self._objects, self.last_id = piece.objects, piece.last_id
             self.first_id = self.first_id or piece.first_id
         self._left = self._left - wanted if piece.files == wanted else 0
         if piece.files == wanted and not self._left:
-            self.has_more = rows.follows(self._key, self._paging, piece, self._now)
+            self.has_more = rows.follows(self._key, self._paging, piece, now)
 
 
 class Files:

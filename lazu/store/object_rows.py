@@ -41,8 +41,8 @@ def bind() -> None:
 
 
 def hold(sha256: str, name: str) -> bool:
-    """Whether this is the object of a content; it stays so until the end of the transaction."""
-    return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR KEY SHARE", sha256, name))
+    """Whether this is the object of a content; it stays so, and no file comes, until the end of the transaction."""
+    return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR UPDATE", sha256, name))
 
 
 def kept(sha256: str) -> Kept | None:

@@ -67,6 +67,9 @@ export function confirm(title, text, action) {
 	dialog.returnValue = '';
 	dialog.showModal();
 	return new Promise((resolve) => {
-		dialog.onclose = () => resolve(dialog.returnValue === 'yes');
+		dialog.onclose = () => {
+			for (const part of ['h2', 'p']) find(part, dialog).textContent = '';
+			resolve(dialog.returnValue === 'yes');
+		};
 	});
 }

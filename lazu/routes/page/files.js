@@ -73,7 +73,7 @@ export function show() {
 /** Have nothing of the files in the document, as when signing out. */
 export function clear() {
 	rows.items = [];
-	find('#filter').value = '';
+	find('#filter').value = find('#held').textContent = '';
 }
 
 function found() {
