@@ -23,7 +23,7 @@ _KEYS = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 
 #: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
 _BYTES = 19
-#: Of days and seconds: above some 10 to the 9 neither the system's clocks nor the database have room for them.
+#: Of days and seconds: some more, and neither poll(2) nor a clock has room for them.
 _TIME = 6
 
 PROJECT = Path(__file__).resolve().parent.parent

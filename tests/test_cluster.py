@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers.in_store import put
+from helpers.in_store import first_answer_lost, put
 from helpers.server import Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu.config import Settings, load
-from lazu.errors import CannotStart, Doubt, InsufficientStorage, InvalidApiKey
+from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey
 from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store
@@ -142,25 +142,13 @@ def test_uploads_to_all_boxes_at_once_keep_the_quota(boxes):
 
 
 @pytest.mark.parametrize("meanwhile", ["full", "revoked"])
-def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, tmp_path, monkeypatch, meanwhile):
+def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, tmp_path, meanwhile):
     """Known bytes: said again, the transaction finds the quota full with its own file, or the key revoked since."""
     store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, key_quota_bytes=10, **cluster))
     try:
         store.keys.create("alice")
         put(store, b"known")
-        write, lost = store.engine.write, []
-
-        def losing(work, frees=False):
-            found = write(work, frees)
-            if not lost:
-                lost.append(work)
-                if meanwhile == "revoked":
-                    store.keys.revoke("alice")
-                raise Doubt("the answer to COMMIT was lost")
-            return found
-
-        with monkeypatch.context() as patch:
-            patch.setattr(store.engine, "write", losing)
+        with first_answer_lost(store, lambda: meanwhile == "revoked" and store.keys.revoke("alice")):
             file = put(store, b"known")
         assert rows.has_row(file.id)
         with pytest.raises((InsufficientStorage, InvalidApiKey)):

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers.in_store import put
+from helpers.in_store import first_answer_lost, put
 from helpers.waiting import until
 from lazu import clock
 from lazu.config import Settings
@@ -59,19 +59,9 @@ def test_an_upload_that_landed_untold_keeps_its_object(store, monkeypatch):
 
 def test_an_upload_whose_file_is_there_was_not_refused(store, monkeypatch):
     """The answer to its COMMIT is lost; another upload of the same bytes had come first, and a purge took this one's object."""
-    write, certain, lost = store.engine.write, put(store, b"twice"), []
+    certain = put(store, b"twice")
     monkeypatch.setattr(store.contents, "_hit", lambda *_: False)
-
-    def losing(work, frees=False):
-        found = write(work, frees)
-        if not lost:
-            lost.append(work)
-            store.contents.sweep(lambda: None)
-            raise Doubt("the answer to COMMIT was lost")
-        return found
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.engine, "write", losing)
+    with first_answer_lost(store, lambda: store.contents.sweep(lambda: None)):
         file = put(store, b"twice")
     assert rows.has_row(file.id)
     assert read(store, file) == read(store, certain) == b"twice"

@@ -1,18 +1,23 @@
 """Logs: one line a request, one for each deed, nothing secret and nothing that a client could forge."""
 
+import http.client
 import json
 import re
 import socket
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime
 
 import pytest
+from peewee import SQL
 
 from helpers.server import PROJECT, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
+from lazu import ids
+from lazu.store.files import PIECE
 from lazu.store.tables import File
 
 
@@ -212,3 +217,24 @@ def test_a_trace_can_not_pass_for_lines(tmp_path):
     assert first.endswith(r'error "said\nforged \n"')
     assert all(line.startswith("  | ") for line in trace)
     assert told.stdout.replace("\n", "").isprintable()
+
+
+def test_a_list_that_breaks_off_says_why_under_its_request(serve):
+    server = serve()
+    key = server.new_key()
+    stored(server, key)
+    with opened(server.storage):
+        row = File.get().__data__
+        rows = [{**row, "id": ids.new_file_id(number)} for number in range(PIECE)]
+        File.insert_many(rows).execute()
+        File.update(filename=SQL("CAST(x'ff' AS TEXT)")).where(File.id == rows[0]["id"]).execute()  # last in the list
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with closing(line):
+        line.request("GET", "/v1/files", headers={"Authorization": f"Bearer {key}"})
+        answer = line.getresponse()
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
+    [told] = until(lambda: [text for text in server.log.read_text().splitlines() if " error " in text])
+    assert answer.headers["x-request-id"] in told
+    with opened(server.storage):
+        File.update(filename="a.txt").execute()

@@ -13,6 +13,7 @@ from pysqlite3 import dbapi2 as sqlite
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
 from lazu.store import sqlite as engine
+from lazu.store.files import Page
 from lazu.store.rows import Paging
 from lazu.store.schema import STEPS
 
@@ -47,7 +48,7 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
     with opened(old) as store:
         assert [key.name for key in store.keys.all()] == ["alice", "bob"]
         alice = store.keys.authenticate("Bearer sk-lazu-alice")
-        listed = json.loads(f"[{','.join(store.files.page(alice, Paging()))}]")
+        listed = json.loads(f"[{','.join(Page(alice, Paging()))}]")
         assert [file["filename"] for file in listed] == ["again.txt", "a.txt"]
     with opened(new):
         pass

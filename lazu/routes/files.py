@@ -24,7 +24,7 @@ def upload_file() -> dict[str, Any]:
 def list_files() -> Response:
     """List."""
     key = caller()
-    page, limit = store().files.page(key, paging(request.args.to_dict(flat=False))), store().files.limit(key)
+    page, limit = Page(key, paging(request.args.to_dict(flat=False))), store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
     body = _list(page)
     return Response("".join(body) if page.is_short else body, headers=told, mimetype="application/json")

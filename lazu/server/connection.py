@@ -164,12 +164,12 @@ class Connection(socket.socket):
                 slots.give_way()
                 return chunk
 
-    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]  # gunicorn sends bytes
+    def sendall(self, data: bytes) -> None:  # type: ignore[override]  # all that gunicorn asks for
         """Send all of `data`, or hold it when it is a head (`answering`); raises `TooSlow`."""
         if self._head == b"":
             self._head = data
         else:
-            self._sendall(self._take_head() + data, flags)
+            self._sendall(self._take_head() + data)
 
     def _sendall(self, data: bytes, flags: int = 0) -> None:
         view = memoryview(data)

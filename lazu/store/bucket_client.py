@@ -10,7 +10,7 @@ from botocore import auth, awsrequest
 from botocore.config import Config
 
 #: Seconds for a connection.
-CONNECT_SECONDS = 5
+_CONNECT_SECONDS = 5
 #: Bytes handed to the socket at once under TLS: 16 KiB, http.client's own, take 2.4 times the CPU.
 _BLOCK = 256 * 1024
 #: Connections that are kept: a thread of the server uses one, and the purge some.
@@ -101,7 +101,7 @@ def make_client(silence: float) -> Any:
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
     config = Config(
         signature_version=_SIGNATURE,
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=_CONNECT_SECONDS,
         read_timeout=silence,
         max_pool_connections=_CONNECTIONS,
         retries={"mode": "standard"},

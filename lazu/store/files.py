@@ -163,10 +163,6 @@ class Files:
             raise FileNotFound(file_id)
         return file
 
-    def page(self, key: Key, paging: Paging) -> Page:
-        """One page of the unexpired files of `key`."""
-        return Page(key, paging)
-
     def delete(self, key: Key, file_id: str) -> None:
         """Remove an unexpired file of `key`, and its bytes if no other file has them; raises `FileNotFound`."""
         if not ids.is_file_id(file_id):
