@@ -22,7 +22,9 @@ def _keep_counters():
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     _keep_counters()
 
-from lazu import ledger, metrics  # noqa: E402  only now
+from gunicorn.errors import HaltServer  # noqa: E402  only now
+
+from lazu import ledger, metrics  # noqa: E402
 from lazu.config import load  # noqa: E402
 
 settings = load()
@@ -59,11 +61,12 @@ accesslog = "-"
 logger_class = "lazu.server.accesslog.Logger"
 
 
-def on_starting(_server):
+def on_starting(server):
     """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line.
 
     In a child, so that this process keeps no module that a reload should read anew, and no connection.
     """
+    _stop_once(server)
     opener = os.fork()
     if not opener:
         _open_and_leave()
@@ -71,6 +74,20 @@ def on_starting(_server):
     metrics.forget(opener)
     if status:
         sys.exit(1)
+
+
+def _stop_once(server):
+    """Let only the first worker that can't start stop the server: gunicorn 27 leaves its own stopping at the second."""
+    reap_workers = server.reap_workers
+
+    def reap():
+        try:
+            reap_workers()
+        except HaltServer:
+            if server.LISTENERS:  # closed is the first thing that is done in stopping
+                raise
+
+    server.reap_workers = reap
 
 
 def _open_and_leave():

@@ -102,14 +102,25 @@ def test_a_server_that_can_not_start_ends_with_one_line(tmp_path, spoil):
     assert "Booting worker" not in started.stderr
 
 
-def test_a_worker_that_can_not_start_later_ends_the_server(tmp_path):
+def lose_a_worker(server):
+    os.kill(server.pids()[1], signal.SIGKILL)
+
+
+def reload(server):
+    """Both new workers can't start: gunicorn left its own stopping at the second, with a traceback and status 1."""
+    os.kill(server.process.pid, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("restart", [lose_a_worker, reload])
+def test_a_worker_that_can_not_start_later_ends_the_server(tmp_path, restart):
     """It would be started again for ever, and systemd would never hear of it."""
     server = Server(tmp_path / "storage").start()
     with closing(sqlite3.connect(server.storage / "lazu.sqlite3")) as database:
         database.execute("PRAGMA user_version = 999")
-    os.kill(server.pids()[1], signal.SIGKILL)
+    restart(server)
     assert server.process.wait(60) == 3
     assert server.log.read_text().count("can't start") < 5
+    assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.parametrize(
