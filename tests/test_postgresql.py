@@ -305,7 +305,7 @@ def test_within_a_transaction_nothing_is_taken_for_prepared(engine, key):
 
 
 def test_a_list_says_of_a_file_what_its_object_says(engine, key):
-    """Whatever its name has: here Python writes it, and SQLite elsewhere (test_growth.py)."""
+    """Whatever its name has: here PostgreSQL writes it, and SQLite elsewhere (test_growth.py)."""
     odd = File(**{**file(key).__data__, "filename": 'größe "quoted" back\\slash \u2028 \x01\t\x7f \U0001f4c4 % %s {} .txt'})
     engine.write(lambda: (keep(), rows.add_file(odd)))
     assert json.loads(rows.piece(key, rows.Paging(), 0).objects) == odd.as_json() == rows.file_of(key, odd.id, 0).as_json()
@@ -317,7 +317,7 @@ def test_a_page_and_what_follows_is_one_question(engine, key, postgres, descendi
     database.execute_sql("SET log_statement = 'all'")
     before = len(postgres.log())
     found = rows.piece(key, rows.Paging(limit=3, descending=descending), 0)
-    assert rows.follows(key, rows.Paging(limit=3), found, 0)
-    rest = rows.piece(key, rows.Paging(limit=3, descending=descending, after=found.last_id), 0)
+    assert (found.files, found.more) == (3, True)
+    rest = rows.piece(key, rows.Paging(limit=3, descending=descending, after=found.ends[1]), 0)
     assert (rest.files, rest.more) == (1, False)
     assert len(said(postgres, before)) == 2

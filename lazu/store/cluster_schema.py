@@ -88,4 +88,9 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE store (identity TEXT NOT NULL, bound BOOLEAN NOT NULL);
     INSERT INTO store VALUES (gen_random_uuid(), FALSE)
     """,
+    # SQLite has one. STABLE as to_json is, so that PostgreSQL reads it into a query and calls nothing for each value.
+    """
+    CREATE FUNCTION json_quote(value TEXT) RETURNS TEXT LANGUAGE sql STABLE PARALLEL SAFE
+    AS 'SELECT to_json(value)::text'
+    """,
 )

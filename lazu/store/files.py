@@ -67,11 +67,11 @@ class Page:
             self._key, replace(self._paging, after=self.last_id or self._paging.after, limit=wanted), now
         )
         if piece.files:
-            self._objects, self.last_id = piece.objects, piece.last_id
-            self.first_id = self.first_id or piece.first_id
-        self._left = self._left - wanted if piece.files == wanted else 0
-        if piece.files == wanted and not self._left:
-            self.has_more = rows.follows(self._key, self._paging, piece, now)
+            self._objects = piece.objects
+            first_id, self.last_id = piece.ends
+            self.first_id = self.first_id or first_id
+        self._left = self._left - wanted if piece.more else 0
+        self.has_more = piece.more
 
 
 class Files:

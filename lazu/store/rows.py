@@ -5,7 +5,7 @@ Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from peewee import Expression
@@ -13,8 +13,8 @@ from peewee import Expression
 from lazu import clock
 from lazu.store import counts
 from lazu.store.tables import (
-    OBJECT_COLUMNS,
     OBJECT_JSON,
+    OBJECT_START,
     File,
     Key,
     Upload,
@@ -22,7 +22,6 @@ from lazu.store.tables import (
     columns,
     database,
     names,
-    objects_json,
     tuples,
 )
 
@@ -45,9 +44,8 @@ _REFERRERS = """SELECT file.id, sha256, bytes, filename, NULL, key.name FROM fil
     JOIN upload ON upload.id = upload_id JOIN key ON key.id = upload.key_id WHERE sha256 BETWEEN ? AND ?"""
 # "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
 _LISTED = "key_id = ? AND expires_at + 0 > ?"
-_OBJECTS = f"SELECT {', '.join(OBJECT_COLUMNS)} FROM file"  # noqa: S608 - our own text
-_PIECE = f"""SELECT string_agg(object, ','), count(*), {{ends}} FROM (
-    SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object, id FROM file
+_PIECE = f"""SELECT string_agg(object, ','), count(*) FROM (
+    SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object FROM file
     WHERE {{listed}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
 
 #: The most files of one page.
@@ -139,16 +137,18 @@ class Paging:
 
 
 class Piece(NamedTuple):
-    """Neighbours in a list: their objects in JSON, divided by commas, their count, the ids of the first and the last.
-
-    `more` says whether others follow, if that is known. All but the count mean nothing if that is 0.
-    """
+    """Neighbours in a list: their objects in JSON, divided by commas, their count, and whether others follow."""
 
     objects: str
     files: int
-    first_id: str
-    last_id: str
-    more: bool | None = None
+    more: bool
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The ids of the first and the last; raises `ValueError` if there is none."""
+        starts = 0, self.objects.rindex(OBJECT_START)
+        first, last = (self.objects[start + len(OBJECT_START) :].partition('"')[0] for start in starts)
+        return first, last
 
 
 class Gone(NamedTuple):
@@ -180,9 +180,9 @@ def file_of(key: Key, file_id: str, now: int) -> File | None:
 
 
 def piece(key: Key, paging: Paging, now: int) -> Piece:
-    """Files of `key` that have not expired at `now`, by id.
+    """Files of `key` that have not expired at `now`, by id: the database writes them, without Python's lock.
 
-    SQLite writes them, without Python's lock; PostgreSQL gives the rows, which is half the work of writing them there.
+    It writes one more than asked for, so that nothing has to ask what follows.
     """
     listed = _LISTED
     values: list[object] = [key.id, now]
@@ -190,27 +190,11 @@ def piece(key: Key, paging: Paging, now: int) -> Piece:
         listed, values = f"{listed} AND purpose = ?", [*values, paging.purpose]
     if paging.after is not None:
         listed, values = f"{listed} AND id {'<' if paging.descending else '>'} ?", [*values, paging.after]
-    ends, order = ("max(id), min(id)", "DESC") if paging.descending else ("min(id), max(id)", "ASC")
-    if database.for_update:
-        text = f"{_OBJECTS} WHERE {listed} ORDER BY id {order} LIMIT ?"
-        return _written(database.look_up(text, (*values, paging.limit + 1)), paging.limit)
-    text = _PIECE.format(listed=listed, ends=ends, order=order)
-    [found] = database.execute_sql(text, (*values, paging.limit)).fetchall()
-    return Piece(*found)
-
-
-def follows(key: Key, paging: Paging, last: Piece, now: int) -> bool:
-    """Whether files follow those of the piece that is full."""
-    more = last.more
-    return piece(key, replace(paging, after=last.last_id, limit=1), now).files > 0 if more is None else more
-
-
-def _written(found: list[tuple[Any, ...]], limit: int) -> Piece:
-    """The first `limit` of the rows, each of `OBJECT_COLUMNS`."""
-    shown = found[:limit]
-    if not shown:
-        return Piece("", 0, "", "", more=False)
-    return Piece(objects_json(shown), len(shown), shown[0][0], shown[-1][0], more=len(found) > limit)
+    text = _PIECE.format(listed=listed, order="DESC" if paging.descending else "ASC")
+    [(objects, count)] = database.look_up(text, (*values, paging.limit + 1))
+    if count <= paging.limit:
+        return Piece(objects or "", count, more=False)
+    return Piece(objects[: objects.rindex(f",{OBJECT_START}")], paging.limit, more=True)
 
 
 def held(key: Key, now: int) -> int:
