@@ -16,7 +16,7 @@ import helpers.server
 from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.postgresql import Postgres
-from helpers.seaweed import SeaweedFS
+from helpers.seaweed import ELSEWHERE, Elsewhere, SeaweedFS
 from helpers.server import PLACES, Server, problems
 from helpers.upstream import Front, completed, running
 from lazu.application import create_app
@@ -204,7 +204,11 @@ def postgres():
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory):
     """A real object store, for the tests of the cluster; each takes a `prefix()` of its own."""
-    store = SeaweedFS(tmp_path_factory.mktemp("seaweed"))
+    home = tmp_path_factory.mktemp("seaweed")
+    if ELSEWHERE:
+        yield Elsewhere(home).start()
+        return
+    store = SeaweedFS(home)
     try:
         yield store.start()
     finally:

@@ -1,4 +1,8 @@
-"""A real SeaweedFS with one bucket, as the tests of the cluster use it: started once a session, a prefix for each test."""
+"""A real SeaweedFS with one bucket, as the tests of the cluster use it: started once a session, a prefix for each test.
+
+LAZU_TEST_S3=http://127.0.0.1:7480 in its place has the tests use a store that runs already, with the key of
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (docs/cluster.md, What was tried).
+"""
 
 import json
 import os
@@ -13,12 +17,17 @@ from pathlib import Path
 from shutil import which
 
 import botocore.session
+import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from helpers.ports import free_port
 
 BUCKET = "lazu"
-KEY, SECRET = "AKIALAZUTESTS", "secret-of-the-test-bucket"
+#: Another store for the tests, and the key of it.
+ELSEWHERE = os.environ.get("LAZU_TEST_S3")
+KEY, SECRET = ("AKIALAZUTESTS", "secret-of-the-test-bucket")
+if ELSEWHERE:
+    KEY, SECRET = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
 PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -72,7 +81,7 @@ class SeaweedFS:
         """Until an object can be written and read."""
         client = self.client()
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and self.process.poll() is None:
+        while time.monotonic() < deadline and self.alive():
             with suppress(BotoCoreError, ClientError):
                 with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
                     client.create_bucket(Bucket=BUCKET)
@@ -80,6 +89,15 @@ class SeaweedFS:
                 return
             time.sleep(0.1)
         raise AssertionError(f"SeaweedFS did not start:\n{(self.home / 'log').read_text()[-4000:]}")
+
+    def crash(self) -> None:
+        """Killed, and started again."""
+        self.stop(signal.SIGKILL)
+        self.run()
+        self.wait()
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def client(self):
         """botocore's own client, for looking at the bucket past Lazu's door."""
@@ -102,6 +120,26 @@ class SeaweedFS:
             self.process = None
             for socket in (path for port in self.ports.values() for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")):
                 socket.unlink(missing_ok=True)
+
+
+class Elsewhere(SeaweedFS):
+    """The store at LAZU_TEST_S3. It is not ours to kill; a test that is about a store that is away is skipped, aloud."""
+
+    @property
+    def endpoint(self) -> str:
+        return ELSEWHERE
+
+    def run(self) -> None:
+        """It runs."""
+
+    def crash(self) -> None:
+        """By hand, or not at all."""
+
+    def alive(self) -> bool:
+        return True
+
+    def stop(self, *_: object) -> None:
+        pytest.skip("LAZU_TEST_S3: this store is not ours to stop")
 
 
 def program() -> str:
