@@ -32,7 +32,7 @@ DOORS = {
     "secrets": {"ids", "store.keys", "upkeep.engines"},
     "random": set(),
     "fcntl": {"store.disk", "server", "ledger"},
-    "ctypes": {"store.disk", "documents"},
+    "ctypes": {"store.disk", "documents", "filetypes"},
     "tempfile": {"upkeep.engines"},
     "shutil": {"store.disk"},
     "socket": {"server", "gateway.upstream"},
