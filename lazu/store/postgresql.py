@@ -102,16 +102,18 @@ class Postgresql:
     def alone(self) -> Iterator[bool]:
         """Whether nobody else holds this lock of the whole store until the end of the `with`; does not wait for it.
 
-        It is on a connection of its own, and goes with it, perhaps unnoticed: for politeness, not for safety.
+        It is on a connection of its own, and goes with it, perhaps unnoticed: for politeness, not for safety. It is
+        that of a transaction: behind a pooler a session's would stay with a backend, and refuse every later purge.
         """
         options = {**_CONNECTING, "application_name": "lazu purge"}
-        with translating(), psycopg.connect(self._url, autocommit=True, **options) as connection:
-            found = connection.execute(f"SELECT pg_try_advisory_lock({_PURGE})").fetchone()
+        with translating(), psycopg.connect(self._url, **options) as connection:
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            found = connection.execute(f"SELECT pg_try_advisory_xact_lock({_PURGE})").fetchone()
             try:
                 yield found == (True,)
             finally:
                 with suppress(psycopg.Error):  # a closed connection lets go too, but not at once
-                    connection.execute(f"SELECT pg_advisory_unlock({_PURGE})")
+                    connection.rollback()
 
     def problems(self) -> Iterator[str]:
         """Give no faults of the engine's own files: it tells of them itself, in its log."""
@@ -124,6 +126,30 @@ def facts() -> dict[str, str]:
     text = f"""SELECT name, setting FROM pg_settings WHERE name IN ({names})
         UNION ALL SELECT 'now', extract(epoch FROM clock_timestamp())::text"""  # noqa: S608 - our own text
     return dict(database.execute_sql(text).fetchall())
+
+
+def exchanges(url: str) -> bool:
+    """Whether a pooler gives each transaction another backend, so that what is set for a connection does not last."""
+    with translating(), _asking(url) as one, _asking(url) as other:
+        before = one.execute(_BACKEND).fetchone()
+        with other.transaction():  # it is likely to be given the backend that was just let go
+            other.execute(_BACKEND)
+            return one.execute(_BACKEND).fetchone() != before
+
+
+def has_limits(url: str) -> bool:
+    """Whether every connection has time limits from its beginning, by the role or the database."""
+    names = "'idle_in_transaction_session_timeout', 'lock_timeout'"
+    text = f"SELECT count(*) FROM pg_settings WHERE name IN ({names}) AND reset_val <> '0'"  # noqa: S608 - our own text
+    with translating(), _asking(url) as connection:
+        return connection.execute(text).fetchone() == (2,)
+
+
+_BACKEND = "SELECT pg_backend_pid()"
+
+
+def _asking(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(url, autocommit=True, **_CONNECTING)
 
 
 def _once(work: Callable[[], Result]) -> Result:

@@ -26,6 +26,7 @@ def look(settings: Settings) -> Iterator[Check]:
     """What was found of both engines of an open store."""
     try:
         yield from _database()
+        yield from _pooler(str(settings.database_url))
     except StoreError as e:
         yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
     try:
@@ -48,6 +49,17 @@ def _database() -> Iterator[Check]:
         yield "clocks", "warn", f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true"
     else:
         yield "clocks", "ok", "this box and the database agree", ""
+
+
+def _pooler(url: str) -> Iterator[Check]:
+    """Give a check only where a pooler gives each transaction another connection: Lazu's time limits do not last."""
+    if not postgresql.exchanges(url):
+        return
+    if postgresql.has_limits(url):
+        yield "pooler", "ok", "by transactions, with time limits of the role or the database", ""
+    else:
+        found = "by transactions: what a box that lost its power held stays locked"
+        yield "pooler", "warn", found, "ALTER ROLE … SET lock_timeout …: docs/cluster.md, A pooler"
 
 
 def _bucket(bucket: Bucket) -> Iterator[Check]:
