@@ -24,7 +24,7 @@ _TEST = struct.Struct("<2x B x 3B 2x B 2x i 8x Q 128s")
 _LEVEL, _FLAGS, _TYPE, _MIME, _MIME_END = 0, 2, 6, 224, 304
 
 _POINTED, _BINARY, _FROM_END = 0x01, 0x20, 0x80
-_STRING, _SEARCH, _INDIRECT, _USE = 5, 20, 41, 46
+_STRING, _SEARCH, _INDIRECT, _NAME, _USE = 5, 20, 41, 45, 46
 # Numbers by type: how many bytes, and whether the highest comes first.
 _NUMBERS = {
     1: (1, False), 2: (2, False), 4: (4, False), 7: (2, True), 8: (4, True), 10: (2, False), 11: (4, False),
@@ -34,7 +34,7 @@ _NUMBERS = {
 _LOOSE = ~0x60 << 32
 _RANGE = 0xFFFFFFFF
 
-# Of fixed bytes the first four are looked up; a single one, or a shorter word, is found too often by chance.
+# Of fixed bytes the first four are looked up. A single one, zeros or a shorter word are found too often by chance.
 _MOST, _LEAST, _WORD = 4, 2, 4
 
 
@@ -63,17 +63,15 @@ def beginnings(table: bytes) -> Beginnings | None:
         return None
     rules, split = memoryview(table)[_RULE:], _RULE * files  # a view: 7 MB in small pieces would stay with the process
     names = {_text(group): group for group in reversed(_groups(rules[split:]))}  # of two, the first counts
-    found, kept, called = Beginnings(), list[bytes | memoryview](), dict[bytes, memoryview]()
+    found, kept, called = Beginnings(), list[memoryview](), dict[bytes, memoryview]()
     for group in _groups(rules[:split]):
         uses = _called(group, names)
-        whole = [group, *uses.values()]
-        if not group[_FLAGS] & _BINARY or not any(map(_names_a_type, whole)) or _looked_up(group, found):
+        if not group[_FLAGS] & _BINARY or not any(map(_names_a_type, [group, *uses.values()])):
             continue
-        if any(map(_starts_again, whole)):
-            kept.append(_marked(group))
-        else:
-            kept.append(group)
-            called.update(uses)
+        if _looked_up(group, found):
+            continue
+        kept.append(group)
+        called.update(uses)
     return Beginnings(found.fixed, found.words, _table(kept, called.values()))
 
 
@@ -82,10 +80,19 @@ def _groups(rules: memoryview) -> list[memoryview]:
     return [rules[start:end] for start, end in pairwise([*starts, len(rules)])]
 
 
-def _table(files: Iterable[bytes | memoryview], names: Iterable[bytes | memoryview]) -> bytes:
+def _table(files: Iterable[memoryview], names: Iterable[memoryview]) -> bytes:
     first, second = b"".join(files), b"".join(names)
     head = _HEAD.pack(_MAGIC, _VERSION, len(first) // _RULE, len(second) // _RULE)
-    return head.ljust(_RULE, b"\0") + first + second
+    return head.ljust(_RULE, b"\0") + _sent_on(first + second)
+
+
+def _sent_on(rules: bytes) -> bytes:
+    """Have each rule that asks the table what is at another place hold, and name a type: then all rules are asked."""
+    made = bytearray(rules)
+    for at in (number * _RULE for number, kind in enumerate(rules[_TYPE::_RULE]) if kind == _INDIRECT):
+        made[at + _TYPE] = _NAME  # holds wherever it stands
+        made[at + _MIME : at + _MIME_END] = b"any/type".ljust(_MIME_END - _MIME, b"\0")
+    return bytes(made)
 
 
 def _text(rule: memoryview) -> bytes:
@@ -108,17 +115,7 @@ def _called(group: memoryview, names: dict[bytes, memoryview]) -> dict[bytes, me
 
 
 def _names_a_type(group: memoryview) -> bool:
-    return any(group[_MIME::_RULE]) or _starts_again(group)
-
-
-def _starts_again(group: memoryview) -> bool:
-    """Whether it asks the whole table what is at another place: then it can't be asked in a smaller one."""
-    return _INDIRECT in group[_TYPE::_RULE]
-
-
-def _marked(group: memoryview) -> bytes:
-    """A group's first rule, naming a type: so that the whole table is asked when it holds."""
-    return b"".join([group[:_MIME], b"any/type".ljust(_MIME_END - _MIME, b"\0"), group[_MIME_END:_RULE]])
+    return any(group[_MIME::_RULE]) or _INDIRECT in group[_TYPE::_RULE]
 
 
 def _looked_up(group: memoryview, found: Beginnings) -> bool:
@@ -138,7 +135,7 @@ def _looked_up(group: memoryview, found: Beginnings) -> bool:
 
 def _add_fixed(found: Beginnings, start: int, value: bytes) -> bool:
     value = value[:_MOST]
-    if len(value) < _LEAST:
+    if len(value) < _LEAST or not any(value):
         return False
     found.fixed.setdefault((start, start + len(value)), set()).add(value)
     return True
