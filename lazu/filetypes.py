@@ -106,7 +106,7 @@ _POINTERS = ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t)
 _load_buffers = magic.libmagic.magic_load_buffers
 _load_buffers.argtypes = [ctypes.c_void_p, *_POINTERS, ctypes.c_size_t]
 
-#: For most bytes of no known type this is enough, and takes a sixth of what all rules take.
+#: For most bytes of no known type this is enough, and takes a tenth of what all rules take.
 with (Path(pylibmagic.__file__).parent / "magic.mgc").open("rb") as _compiled:
     BEGINNINGS = magictable.beginnings(_compiled.read())
 _all_rules = _libmagic()

@@ -16,7 +16,7 @@ from bench.servers import CONTENDERS, KEY
 
 SIZE = 4096
 DURABLE = frozenset({"Lazu", "Lazu, a text", "file + fsync + commit"})
-KINDS = "The bytes are random, of no type that libmagic knows: its longest search. For a text or a PDF it is not asked."
+KINDS = "The bytes are random, of no type that libmagic knows. For a text or a PDF it is not asked."
 IN_TURN = (
     "An upload waits in turn for the syncs of its file, of the directory, of the commit under way and of its own: by "
     "that 32 clients have at most 9 × the rate of a commit each, and 27 × that of one thread."
