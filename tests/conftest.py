@@ -22,6 +22,9 @@ from helpers.upstream import Front, completed, running
 from lazu.application import create_app
 from lazu.config import Settings
 
+#: What only runs by hand.
+collect_ignore = [] if os.environ.get("LAZU_LONG_TESTS") else ["test_failover.py"]
+
 #: Where files are kept: on the disk of one box, or on PostgreSQL and SeaweedFS; and how nginx finds them there.
 BOX, CLUSTER = "box", "cluster"
 LOCATIONS = {BOX: "/_blobs/", CLUSTER: "/_objects/"}

@@ -321,3 +321,10 @@ def test_a_page_and_what_follows_is_one_question(engine, key, postgres, descendi
     rest = rows.piece(key, rows.Paging(limit=3, descending=descending, after=found.ends[1]), 0)
     assert (rest.files, rest.more) == (1, False)
     assert len(said(postgres, before)) == 2
+
+
+def test_a_standby_that_was_not_promoted_yet_is_busy_and_no_failure(engine, key, monkeypatch):
+    """An address that leads there before its time is 503 for a while; a box that starts then waits."""
+    monkeypatch.setattr(postgresql, "PATIENCE", 0)
+    with pytest.raises(Busy):
+        engine.write(lambda: (database.execute_sql("SET TRANSACTION READ ONLY"), rows.add_file(file(key))))

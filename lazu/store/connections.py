@@ -53,6 +53,7 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
     ("40", Busy),  # deadlock, serialization
     ("55P03", Busy),  # lock_timeout
     ("25P03", Busy),  # idle_in_transaction_session_timeout
+    ("25006", Busy),  # a standby that was not promoted yet
     ("08", Busy),  # the connection
 )
 

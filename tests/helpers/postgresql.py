@@ -51,6 +51,29 @@ class Postgres:
         self.wait()
         return self
 
+    def follow(self, primary: "Postgres") -> "Postgres":
+        """Start as a standby of `primary`, by streaming replication."""
+        if self.user:
+            shutil.chown(self.home, "nobody", self.user["group"])
+        command = [program("pg_basebackup"), "-d", primary.url("postgres"), "-D", str(self.home / "data"), "-R", "-c", "fast", "--no-sync"]
+        subprocess.run(command, check=True, cwd=self.home, **self.user)
+        self.run()
+        self.wait()
+        return self
+
+    def promote(self) -> None:
+        with self.connect("postgres") as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
+
+    def crash(self) -> None:
+        """End all its processes at once, as when its host dies."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (self.process.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
     def encrypt(self, *tls: Path) -> None:
         """Have certificate and key where it looks for them, its own, and take no connection without."""
         for source, name in zip(tls, ("server.crt", "server.key"), strict=True):
