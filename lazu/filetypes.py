@@ -175,11 +175,10 @@ def _is_program(head: bytes, found: str) -> bool:
 
 def _is_script(head: bytes, ending: str) -> bool:
     """Whether this is a shell's script, and not a document with one in it."""
-    if ending in DOCUMENTS:
-        return False
     begin = head[:512].removeprefix(b"\xef\xbb\xbf")
     line = re.split(rb"[\n\0]", begin, maxsplit=1)[0].decode("latin-1")  # Linux ends the line at a NUL too
-    return _BATCH.match(begin) is not None or (line.startswith("#!") and _names_shell(line[2:]))
+    begins = _BATCH.match(begin) is not None or (line.startswith("#!") and _names_shell(line[2:]))
+    return begins and not (ending in DOCUMENTS and texttypes.encoding(head))  # no document has a program behind it
 
 
 def _names_shell(line: str) -> bool:

@@ -29,7 +29,7 @@ def path(root, file):
 def run(app, *options, code):
     done = app.test_cli_runner().invoke(args=["fsck", "--json", *options])
     assert done.exit_code == code, done.output
-    return {(each["kind"], each["about"]): each for each in json.loads(done.output)["problems"]}
+    return {(each["kind"], each["about"]): each for each in json.loads(done.stdout)["problems"]}
 
 
 def damage(blob, data):
@@ -51,6 +51,23 @@ def test_a_missing_blob_is_found_and_its_file_deleted(app, http, root):
     assert run(app, "--rehash", code=0) == {}
     assert http.get(f"/v1/files/{file['id']}", headers=AUTH).status_code == 404
     assert content(http, kept) == b"kept"
+
+
+def test_an_upload_of_the_same_bytes_cures_those_that_the_disk_has_changed(app, http, root):
+    """It was acknowledged, and then the wrong bytes were its content."""
+    one = put(http, b"right")
+    damage(path(root, one), b"wrong")
+    two = put(http, b"right")
+    assert content(http, one) == content(http, two) == b"right"
+    assert run(app, "--rehash", code=0) == {}
+
+
+def test_who_asks_and_is_told_of_damage_hears_what_to_do(app, http, root):
+    damage(path(root, put(http, b"lost")), b"short of")
+    done = app.test_cli_runner().invoke(args=["fsck"])
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "flask fsck --repair" in done.stderr
+    run(app, "--repair", code=0)
 
 
 def test_changed_bytes_are_found_by_rehash_quarantined_and_never_served(app, http, root):

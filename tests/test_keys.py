@@ -94,6 +94,30 @@ def test_the_key_of_the_environment_goes_with_it(serve):
     assert [key["name"] for key in json.loads(server.flask("keys", "list", "--json").stdout)] == ["default"]
 
 
+def test_the_key_of_the_environment_may_be_that_of_somebody(serve):
+    """Who exports their own key for curl, and starts Lazu there, keeps their files."""
+    server = serve()
+    key = server.new_key("ann")
+    file = stored(server, key)
+    server.stop()
+    server.env["LAZU_API_KEY"] = key
+    server.start()
+    assert request(server, "GET", f"/v1/files/{file['id']}", key).json == file
+
+
+def test_the_key_of_the_environment_is_renewed_by_its_setting_alone(serve):
+    server = serve(LAZU_API_KEY="first")
+    refused = server.flask("keys", "rotate", "default", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "change that setting" in refused.stderr
+    server.flask("keys", "revoke", "default")
+    server.stop()
+    server.env["LAZU_API_KEY"] = "second"
+    server.start()
+    assert status(server, Authorization="Bearer second").status == 401
+    assert "LAZU_API_KEY opens nothing" in server.log.read_text()
+
+
 def test_create_prints_the_key_alone_and_once(server):
     made = server.flask("keys", "create", "alice")
     assert made.stdout.startswith("sk-lazu-")
@@ -132,11 +156,13 @@ def test_rotate_gives_a_new_secret_for_the_same_files(server):
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [(("create", "eve"), "already"), (("create", "-"), "letters"), (("create", "a b"), "letters"), (("revoke", "nobody"), "no key"),
+    [(("create", "eve"), "rotate eve"), (("create", "mallory"), "another name"), (("create", "-"), "letters"), (("create", "a b"), "letters"), (("revoke", "nobody"), "no key"),
      (("rotate", "nobody"), "no key")],
 )  # fmt: skip
 def test_a_command_that_fails_says_why_in_one_line(server, command, said):
-    server.flask("keys", "create", "eve", check=False)
+    for name in ("eve", "mallory"):
+        server.flask("keys", "create", name, check=False)
+    server.flask("keys", "revoke", "mallory")
     failed = server.flask("keys", *command, check=False)
     assert failed.returncode == 1
     assert failed.stdout == ""

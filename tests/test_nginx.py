@@ -1,5 +1,6 @@
 """The shipped nginx file: the same stories through it, downloads that nginx sends, and what nginx itself refuses."""
 
+import http.client
 import os
 import re
 import socket
@@ -65,6 +66,18 @@ def test_the_time_of_the_blob_stays_hidden(edge, key):
     assert request(edge, "GET", path, key, headers={"If-Match": '"3b9aca00-3e8"'}).status == 412
 
 
+@pytest.mark.one_box("in a cluster the object store knows the size")
+def test_a_blob_that_lost_its_end_is_not_sent_as_a_whole_file(edge, key):
+    """nginx sent what was left, with its length."""
+    file = stored(edge, key, b"sixteen bytes, or")
+    [blob] = [blob for blob in edge.blobs() if blob.read_bytes() == b"sixteen bytes, or"]
+    os.truncate(blob, 3)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        request(edge, "GET", f"/v1/files/{file['id']}/content", key)
+    stored(edge, key, b"sixteen bytes, or")
+    assert request(edge, "GET", f"/v1/files/{file['id']}/content", key).body == b"sixteen bytes, or"
+
+
 PROBES = [
     "/_blobs/lazu.sqlite3", "/_blobs/../lazu.sqlite3", "/_blobs/..%2flazu.sqlite3", "/_blobs/", "/_blobs",
     "/_blobs/ab/", "/_blobs/ab/" + "0" * 64, "/v1/../_blobs/ab/" + "0" * 64, "//_blobs/ab/" + "0" * 64,
@@ -107,6 +120,10 @@ REFUSED = {
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_request"),
     "two lengths": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400, "invalid_request"),
     "another encoding": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "invalid_request"),
+    "another version": (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505, "invalid_request"),
+    "a large body for no URL": (b"POST /v1/file HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n", 404, "not_found"),
+    "a large body for a URL of JSON": (
+        b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n", 413, "file_too_large"),
     "TRACE": (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"),
 }  # fmt: skip
 
@@ -118,6 +135,7 @@ def test_what_nginx_refuses_has_the_one_shape(edge, data, status, code):
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["x-request-id"].startswith("req_")
     assert "Retry-After" not in answer.headers
+    assert answer.headers.get("x-should-retry") == ("false" if status > 500 else None), "the SDKs repeat every 5xx"
 
 
 def parsed(data):

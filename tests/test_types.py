@@ -84,6 +84,12 @@ def test_a_document_may_begin_with_a_script(server, key, ending):
     assert stored(server, key, content, f"tutorial.{ending}")["bytes"] == len(content)
 
 
+@pytest.mark.parametrize("ending", ["md", "json"])
+def test_a_program_behind_a_script_is_no_document(server, key, ending):
+    content = b'#!/bin/sh\nexec tail -n +3 "$0"\n\x7fELF\2\1\1\0'
+    assert upload(server, key, PURPOSE, part("file", content, f"a.{ending}")).error == EXECUTABLE
+
+
 @pytest.mark.parametrize("content", [b"#!/usr/bin/env python3\n", b"#!/usr/bin/perl -w\n", b"#! is how it begins; sh runs it", b"#!/usr/bin/env node\n", b"#!/usr/bin/awk -f\n", b"#!/opt/sh-tools/run\n", b"echo off"])
 def test_other_scripts_and_texts_about_them_are_welcome(server, key, content):
     stored(server, key, content, "notes.txt")

@@ -1,6 +1,5 @@
 """`flask fsck`, `flask backup`, `flask restore`: a store that is damaged, lost or moved."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,8 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     if sound:
         store.contents.recover()
     _report(findings, as_json)
-    sys.exit(0 if sound else 1)
+    if not sound:
+        raise click.ClickException("files and bytes disagree; 'flask fsck --repair' puts right what can be")
 
 
 def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:

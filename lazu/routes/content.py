@@ -77,9 +77,10 @@ def _ascii(character: str) -> str:
 
 def _attach(response: Response, file: File) -> None:
     part = wanted(file)
-    location = store().settings.accel_location
-    if location is not None and agreed(part):
-        response.headers["X-Accel-Redirect"] = f"{location}{store().contents.location(file.sha256)}"
+    internal = store().settings.accel_location
+    place = store().contents.location(file.sha256, file.bytes) if internal is not None and agreed(part) else None
+    if place is not None:
+        response.headers["X-Accel-Redirect"] = f"{internal}{place}"
         return
     start, end = part or (0, file.bytes)
     if part is not None:

@@ -149,15 +149,15 @@ class Blobs:
     def publish(self, staged: Staged, shard: int) -> None:
         """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
 
-        The directory is synced also when the blob was there already: the process that named it may have died before its
-        own fsync. Raises `StorageFailed` or OSError.
+        A blob that was there already gives way to these bytes, which are known to be right. The directory is synced
+        then too: the process that named it may have died before its own fsync. Raises `StorageFailed` or OSError.
         """
         if self.failed:
             raise StorageFailed
         try:
             _name(staged, staged.sha256, shard)
         except FileExistsError:
-            _heal(staged, shard)
+            _replace(staged, shard)
         self.sync(shard)
 
     def unlink(self, sha256: str, shard: int) -> int:
@@ -250,12 +250,14 @@ def _name(staged: Staged, name: str, shard: int) -> None:
     os.link(f"/proc/self/fd/{staged.fd}", name, dst_dir_fd=shard, follow_symlinks=True)
 
 
-def _heal(staged: Staged, shard: int) -> None:
-    """Keep the blob that has the name already, unless its size shows that it is damaged: then replace it."""
-    if os.stat(staged.sha256, dir_fd=shard).st_size == staged.size:
-        return
-    derived.drop(staged.sha256, shard)
-    log.warning("a damaged blob was replaced by an upload of the same bytes")
+def _replace(staged: Staged, shard: int) -> None:
+    """Put sealed bytes in the place of those of the same name, which the disk may have changed; who reads them goes on.
+
+    What is kept of them stays, unless their size shows that they were damaged.
+    """
+    if os.stat(staged.sha256, dir_fd=shard).st_size != staged.size:
+        derived.drop(staged.sha256, shard)
+        log.warning("a damaged blob was replaced by an upload of the same bytes")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):
         os.unlink(new, dir_fd=shard)

@@ -1,7 +1,8 @@
 """Who is calling: API keys, which own files.
 
 A key is 256 random bits, so its SHA-256 needs no salt and no slow hash; only the hash is stored. The key in
-LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all.
+LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all. If it is the secret of
+another key, that one's files are what it opens: clients read their key from a variable of the same name.
 """
 
 import hashlib
@@ -44,8 +45,15 @@ class Keys:
 
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY from the start."""
-        if self._fixed and not rows.find_key(DEFAULT):
+        if self._fixed and rows.key_of_secret(self._fixed):
+            self._fixed = None
+        if not self._fixed:
+            return
+        owner = rows.find_key(DEFAULT)
+        if owner is None:
             self._engine.write(lambda: rows.add_key(DEFAULT, None))
+        elif owner.revoked_at is not None:
+            log.warning("LAZU_API_KEY opens nothing: its owner 'default' was revoked; see 'flask keys create'")
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
@@ -106,13 +114,17 @@ class Keys:
             raise KeyProblem("a key's name is 1 to 64 letters, digits and . _ @ -, the first a letter or digit")
         secret = _new_secret()
         if not self._engine.write(lambda: rows.add_key(name, _hash(secret), quota)):
-            raise KeyProblem(f"there is a key called '{name}' already; 'flask keys rotate {name}' renews it")
+            active = rows.active_key(name) is not None
+            cure = f"'flask keys rotate {name}' renews it" if active else "it is revoked; choose another name"
+            raise KeyProblem(f"there is a key called '{name}' already; {cure}")
         logs.audit("key-created", key=name, quota=quota)
         return secret
 
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
         key, secret = self.find(name), _new_secret()
+        if name == DEFAULT and self._fixed:
+            raise KeyProblem("the key 'default' is LAZU_API_KEY: change that setting and restart Lazu")
         if not self._engine.write(lambda: rows.update_active_key(key, secret_sha256=_hash(secret))):
             raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
         logs.audit("key-rotated", key=name)

@@ -145,8 +145,8 @@ class Contents(Protocol):
         They stay whole and readable while it is open, whatever is deleted meanwhile.
         """
 
-    def location(self, sha256: str) -> str:
-        """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION."""
+    def location(self, sha256: str, size: int) -> str | None:
+        """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION; None if it would find another number of them."""
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """Keep sealed bytes that were made from a content (its text, its pages) as long as it is there.

@@ -175,7 +175,7 @@ class Intents:
         """See `Contents`. The first bytes are on their way when this returns."""
         return self.objects.open(sha256, kind, start)
 
-    def location(self, sha256: str) -> str:
+    def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - the object store would not give them
         """See `Contents`: the path and the query of a URL that opens this one object for a minute."""
         return self.bucket.presigned(self.objects.kept(sha256).name, 60).split("/", 3)[3]
 

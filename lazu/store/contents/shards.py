@@ -136,9 +136,9 @@ class Shards:
         content.seek(start)
         return content
 
-    def location(self, sha256: str) -> str:
-        """See `Contents`."""
-        return self.blobs.path(sha256)
+    def location(self, sha256: str, size: int) -> str | None:
+        """See `Contents`: nginx would send a file that has lost its end as if it were whole."""
+        return self.blobs.path(sha256) if self.blobs.size(sha256) == size else None
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """See `Contents`."""
