@@ -139,6 +139,7 @@ def test_a_program_in_parts_is_refused_as_a_whole_one_is(server, key):
     [
         ({"purpose": "assistants"}, (400, "purpose_not_supported", "purpose")),
         ({"purpose": None}, (400, "missing_required_parameter", "purpose")),
+        ({"purpose": ""}, (400, "purpose_not_supported", "purpose")),
         ({"filename": ""}, (400, "missing_required_parameter", "filename")),
         ({"filename": 7}, (400, "invalid_request", "filename")),
         ({"filename": "tool.exe"}, (400, "unsupported_file_type", "filename")),

@@ -25,7 +25,10 @@ def declared(key: Key) -> Declared:
     """What the body of a creation by `key` says; raises the errors of an upload's row in the error table."""
     body = _received(key)
     purpose = filetypes.purpose(_text(body, "purpose"))
-    filename = filenames.clean(_text(body, "filename"))
+    sent_name = _text(body, "filename")
+    if not sent_name:
+        raise MissingParameter("filename")  # as `filename=""` of a form
+    filename = filenames.clean(sent_name)
     filetypes.check_name(filename, "filename")
     if not isinstance(body.get("mime_type"), str | None):
         raise InvalidRequest("mime_type must be a string.", "mime_type")
@@ -62,7 +65,7 @@ def _received(key: Key) -> dict[str, Any]:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    if value in (None, ""):
+    if value is None:
         raise MissingParameter(name)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} must be a string.", name)
