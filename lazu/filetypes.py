@@ -85,6 +85,7 @@ _SHORT = 32
 _OCTETS = "application/octet-stream"
 _DOS = "application/x-dosexec"
 
+_RULES = Path(pylibmagic.__file__).parent / "magic.mgc"
 # Texts are judged without it, and its tests for them take up to a second for 64 KB: CSV, JSON and encodings too
 # (MAGIC_NO_CHECK_CSV, _JSON and _ENCODING of magic.h). docs/decisions/0071-types.md
 _NO_CSV, _NO_ENCODING, _NO_JSON = 0x80000, 0x200000, 0x400000
@@ -92,8 +93,8 @@ _NO_TEXTS = magic.MAGIC_NO_CHECK_ASCII | magic.MAGIC_NO_CHECK_TOKENS | _NO_CSV |
 
 
 def _libmagic(table: bytes = b"") -> magic.Magic:
-    """A libmagic with `table`, which must stay where it is, instead of all its rules."""
-    made = magic.Magic(mime=True)
+    """A libmagic with `table`, which must stay where it is, instead of all rules of the wheel; no others are added."""
+    made = magic.Magic(mime=True, magic_file=str(_RULES))  # else those of the variable MAGIC too
     magic.magic_setflags(made.cookie, made.flags | _NO_TEXTS)
     if table:
         where, size = ctypes.c_char_p(table), ctypes.c_size_t(len(table))
@@ -107,7 +108,7 @@ _load_buffers = magic.libmagic.magic_load_buffers
 _load_buffers.argtypes = [ctypes.c_void_p, *_POINTERS, ctypes.c_size_t]
 
 #: For most bytes of no known type this is enough, and takes a tenth of what all rules take.
-with (Path(pylibmagic.__file__).parent / "magic.mgc").open("rb") as _compiled:
+with _RULES.open("rb") as _compiled:
     BEGINNINGS = magictable.beginnings(_compiled.read())
 _all_rules = _libmagic()
 _other_rules = _libmagic(BEGINNINGS.table) if BEGINNINGS else _all_rules

@@ -106,13 +106,9 @@ def unlock(s: State, *_: object) -> State:
 
 
 def link(s: State, me: int, _: Actor) -> State:
-    if s.name is not None:
-        return s._replace(mind=changed(s, me, "hit"))
-    return s._replace(name=me, names=s.names | {me})
-
-
-def rename(s: State, me: int, _: Actor) -> State:
-    return s._replace(name=me, names=s.names | {me})
+    """The name leads to these bytes now: a link, or where there were some a rename."""
+    mind = s.mind if s.name is None else changed(s, me, "hit")
+    return s._replace(name=me, names=s.names | {me}, mind=mind)
 
 
 def sync_dir(s: State, *_: object) -> State:
@@ -183,7 +179,7 @@ def answer(s: State, *_: object) -> State:
     return s
 
 
-STEPS = {f.__name__: f for f in (sync_blob, lock, unlock, link, rename, sync_dir, sync_dir_if_new, begin, insert,
+STEPS = {f.__name__: f for f in (sync_blob, lock, unlock, link, sync_dir, sync_dir_if_new, begin, insert,
                                  insert_and_count, remove, remove_part, touch, sync_log, show, look, look_at_all, look_at_count, unlink, answer)}
 STEPS["list"] = listed
 
@@ -369,7 +365,7 @@ MUTANTS = {
     "shard lock dropped before the commit": Design(
         upload=f"sync_blob lock link sync_dir unlock begin insert {COMMIT} answer"
     ),
-    "no lock, always rename": Design(upload=f"sync_blob rename sync_dir begin insert {COMMIT} answer"),
+    "no lock": Design(upload=f"sync_blob link sync_dir begin insert {COMMIT} answer"),
     "unlink inside the transaction": Design(delete=f"lock begin look unlink remove {COMMIT} unlock answer"),
     "unlink without the shard lock": Design(delete=f"begin remove {COMMIT} begin touch look {COMMIT} unlink answer"),
     "unlink after the commit without looking again": Design(

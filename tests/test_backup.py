@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from helpers.in_process import content, put
 from helpers.server import opened, problems
 from helpers.wire import request, stored
 from lazu.store.tables import File
@@ -27,6 +28,21 @@ def restored(server, serve, source):
     other.stop()
     other.flask("restore", str(source))
     return other.start()
+
+
+def test_a_backup_follows_an_upload_that_replaced_what_the_disk_had_changed(app, tmp_path):
+    """It linked to the wrong bytes, and kept them."""
+    http = app.test_client()
+    file = put(http, b"right")
+    backup = app.test_cli_runner()
+    assert backup.invoke(args=["backup", str(tmp_path / "b")]).exit_code == 0
+    [blob] = [path for path in (tmp_path / "b" / "blobs").rglob("*") if path.is_file()]
+    blob.chmod(0o640)
+    blob.write_bytes(b"wrong")
+    put(http, b"right")
+    assert content(http, file) == b"right"
+    assert "1 linked" in backup.invoke(args=["backup", str(tmp_path / "b")]).stdout
+    assert blob.read_bytes() == b"right"
 
 
 def test_a_backup_restores_every_file_and_every_key(serve, tmp_path):

@@ -18,6 +18,7 @@ from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey
 from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store
+from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File
 
 pytestmark = pytest.mark.slow
@@ -226,6 +227,13 @@ def test_without_the_object_store_metadata_goes_on_and_uploads_wait(boxes, seawe
     until(lambda: get(box, "/readyz").status == 200)
     assert get(box, f"/v1/files/{file['id']}/content").body == b"before"
     stored(box, KEY, b"meanwhile")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hidden%zzword@h/db", "postgresql://u:hidden@[h/db"])
+def test_a_url_that_libpq_can_not_read_is_not_quoted(url):
+    with pytest.raises(CannotStart, match="LAZU_DATABASE_URL must be a URL") as refused:
+        Postgresql(url).open()
+    assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["LAZU_DATABASE_URL", "LAZU_BLOBS_URL"])

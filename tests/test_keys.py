@@ -105,6 +105,21 @@ def test_the_key_of_the_environment_may_be_that_of_somebody(serve):
     assert request(server, "GET", f"/v1/files/{file['id']}", key).json == file
 
 
+def test_the_key_of_the_environment_does_not_bring_a_revoked_key_back(serve):
+    server = serve()
+    key = server.new_key("ann")
+    server.stop()
+    server.env["LAZU_API_KEY"] = key
+    server.start()
+    assert server.flask("keys", "rotate", "ann", check=False).returncode == 1, "the old secret would open `default`"
+    server.flask("keys", "revoke", "ann")
+    for _ in range(2):
+        assert status(server, Authorization=f"Bearer {key}").status == 401
+        server.stop()
+        server.start()
+    assert "LAZU_API_KEY opens nothing" in server.log.read_text()
+
+
 def test_the_key_of_the_environment_is_renewed_by_its_setting_alone(serve):
     server = serve(LAZU_API_KEY="first")
     refused = server.flask("keys", "rotate", "default", check=False)

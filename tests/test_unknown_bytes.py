@@ -1,7 +1,10 @@
 """libmagic is asked less where bytes have no known type, and says the same: about every rule, and about real files."""
 
+import os
 import random
 import struct
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -11,6 +14,7 @@ from types import SimpleNamespace
 import pylibmagic
 import pytest
 
+from helpers.server import PROJECT
 from lazu import filetypes, magictable
 
 TABLE = (Path(pylibmagic.__file__).parent / "magic.mgc").read_bytes()
@@ -107,3 +111,12 @@ def test_a_rule_that_asks_the_table_again_would_miss_what_a_smaller_one_lacks(mo
     head, found = MARGINS["a skippable frame before zstd"]
     assert not mutant.among(head)
     assert filetypes._libmagic(mutant.table).from_buffer(head) != found
+
+
+def test_rules_that_an_environment_adds_are_not_asked(tmp_path):
+    """The small table does not know them, and boxes would differ."""
+    (tmp_path / "mine").write_text("0 string QZX!lazu mine\n!:mime application/x-mine\n")
+    code = "from lazu.filetypes import by_libmagic; print(by_libmagic(b'QZX!lazu' + bytes(9)), by_libmagic(b'GIF89a' + bytes(9)))"
+    env = {**os.environ, "MAGIC": str(tmp_path / "mine")}
+    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
+    assert said.stdout == "application/octet-stream image/gif\n"

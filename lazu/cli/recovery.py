@@ -53,7 +53,8 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
         store.contents.recover()
     _report(findings, as_json)
     if not sound:
-        raise click.ClickException("files and bytes disagree; 'flask fsck --repair' puts right what can be")
+        cure = "what is not repaired is above" if repair else "'flask fsck --repair' puts right what can be"
+        raise click.ClickException(f"files and bytes disagree; {cure}")
 
 
 def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:

@@ -20,7 +20,7 @@ from lazu.store.staged import Staged
 SHARDS = [f"{number:02x}" for number in range(256)]
 
 _BLOB = re.compile(r"[0-9a-f]{64}")
-#: Ends the name of bytes that are about to replace a damaged blob; after a crash the purge removes it.
+#: Ends the name of bytes that are about to replace those of a blob; after a crash the purge removes it.
 NEW = ".new"
 
 #: Seconds to wait for somebody else's sweep, which may be long, or have been stopped.

@@ -2,7 +2,7 @@
 
 A key is 256 random bits, so its SHA-256 needs no salt and no slow hash; only the hash is stored. The key in
 LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all. If it is the secret of
-another key, that one's files are what it opens: clients read their key from a variable of the same name.
+another key it opens that one, or nothing once that is revoked: clients read their key from a variable of this name.
 """
 
 import hashlib
@@ -39,43 +39,49 @@ class Keys:
 
     def __init__(self, engine: Engine, fixed: str | None) -> None:
         self._engine = engine
-        self._fixed = _hash(fixed) if fixed else None
+        self._setting = _hash(fixed) if fixed else None
+        self._is_default: bool | None = None
         self._noted: dict[int, int] = {}
         self._seen: dict[str, int] = {}
 
     def prepare(self) -> None:
-        """Have the owner of LAZU_API_KEY from the start."""
-        if self._fixed and rows.key_of_secret(self._fixed):
-            self._fixed = None
-        if not self._fixed:
-            return
-        owner = rows.find_key(DEFAULT)
-        if owner is None:
-            self._engine.write(lambda: rows.add_key(DEFAULT, None))
-        elif owner.revoked_at is not None:
-            log.warning("LAZU_API_KEY opens nothing: its owner 'default' was revoked; see 'flask keys create'")
+        """Have the owner of LAZU_API_KEY: `default`, unless that is or was the secret of a key of its own."""
+        if self._setting:
+            self._is_default = not rows.was_secret(self._setting)
+            if self._is_default and not rows.find_key(DEFAULT):
+                self._engine.write(lambda: rows.add_key(DEFAULT, None))
+
+    def tell(self) -> None:
+        """Say in the log that LAZU_API_KEY opens nothing, if it is so."""
+        if self._setting and not (rows.active_key(DEFAULT) if self._is_default else rows.key_of_secret(self._setting)):
+            log.warning("LAZU_API_KEY opens nothing: its owner was revoked; 'flask keys create' makes another key")
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
         secret = self._secret(authorization)
-        return self._admitted(self._fixed_key() if secret is None else rows.key_of_secret(secret))
+        return self._admitted(rows.active_key(DEFAULT) if secret is None else rows.key_of_secret(secret))
 
     def authenticate_for(self, authorization: str | None, file_id: str) -> tuple[Key, File | None]:
         """The same, and its unexpired file of this id, which has the form of one; both by one question."""
         secret, now = self._secret(authorization), clock.now()
         if secret is None:
-            found = rows.active_key_and_file(DEFAULT, file_id, now) or (self._fixed_key(), None)
+            found = rows.active_key_and_file(DEFAULT, file_id, now)
         else:
-            found = rows.key_and_file(secret, file_id, now) or (None, None)
-        return self._admitted(found[0]), found[1]
+            found = rows.key_and_file(secret, file_id, now)
+        key, file = found or (None, None)
+        return self._admitted(key), file
 
     def _secret(self, authorization: str | None) -> str | None:
-        """The hash of the secret in a header, None if it is LAZU_API_KEY; raises `InvalidApiKey` if there is none."""
+        """The hash of the secret in a header, None if it opens `default`; raises `InvalidApiKey` if there is none."""
         match = _BEARER.fullmatch(authorization or "")
         if not match:
             raise InvalidApiKey
         secret = _hash(_utf8(match[1]))
-        return None if self._fixed is not None and hmac.compare_digest(secret, self._fixed) else secret
+        if self._setting is None or not hmac.compare_digest(secret, self._setting):
+            return secret
+        if self._is_default is None:
+            self.prepare()  # the database was away at the start
+        return None if self._is_default else secret
 
     def _admitted(self, key: Key | None) -> Key:
         if key is None:
@@ -101,13 +107,6 @@ class Keys:
             self._seen.clear()
         self._seen[secret] = key_id
 
-    def _fixed_key(self) -> Key | None:
-        key = rows.active_key(DEFAULT)
-        if key is None:
-            self.prepare()  # a database that was away at the start may not have it yet
-            key = rows.active_key(DEFAULT)
-        return key
-
     def create(self, name: str, quota: int | None = None) -> str:
         """A new key; gives its secret, which can't be shown again. Raises `KeyProblem`."""
         if not _NAME.fullmatch(name):
@@ -123,8 +122,8 @@ class Keys:
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
         key, secret = self.find(name), _new_secret()
-        if name == DEFAULT and self._fixed:
-            raise KeyProblem("the key 'default' is LAZU_API_KEY: change that setting and restart Lazu")
+        if self._setting and key.revoked_at is None and key.secret_sha256 in (None, self._setting):
+            raise KeyProblem(f"the secret of '{name}' is LAZU_API_KEY: change that setting, and restart Lazu")
         if not self._engine.write(lambda: rows.update_active_key(key, secret_sha256=_hash(secret))):
             raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
         logs.audit("key-rotated", key=name)

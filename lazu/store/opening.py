@@ -128,6 +128,8 @@ def mark_served(store: Store) -> None:
             disk.share(store.settings.storage_dir / SERVED)
         except Busy as e:
             raise CannotStart(f"a command that was stopped holds the store: {e}") from e
+    with suppress(StoreError), store.engine.connected():
+        store.keys.tell()
 
 
 def is_served(store: Store) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from lazu import clock, metrics
 from lazu.errors import Busy, CannotStart, Doubt
@@ -47,8 +48,9 @@ class Postgresql:
         """Make the tables or bring them up to date, and close the connection again, so that none crosses a fork.
 
         A PostgreSQL that can't be reached is waited for by nobody here: each query asks for it again, and raises
-        `Busy` meanwhile. Raises `CannotStart` when a newer Lazu made the tables.
+        `Busy` meanwhile. Raises `CannotStart` when the URL is none, or a newer Lazu made the tables.
         """
+        _require_url(self._url)
         if not database.deferred:
             database.close_all()
         database.ready = False
@@ -91,9 +93,11 @@ class Postgresql:
         while True:
             try:
                 return _once(work)
-            except Busy:
+            except Busy as e:
                 if clock.monotonic() > until:
                     raise
+                if str(e).startswith("25006"):  # a standby: behind this address there may be another server now
+                    database.close_idle()
             metrics.transaction_repeated()
             time.sleep(pause)
             pause = min(1, 2 * pause)
@@ -150,6 +154,13 @@ _BACKEND = "SELECT pg_backend_pid()"
 
 def _asking(url: str) -> psycopg.Connection[Any]:
     return psycopg.connect(url, autocommit=True, **_CONNECTING)
+
+
+def _require_url(url: str) -> None:
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # it quotes the URL, and its password
+        raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
 
 
 def _once(work: Callable[[], Result]) -> Result:

@@ -77,6 +77,11 @@ def key_of_secret(secret_sha256: str) -> Key | None:
     return Key.one(_KEY_BY_HASH, secret_sha256)
 
 
+def was_secret(secret_sha256: str) -> bool:
+    """Whether a key, active or revoked, has a secret of this hash."""
+    return bool(Key.select().where(Key.secret_sha256 == secret_sha256).exists())
+
+
 def key_and_file(secret_sha256: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
     """As `key_of_secret`, and that file of the key, unless it has expired at `now`, by the same question."""
     return _with_file(_KEY_BY_HASH, secret_sha256, file_id, now)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -58,9 +59,9 @@ def _copy(source: Path, target: Path, blob: Wanted) -> str | None:
     """Have one blob in the directory `target`; gives how, None if it is gone, unreadable or not what it should be."""
     sha256, size = blob
     place, part = target / sha256, target / (sha256 + NEW)
-    if place.exists() and place.stat().st_size == size:
-        return "present"
     part.unlink(missing_ok=True)
+    if place.exists() and place.stat().st_size == size:
+        return _renew(source / sha256, place, part)
     try:
         how = _link(source / sha256, part) or _write(source / sha256, part, sha256)
     except OSError as e:
@@ -72,6 +73,16 @@ def _copy(source: Path, target: Path, blob: Wanted) -> str | None:
         return None
     os.replace(part, place)
     return how
+
+
+def _renew(source: Path, place: Path, part: Path) -> str:
+    """Link again to a blob that an upload of the same bytes has replaced: what the disk had changed would stay here."""
+    with suppress(FileNotFoundError):
+        ours, theirs = place.stat(), source.stat()
+        if ours.st_dev == theirs.st_dev and ours.st_ino != theirs.st_ino and _link(source, part):
+            os.replace(part, place)
+            return "linked"
+    return "present"
 
 
 def _link(source: Path, target: Path) -> str | None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -56,7 +57,8 @@ def put_away(blobs: Blobs, problem: Problem) -> str:
     name = os.path.basename(problem.about)
     with blobs.lock(problem.sha256) as shard:
         if name.endswith(NEW) or derived.owner(name):
-            os.unlink(name, dir_fd=shard)
+            with suppress(FileNotFoundError):  # an upload of the same bytes came in between
+                os.unlink(name, dir_fd=shard)
             return "removed"
         blobs.quarantine(problem.sha256, name)
     return "moved to quarantine"
