@@ -186,7 +186,7 @@ def test_totals_that_are_not_those_of_the_rows_are_found_and_counted_anew(app, h
     for lie in ("UPDATE total SET blobs = 7", "UPDATE holding SET files = 7", "DELETE FROM holding", "INSERT INTO holding VALUES (9, 1, 1)"):
         database.execute_sql(lie)
         found = run(args=["fsck", "--json"])
-        assert (found.exit_code, json.loads(found.output)["problems"][0]["kind"]) == (1, "total"), lie
+        assert (found.exit_code, json.loads(found.stdout)["problems"][0]["kind"]) == (1, "total"), lie
         assert run(args=["fsck", "--repair"]).exit_code == 0
         assert told(app) == (1, 5, 1, 5, 0)
 

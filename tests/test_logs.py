@@ -225,7 +225,7 @@ def test_a_list_that_breaks_off_says_why_under_its_request(serve):
     stored(server, key)
     with opened(server.storage):
         row = File.get().__data__
-        rows = [{**row, "id": ids.new_file_id(number)} for number in range(PIECE)]
+        rows = [{**row, "id": ids.new_file_id(number)} for number in range(PIECE + 1)]
         File.insert_many(rows).execute()
         File.update(filename=SQL("CAST(x'ff' AS TEXT)")).where(File.id == rows[0]["id"]).execute()  # last in the list
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)

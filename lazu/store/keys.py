@@ -52,8 +52,10 @@ class Keys:
                 self._engine.write(lambda: rows.add_key(DEFAULT, None))
 
     def tell(self) -> None:
-        """Say in the log that LAZU_API_KEY opens nothing, if it is so."""
-        if self._setting and not (rows.active_key(DEFAULT) if self._is_default else rows.key_of_secret(self._setting)):
+        """Say in the log that LAZU_API_KEY opens nothing, if it is so; before `prepare` nobody knows."""
+        if self._setting is None or self._is_default is None:
+            return
+        if not (rows.active_key(DEFAULT) if self._is_default else rows.key_of_secret(self._setting)):
             log.warning("LAZU_API_KEY opens nothing: its owner was revoked; 'flask keys create' makes another key")
 
     def authenticate(self, authorization: str | None) -> Key:

@@ -28,10 +28,8 @@ def look(settings: Settings) -> Iterator[Check]:
         yield from _database()
     except StoreError as e:
         yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
-    try:
+    else:
         yield from _pooler(str(settings.database_url))
-    except StoreError as e:
-        yield "pooler", "warn", f"two more connections were not had: {e}", "docs/cluster.md, A pooler"
     try:
         yield from _bucket(Bucket(str(settings.blobs_url)))
     except StoreError as e:
@@ -56,9 +54,14 @@ def _database() -> Iterator[Check]:
 
 def _pooler(url: str) -> Iterator[Check]:
     """Give a check only where a pooler gives each transaction another connection: Lazu's time limits do not last."""
-    if not postgresql.exchanges(url):
+    try:
+        lasts, limited = not postgresql.exchanges(url), postgresql.has_limits(url)
+    except StoreError as e:
+        yield "pooler", "warn", f"two more connections were not had: {e}", "docs/cluster.md, A pooler"
         return
-    if postgresql.has_limits(url):
+    if lasts:
+        return
+    if limited:
         yield "pooler", "ok", "by transactions, with time limits of the role or the database", ""
     else:
         found = "by transactions: what a box that lost its power held stays locked"
