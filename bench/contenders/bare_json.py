@@ -3,6 +3,7 @@
 It runs under Lazu's own gunicorn.conf.py, whose worker asks the application for its settings.
 """
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 from flask import Flask, request
@@ -10,7 +11,11 @@ from flask import Flask, request
 from lazu import config
 
 app = Flask(__name__)
-app.extensions["lazu"] = SimpleNamespace(settings=config.load(), keys=SimpleNamespace(owner=lambda _: None))
+app.extensions["lazu"] = SimpleNamespace(
+    settings=config.load(),
+    engine=SimpleNamespace(connected=nullcontext),
+    keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
+)
 
 FILE = {
     "object": "file",
