@@ -328,3 +328,17 @@ def test_a_standby_that_was_not_promoted_yet_is_busy_and_no_failure(engine, key,
     monkeypatch.setattr(postgresql, "PATIENCE", 0)
     with pytest.raises(Busy):
         engine.write(lambda: (database.execute_sql("SET TRANSACTION READ ONLY"), rows.add_file(file(key))))
+
+
+def test_a_server_that_takes_no_writes_is_left_for_another(engine):
+    """Behind one address there may be another now, and its connection would be the same for minutes."""
+    backends = []
+
+    def work():
+        backends.append(database.execute_sql("SELECT pg_backend_pid()").fetchone())
+        if len(backends) == 1:
+            database.execute_sql("SET TRANSACTION READ ONLY")
+        rows.add_key("bob", "0" * 64)
+
+    engine.write(work)
+    assert len(set(backends)) == 2

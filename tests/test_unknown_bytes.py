@@ -114,9 +114,9 @@ def test_a_rule_that_asks_the_table_again_would_miss_what_a_smaller_one_lacks(mo
 
 
 def test_rules_that_an_environment_adds_are_not_asked(tmp_path):
-    """The small table does not know them, and boxes would differ."""
-    (tmp_path / "mine").write_text("0 string QZX!lazu mine\n!:mime application/x-mine\n")
-    code = "from lazu.filetypes import by_libmagic; print(by_libmagic(b'QZX!lazu' + bytes(9)), by_libmagic(b'GIF89a' + bytes(9)))"
+    """The small table does not know them, so they would count for some files only; and boxes would differ."""
+    (tmp_path / "mine").write_text("0 string \\x89PNGlazu mine\n!:mime application/x-mine\n")
+    code = "from lazu.filetypes import by_libmagic; print(by_libmagic(b'\\x89PNGlazu' + bytes(9)))"
     env = {**os.environ, "MAGIC": str(tmp_path / "mine")}
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, capture_output=True, text=True, check=True)
-    assert said.stdout == "application/octet-stream image/gif\n"
+    assert said.stdout == "application/octet-stream\n"

@@ -122,7 +122,10 @@ def require_ready(store: Store) -> None:
 
 
 def mark_served(store: Store) -> None:
-    """Let commands see that a server works on this store, as long as this process lives; raises `CannotStart`."""
+    """Let commands see that a server works on this store, as long as this process lives; raises `CannotStart`.
+
+    The log hears of a LAZU_API_KEY that opens nothing.
+    """
     if store.settings.storage_dir.is_dir():
         try:
             disk.share(store.settings.storage_dir / SERVED)

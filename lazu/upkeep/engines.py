@@ -55,11 +55,11 @@ def _database() -> Iterator[Check]:
 def _pooler(url: str) -> Iterator[Check]:
     """Give a check only where a pooler gives each transaction another connection: Lazu's time limits do not last."""
     try:
-        lasts, limited = not postgresql.exchanges(url), postgresql.has_limits(url)
+        if not postgresql.exchanges(url):
+            return
+        limited = postgresql.has_limits(url)
     except StoreError as e:
         yield "pooler", "warn", f"two more connections were not had: {e}", "docs/cluster.md, A pooler"
-        return
-    if lasts:
         return
     if limited:
         yield "pooler", "ok", "by transactions, with time limits of the role or the database", ""
