@@ -3,18 +3,22 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 
-from bench import client, forms, measure, servers
+from bench import client, crowd, forms, measure, servers
+from bench.client import Load, Request
 from bench.measure import Contender, Race, Sample, Trial
 from bench.procs import BIN, Server, folder
 from bench.results import REQUESTS, Aim, Plan, Result
 from bench.servers import CONTENDERS, KEY
 
 SIZE = 4096
+Plans = Callable[[], list[list[Request]]]
+Loading = Callable[[int, list[list[Request]]], Load]
+
 DURABLE = frozenset({"Lazu", "Lazu, a text", "file + fsync + commit"})
 KINDS = "The bytes are random, of no type that libmagic knows. For a text or a PDF it is not asked."
 IN_TURN = (
@@ -24,18 +28,27 @@ IN_TURN = (
 
 
 @contextmanager
-def uploading(start: AbstractContextManager[Server], tail: Path, clients: int, count: int) -> Iterator[Trial]:
-    """A server that takes `count` uploads from each client in each trial."""
-    requests = forms.post(KEY, tail)
+def uploading(start: AbstractContextManager[Server], plans: Plans, load: Loading = client.load) -> Iterator[Trial]:
+    """A server that takes the uploads of `plans` in each trial, one client for each."""
     with start as server:
 
         def trial() -> Sample:
-            plans = [list(islice(requests, count)) for _ in range(clients)]
+            requests = plans()
             before = server.cpu()
-            load = client.load(server.port, plans)
-            return Sample(load.seconds, server.cpu() - before, clients * count, load.latencies)
+            told = load(server.port, requests)
+            return Sample(told.seconds, server.cpu() - before, sum(map(len, requests)), told.latencies)
 
         yield trial
+
+
+def crowded(start: AbstractContextManager[Server], plans: Plans) -> Contender:
+    return uploading(start, plans, crowd.load)
+
+
+def uploads(tail: Path, clients: int, count: int) -> Plans:
+    """`count` uploads of each client, each of other bytes."""
+    requests = forms.post(KEY, tail)
+    return lambda: [list(islice(requests, count)) for _ in range(clients)]
 
 
 @contextmanager
@@ -59,15 +72,16 @@ def shim(name: str) -> str:
 
 def run(plan: Plan, clients: int, count: int) -> Race:
     tail = forms.tail_file(folder("data") / "tail", SIZE)
-    text = forms.tail_file(folder("data") / "text", SIZE, b"What people upload is text, PDF or pictures, mostly.\n")
+    words = forms.tail_file(folder("data") / "text", SIZE, b"What people upload is text, PDF or pictures, mostly.\n")
+    unknown, text = uploads(tail, clients, count), uploads(words, clients, count)
     contenders: dict[str, Contender] = {
-        "Lazu": uploading(servers.lazu(), tail, clients, count),
-        "Lazu, a text": uploading(servers.lazu(), text, clients, count),
-        "Lazu, syncs off": uploading(servers.lazu(LD_PRELOAD=shim("nosync")), tail, clients, count),
+        "Lazu": uploading(servers.lazu(), unknown),
+        "Lazu, a text": uploading(servers.lazu(), text),
+        "Lazu, syncs off": uploading(servers.lazu(LD_PRELOAD=shim("nosync")), unknown),
         "file + fsync + commit": floor(clients * count),
-        "empty Flask route": uploading(servers.bare(), tail, clients, count),
-        "Flask on gunicorn": uploading(servers.gunicorn("flask_typical"), tail, clients, count),
-        "Flask + SQLite row": uploading(servers.gunicorn("flask_typical", BENCH_ROW="1"), tail, clients, count),
+        "empty Flask route": uploading(servers.bare(), unknown),
+        "Flask on gunicorn": uploading(servers.gunicorn("flask_typical"), unknown),
+        "Flask + SQLite row": uploading(servers.gunicorn("flask_typical", BENCH_ROW="1"), unknown),
     }
     return measure.race(plan.keep(contenders), plan.rounds)
 
@@ -105,11 +119,12 @@ def floors(race: Race) -> str:
 def many_clients(plan: Plan) -> Result:
     """As many requests by 64 clients as by 8: the rate must not fall."""
     tail = forms.tail_file(folder("data") / "tail", SIZE)
-    each = plan.pick(8, 40)
+    each = plan.pick(24, 40)
+    crowds = uploads(tail, 64, each)
     contenders: dict[str, Contender] = {
-        "Lazu, 64 clients": uploading(servers.lazu(), tail, 64, each),
-        "Lazu, 8 clients": uploading(servers.lazu(), tail, 8, each * 8),
-        "Flask on gunicorn, 64 clients": uploading(servers.gunicorn("flask_typical"), tail, 64, each),
+        "Lazu, 64 clients": crowded(servers.lazu(), crowds),
+        "Lazu, 8 clients": crowded(servers.lazu(), uploads(tail, 8, each * 8)),
+        "Flask on gunicorn, 64 clients": crowded(servers.gunicorn("flask_typical"), crowds),
     }
     race = measure.race(plan.keep(contenders), plan.rounds)
     aims = [Aim("rate against that of 8 clients", race.ratio("Lazu, 64 clients", "Lazu, 8 clients"), 1)]
@@ -122,11 +137,11 @@ def slow_syncs(plan: Plan) -> Result:
     """32 clients on disks whose every sync takes longer: an SSD without a capacitor, a hard disk."""
     tail = forms.tail_file(folder("data") / "tail", SIZE)
     library, single = shim("slowsync"), "bench.contenders.single_commits:app"
-    contenders: dict[str, Contender] = {"Lazu, no delay": uploading(servers.lazu(), tail, 32, plan.pick(10, 30))}
+    contenders: dict[str, Contender] = {"Lazu, no delay": crowded(servers.lazu(), uploads(tail, 32, plan.pick(10, 30)))}
     for ms in (5, 50):
-        slow, count = {"LD_PRELOAD": library, "SYNC_MS": str(ms)}, plan.pick(4, 200 // ms)
-        contenders[f"Lazu, {ms} ms"] = uploading(servers.lazu(**slow), tail, 32, count)
-        contenders[f"a commit each, {ms} ms"] = uploading(servers.lazu(single, **slow), tail, 32, count)
+        slow, plans = {"LD_PRELOAD": library, "SYNC_MS": str(ms)}, uploads(tail, 32, plan.pick(4, 200 // ms))
+        contenders[f"Lazu, {ms} ms"] = crowded(servers.lazu(**slow), plans)
+        contenders[f"a commit each, {ms} ms"] = crowded(servers.lazu(single, **slow), plans)
         contenders[f"one thread, {ms} ms"] = floor(plan.pick(10, 500 // ms), **slow)
     race = measure.race(plan.keep(contenders), plan.pick(2, 5))
     aims = [
