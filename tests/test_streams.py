@@ -161,6 +161,8 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     assert "LAZU_UPSTREAM_CALLS" in answer.json["error"]["message"]
     assert answer.headers["Retry-After"]
     assert "LAZU_UPSTREAM_CALLS is 3" in server.log.read_text()
+    until(lambda: outcomes(server) == {"overloaded": 2})
+    assert told(server) == ["overloaded"] * 2
     now = samples(server)
     assert (now[("lazu_upstream_calls_running",)], now[("lazu_upstream_calls_limit",)]) == (3, 3)
     assert request(server, "GET", "/v1/models", "k").status == 200
@@ -251,6 +253,26 @@ def test_a_reload_breaks_no_stream(serve, ticker):
         until(lambda: not set(before) & set(server.pids()))
 
 
+def test_what_a_restart_has_to_end_is_told(serve, double):
+    def script(handler):
+        if "begun" in str(double.last.json):
+            handler.start_events()
+            handler.event({"type": "ping"})
+        handler.wait_for_end(60)
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", GUNICORN_CMD_ARGS="--graceful-timeout 4")
+    with closing(stream_of(server, "silent")) as silent, closing(stream_of(server, "begun")) as begun:
+        until(lambda: len(double.received) == 2)
+        while b"ping" not in begun.recv(65536):
+            pass
+        server.process.send_signal(signal.SIGHUP)
+        assert begun.recv(65536) == b""
+        assert b" 503 " in silent.recv(65536)
+    until(lambda: outcomes(server) == {"stopped": 2} and running(server) == 0)
+    assert told(server) == ["stopped"] * 2
+
+
 # What came of it
 
 
@@ -284,6 +306,36 @@ def test_outcomes_are_true(serve, double):
     until(lambda: outcomes(server) == expected)
     assert {word: told(server).count(word) for word in set(told(server))} == expected
     assert server.log.read_text().count("the upstream broke off") == 5
+
+
+@pytest.mark.parametrize(("end", "outcome"), {
+    b"data: [DONE]\n\n: ping\n\n": "answered",
+    b'data: {"delta": "data: [DONE]"}\n\n': "client_left",
+}.items())  # fmt: skip
+def test_the_end_of_a_stream_is_an_event_of_its_own(serve, end, outcome):
+    with raw() as upstream:
+        upstream.said, upstream.stays = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + end], True
+        server = serve(**upstream.env)
+        with closing(stream_of(server, "m")) as sock:
+            while end not in sock.recv(65536):
+                pass
+        until(lambda: told(server) == [outcome])
+
+
+def test_silence_within_an_answer_is_no_breaking_off(serve, double):
+    def script(handler):
+        handler.start_events()
+        handler.event({"type": "ping"})
+        handler.wait_for_end(60)
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_TIMEOUT="1")
+    with closing(stream_of(server, "m")) as sock:
+        heard = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert b"ping" in heard
+    assert not heard.endswith(b"0\r\n\r\n")
+    until(lambda: outcomes(server) == {"upstream_timeout": 1})
+    assert told(server) == ["upstream_timeout"]
 
 
 def stream_of(server, model):

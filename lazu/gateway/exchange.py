@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lazu import clock, logs, metrics
-from lazu.errors import ApiError, ClientLeft, UpstreamError, UpstreamTimeout
+from lazu.errors import ApiError, ClientLeft, Overloaded, UpstreamError, UpstreamTimeout
 from lazu.gateway import answer, framing, hangup
 from lazu.gateway.answer import Asked
 from lazu.gateway.upstream import Call, Line, Upstream
@@ -20,8 +20,8 @@ READ_BYTES = 64 * 1024
 #: The status in the log of a request whose client left before there was an answer; nginx's.
 LEFT = 499
 
-#: The last event of a stream: clients close when they have it, before the stream's own end.
-_DONE = re.compile(rb"data: ?\[DONE\]\s*\Z")
+#: The last event of a stream: clients close when they have it, before the stream's own end, or a comment behind it.
+_DONE = re.compile(rb"data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
 _DONE_BYTES = 16
 
 log = logging.getLogger(__name__)
@@ -61,14 +61,15 @@ class Detached(BaseException):
 class Exchange:
     """A call by `client`, which `asked` for it.
 
-    When it is `over`, `outcome` is `answered`, `client_left`, `broke_off` or the code of an error; `status` and `sent`
-    are what the log has; `keeps` says that the client's connection can be used again.
+    When it is `over`, `outcome` is `answered`, `client_left`, `broke_off`, `stopped` or the code of an error; `status`
+    and `sent` are what the log has; `keeps` says that the client's connection can be used again, `broken` that it has
+    to close at once.
     """
 
     def __init__(self, upstream: Upstream, call: Call, client: Client, asked: Asked) -> None:
         self.asked = asked
         self.status, self.sent, self.outcome = 0, 0, ""
-        self.keeps = self.over = False
+        self.keeps = self.broken = self.over = False
         self._upstream, self._client = upstream, client
         self._call: Call | None = call
         self._line: Line | None = None
@@ -87,7 +88,7 @@ class Exchange:
             if call is not None:
                 self._line = self._upstream.ask(call, self._client)
         except ClientLeft:
-            self._end("client_left")
+            self._cut("client_left")
         except ApiError as e:
             self._problem = e
 
@@ -143,7 +144,7 @@ class Exchange:
         try:
             self._out = self._out[self._client.offer(self._out) :]
         except OSError:
-            self._end("client_left")
+            self._cut("client_left")
         if self._out or self.over:
             return
         if self._patience:
@@ -159,7 +160,7 @@ class Exchange:
         """The client has hung up."""
         self.read()  # the end may be there
         if not self.over:
-            self._end("answered" if self._is_whole() else "client_left")
+            self._lose()
 
     def check(self, now: float) -> None:
         """Give up what takes too long; `now` is the monotonic clock's."""
@@ -167,12 +168,13 @@ class Exchange:
             try:
                 self._patience.check()
             except TimeoutError:
-                self._end("client_left")
+                self._cut("client_left")
         elif now - self._heard > self._upstream.timeout:
-            if self.status:
-                self._break_off(TimeoutError())
-            else:
-                self._fail(UpstreamTimeout("The model server sent nothing for too long."))
+            self._give_up(UpstreamTimeout("The model server sent nothing for too long."))
+
+    def stop(self) -> None:
+        """Give up: the process ends."""
+        self._give_up(Overloaded("Lazu restarts; repeat the request in a few seconds."), "stopped")
 
     def close(self) -> None:
         """It is over and out of the relay: give back what it holds, and tell."""
@@ -214,7 +216,7 @@ class Exchange:
         if ended and self._chunked:
             text += b"0\r\n\r\n"
         if not self._offer(text):
-            self._end("client_left" if content or head or not self._is_whole() else "answered")
+            self._lose(content or head)
             return
         self.sent += len(content)
         self._tail = content if len(content) >= _DONE_BYTES else self._tail[-_DONE_BYTES:] + content
@@ -234,31 +236,49 @@ class Exchange:
 
     def _is_whole(self) -> bool:
         """Return whether the client has everything that means something."""
-        return not self._out and (self._last or _DONE.search(self._tail[-_DONE_BYTES:]) is not None)
+        return not self._out and (self._last or _DONE.search(self._tail) is not None)
 
-    def _fail(self, problem: ApiError) -> None:
-        """Answer with `problem`."""
-        self.status, self.outcome, self._last = problem.status, problem.code, True
+    def _lose(self, unsent: bytes = b"") -> None:
+        """The client has gone, without the bytes that are `unsent`."""
+        if self._is_whole() and not unsent:
+            self._end("answered")
+        else:
+            self._cut("client_left")
+
+    def _give_up(self, problem: ApiError, outcome: str = "") -> None:
+        """Wait no longer: answer with `problem`, or break off an answer that has begun."""
+        if self.status:
+            self._cut(outcome or problem.code)
+        else:
+            self._fail(problem, outcome)
+
+    def _fail(self, problem: ApiError, outcome: str = "") -> None:
+        """Answer with `problem`; `outcome` if it is another one than its code."""
+        self.status, self.outcome, self._last = problem.status, outcome or problem.code, True
         self.keeps = self._may_keep()
         fields, body = answer.error(problem, self.asked)
         self.sent = len(body)
         if not self._offer(answer.text(self.status, fields, self.asked, self.keeps) + body) or not self.blocked:
-            self._end(problem.code)
+            self._end(self.outcome)
 
     def _break_off(self, why: Exception) -> None:
         logs.request_id.set(self.asked.facts.get("lazu.request_id"))
         told = str(why) if isinstance(why, framing.Malformed) else type(why).__name__
         if self.status:
             log.warning("the upstream broke off its answer: %s", told)
-            self._end("broke_off")
+            self._cut("broke_off")
         else:
             log.warning("the upstream broke off: %s", told)
             self._fail(UpstreamError("The model server broke off the connection, or its answer is no HTTP."))
 
+    def _cut(self, outcome: str) -> None:
+        """End without the whole answer, or without anybody to take it."""
+        self.keeps, self.broken = False, True
+        self._end(outcome)
+
     def _end(self, outcome: str) -> None:
         self.over = True
         self.status = self.status or LEFT
-        self.keeps = self.keeps and outcome not in ("client_left", "broke_off")
         if outcome == "answered":
             self._client.brittle(False)
         self.outcome = self.outcome or outcome

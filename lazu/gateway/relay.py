@@ -54,6 +54,9 @@ class Member(Protocol):
     def check(self, now: float) -> None:
         """Give up what takes too long; `now` is the monotonic clock's. Called every `TICK`."""
 
+    def stop(self) -> None:
+        """Give up: the process ends."""
+
     def close(self) -> None:
         """It is over, and out of the relay."""
 
@@ -67,6 +70,7 @@ class Relay:
         self._members: dict[int, Member] = {}
         self._blocked: set[Member] = set()
         self._bell = -1
+        self._stopping = False
 
     def start(self) -> None:
         """Be ready for `join`; safe to repeat, from any thread.
@@ -91,12 +95,19 @@ class Relay:
         self._joining.put(member)
         os.eventfd_write(self._bell, 1)
 
+    def stop(self) -> None:
+        """Let all members give up, also those that are still to join; from any thread."""
+        with self._lock:
+            self._stopping = True
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
+
     def _run(self, bell: int) -> None:
         checked = clock.monotonic()
         try:
             while True:
                 self._turn(bell)
-                if clock.monotonic() - checked >= TICK:
+                if self._stopping or clock.monotonic() - checked >= TICK:
                     checked = clock.monotonic()
                     self._check(checked)
         finally:
@@ -166,5 +177,5 @@ class Relay:
 
     def _check(self, now: float) -> None:
         for member in set(self._members.values()):
-            member.check(now)
+            member.stop() if self._stopping else member.check(now)
             self._settle(member)

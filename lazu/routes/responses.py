@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from lazu.errors import NotFound
+from lazu import metrics
+from lazu.errors import NotFound, Overloaded
 from lazu.gateway.answer import Asked
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.inlining import CHAT, NOWHERE, RESPONSES, Desk, Prepared
@@ -121,10 +122,20 @@ def list_input(response_id: str) -> Response:
 def _ask(path: str, find: Find) -> Response:
     """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
     key = caller()
-    upstream().require(key.id)
+    _require_room(key)
     desk = Desk(store(), key, upstream().files)
     body = receive(Body().read, request.content_length, Text(upstream().bodies, key.id))
     return _pass(path, key, desk.prepare(body, find))
+
+
+def _require_room(key: Key) -> None:
+    """Raise `UpstreamNotConfigured`, or `Overloaded`, which is told of as the outcome of a call."""
+    try:
+        upstream().require(key.id)
+    except Overloaded as e:
+        request.environ["lazu.upstream"] = e.code
+        metrics.upstream_called(e.code)
+        raise
 
 
 def _fetch(path: str) -> Response:

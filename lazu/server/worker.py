@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from lazu import clock, logs
 from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
+from lazu.gateway.upstream import Upstream
 from lazu.server.connection import Connection
 from lazu.server.heads import Parser, address_of, asker
 from lazu.server.pool import Pool
@@ -38,6 +39,9 @@ SWITCH_SECONDS = 0.0005
 
 #: How long a thread waits for the next request on its connection before it leaves that to the poller.
 FOLLOW_SECONDS = 0.01
+
+#: So long before the master ends a worker by force, it ends the calls that still run: each is told of in the log.
+LAST_SECONDS = 2.0
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
@@ -69,6 +73,8 @@ class Worker(ThreadWorker):
 
     #: Signals that came between the fork and `init_signals` (gunicorn.conf.py).
     missed: SimpleQueue[int]
+    #: When to end the calls that still run, once it is known.
+    _last: float | None = None
 
     def get_thread_pool(self) -> Pool:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
@@ -137,9 +143,13 @@ class Worker(ThreadWorker):
             time.sleep(FULL_PAUSE)
 
     def murder_pending(self) -> None:
-        """Let go who says nothing; called about once a second."""
+        """Let go who says nothing; called about once a second, also while this worker ends."""
         super().murder_pending()
         self.tpool.revive()
+        if not self.alive:
+            self._last = self._last or clock.monotonic() + self.cfg.graceful_timeout - LAST_SECONDS
+            if clock.monotonic() >= self._last:
+                self._upstream.relay.stop()
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has arrived, unless its client has hung up while it waited for a slot."""
@@ -174,6 +184,11 @@ class Worker(ThreadWorker):
         found: Store = self.wsgi.extensions["lazu"]
         return found
 
+    @property
+    def _upstream(self) -> Upstream:
+        found: Upstream = self.wsgi.extensions["lazu.upstream"]
+        return found
+
     def _relay(self, conn: TConn, kept: bool) -> None:
         """Let the relay answer: no thread waits for it. `kept` says that the connection can stay."""
 
@@ -190,7 +205,7 @@ class Worker(ThreadWorker):
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
         if exchange.keeps and self.alive:
             done.set_result(True)
-        elif exchange.outcome in ("client_left", "broke_off"):
+        elif exchange.broken:
             conn.sock.close()
             done.set_result(False)
         else:
