@@ -69,6 +69,15 @@ def _port(url: SplitResult) -> int:
         return 0
 
 
+def _count(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (_is_number(text, _BYTES) and 1 <= int(text) <= most):
+            raise ValueError(f"a whole number of 1 to {most}")
+        return int(text)
+
+    return parse
+
+
 def _base_url(text: str) -> str:
     url = urlsplit(text)
     named = url.scheme in ("http", "https") and url.hostname and _port(url) and text.isascii()
@@ -159,8 +168,8 @@ class Settings:
         _number(1, " of seconds", _TIME), 600, "the model server is given up after that long without a byte"
     )
     upstream_calls: int = _setting(
-        _number(1), 1000, "model calls at once on this box, all workers together; past it 503 `overloaded` that names "
-        "the setting. Keys with few calls may go above it, all of them together by an eighth"
+        _count(65536), 1000, "model calls at once on this box (at most 65536), all workers together; past it 503 "
+        "`overloaded` that names the setting. Keys with few calls may go above it, all of them together by an eighth"
     )  # fmt: skip
     page: str = _setting(_choice("on", "off"), "on", "`off`: no page at `/`, no `/docs`")
     cors_origins: frozenset[str] = _setting(

@@ -169,6 +169,7 @@ def test_a_fit_host_is_told_so(serve):
         ({"LAZU_WORKERS": "none"}, "settings", "LAZU_WORKERS must be"),
         ({"LAZU_MIN_FREE_BYTES": "9" * 5000}, "settings", "LAZU_MIN_FREE_BYTES must be a whole number"),
         ({"LAZU_RETENTION_DAYS": "9" * 7}, "settings", "LAZU_RETENTION_DAYS must be a whole number"),
+        ({"LAZU_UPSTREAM_CALLS": "10000000"}, "settings", "LAZU_UPSTREAM_CALLS must be a whole number of 1 to 65536"),
         ({"LAZU_BIND": "127.0.0.1:²"}, "settings", "LAZU_BIND must be HOST:PORT"),
         ({"LAZU_STORAGE_DIR": "/proc/lazu"}, "file system", "O_TMPFILE"),
         ({"LAZU_MIN_FREE_BYTES": str(2**60)}, "free space", "uploads stop at"),

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -460,3 +460,30 @@ def test_an_application_server_streams_through_nginx_and_starves_nobody(deploy, 
             assert request(edge, "GET", "/healthz").status == 200
         until(lambda: not audience.open)
         assert [(ear.status, ear.events, ear.whole) for ear in audience.ears] == [(200, 100, True)] * 150
+
+
+def test_slow_readers_of_files_starve_nothing_else(deploy):
+    edge = deploy(LAZU_API_KEY="k")
+    stored = upload(edge, "k", PURPOSE, part("file", os.urandom(8_000_000), "a.bin")).json["id"]
+    head = f"GET /v1/files/{stored}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n".encode()
+    with ExitStack() as readers:
+        for _ in range(64):
+            sock = readers.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", edge.port))
+            sock.sendall(head)
+            assert b" 200 " in sock.recv(100)
+        assert request(edge, "GET", f"/v1/files/{stored}/content", "k").error == (503, "overloaded", None)
+        for path in ("/v1/files", f"/v1/files/{stored}", "/healthz"):
+            assert request(edge, "GET", path, "k").status == 200
+
+
+def test_a_large_head_of_the_model_server_comes_through_nginx(deploy):
+    """What nginx can't pass on it answers with 503, and the SDKs ask the model again."""
+    fields = b"".join(b"X-Trace-%d: %s\r\n" % (number, b"x" * 6000) for number in range(10))
+    with raw() as upstream:
+        upstream.said = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\n{}" % fields]
+        edge = deploy(**upstream.env)
+        for method, path, body in (("POST", "/v1/responses", b"{}"), ("GET", "/v1/models", None)):
+            answer = request(edge, method, path, "k", body)
+            assert (answer.status, answer.headers["X-Trace-9"]) == (200, "x" * 6000)
