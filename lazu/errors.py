@@ -41,6 +41,10 @@ class Doubt(StoreError):
     """A commit failed, and nobody knows whether it comes back after a crash."""
 
 
+class Unanswered(Doubt):
+    """The answer to a commit was lost with the database, which is away: it is there, or it is not, and stays so."""
+
+
 class Failed(StoreError):
     """Anything else; nothing was written."""
 
@@ -228,10 +232,7 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """The database stayed locked, too many calls wait for the model, or the upload is being completed for very long.
-
-    `Retry-After` says when to repeat.
-    """
+    """Database or object store are away or busy, too many calls, an upload is being completed; see `Retry-After`."""
 
     status, code = 503, "overloaded"
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from helpers import between as wire
 from helpers.seaweed import BUCKET, credentials
 from helpers.server import PROJECT
+from lazu.store import bucket as door
+from lazu.store import bucket_client
 from lazu.store.bucket import Bucket, ObjectStoreFailed
 
 pytestmark = pytest.mark.slow
@@ -157,6 +160,68 @@ def test_a_body_that_never_comes_is_an_error_and_no_short_file(shaken, proxy, so
     proxy.only(wire.SILENCE, "GET")
     with pytest.raises(ObjectStoreFailed):
         read(shaken, "ab/object")
+
+
+HTML = (200, {"Content-Type": "text/html"}, b"<html>Please log in</html>")
+
+
+@pytest.mark.parametrize("answer", [HTML, (204, {}, b""), (404, {}, b"")], ids=["a page", "nothing", "404"])
+def test_a_put_counts_only_when_a_store_says_so(shaken, proxy, source, answer):
+    proxy.only(answer, "PUT")
+    with pytest.raises(ObjectStoreFailed):
+        shaken.put("ab/object", *source)
+
+
+@pytest.mark.parametrize(
+    ("start", "answer"),
+    [
+        (0, HTML), (0, (204, {}, b"")), (0, (200, {"Content-Length": "many"}, b"")), (7, (200, {}, CONTENT[7:])),
+        (7, (206, {"Content-Range": f"bytes 0-{len(CONTENT) - 8}/{len(CONTENT)}"}, CONTENT[:-7])),
+    ],
+    ids=["a page", "nothing", "no number", "no range", "another range"],
+)  # fmt: skip
+def test_an_answer_about_other_bytes_is_no_content_and_is_known_before_any_is_given(shaken, proxy, source, start, answer):
+    """As a proxy between that ignores ranges gives one: a download that went on after a break would be altered."""
+    shaken.put("ab/object", *source)
+    proxy.only(answer, "GET")
+    with shaken.open("ab/object", len(CONTENT), start) as reader, pytest.raises(ObjectStoreFailed):
+        reader.begin()
+
+
+@pytest.mark.parametrize("body", [HTML[2], b"", b"<L><IsTruncated>true</IsTruncated></L>", b"<L><Contents><Size>x</Size></Contents></L>"])
+def test_what_is_no_listing_is_an_error_and_no_empty_bucket(shaken, proxy, body):
+    """`flask fsck --repair` would take each object for lost."""
+    proxy.only((200, {}, body), "GET")
+    with pytest.raises(ObjectStoreFailed):
+        list(shaken.pages())
+
+
+def test_a_store_that_takes_a_body_slowly_is_not_away(place, proxy, tmp_path, monkeypatch):
+    """The seconds for connecting are for that only; more bytes than sockets hold."""
+    monkeypatch.setattr(bucket_client, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    content = bytes(2**25)
+    (tmp_path / "large").write_bytes(content)
+    proxy.only(wire.TAKE_LATE, "PUT")
+    with (tmp_path / "large").open("rb") as file:
+        Bucket(place).put("ab/large", file.fileno(), len(content), hashlib.sha256(content).hexdigest())
+    assert [verb for verb, _ in proxy.calls] == ["PUT"]
+
+
+def test_a_silent_store_is_waited_for_once(place, proxy, source, monkeypatch):
+    """The first call waits as long as a store under load may take; those after it do not, until the store answers."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(door, "BRISK_SECONDS", 0.2)
+    shaken, seconds = Bucket(place, silence=2), []
+    proxy.only(wire.SILENCE, "PUT", times=2)
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(ObjectStoreFailed):
+            shaken.put("ab/object", *source)
+        seconds.append(time.monotonic() - began)
+    assert seconds[1] < 2 <= seconds[0]
+    shaken.put("ab/object", *source)
 
 
 def test_no_error_shows_a_secret(place, proxy, monkeypatch, source):

@@ -4,17 +4,21 @@ import base64
 import json
 import secrets
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
 
+from helpers import between as wire
 from helpers.in_store import first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
+from lazu.application import create_app
 from lazu.config import Settings, load
-from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey
+from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, Unanswered
 from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store
@@ -227,6 +231,53 @@ def test_without_the_object_store_metadata_goes_on_and_uploads_wait(boxes, seawe
     until(lambda: get(box, "/readyz").status == 200)
     assert get(box, f"/v1/files/{file['id']}/content").body == b"before"
     stored(box, KEY, b"meanwhile")
+
+
+def test_calls_of_a_store_that_says_nothing_keep_nobody_waiting(boxes, seaweed):
+    """A machine that is paused: more downloads wait for it than a key may work on at once."""
+    with wire.between(seaweed.endpoint) as proxy, ThreadPoolExecutor(8) as pool:
+        box = boxes(AWS_ENDPOINT_URL=proxy.endpoint)
+        file = stored(box, KEY, b"before")
+        path = f"/v1/files/{file['id']}"
+        proxy.only(wire.SILENCE, "GET")
+        downloads = [pool.submit(get, box, f"{path}/content") for _ in range(8)]
+        until(lambda: [verb for verb, _ in proxy.calls].count("GET") >= 8)
+        assert get(box, path).json == file
+        stored(box, KEY, b"before")
+        assert not any(each.done() for each in downloads)
+        proxy.rule = wire.passing
+        proxy.released.set()
+        assert {each.result().body for each in downloads} == {b"before"}
+
+
+def test_a_client_is_not_slow_while_the_database_is(boxes, cluster, postgres):
+    """Its upload waited for its key to be looked up, longer than a client may send nothing."""
+    box = boxes(LAZU_BODY_TIMEOUT="1", LAZU_BODY_MIN_RATE="1000000")
+    stored(box, KEY, b"first")
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as connection, ThreadPoolExecutor(1) as pool:
+        connection.execute("BEGIN; LOCK TABLE key IN ACCESS EXCLUSIVE MODE")
+        waits = pool.submit(upload, box, KEY, *form_of(b"x" * 300_000))
+        time.sleep(2)
+        connection.execute("ROLLBACK")
+        assert waits.result().status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads"])
+def test_a_commit_that_nobody_answers_is_503(cluster, tmp_path, monkeypatch, path):
+    """Each time it is said: the client may repeat it, as all that an engine is away for."""
+    app = create_app(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, api_key=KEY, **cluster))
+    monkeypatch.setattr(app.extensions["lazu"].engine, "write", unanswered)
+    about = {"purpose": "user_data"}
+    more = {"json": {**about, "bytes": 1, "filename": "a.txt", "mime_type": "text/plain"}}
+    if path == "/v1/files":
+        more = {"data": {**about, "file": (BytesIO(b"x"), "a.txt")}}
+    answer = app.test_client().post(path, headers={"Authorization": f"Bearer {KEY}"}, **more)
+    assert (answer.status_code, answer.json["error"]["code"], answer.headers["Retry-After"]) == (503, "overloaded", "2")
+    database.close_all()
+
+
+def unanswered(work, frees=False):
+    raise Unanswered("the connection is lost")
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:hidden%zzword@h/db", "postgresql://u:hidden@[h/db"])

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ from contextlib import suppress
 import pytest
 
 from helpers.server import PROJECT, free_port
-from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage
+from helpers.waiting import until
+from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered
 from lazu.store import connections, counts, postgresql, rows, upload_rows
 from lazu.store.connections import Absent, Present, database
 from lazu.store.postgresql import Postgresql
@@ -62,6 +64,44 @@ def test_rows_of_one_transaction_come_together(engine, key, url):
     assert (found.bytes, found.filename) == (2**40, "größe 你好.txt")
     assert rows.held(key, 0) == 2**40
     assert counts.total(0) == (1, 2**40, 0, 0, 1, 2**40, 0)
+
+
+@pytest.mark.parametrize("ask", [database.execute_sql, lambda sql: database.look_up(sql, ())], ids=["statement", "look-up"])
+def test_a_database_that_says_nothing_is_away(engine, monkeypatch, ask):
+    """Its disk hangs, or its machine is paused: nobody waits for it for ever."""
+    monkeypatch.setattr(connections._Connection, "seconds", 0.2)
+    with pytest.raises(Busy, match="does not answer"):
+        ask("SELECT pg_sleep(600)")
+    assert database.execute_sql("SELECT 1").fetchone() == (1,)
+
+
+def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres, monkeypatch):
+    """The standby is away, and PostgreSQL waits for it without limit. Reads go on, and what was written is there when it is back."""
+    monkeypatch.setattr(connections._Connection, "seconds", 0.5)
+    with postgres.connect("postgres") as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == ("nobody",))
+            with pytest.raises(Unanswered):
+                engine.write(add_key)
+            assert rows.find_key("alice") is None
+        finally:
+            connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            connection.execute("SELECT pg_reload_conf()")
+    until(lambda: rows.find_key("alice"))
+
+
+def test_threads_do_not_wait_one_after_the_other_for_a_database_that_takes_no_connection(engine, monkeypatch):
+    """Something listens there and says nothing; libpq waits for two seconds at least."""
+    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        Postgresql(f"postgresql://lazu@127.0.0.1:{mute.getsockname()[1]}/lazu").open()
+        began = time.monotonic()
+        with ThreadPoolExecutor(16) as pool:
+            told = list(pool.map(lambda _: pytest.raises(Busy, database.execute_sql, "SELECT 1"), range(16)))
+        assert len(told) == 16
+        assert time.monotonic() - began < 16  # one after the other it were 32
 
 
 def test_a_row_without_its_blob_is_refused_whole(engine, key):

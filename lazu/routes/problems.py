@@ -16,6 +16,7 @@ from lazu.errors import (
     MethodNotAllowed,
     Overloaded,
     StoreError,
+    Unanswered,
 )
 from lazu.routes.paths import unknown
 from lazu.store import disk
@@ -54,7 +55,8 @@ def _routing(error: HTTPException) -> Response:
 
 
 def _rows(error: StoreError) -> Response:
-    if isinstance(error, Busy):
+    if isinstance(error, (Busy, Unanswered)):
+        log.warning("answered by 503: %s", error)
         return render(Overloaded())
     return _full() if isinstance(error, Full) else _bug(error)
 

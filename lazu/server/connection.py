@@ -48,8 +48,8 @@ class Connection(socket.socket):
 
     Receiving raises `TooSlow` when no byte came for `timeout` seconds, or when after `timeout` seconds the request came
     slower than `min_rate` bytes a second on average, a fast beginning counting for 1 MB at most; sending likewise,
-    counting only the time spent waiting for the client and the bytes that it has acknowledged. After that nothing is
-    received any more.
+    counting the bytes that the client has acknowledged. Only time spent waiting for the client counts. After that
+    nothing is received any more.
     """
 
     def __init__(self, plain: socket.socket, settings: Settings) -> None:
@@ -71,6 +71,8 @@ class Connection(socket.socket):
         #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
         self.received = self.sent = 0
         self._credit = self._most
+        #: Seconds spent waiting for the client's bytes: what Lazu takes for itself is no fault of the client.
+        self._lost = 0.0
         self._awaited: Callable[[], None] | None = None
 
     def _let_wait(self, size: int) -> None:
@@ -142,8 +144,7 @@ class Connection(socket.socket):
         if self._given_up:
             raise TooSlow
         chunk = self._receive(size, flags)
-        waited = clock.monotonic() - self.began
-        if chunk is None or (waited > self._timeout and self.received < waited * self._min_rate):
+        if chunk is None or (self._lost > self._timeout and self.received < self._lost * self._min_rate):
             self._given_up = True
             raise TooSlow
         return chunk
@@ -155,6 +156,7 @@ class Connection(socket.socket):
             except BlockingIOError:
                 if not self._ready(select.POLLIN, self._limit):
                     return None
+                self._lost += self._waited
                 self._credit -= self._waited * self._min_rate
                 if self._credit < 0:
                     return None

@@ -10,6 +10,7 @@ same name has made. So callers use each name for one object only, once.
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import SEEK_CUR, SEEK_END, SEEK_SET
 from typing import Any, Self
@@ -17,14 +18,18 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 
-from lazu import metrics
+from lazu import metrics, slots
 from lazu.errors import Busy, Full
-from lazu.store.bucket_client import Body, Seekable, make_client
+from lazu.store.bucket_client import Body, Seekable, make_clients
 
-#: Seconds without a byte of an answer.
-SILENCE_SECONDS = 60
+#: Seconds without a byte of an answer: to a call that carries bytes, and to any other, or while the store is silent.
+SILENCE_SECONDS, BRISK_SECONDS = 20, 5
+#: Bytes of an object that are read before anything is done with them.
+_AHEAD = 64 * 1024
 #: How often a read goes on after the connection broke without having brought a byte.
 _TRIES = 3
+#: The verbs that carry bytes of objects.
+_CARRYING = {"put_object", "get_object"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
 
 
@@ -49,7 +54,8 @@ class Bucket:
     """The objects of a `url` like `s3://bucket/prefix`. Threads may share it; processes may not.
 
     `silence` is the number of seconds after which a call without an answer counts as failed. Every verb is repeated
-    twice, as AWS_MAX_ATTEMPTS allows, when the store is busy or a connection breaks.
+    twice, as AWS_MAX_ATTEMPTS allows, when the store is busy or a connection breaks. A store that did not answer the
+    latest call is waited for briefly until it answers one. A request gives its slot to others while it waits.
     """
 
     def __init__(self, url: str, silence: float = SILENCE_SECONDS) -> None:
@@ -57,8 +63,9 @@ class Bucket:
         self.url = url
         self._bucket = place.netloc
         self._prefix = f"{place.path.strip('/')}/".lstrip("/")
+        self._silent = False
         try:
-            self._client = make_client(silence)
+            self._patient, self._brisk = make_clients(silence, min(silence, BRISK_SECONDS))
         except exceptions.BotoCoreError as e:
             raise ObjectStoreFailed(str(e)) from e
 
@@ -70,7 +77,12 @@ class Bucket:
         part.
         """
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        self._call("put_object", name, Body=Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
+        try:
+            answer = self._call("put_object", name, Body=Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
+        except FileNotFoundError as e:
+            raise ObjectStoreFailed("put_object: 404") from e
+        if not answer.get("ETag"):  # every store gives one; what says 200 to anything is none
+            raise ObjectStoreFailed("put_object: an answer without an ETag")
 
     def open(self, name: str, size: int, start: int = 0) -> "Reader":
         """The object `name` of `size` bytes, for reading from `start` or any other place.
@@ -79,13 +91,18 @@ class Bucket:
         """
         return Reader(self, name, size, start)
 
-    def get(self, name: str, start: int) -> Any:
-        """The bytes of `name` from `start` to the end, as a stream that the caller closes.
+    def get(self, name: str, start: int, size: int) -> Any:
+        """The bytes of `name`, which has `size`, from `start` to the end, as a stream that the caller closes.
 
-        Raises `FileNotFoundError` or `ObjectStoreFailed`.
+        Raises `FileNotFoundError`, or `ObjectStoreFailed` also for an answer that is about other bytes.
         """
         asked = {"Range": f"bytes={start}-"} if start else {}
-        return self._call("get_object", name, **asked)["Body"]
+        answer = self._call("get_object", name, **asked)
+        right_place = not start or answer.get("ContentRange", "").startswith(f"bytes {start}-")
+        if right_place and answer.get("ContentLength", size - start) == size - start:
+            return answer["Body"]
+        answer["Body"].close()
+        raise ObjectStoreFailed("get_object: an answer about other bytes")
 
     def size(self, name: str) -> int | None:
         """Bytes of the object `name`, None if it is not there; raises `ObjectStoreFailed`."""
@@ -96,7 +113,8 @@ class Bucket:
 
     def delete(self, name: str) -> None:
         """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
-        self._call("delete_object", name)
+        with suppress(FileNotFoundError):
+            self._call("delete_object", name)
 
     def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
         """All objects whose names begin with `below`, in order of their names, at most `size` (up to 1,000) at once.
@@ -106,32 +124,42 @@ class Bucket:
         token: dict[str, str] = {}
         while True:
             answer = self._call("list_objects_v2", None, Prefix=self._prefix + below, MaxKeys=size, **token)
-            length = len(self._prefix)
-            listed = answer.get("Contents", [])
-            yield [Entry(each["Key"][length:], each["Size"], each["LastModified"].timestamp()) for each in listed]
-            if not answer.get("IsTruncated"):
+            page, token = self._listed(answer)
+            yield page
+            if not token:
                 return
-            token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def _listed(self, answer: dict[str, Any]) -> tuple[list[Entry], dict[str, str]]:
+        """The objects in an answer, and what to ask for next; what is no answer must not look like the end."""
+        length = len(self._prefix)
+        try:
+            listed = answer.get("Contents", [])
+            page = [Entry(each["Key"][length:], each["Size"], each["LastModified"].timestamp()) for each in listed]
+            return page, {"ContinuationToken": answer["NextContinuationToken"]} if answer["IsTruncated"] else {}
+        except KeyError as e:
+            raise ObjectStoreFailed(f"list_objects_v2: an answer without {e}") from e
 
     def presigned(self, name: str, seconds: int) -> str:
         """A URL by which anybody may GET the object `name` for that long; made without asking the store."""
         where = {"Bucket": self._bucket, "Key": self._prefix + name}
-        url: str = self._client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        url: str = self._patient.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         return url
 
     def _call(self, verb: str, name: str | None, **more: Any) -> dict[str, Any]:
         key = {} if name is None else {"Key": self._prefix + name}
+        client = self._patient if verb in _CARRYING and not self._silent else self._brisk
         outcome = "unreachable"
         try:
-            with metrics.object_seconds(verb):
-                answer: dict[str, Any] = getattr(self._client, verb)(Bucket=self._bucket, **key, **more)
+            with slots.waiting(), metrics.object_seconds(verb):
+                answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
         except exceptions.ClientError as e:
             outcome = str(_status(e))
             raise _translated(e, name) from e
-        except exceptions.BotoCoreError as e:
-            raise ObjectStoreFailed(str(e)) from e
+        except (exceptions.BotoCoreError, ValueError) as e:  # ValueError: of an answer that can't be read
+            raise ObjectStoreFailed(f"{verb}: {e}") from e
         finally:
+            self._silent = outcome == "unreachable"
             metrics.object_called(verb, outcome)
         return answer
 
@@ -146,6 +174,7 @@ class Reader(Seekable):
     def __init__(self, bucket: Bucket, name: str, size: int, start: int = 0) -> None:
         self._bucket, self._name, self.size = bucket, name, size
         self._at = start
+        self._ahead = b""
         self._stream: Any = None
 
     def __enter__(self) -> Self:
@@ -160,19 +189,28 @@ class Reader(Seekable):
         return at
 
     def begin(self) -> Self:
-        """Have the bytes on their way: raises now what the first `read` would."""
-        if self._stream is None and self._at < self.size:
-            self._stream = self._bucket.get(self._name, self._at)
+        """Have the first bytes here: raises now what the first `read` would."""
+        if not self._ahead and self._at < self.size:
+            first = bytearray(min(_AHEAD, self.size - self._at))
+            self._ahead = bytes(first[: self._fill(first)])
         return self
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; gives how many bytes came, 0 at the end."""
         if self._at >= self.size or not len(buffer):
             return 0
+        if self._ahead:
+            count = min(len(buffer), len(self._ahead))
+            buffer[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+        else:
+            count = self._fill(buffer)
+        self._at += count
+        return count
+
+    def _fill(self, buffer: Any) -> int:
+        """Fill `buffer` as far as bytes come; gives how many, never 0."""
         for _ in range(_TRIES):
-            count = self._some(buffer)
-            if count:
-                self._at += count
+            if count := self._some(buffer):
                 return count
         raise ObjectStoreFailed(f"an object could not be read past {self._at} of {self.size} bytes")
 
@@ -183,9 +221,11 @@ class Reader(Seekable):
 
     def _some(self, buffer: Any) -> int:
         """Fill `buffer` from the connection there is, or a new one; 0 when it broke."""
-        self.begin()
+        if self._stream is None:
+            self._stream = self._bucket.get(self._name, self._at, self.size)
         try:
-            count: int = self._stream.readinto(buffer)
+            with slots.waiting():
+                count: int = self._stream.readinto(buffer)
         except exceptions.BotoCoreError:
             count = 0
         if not count:
@@ -193,6 +233,7 @@ class Reader(Seekable):
         return count
 
     def _drop(self) -> None:
+        self._ahead = b""
         if self._stream is not None:
             self._stream.close()
             self._stream = None

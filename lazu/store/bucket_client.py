@@ -11,6 +11,8 @@ from botocore.config import Config
 
 #: Seconds for a connection.
 _CONNECT_SECONDS = 5
+#: Seconds in which the store has to take some more of a body: urllib3 would give a new connection those of connecting.
+_TAKING_SECONDS = 20
 #: Bytes handed to the socket at once under TLS: 16 KiB, http.client's own, take 2.4 times the CPU.
 _BLOCK = 256 * 1024
 #: Connections that are kept: a thread of the server uses one, and the purge some.
@@ -69,8 +71,22 @@ class Body(Seekable):
         return self._at
 
 
+class _Encrypted(awsrequest.AWSHTTPSConnection):
+    """A connection with TLS, which waits while the store takes a body."""
+
+    def connect(self) -> None:
+        """Connect, within the seconds for that."""
+        super().connect()
+        self.sock.settimeout(_TAKING_SECONDS)
+
+
 class _Connection(awsrequest.AWSHTTPConnection):
     """A connection without TLS: a file goes from the page cache to the socket, and not through this process."""
+
+    def connect(self) -> None:
+        """Connect, within the seconds for that."""
+        super().connect()
+        self.sock.settimeout(_TAKING_SECONDS)
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> None:
         """Send a request, as urllib3 does, but a `Body` by sendfile(2) after the head."""
@@ -87,19 +103,24 @@ class _Connection(awsrequest.AWSHTTPConnection):
 
 # Each pool of connections asks its class for one (urllib3's documentation, "Customizing").
 awsrequest.AWSHTTPConnectionPool.ConnectionCls = _Connection
+awsrequest.AWSHTTPSConnectionPool.ConnectionCls = _Encrypted
 
 
-def make_client(silence: float) -> Any:
-    """A client of S3 that takes a call for failed after `silence` seconds without an answer.
+def make_clients(*silences: float) -> list[Any]:
+    """Clients of S3 with the same credentials; each takes a call for failed after so many seconds without an answer.
 
-    Raises `BotoCoreError`.
+    The second one costs little beside the first, 0.3 MB. Raises `BotoCoreError`.
     """
     auth.AUTH_TYPE_MAPS[_SIGNATURE] = _Signer
     auth.AUTH_TYPE_MAPS[f"{_SIGNATURE}-query"] = auth.S3SigV4QueryAuth
     session = botocore.session.get_session()
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
-    config = Config(
+    return [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
+
+
+def _config(silence: float) -> Config:
+    return Config(
         signature_version=_SIGNATURE,
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=silence,
@@ -109,4 +130,3 @@ def make_client(silence: float) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return session.create_client("s3", region_name=region, config=config)

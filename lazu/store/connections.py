@@ -15,15 +15,18 @@ from typing import Any
 import peewee
 import psycopg
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
-from psycopg import errors
+from psycopg import errors, generators
 from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
+from lazu import clock
 from lazu.errors import Busy, Failed, Full, StoreError
 from lazu.store.cluster_schema import STEPS
 
 #: Connections of a process, and seconds that a thread waits for one.
 POOL, POOL_SECONDS = 8, 10
+#: A connection that took longer to fail is not tried again by other threads for that long.
+_PAUSE = 1
 #: What a box that lost its power held is free after that, in milliseconds. And a page is read in the order of an
 #: index: in a table that is not counted yet PostgreSQL would gather all rows of the key by a bitmap, and sort them.
 _LIMITS = "SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off"
@@ -106,19 +109,59 @@ def _plain(value: object) -> bytes:
     return text
 
 
+class _Connection(psycopg.Connection[Any]):
+    """A connection that ends when a statement was not answered within `seconds`, if there are any.
+
+    PostgreSQL may be there and say nothing: its disk hangs, its machine is paused, its synchronous standby is away.
+    """
+
+    seconds: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """What psycopg waits for; raises `psycopg.OperationalError`."""
+        try:
+            return super().wait(gen, interval, timeout or self.seconds)
+        except psycopg.OperationalError as e:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the database does not answer") from e
+
+    def ask(self, send: Callable[..., None], *about: Any) -> Any:
+        """The answer to what `send`, of libpq, sends."""
+        send(*about)
+        return self.wait(generators.execute(self.pgconn))[-1]
+
+
+class _Adapter(peewee.Psycopg3Adapter):
+    def connect(self, db: Any, **params: Any) -> Any:
+        return _Connection.connect(db.database, **params)
+
+
 _Peewees: Any = peewee.PostgresqlDatabase  # it is typed in part
 
 
 class _Connecting(_Peewees):
     """What is done with a new connection; the first one of a process brings the tables up to date.
 
-    PostgreSQL may come after Lazu.
+    PostgreSQL may come after Lazu. Threads connect one after the other, so where one has waited in vain, those that
+    come at once after it do not wait too.
     """
 
+    psycopg3_adapter = _Adapter
     ready = False
+    _in_vain = 0.0
 
     def _connect(self) -> Any:
-        connection = super()._connect()
+        began = clock.monotonic()
+        if began < self._in_vain:
+            raise psycopg.OperationalError("the database did not answer just now")
+        try:
+            connection = super()._connect()
+        except psycopg.OperationalError:
+            if clock.monotonic() - began > _PAUSE:
+                self._in_vain = clock.monotonic() + _PAUSE
+            raise
         with ExitStack() as undo:
             undo.callback(connection.close)
             connection.prepared = set()
@@ -193,11 +236,11 @@ def _answer(connection: Any, sql: str, values: list[bytes]) -> Any:
     """
     backend, (text, name) = connection.pgconn, _numbered(sql)
     if backend.transaction_status != TransactionStatus.IDLE or not _prepare(connection, text, name):
-        return backend.exec_params(text, values)
-    found = backend.exec_prepared(name, values)
+        return connection.ask(backend.send_query_params, text, values)
+    found = connection.ask(backend.send_query_prepared, name, values)
     if found.error_field(DiagnosticField.SQLSTATE) in _UNPREPARED:
         connection.prepared.discard(name)
-        return backend.exec_params(text, values)
+        return connection.ask(backend.send_query_params, text, values)
     return found
 
 
@@ -214,11 +257,16 @@ def _rows(connection: Any, found: Any) -> list[tuple[Any, ...]]:
 def _prepare(connection: Any, text: bytes, name: bytes) -> bool:
     """Have PostgreSQL know a question by its name; gives whether it does."""
     if name not in connection.prepared:
-        told = connection.pgconn.prepare(name, text)
+        told = connection.ask(connection.pgconn.send_prepare, name, text)
         if told.status != ExecStatus.COMMAND_OK and told.error_field(DiagnosticField.SQLSTATE) != _PREPARED:
             return False
         connection.prepared.add(name)
     return True
+
+
+def limit_waits(seconds: float) -> None:
+    """Have no statement of this process wait longer for its answer."""
+    _Connection.seconds = seconds
 
 
 class _Lost(peewee.OperationalError):

@@ -131,6 +131,7 @@ def mark_served(store: Store) -> None:
             disk.share(store.settings.storage_dir / SERVED)
         except Busy as e:
             raise CannotStart(f"a command that was stopped holds the store: {e}") from e
+    store.engine.serve()
     with suppress(StoreError), store.engine.connected():
         store.keys.tell()
 

@@ -15,9 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from lazu import clock, metrics
-from lazu.errors import Busy, CannotStart, Doubt
+from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
-from lazu.store.connections import Newer, database, translating
+from lazu.store.connections import Newer, database, limit_waits, translating
 
 Result = TypeVar("Result")
 
@@ -29,6 +29,8 @@ _PAUSE = 0.05
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "application_name": "lazu",
 }  # fmt: skip
+#: Seconds that a request waits for the answer to a statement. A purge or a backup of millions of rows may take longer.
+SILENCE_SECONDS = 20
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
 
@@ -71,6 +73,10 @@ class Postgresql:
             raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup") from e
         database.close_idle()
 
+    def serve(self) -> None:
+        """See `Engine`: who waits for longer gets `Busy`, or `Unanswered` at COMMIT."""
+        limit_waits(SILENCE_SECONDS)
+
     def connect(self) -> None:
         """Nothing: each transaction takes a connection of its own."""
 
@@ -87,7 +93,7 @@ class Postgresql:
 
         The only way to write. A transaction that was not committed (a deadlock, a lost connection) is said again for
         some seconds, so `work` may be called several times. It may refuse by an `ApiError`. Raises `Busy` and other
-        `StoreError`, and then nothing of it is there; `Doubt` when the answer to COMMIT was lost: nobody knows.
+        `StoreError`, and then nothing of it is there; `Unanswered` when the answer to COMMIT was lost: nobody knows.
         """
         until, pause = clock.monotonic() + PATIENCE, _PAUSE
         while True:
@@ -164,7 +170,7 @@ def _require_url(url: str) -> None:
 
 
 def _once(work: Callable[[], Result]) -> Result:
-    """Do `work` in a transaction; raises `Doubt` if COMMIT was sent and not answered."""
+    """Do `work` in a transaction; raises `Unanswered` if COMMIT was sent and not answered."""
     said = False
     try:
         with translating(), database.connection_context(), database.atomic():
@@ -173,6 +179,6 @@ def _once(work: Callable[[], Result]) -> Result:
     except Busy as e:
         # An answer has a code; 57P01 is said by a backend that was terminated, perhaps just after its commit.
         if said and not str(e).startswith("40"):
-            raise Doubt(str(e)) from e
+            raise Unanswered(str(e)) from e
         raise
     return result

@@ -133,6 +133,9 @@ class Sqlite:
             return (0, 0)
         return found.st_dev, found.st_ino
 
+    def serve(self) -> None:
+        """Nothing: no statement waits for another machine (`Engine`)."""
+
     def connect(self) -> None:
         """Have this thread's connection open; cheap when it is."""
         with _translating():

@@ -9,9 +9,13 @@ from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-#: What the proxy does with a call; a `float` is a delay in seconds, before it is carried out.
+#: What the proxy does with a call; a `float` is a delay in seconds, before it is carried out; status, headers and body are
+#: its own answer, and nothing is carried out.
 PASS, BUSY, SILENCE, CUT_BODY, EARLY_END, LOSE_ANSWER = "pass", "busy", "silence", "cut body", "early end", "lose answer"
-Rule = Callable[[str, str], str | float]
+#: The body is left alone for a second, then the call is carried out.
+TAKE_LATE = "take late"
+What = str | float | tuple[int, dict[str, str], bytes]
+Rule = Callable[[str, str], What]
 
 
 def passing(method: str, path: str) -> str:
@@ -28,11 +32,11 @@ class Between:
         self.released = threading.Event()
         self.late: list[threading.Thread] = []
 
-    def only(self, what: str | float, method: str, times: int = 1000) -> None:
+    def only(self, what: What, method: str, times: int = 1000) -> None:
         """Do `what` with the next `times` calls of `method`, and let all others pass."""
         left = [what] * times
 
-        def rule(asked: str, path: str) -> str | float:
+        def rule(asked: str, path: str) -> What:
             return left.pop() if asked == method and left else PASS
 
         self.rule = rule
@@ -59,9 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
         proxy: Between = self.server.proxy
         proxy.calls.append((self.command, self.path))
         what = proxy.rule(self.command, self.path)
+        time.sleep(what == TAKE_LATE)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if isinstance(what, float):
             self.later(proxy, body, what)
+        elif isinstance(what, tuple):
+            self.reply(what[0], list(what[1].items()), what[2])
         elif what == BUSY:
             self.reply(503, [("Retry-After", "1")], b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>")
         elif what == SILENCE:

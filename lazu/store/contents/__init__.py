@@ -79,6 +79,9 @@ class Engine(Protocol):
     def open(self) -> None:
         """Make the tables or bring them up to date; raises `StoreError`, OSError, `CannotStart`."""
 
+    def serve(self) -> None:
+        """Note that this process answers requests: none of them may wait for an engine that says nothing."""
+
     def connect(self) -> None:
         """Have this thread's connection open, if this engine has one for each."""
 
