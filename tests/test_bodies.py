@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_bodies_have_one_budget_and_give_it_back():
     with pytest.raises(BodyTooLarge):
         received([piece] * 129, json_body.Budget(2**30))
     assert received([b"{}"], json_body.Budget(0)) == b"{}"
+
+
+def test_bodies_that_come_at_once_take_turns():
+    """And hold what they announce at once: two that wait for more, each with a part, would wait for each other."""
+    budget, pieces = json_body.Budget(16 * 2**20, seconds=60), [b"x" * 2**20] * 6
+
+    def ask(key):
+        return len(json_body.receive(reading(pieces), 6 * 2**20, json_body.Text(budget, key)))
+
+    with ThreadPoolExecutor(8) as team:
+        assert list(team.map(ask, [1, 2] * 8)) == [6 * 2**20] * 16
 
 
 def test_one_key_leaves_room_for_a_body_of_another():

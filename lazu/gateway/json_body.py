@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from lazu import clock, slots
 from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
 from lazu.ledger import Ledger, Taken
 from lazu.sizes import JSON_BODY, words
@@ -26,6 +27,14 @@ SMALL_BYTES, _STEP = 2**20, 4 * 2**20
 #: What bodies may take together, of all processes of the box, while they come and until they are sent on. Each of them
 #: takes up to four times as much for the moment in which it is parsed.
 BOX_BYTES = 512 * 2**20
+
+#: How long a body waits for that memory: many calls that begin at once, each with pictures, take turns. It is less
+#: than nginx's `proxy_send_timeout`, for the wait is one for us to read.
+TURN_SECONDS, _LOOK_SECONDS = 30.0, 0.05
+
+#: How much of its Content-Length a body holds when it holds anything, so that it needs no more while others wait too.
+#: Not all of a larger one: whoever announces it may never send it.
+_AHEAD = 16 * 2**20
 
 #: Bytes of strings with letters beyond ASCII that a larger body may have: Python takes up to four bytes for each letter
 #: of such a string. As much text as a reader gives, more than any model takes; files as base64 have no such letters.
@@ -46,23 +55,30 @@ _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 class Budget:
     """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
 
-    One key leaves room for one body of another.
+    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, seconds: float = 0) -> None:
+        self._size, self._seconds = size, seconds
         self._ledger = Ledger("bodies", 2 + size // _STEP)
 
     def hold(self, key: int, place: int | None, size: int) -> int:
         """Hold `size` bytes for `key`: anew, or in `place` instead of those there. Raises `Overloaded`."""
+        if (found := self._try(key, place, size)) is not None:
+            return found
+        end = clock.monotonic() + self._seconds
+        with slots.waiting():
+            while clock.monotonic() < end:
+                clock.sleep(_LOOK_SECONDS)
+                if (found := self._try(key, place, size)) is not None:
+                    return found
+        raise Overloaded("Request bodies have no memory left; repeat the request in a few seconds.")
+
+    def _try(self, key: int, place: int | None, size: int) -> int | None:
         fits = partial(self._fits, key, size)
         if place is None:
-            place = self._ledger.take(key, size, fits)
-        elif not self._ledger.change(place, size, fits):
-            place = None
-        if place is None:
-            raise Overloaded
-        return place
+            return self._ledger.take(key, size, fits)
+        return place if self._ledger.change(place, size, fits) else None
 
     def _fits(self, key: int, size: int, taken: Taken) -> bool:
         room = self._size - sum(taken.amounts) - size
@@ -79,20 +95,25 @@ class Text(bytearray):
     def __init__(self, budget: Budget, key: int, limit: int = JSON_BODY) -> None:
         super().__init__()
         self._budget, self._key, self._limit = budget, key, limit
-        self._held = 0
+        self._held = self._ahead = 0
         self._place: int | None = None
 
     def add(self, chunk: bytes) -> None:
         """Append `chunk`; raises `BodyTooLarge`, `Overloaded`."""
         self.require_room(len(self) + len(chunk))
         if len(self) + len(chunk) > self._held + SMALL_BYTES:
-            self._hold(self._held + _STEP)
+            self._hold(max(self._held + _STEP, self._ahead))
         self.extend(chunk)
 
     def require_room(self, size: int) -> None:
         """Raise `BodyTooLarge` if a body may not have `size` bytes."""
         if size > self._limit:
             raise BodyTooLarge(words(self._limit))
+
+    def expect(self, size: int) -> None:
+        """Hold `size` bytes, or as many as may be, as soon as anything has to be held; raises `BodyTooLarge`."""
+        self.require_room(size)
+        self._ahead = min(size, _AHEAD)
 
     def weigh(self) -> None:
         """Hold what it will take beyond four times its size when it is parsed.
@@ -121,7 +142,7 @@ def receive(read: Callable[[int], bytes], length: int | None, body: Text) -> Tex
 
     Raises as `Text.add` and `Text.weigh`, and what `read` does.
     """
-    body.require_room(length or 0)
+    body.expect(length or 0)
     while chunk := read(_READ):
         body.add(chunk)
     body.weigh()

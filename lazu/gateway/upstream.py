@@ -67,7 +67,7 @@ class Upstream:
         self.files = settings.upstream_files
         self.timeout = settings.upstream_timeout
         self.relay = Relay()
-        self.bodies = json_body.Budget(json_body.BOX_BYTES)
+        self.bodies = json_body.Budget(json_body.BOX_BYTES, json_body.TURN_SECONDS)
         self._url = urlsplit(settings.upstream_url or "")
         self._key = settings.upstream_api_key
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
