@@ -171,6 +171,31 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     until(lambda: running(server) == 0)
 
 
+def test_a_stored_response_that_is_streamed_is_a_call_and_hides_no_models(serve, double):
+    """`client.responses.retrieve(id, stream=True)`: it lasts as long as the model works on it."""
+
+    def script(handler):
+        if handler.path.endswith("/models"):
+            handler.send(body=b'{"object":"list","data":[]}')
+        else:
+            handler.start_events()
+            handler.event({"type": "ping"})
+            handler.wait_for_end(60)
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="2")
+    with ExitStack() as watching:
+        for _ in range(2):
+            sock = watching.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
+            sock.sendall(b"GET /v1/responses/resp_1?stream=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n")
+            assert b" 200 " in sock.recv(100)
+        until(lambda: running(server) == 2)
+        assert request(server, "GET", "/v1/responses/resp_1?stream=true", "k").error == (503, "overloaded", None)
+        for _ in range(5):
+            assert request(server, "GET", "/v1/models", "k").status == 200
+    until(lambda: running(server) == 0)
+
+
 def test_one_key_does_not_shut_the_others_out(serve, double, held):
     server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="16", LAZU_WORKERS="2")
     socks = [stream(server, "k") for _ in range(20)]

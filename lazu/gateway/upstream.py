@@ -50,7 +50,7 @@ class Call:
     """One request to the upstream, for the key with the id `key`.
 
     `target` is below the base URL, percent-encoded, with the query string. `headers` are the client's; what of them is
-    sent is decided here. A call without a `body` only looks something up.
+    sent is decided here. One that does not `last` only looks something up, and is not counted in LAZU_UPSTREAM_CALLS.
     """
 
     key: int
@@ -58,6 +58,7 @@ class Call:
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Sendable | None = None
+    lasts: bool = True
 
 
 class Upstream:
@@ -91,7 +92,7 @@ class Upstream:
         hangup.require(client)
         self._start_relay()
         with ExitStack() as held:
-            calls = self._lookups if call.body is None else self._calls
+            calls = self._calls if call.lasts else self._lookups
             place = calls.take(call.key)
             if place is None:
                 raise self._full()

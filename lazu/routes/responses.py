@@ -139,11 +139,11 @@ def _require_room(key: Key) -> None:
 
 
 def _fetch(path: str) -> Response:
-    """Pass a request without a body on."""
-    return _pass(path, caller(), None)
+    """Pass a request without a body on; one that is answered by a stream lasts as long as the model works."""
+    return _pass(path, caller(), None, lasts=request.args.get("stream", "false").lower() != "false")
 
 
-def _pass(path: str, key: Key, prepared: Prepared | None) -> Response:
+def _pass(path: str, key: Key, prepared: Prepared | None, *, lasts: bool = True) -> Response:
     query = request.query_string.decode("latin-1")
     response = Passed(
         Call(
@@ -152,6 +152,7 @@ def _pass(path: str, key: Key, prepared: Prepared | None) -> Response:
             target=f"{path}?{query}" if query else path,
             headers=dict(request.headers),
             body=prepared.body if prepared else None,
+            lasts=lasts,
         )
     )
     if prepared and prepared.done:
