@@ -28,6 +28,8 @@ SILENCE_SECONDS, BRISK_SECONDS = 20, 5
 _AHEAD = 64 * 1024
 #: How often a read goes on after the connection broke without having brought a byte.
 _TRIES = 3
+#: Nobody gave credentials.
+_UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
 #: The verbs that carry bytes of objects.
 _CARRYING = {"put_object", "get_object"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
@@ -64,10 +66,20 @@ class Bucket:
         self._bucket = place.netloc
         self._prefix = f"{place.path.strip('/')}/".lstrip("/")
         self._silent = False
+        self._silences = silence, min(silence, BRISK_SECONDS)
+        self._made: list[Any] = []
         try:
-            self._patient, self._brisk = make_clients(silence, min(silence, BRISK_SECONDS))
+            self._clients()
+        except _UNKNOWN:
+            pass  # the service that gives credentials may be away too: the next call asks for them again
         except exceptions.BotoCoreError as e:
             raise ObjectStoreFailed(str(e)) from e
+
+    def _clients(self) -> tuple[Any, Any]:
+        """A patient one and a brisk one; raises `BotoCoreError`."""
+        made = self._made or make_clients(*self._silences)
+        self._made = made
+        return made[0], made[1]
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
         """Store the first `size` bytes of the file `fd`, whose hash is `sha256` (hex), as the object `name`.
@@ -142,14 +154,17 @@ class Bucket:
     def presigned(self, name: str, seconds: int) -> str:
         """A URL by which anybody may GET the object `name` for that long; made without asking the store."""
         where = {"Bucket": self._bucket, "Key": self._prefix + name}
-        url: str = self._patient.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        try:
+            url: str = self._clients()[0].generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        except exceptions.BotoCoreError as e:
+            raise self._failed(e) from e
         return url
 
     def _call(self, verb: str, name: str | None, **more: Any) -> dict[str, Any]:
         key = {} if name is None else {"Key": self._prefix + name}
-        client = self._patient if verb in _CARRYING and not self._silent else self._brisk
         outcome = "unreachable"
         try:
+            client = self._clients()[verb not in _CARRYING or self._silent]
             with slots.waiting(), metrics.object_seconds(verb):
                 answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
@@ -157,11 +172,17 @@ class Bucket:
             outcome = str(_status(e))
             raise _translated(e, name) from e
         except (exceptions.BotoCoreError, ValueError) as e:  # ValueError: of an answer that can't be read
-            raise ObjectStoreFailed(f"{verb}: {e}") from e
+            raise self._failed(e) from e
         finally:
             self._silent = outcome == "unreachable"
             metrics.object_called(verb, outcome)
         return answer
+
+    def _failed(self, error: Exception) -> ObjectStoreFailed:
+        """What to raise for a call without an answer. Without credentials a client would never look for them again."""
+        if isinstance(error, _UNKNOWN):
+            self._made = []
+        return ObjectStoreFailed(str(error))
 
 
 class Reader(Seekable):

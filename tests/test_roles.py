@@ -1,0 +1,81 @@
+"""Credentials of a role: found as every AWS client finds them, taken up when they change, shown to nobody."""
+
+from contextlib import suppress
+
+import pytest
+
+from helpers.edge import Edge
+from helpers.roles import CONTAINER, roles
+from helpers.seaweed import ELSEWHERE
+from helpers.server import PLACES, Server, free_port
+from helpers.waiting import until
+from helpers.wire import request, stored
+from lazu.store.bucket import Bucket, ObjectStoreFailed
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ELSEWHERE), reason="LAZU_TEST_S3: its key is not the one of this helper")]
+
+
+def found(kind, metadata):
+    """How a process is told where its credentials are."""
+    if kind == "container":
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{metadata}/container", "AWS_CONTAINER_AUTHORIZATION_TOKEN": CONTAINER}
+    return {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata, "AWS_EC2_METADATA_DISABLED": "false"}
+
+
+@pytest.mark.parametrize("kind", ["instance", "container"])
+def test_credentials_that_come_after_the_start_are_found(seaweed, monkeypatch, tmp_path, kind):
+    """The service that gives them was away, as the store may be."""
+    for name in seaweed.env:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    away = f"http://127.0.0.1:{free_port()}"
+    for name, value in found(kind, away).items():
+        monkeypatch.setenv(name, value)
+    with roles(seaweed.endpoint) as (_, metadata, store, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store)
+        bucket = Bucket(seaweed.prefix())
+        for call in (lambda: bucket.size("none"), lambda: bucket.presigned("none", 60)):
+            with pytest.raises(ObjectStoreFailed, match="credentials"):
+                call()
+        for name, value in found(kind, metadata).items():
+            monkeypatch.setenv(name, value)
+        until(lambda: found_nothing(bucket))
+
+
+def found_nothing(bucket):
+    with suppress(ObjectStoreFailed):
+        return bucket.size("none") is None
+    return False
+
+
+@pytest.mark.parametrize("kind", ["instance", "container"])
+def test_a_box_works_by_its_role_and_takes_up_new_credentials(tmp_path, cluster, seaweed, kind, monkeypatch):
+    for name in seaweed.env:
+        monkeypatch.delenv(name, raising=False)
+    with roles(seaweed.endpoint) as (role, metadata, store, seen):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        env = {**found(kind, metadata), "HOME": str(tmp_path), "LAZU_WORKERS": "1", "LAZU_ACCEL_LOCATION": "/_objects/"}
+        PLACES[tmp_path / "box"] = cluster
+        box = Server(tmp_path / "box", env).start()
+        edge = Edge(box, tmp_path / "nginx").start()
+        try:
+            key = box.new_key()
+            for content in (b"first", b"second"):
+                path = f"/v1/files/{stored(edge, key, content)['id']}"
+                through = request(edge, "GET", f"{path}/content", key)
+                direct = request(edge, "GET", f"{path}/content", key, headers={"Range": "bytes=0-2,"})  # not by nginx
+                assert (through.body, direct.body) == (content, content[:3])
+                assert not [name for name, value in through.headers.items() if role.token in value]
+                told = box.flask("doctor", check=False)
+                assert "ok    bucket" in told.stdout, told
+                assert role.secret not in told.stdout + told.stderr
+                if kind == "container":
+                    role.turn()
+            assert set(seen) == {"header", "query"}, "by Lazu itself, and by nginx with what Lazu signed"
+        finally:
+            edge.stop()
+            box.stop()
+        logs = "".join(each.read_text() for each in (box.log, *(tmp_path / "nginx").glob("*.log")))
+        assert "secret-of-the-role" not in logs
+        assert "session-token" not in logs
