@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import openai
@@ -15,6 +16,7 @@ import pytest
 from helpers.server import free_port
 from helpers.upstream import RESPONSE, running
 from helpers.waiting import until
+from helpers.wire import request
 
 ASK = {"model": "m", "input": "x"}
 
@@ -250,6 +252,17 @@ def test_an_answer_before_the_end_of_the_body_arrives(native, double):
     double.eager, double.script = True, script
     status, _, body = native.ask({"type": "input_file", "file_id": file_id})
     assert (status, body) == (413, {"error": "too much"})
+
+
+def test_a_refusal_comes_though_the_upstream_reads_no_more(serve):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        server = serve(LAZU_UPSTREAM_URL=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", LAZU_API_KEY="k")
+        with ThreadPoolExecutor(1) as client:
+            asked = client.submit(request, server, "POST", "/v1/responses", "k", b'{"input": "%s"}' % (b"x" * 16_000_000))
+            with closing(listener.accept()[0]) as sock:
+                sock.recv(4096)
+                sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+                assert asked.result(60).status == 413
 
 
 def test_calls_that_wait_take_nothing_from_files(serve, double):

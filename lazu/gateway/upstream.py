@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -33,6 +33,9 @@ SENT = re.compile(r"accept|accept-encoding|accept-language|idempotency-key|opena
 
 #: What a request line can't hold, as a header or a target that a client sent may.
 _UNFIT = re.compile(r"[^!-~]")
+
+#: The beginning of an answer that is an error: a server may send it before it has the request, and then read no more.
+_REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [45]"), 10
 
 log = logging.getLogger(__name__)
 
@@ -222,9 +225,19 @@ def _push(connection: socket.socket, data: bytes | memoryview, client: Client, s
         try:
             left = left[connection.send(left) :]
         except (BlockingIOError, ssl.SSLWantWriteError):
-            hangup.wait(connection.fileno(), select.POLLOUT, client, seconds)
+            _await_room(connection, client, seconds)
         except ssl.SSLWantReadError:
             hangup.wait(connection.fileno(), select.POLLIN, client, seconds)
+
+
+def _await_room(connection: socket.socket, client: Client, seconds: float) -> None:
+    """Wait until `connection` takes more; raises `BrokenPipeError` if the upstream has refused the request already."""
+    if not isinstance(connection, ssl.SSLSocket):  # where nothing can be looked at without being taken
+        hangup.wait(connection.fileno(), select.POLLOUT | select.POLLIN, client, seconds)
+        with suppress(BlockingIOError):
+            if _REFUSAL.match(connection.recv(_STATUS_BYTES, socket.MSG_PEEK)):
+                raise BrokenPipeError
+    hangup.wait(connection.fileno(), select.POLLOUT, client, seconds)
 
 
 @contextmanager
