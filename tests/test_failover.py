@@ -31,7 +31,8 @@ def pair():
     """A primary, and a standby that follows it asynchronously."""
     with tempfile.TemporaryDirectory(prefix="lazu-failover-") as home:
         Path(home).chmod(0o755)
-        servers = [Postgres(Path(home) / name) for name in ("first", "second")]
+        settings = "wal_log_hints = on\nwal_keep_size = 1GB\n"  # what pg_rewind needs
+        servers = [Postgres(Path(home) / name, settings=settings) for name in ("first", "second")]
         for each in servers:
             each.home.mkdir()
         try:
@@ -68,12 +69,9 @@ def more(race, count):
     until(lambda: len(race.told()["+"]) >= before + count, 300)
 
 
-def test_a_synchronous_standby_loses_nothing_and_no_box_is_started_again(pair, cluster, seaweed, tmp_path):
+def test_a_synchronous_standby_loses_nothing_there_and_back_and_no_box_is_started_again(pair, cluster, seaweed, tmp_path):
     first, second = pair
-    with first.connect("postgres") as connection:
-        connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        connection.execute("SELECT pg_reload_conf()")
-        until(lambda: connection.execute("SELECT sync_state FROM pg_stat_replication").fetchone() == ("sync",))
+    wait_for_standby(first)
     race = Race(tmp_path, cluster, seaweed.endpoint)
     front = Server(tmp_path / "front", {**variables(cluster), "LAZU_API_KEY": KEY, "LAZU_WORKERS": "1"}).start()
     try:
@@ -87,9 +85,27 @@ def test_a_synchronous_standby_loses_nothing_and_no_box_is_started_again(pair, c
         until(lambda: request(front, "GET", "/readyz").status == 200)
         assert request(front, "GET", path, KEY).body == b"before"
         stored(front, KEY, b"after")
+        first.rejoin(second)
+        wait_for_standby(second)
+        with racing(race):
+            more(race, UPLOADS)
+            second.crash()
+            first.promote()
+            more(race, UPLOADS)
+        until(lambda: request(front, "GET", "/readyz").status == 200)
+        assert request(front, "GET", path, KEY).body == b"before"
     finally:
         front.stop()
     assert race.broken() == set()
+
+
+def wait_for_standby(primary):
+    """Have it commit nothing that its standby does not have."""
+    with primary.connect("postgres") as connection:
+        until(lambda: connection.execute("SELECT state FROM pg_stat_replication").fetchone() == ("streaming",))
+        connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        connection.execute("SELECT pg_reload_conf()")
+        until(lambda: connection.execute("SELECT sync_state FROM pg_stat_replication").fetchone() == ("sync",))
 
 
 def test_after_an_asynchronous_one_fsck_makes_rows_and_objects_agree(pair, cluster, seaweed, tmp_path):

@@ -34,6 +34,8 @@ class Postgres:
     process: subprocess.Popen | None = None
     #: Certificate and key, if it speaks TLS, and nothing else then.
     tls: tuple[Path, Path] | None = None
+    #: More lines for its postgresql.conf.
+    settings: str = ""
 
     @property
     def user(self) -> dict:
@@ -45,6 +47,8 @@ class Postgres:
             shutil.chown(self.home, "nobody", self.user["group"])
         command = [program("initdb"), "-D", str(self.home / "data"), "-U", "lazu", "--auth=trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.home, **self.user)
+        with (self.home / "data" / "postgresql.conf").open("a") as settings:
+            settings.write(self.settings)
         if self.tls:
             self.encrypt(*self.tls)
         self.run()
@@ -57,6 +61,16 @@ class Postgres:
             shutil.chown(self.home, "nobody", self.user["group"])
         command = [program("pg_basebackup"), "-d", primary.url("postgres"), "-D", str(self.home / "data"), "-R", "-c", "fast", "--no-sync"]
         subprocess.run(command, check=True, cwd=self.home, **self.user)
+        self.run()
+        self.wait()
+        return self
+
+    def rejoin(self, primary: "Postgres") -> "Postgres":
+        """Come back after a crash as a standby of the server that was promoted meanwhile: what only this one had is gone."""
+        with primary.connect("postgres") as connection:
+            connection.execute("CHECKPOINT")  # else pg_rewind takes both for the same history (before PostgreSQL 16)
+        command = [program("pg_rewind"), "-D", str(self.home / "data"), f"--source-server={primary.url('postgres')}", "-R", "--no-sync"]
+        subprocess.run(command, check=True, cwd=self.home, stdout=subprocess.DEVNULL, **self.user)
         self.run()
         self.wait()
         return self
