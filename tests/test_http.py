@@ -100,6 +100,15 @@ def test_a_compressed_body_is_told_to_come_plain(either, encoding):
     assert answer.headers["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.parametrize("codings", ["gzip, chunked", "Deflate ,chunked", "identity, compress, chunked"])
+def test_a_body_compressed_on_its_way_is_told_to_come_plain(server, codings):
+    """Not through nginx, which answers 501 itself."""
+    body = gzip.compress(form(PURPOSE, part("file", b"hello", "a.txt")))
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Transfer-Encoding": codings}
+    answer = request(server, "POST", "/v1/files", server.any_key, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body), headers)
+    assert answer.error == (415, "unsupported_encoding", None)
+
+
 @pytest.mark.parametrize("encoded", ["Content-Transfer-Encoding: base64", "content-transfer-encoding: Quoted-Printable", "Content-Encoding: gzip"])
 def test_an_encoded_part_of_a_form_is_told_to_come_plain(server, encoded):
     """Else its base64 would be the file, in silence: `curl -F "file=@a.txt;encoder=base64"` sends one."""

@@ -34,6 +34,10 @@ class Body:
     def __init__(self) -> None:
         if request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
             raise UnsupportedEncoding
+        # gunicorn takes "gzip, chunked" and undoes the chunks alone.
+        codings = request.environ.get("HTTP_TRANSFER_ENCODING", "").lower().split(",")
+        if not {coding.strip() for coding in codings} <= {"", "identity", "chunked"}:
+            raise UnsupportedEncoding(header="Transfer-Encoding besides chunked")
         self._take = _reader(request.environ)
         self._connection = request.environ.get("gunicorn.socket")
         self._length = request.content_length
