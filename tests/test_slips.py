@@ -165,7 +165,6 @@ def test_a_key_that_is_taken_away_while_its_upload_is_completed_gets_no_file(tmp
         begun = store.uploads.create(key, Declared("a.txt", 4, "user_data", None))
         with store.contents.stage(4) as staged:
             staged.write(b"part")
-            staged.seal()
             added = store.uploads.add_part(key, begun, staged)
         store.keys.revoke("alice")
         with pytest.raises(InvalidApiKey):

@@ -217,7 +217,6 @@ def test_a_backup_has_the_uploads_that_are_pending(tmp_path):
     def send(store, upload, data):
         with store.contents.stage(100) as place:
             place.write(data)
-            place.seal()
             return store.uploads.add_part(store.keys.find("alice"), upload, place).id
 
     with opened(tmp_path / "old") as store:

@@ -141,7 +141,6 @@ class Extracts:
             self.store.contents.require(len(data))
             with self.store.contents.stage(len(data)) as staged:
                 staged.write(data)
-                staged.seal()
                 if self.store.contents.keep(staged, sha256, kind):
                     return self._kept(sha256, kind) or self._put_by(data)
         except (InsufficientStorage, StoreError, OSError) as e:

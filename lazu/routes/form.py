@@ -62,7 +62,7 @@ class _Form:
             self.staged.write(chunk)
 
     def upload(self) -> NewFile:
-        """The whole form, checked; its bytes sealed."""
+        """The whole form, checked."""
         purpose = self.purpose()
         lifetime = _lifetime(self.fields)
         if self.staged is None:
@@ -72,7 +72,6 @@ class _Form:
         if self.staged.size > purpose.max_bytes:
             raise FileTooLarge(words(purpose.max_bytes))
         content_type = filetypes.identify(self.staged.peek, self.staged.size, self.filename, purpose)
-        self.staged.seal()
         return NewFile(self.staged, self.filename, content_type, self.fields["purpose"], lifetime)
 
 
@@ -140,7 +139,7 @@ def take_part(key: Key, upload_id: str) -> UploadPart:
 
 @contextmanager
 def receive_data(form: Iterator[Part], contents: Contents, expected: int) -> Iterator[Staged]:
-    """The sealed bytes that the one `data` part of `form` has; gone at the end of the `with` unless published."""
+    """The staged bytes that the one `data` part of `form` has; gone at the end of the `with` unless published."""
     with ExitStack() as stack:
         metrics.uploading(1)
         stack.callback(metrics.uploading, -1)
@@ -155,7 +154,6 @@ def receive_data(form: Iterator[Part], contents: Contents, expected: int) -> Ite
             raise MissingParameter(DATA)
         if staged.size == 0:
             raise InvalidRequest("The part is empty.", DATA)
-        staged.seal()
         yield staged
 
 

@@ -178,7 +178,8 @@ class Blobs:
         return FileIO(self.root / self.path(sha256), opener=disk.open_regular)
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
-        """Keep sealed bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
+        """Keep staged bytes that were made from a blob beside it; False if the blob is gone. The first ones stay."""
+        staged.seal()
         with self.lock(sha256) as shard:
             if not self.size(sha256):
                 return False

@@ -21,7 +21,7 @@ MAX_PURPOSE = 64
 
 @dataclass(frozen=True)
 class NewFile:
-    """Everything that makes a file: sealed bytes, a clean name, a checked type; `lifetime` in seconds, if asked for."""
+    """Everything that makes a file: staged bytes, a clean name, a checked type; `lifetime` in seconds, if asked for."""
 
     staged: Staged
     filename: str

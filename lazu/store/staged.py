@@ -38,14 +38,13 @@ class Room(Protocol):
 class Staged:
     """Bytes on their way in: a file without a name in the store's own file system, gone when closed unpublished.
 
-    Use it as a context manager. `size` counts the bytes written; `sha256` (hex) is there once `seal` was called.
+    Use it as a context manager. `size` counts the bytes written.
     Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
     """
 
     def __init__(self, blobs: Room, max_bytes: int, expected: int = 0) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self.sha256 = ""
         self._blobs = blobs
         self._hash = hashlib.sha256()
         self._room = _SMALL
@@ -79,17 +78,21 @@ class Staged:
             self._blobs.write_back(self.fd, self._begun, self.size - self._begun)
             self._begun = self.size
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes written, in hex."""
+        return self._hash.hexdigest()
+
     def peek(self, start: int, size: int) -> bytes:
         """`size` bytes from `start` on, or fewer if there are no more."""
         return os.pread(self.fd, size, start)
 
     def seal(self) -> None:
-        """Make the bytes durable and their `sha256` known. No lock is held meanwhile."""
+        """Make the bytes durable. No lock is held meanwhile."""
         if self._room > _SMALL:
             os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
         with slots.waiting():
             self._blobs.sync(self.fd, harmless=disk.FULL)
-        self.sha256 = self._hash.hexdigest()
 
     def _grow(self, size: int) -> None:
         if size <= self._room:

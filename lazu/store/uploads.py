@@ -133,7 +133,7 @@ class Uploads:
         return upload
 
     def add_part(self, key: Key, upload: Upload, staged: Staged) -> UploadPart:
-        """Make sealed bytes a part of a pending upload; durable when this returns. What is there already takes no room.
+        """Make staged bytes a part of a pending upload; durable when this returns. What is there already takes no room.
 
         Raises `InvalidRequest` when the parts are too many or too large together, `InsufficientStorage` (the quota).
         """
@@ -229,10 +229,9 @@ class Uploads:
         return parts
 
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
-        """What is staged, judged, sealed, as a file."""
+        """What is staged, judged, as a file."""
         purpose = filetypes.purpose(upload.purpose)
         content_type = filetypes.identify(staged.peek, staged.size, upload.filename, purpose)
-        staged.seal()
         new = NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
         return self._files.draft(key, new)
 

@@ -128,7 +128,7 @@ class Contents(Protocol):
         """
 
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
-        """Keep sealed bytes and commit the row that `insert` makes: both are durable when this returns, or neither is.
+        """Keep staged bytes and commit the row that `insert` makes: both are durable when this returns, or neither is.
 
         `insert` calls verbs of `rows` within the transaction, and may refuse by an `ApiError` before it wrote; the id
         of its row is `identity`.
@@ -152,7 +152,7 @@ class Contents(Protocol):
         """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION; None if it would find another number of them."""
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
-        """Keep sealed bytes that were made from a content (its text, its pages) as long as it is there.
+        """Keep staged bytes that were made from a content (its text, its pages) as long as it is there.
 
         False if it is gone, or there is no room for it: all that is kept is bounded, and what was not used for longest
         goes. The first ones of a kind stay.

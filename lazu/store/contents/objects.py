@@ -45,7 +45,6 @@ class Objects:
         with self.waiting.stage(size, size) as staged:
             for piece in pieces:
                 staged.write(piece)
-            staged.seal()
             self.bucket.put(name, staged.fd, staged.size, staged.sha256)
 
     def put_away(self, name: str) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lazu import clock, logs
+from lazu import clock, logs, slots
 from lazu.errors import StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, disk, rows
@@ -61,13 +61,15 @@ class Shards:
         return self.blobs.stage(max_bytes, expected)
 
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:  # noqa: ARG002 - for a cluster
-        """Name the blob, sync its directory, commit the row; take the name back if the row does not come."""
+        """Seal the bytes, name them, sync the directory, commit the row; take the name back if no row comes."""
         self.engine.require_same()
-        with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
-            undo.callback(self._take_back, staged.sha256, shard)
-            self.blobs.publish(staged, shard)
-            self.engine.write(insert)
-            undo.pop_all()
+        with slots.waiting():  # once for all of it: each time a slot is taken again a thread waits and is woken
+            staged.seal()
+            with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
+                undo.callback(self._take_back, staged.sha256, shard)
+                self.blobs.publish(staged, shard)
+                self.engine.write(insert)
+                undo.pop_all()
 
     def _take_back(self, sha256: str, shard: int) -> None:
         """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""

@@ -38,7 +38,7 @@ class Shelf:
         return file
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
-        """Keep sealed bytes that were made from a blob; False if the blob is gone, or they don't fit."""
+        """Keep staged bytes that were made from a blob; False if the blob is gone, or they don't fit."""
         if staged.size > self._limit or not self._blobs.keep(staged, sha256, kind):
             return False
         self._since += staged.size
