@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 #: Seconds at work after which a turn lets others go first, if somebody waits.
 QUANTUM = 0.005
 
-#: Seconds after which an owner may take more than its share, when no other one has asked meanwhile.
+#: Seconds after which an owner may take more than its share for long work, when no other one has asked meanwhile.
 ALONE_SECONDS = 1.0
 
 #: Seconds between two looks whether the client of something that waits is still there.
@@ -36,10 +36,19 @@ SHARED_SECONDS = 10
 _mine = threading.local()
 
 
+class _Gate:
+    """A place in a queue, for `long` work or not: whoever acquires `lock` has the slot."""
+
+    def __init__(self, long: bool) -> None:
+        self.long = long
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+
 class Slots:
     """`count` slots, of which each owner has `share` at most. Those who wait are served by turns, owner by owner.
 
-    An owner has up to `alone` slots where no other one has asked for `ALONE_SECONDS`.
+    Long work may have up to `alone` slots of its owner where no other one has asked for `ALONE_SECONDS`.
     """
 
     def __init__(self, count: int, share: int, alone: int = 0) -> None:
@@ -49,7 +58,7 @@ class Slots:
         self._latest: Owner = None
         self._shared_until = 0.0
         self._held: Counter[Owner] = Counter()
-        self._waiting: dict[Owner, deque[threading.Lock]] = {}
+        self._waiting: dict[Owner, deque[_Gate]] = {}
 
     @property
     def wanted(self) -> bool:
@@ -57,17 +66,17 @@ class Slots:
         return bool(self._waiting)
 
     def is_due(self, owner: Owner) -> bool:
-        """Whether `owner` should let others go first: somebody waits, or it has more than its share by now."""
-        return self.wanted or self._held[owner] > self._most()
+        """Whether long work of `owner` should let others go first: somebody waits, or it has too many slots by now."""
+        return self.wanted or self._held[owner] > self._most(long=True)
 
-    def _most(self) -> int:
-        return self._share if clock.monotonic() < self._shared_until else self._alone
+    def _most(self, long: bool) -> int:
+        return self._alone if long and clock.monotonic() >= self._shared_until else self._share
 
-    def take(self, owner: Owner, begun: bool = False) -> None:
-        """Wait for a slot; a request that has begun goes before those of its owner that have not."""
-        gate = self._ask(owner, begun)
+    def take(self, owner: Owner, begun: bool = False, long: bool = False) -> None:
+        """Wait for a slot, for `long` work or not; what has begun goes before what its owner has not begun."""
+        gate = self._ask(owner, begun, long)
         if gate:
-            gate.acquire()
+            gate.lock.acquire()
 
     def take_now(self, owner: Owner) -> bool:
         """Take a slot if one is free for `owner`; gives whether."""
@@ -78,7 +87,7 @@ class Slots:
         """Wait for a slot so long at most; gives whether there was one. Raises `ClientLeft` (`require_client`)."""
         gate, end = self._ask(owner), clock.monotonic() + seconds
         try:
-            while gate and not gate.acquire(timeout=LOOK_SECONDS):
+            while gate and not gate.lock.acquire(timeout=LOOK_SECONDS):
                 require_client()
                 if clock.monotonic() > end:
                     return self._turn_away(owner, gate)
@@ -88,24 +97,23 @@ class Slots:
             raise
         return True
 
-    def _ask(self, owner: Owner, begun: bool = False) -> "threading.Lock | None":
+    def _ask(self, owner: Owner, begun: bool = False, long: bool = False) -> _Gate | None:
         """Take a slot that is free; else a gate that is released when the slot is there."""
         with self._lock:
             if owner != self._latest:
                 self._latest, self._shared_until = owner, clock.monotonic() + ALONE_SECONDS
-            if self._free and self._held[owner] < self._most():
+            if self._free and self._held[owner] < self._most(long):
                 self._hand_to(owner)
                 return None
-            gate = threading.Lock()
-            gate.acquire()
+            gate = _Gate(long)
             queue = self._waiting.setdefault(owner, deque())
             (queue.appendleft if begun else queue.append)(gate)
             return gate
 
-    def _turn_away(self, owner: Owner, gate: threading.Lock) -> bool:
+    def _turn_away(self, owner: Owner, gate: _Gate) -> bool:
         """Wait no more; gives whether the slot came at the last moment."""
         with self._lock:
-            if gate.acquire(blocking=False):
+            if gate.lock.acquire(blocking=False):
                 return True
             self._waiting[owner].remove(gate)
             if not self._waiting[owner]:
@@ -121,14 +129,14 @@ class Slots:
                 del self._held[owner]
             if owner in self._waiting:
                 self._waiting[owner] = self._waiting.pop(owner)  # it had its turn
-            fitting = [each for each in self._waiting if self._held[each] < self._most()]
+            fitting = [each for each, queue in self._waiting.items() if self._held[each] < self._most(queue[0].long)]
             if fitting:
                 self._serve(min(fitting, key=self._held.__getitem__))
 
     def _serve(self, owner: Owner) -> None:
         queue = self._waiting.pop(owner)
         self._hand_to(owner)
-        queue.popleft().release()
+        queue.popleft().lock.release()
         if queue:
             self._waiting[owner] = queue  # behind the other owners now
 
@@ -145,6 +153,7 @@ class Turn:
 
     def __init__(self, slots: Slots, owner: Owner, left: Callable[[], bool]) -> None:
         self._slots, self._owner, self._left = slots, owner, left
+        self._long = False
 
     def __enter__(self) -> None:
         self.resume(begun=False)
@@ -163,13 +172,14 @@ class Turn:
 
     def resume(self, begun: bool = True) -> None:
         """Wait for a slot."""
-        self._slots.take(self._owner, begun)
+        self._slots.take(self._owner, begun, self._long)
         self._until = clock.monotonic() + QUANTUM
 
     def give_way(self) -> bool:
         """Let others go first if this has been at work for long; whether it has been."""
         if clock.monotonic() < self._until:
             return False
+        self._long = True
         if self._slots.is_due(self._owner):
             self.pause()
             self.resume(begun=False)

@@ -52,19 +52,32 @@ def test_one_key_never_has_more_than_its_share_and_others_find_a_slot():
     assert begun.count("greedy") == 10
 
 
-def test_who_is_alone_has_more_slots_until_somebody_else_asks(monkeypatch):
+def test_who_is_alone_has_more_slots_for_long_work_until_somebody_else_asks(monkeypatch):
     monkeypatch.setattr(slots, "ALONE_SECONDS", 600)
     now = [1000.0]
     monkeypatch.setattr(slots.clock, "monotonic", lambda: now[0])
-    pool = Slots(16, 1, 4)
-    assert [pool.take_now("greedy") for _ in range(3)] == [True, False, False]  # nobody knows yet that it is alone
+    pool, waiting = Slots(16, 1, 4), []
+
+    def has(owner, long):
+        """Whether there is a slot for it at once; else it waits from now on."""
+        thread = threading.Thread(target=pool.take, args=(owner, False, long), daemon=True)
+        thread.start()
+        until(lambda: not thread.is_alive() or pool.wanted)
+        waiting.extend([thread] if thread.is_alive() else [])
+        return not thread.is_alive()
+
+    assert has("greedy", long=True)
+    assert not has("greedy", long=True), "nobody knows yet that it is alone"
     now[0] += 601
-    assert [pool.take_now("greedy") for _ in range(5)] == [True, True, True, False, False]
+    pool.give("greedy")
+    assert [has("greedy", long=True) for _ in range(3)] == [True, True, True]
     assert not pool.is_due("greedy")
+    assert not pool.take_now("greedy"), "what is short has the share, as ever"
     assert pool.take_now("modest")
     assert pool.is_due("greedy")
     pool.give("greedy")
-    assert not pool.take_now("greedy")
+    assert not has("greedy", long=True)
+    assert len(waiting) == 2
 
 
 def test_a_request_whose_client_has_left_is_not_begun_and_its_slot_is_free():

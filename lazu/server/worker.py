@@ -30,8 +30,9 @@ from lazu.store.opening import Store, mark_served
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
 
-#: Slots that one key may hold, and all who have none together: among others, and while nobody else asks. Python works
-#: on one request of a process at a time, so each more that wants to is one that the others wait for at every step.
+#: Slots that one key may hold, and all who have none together; and for long work while nobody else asks. Python works
+#: on one request of a process at a time, so each more that wants to is one that the others wait for at every step. Long
+#: work is that of the kernel and of SHA-256, most of it.
 SHARE, ALONE = 1, 4
 
 #: Seconds after which Python lets another thread work: a request has a dozen steps after which it waits for that.
@@ -80,7 +81,7 @@ class Worker(ThreadWorker):
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
         sys.setswitchinterval(SWITCH_SECONDS)
         self._work = Slots(self.cfg.threads, SHARE, ALONE)
-        self._heads, self._checks = Slots(2, 1, 2), Slots(2, 1, 2)
+        self._heads, self._checks = Slots(2, 1), Slots(2, 1)
         return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
