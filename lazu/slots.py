@@ -148,12 +148,13 @@ class Slots:
 class Turn:
     """A request of `owner` that works on one of `slots`; `left` says whether its client has hung up.
 
+    It counts as `long` work from the beginning, or after its first `QUANTUM`.
+
     A context manager: entering waits for a slot and raises `ClientLeft` if nobody waits for the answer any more.
     """
 
-    def __init__(self, slots: Slots, owner: Owner, left: Callable[[], bool]) -> None:
-        self._slots, self._owner, self._left = slots, owner, left
-        self._long = False
+    def __init__(self, slots: Slots, owner: Owner, left: Callable[[], bool], long: bool = False) -> None:
+        self._slots, self._owner, self._left, self._long = slots, owner, left, long
 
     def __enter__(self) -> None:
         self.resume(begun=False)

@@ -178,7 +178,9 @@ class Worker(ThreadWorker):
         owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
         # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
         uploads = req.method == "POST" and (req.path == "/v1/files" or req.path.endswith("/parts"))
-        return Turn(self._work, owner, _stays if uploads else conn.sock.left)
+        # In a cluster the half of each look-up is a wait for PostgreSQL.
+        long = self._store.settings.database_url is not None
+        return Turn(self._work, owner, _stays if uploads else conn.sock.left, long)
 
     @property
     def _store(self) -> Store:

@@ -165,7 +165,7 @@ class Bucket:
         outcome = "unreachable"
         try:
             client = self._clients()[verb not in _CARRYING or self._silent]
-            with slots.waiting(), metrics.object_seconds(verb):
+            with metrics.object_seconds(verb):
                 answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
         except exceptions.ClientError as e:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from lazu import clock, metrics
+from lazu import clock, metrics, slots
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
 from lazu.store.connections import Newer, database, limit_waits, translating
@@ -95,18 +95,8 @@ class Postgresql:
         some seconds, so `work` may be called several times. It may refuse by an `ApiError`. Raises `Busy` and other
         `StoreError`, and then nothing of it is there; `Unanswered` when the answer to COMMIT was lost: nobody knows.
         """
-        until, pause = clock.monotonic() + PATIENCE, _PAUSE
-        while True:
-            try:
-                return _once(work)
-            except Busy as e:
-                if clock.monotonic() > until:
-                    raise
-                if str(e).startswith("25006"):  # a standby: behind this address there may be another server now
-                    database.close_idle()
-            metrics.transaction_repeated()
-            time.sleep(pause)
-            pause = min(1, 2 * pause)
+        with slots.waiting():  # whoever holds a row must not wait for a slot
+            return _repeated(work)
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
@@ -167,6 +157,21 @@ def _require_url(url: str) -> None:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # it quotes the URL, and its password
         raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
+
+
+def _repeated(work: Callable[[], Result]) -> Result:
+    until, pause = clock.monotonic() + PATIENCE, _PAUSE
+    while True:
+        try:
+            return _once(work)
+        except Busy as e:
+            if clock.monotonic() > until:
+                raise
+            if str(e).startswith("25006"):  # a standby: behind this address there may be another server now
+                database.close_idle()
+        metrics.transaction_repeated()
+        time.sleep(pause)
+        pause = min(1, 2 * pause)
 
 
 def _once(work: Callable[[], Result]) -> Result:
