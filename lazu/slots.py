@@ -48,7 +48,8 @@ class _Gate:
 class Slots:
     """`count` slots, of which each owner has `share` at most. Those who wait are served by turns, owner by owner.
 
-    Long work may have up to `alone` slots of its owner where no other one has asked for `ALONE_SECONDS`.
+    Where no other one has asked for `ALONE_SECONDS`, an owner may have up to `alone`, of them `share` for short work.
+    So what is short does not wait for what is long.
     """
 
     def __init__(self, count: int, share: int, alone: int = 0) -> None:
@@ -58,6 +59,8 @@ class Slots:
         self._latest: Owner = None
         self._shared_until = 0.0
         self._held: Counter[Owner] = Counter()
+        #: Of those held, the ones for short work.
+        self._short: Counter[Owner] = Counter()
         self._waiting: dict[Owner, deque[_Gate]] = {}
 
     @property
@@ -67,13 +70,16 @@ class Slots:
 
     def is_due(self, owner: Owner) -> bool:
         """Whether long work of `owner` should let others go first: somebody waits, or it has too many slots by now."""
-        return self.wanted or self._held[owner] > self._most(long=True)
+        return self.wanted or self._held[owner] > self._most()
 
-    def _most(self, long: bool) -> int:
-        return self._alone if long and clock.monotonic() >= self._shared_until else self._share
+    def _most(self) -> int:
+        return self._share if clock.monotonic() < self._shared_until else self._alone
+
+    def _fits(self, owner: Owner, long: bool) -> bool:
+        return self._held[owner] < self._most() and (long or self._short[owner] < self._share)
 
     def take(self, owner: Owner, begun: bool = False, long: bool = False) -> None:
-        """Wait for a slot, for `long` work or not; what has begun goes before what its owner has not begun."""
+        """Wait for a slot, for `long` work or not; requests that have `begun` go before their owner's new ones."""
         gate = self._ask(owner, begun, long)
         if gate:
             gate.lock.acquire()
@@ -102,8 +108,8 @@ class Slots:
         with self._lock:
             if owner != self._latest:
                 self._latest, self._shared_until = owner, clock.monotonic() + ALONE_SECONDS
-            if self._free and self._held[owner] < self._most(long):
-                self._hand_to(owner)
+            if self._free and self._fits(owner, long):
+                self._hand_to(owner, long)
                 return None
             gate = _Gate(long)
             queue = self._waiting.setdefault(owner, deque())
@@ -120,35 +126,38 @@ class Slots:
                 del self._waiting[owner]
             return False
 
-    def give(self, owner: Owner) -> None:
-        """Give a slot back: to whoever waits and holds the fewest, the longest waiting of them."""
+    def give(self, owner: Owner, long: bool = False) -> None:
+        """Give back a slot, of `long` work or not: to whoever waits and holds the fewest, the longest waiting one."""
         with self._lock:
             self._free += 1
             self._held[owner] -= 1
+            self._short[owner] -= not long
             if not self._held[owner]:
-                del self._held[owner]
+                del self._held[owner], self._short[owner]
             if owner in self._waiting:
                 self._waiting[owner] = self._waiting.pop(owner)  # it had its turn
-            fitting = [each for each, queue in self._waiting.items() if self._held[each] < self._most(queue[0].long)]
+            fitting = [each for each, queue in self._waiting.items() if self._fits(each, queue[0].long)]
             if fitting:
                 self._serve(min(fitting, key=self._held.__getitem__))
 
     def _serve(self, owner: Owner) -> None:
         queue = self._waiting.pop(owner)
-        self._hand_to(owner)
-        queue.popleft().lock.release()
+        gate = queue.popleft()
+        self._hand_to(owner, gate.long)
+        gate.lock.release()
         if queue:
             self._waiting[owner] = queue  # behind the other owners now
 
-    def _hand_to(self, owner: Owner) -> None:
+    def _hand_to(self, owner: Owner, long: bool) -> None:
         self._free -= 1
         self._held[owner] += 1
+        self._short[owner] += not long
 
 
 class Turn:
     """A request of `owner` that works on one of `slots`; `left` says whether its client has hung up.
 
-    It counts as `long` work from the beginning, or after its first `QUANTUM`.
+    It counts as `long` work from the beginning, or when it has been at work for a `QUANTUM` without a wait.
 
     A context manager: entering waits for a slot and raises `ClientLeft` if nobody waits for the answer any more.
     """
@@ -169,7 +178,7 @@ class Turn:
 
     def pause(self) -> None:
         """Give the slot back."""
-        self._slots.give(self._owner)
+        self._slots.give(self._owner, self._long)
 
     def resume(self, begun: bool = True) -> None:
         """Wait for a slot."""
@@ -180,9 +189,9 @@ class Turn:
         """Let others go first if this has been at work for long; whether it has been."""
         if clock.monotonic() < self._until:
             return False
-        self._long = True
-        if self._slots.is_due(self._owner):
+        if not self._long or self._slots.is_due(self._owner):
             self.pause()
+            self._long = True
             self.resume(begun=False)
         else:
             self._until = clock.monotonic() + QUANTUM
