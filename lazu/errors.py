@@ -42,7 +42,7 @@ class Doubt(StoreError):
 
 
 class Unanswered(Doubt):
-    """The answer to a commit was lost with the database, which is away: it is there, or it is not, and stays so."""
+    """The answer to a commit was lost with the database. Nobody knows whether it took place; a repeat finds out."""
 
 
 class Failed(StoreError):
@@ -232,7 +232,7 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """Database or object store are away or busy, too many calls, an upload is being completed; see `Retry-After`."""
+    """Too much at once, Lazu restarts, or the database or the object store is away or busy; see `Retry-After`."""
 
     status, code = 503, "overloaded"
 

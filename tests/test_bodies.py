@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -43,6 +44,23 @@ def test_bodies_that_come_at_once_take_turns():
 
     with ThreadPoolExecutor(8) as team:
         assert list(team.map(ask, [1, 2] * 8)) == [6 * 2**20] * 16
+
+
+def test_bodies_whose_letters_widen_take_turns_too():
+    """They need more when they are whole: what others leave free for one of them."""
+    budget, pieces = json_body.Budget(2**28, seconds=20), [b"\\u00e9" + b"x" * (2**20 - 6)] * 8
+
+    def ask(key):
+        read = reading(pieces)
+
+        def slowly(size):
+            time.sleep(0.1)
+            return read(size)
+
+        return len(json_body.receive(slowly, 2**23, json_body.Text(budget, key)))
+
+    with ThreadPoolExecutor(32) as team:
+        assert list(team.map(ask, [1, 2] * 16)) == [2**23] * 32
 
 
 def test_one_key_leaves_room_for_a_body_of_another():

@@ -28,12 +28,12 @@ SMALL_BYTES, _STEP = 2**20, 4 * 2**20
 #: takes up to four times as much for the moment in which it is parsed.
 BOX_BYTES = 512 * 2**20
 
-#: How long a body waits for that memory: many calls that begin at once, each with pictures, take turns. It is less
-#: than nginx's `proxy_send_timeout`, for the wait is one for us to read.
-TURN_SECONDS, _LOOK_SECONDS = 30.0, 0.05
+#: How long a body waits for that memory: many calls that begin at once, each with pictures, take turns. nginx gives up
+#: after 60 s in which we read nothing.
+TURN_SECONDS, _LOOK_SECONDS = 30.0, 0.2
 
-#: How much of its Content-Length a body holds when it holds anything, so that it needs no more while others wait too.
-#: Not all of a larger one: whoever announces it may never send it.
+#: How much of its Content-Length a body holds when it holds anything: those that each hold a part and want more would
+#: wait for each other. Not all of a larger one: whoever announces it may never send it.
 _AHEAD = 16 * 2**20
 
 #: Bytes of strings with letters beyond ASCII that a larger body may have: Python takes up to four bytes for each letter
@@ -45,6 +45,9 @@ _READ = 2**20
 #: How much more than four times its size a body takes whose long strings have a wide letter each, up to `WIDE_BYTES`.
 _WIDENED = 3
 
+#: What bodies on their way leave free, so that one that is whole always finds what it widens by.
+_LEFT_FREE = _WIDENED * WIDE_BYTES
+
 #: The bytes that begin no letter of several bytes in UTF-8.
 _NO_LEADS = bytes(range(0xC0))
 
@@ -55,34 +58,36 @@ _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 class Budget:
     """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
 
-    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most.
+    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most. A body that is `whole`
+    may have what others leave free, so that those which wait for it are served one after the other.
     """
 
     def __init__(self, size: int, seconds: float = 0) -> None:
-        self._size, self._seconds = size, seconds
+        self._size, self._seconds, self._left_free = size, seconds, min(_LEFT_FREE, size // 8)
         self._ledger = Ledger("bodies", 2 + size // _STEP)
 
-    def hold(self, key: int, place: int | None, size: int) -> int:
-        """Hold `size` bytes for `key`: anew, or in `place` instead of those there. Raises `Overloaded`."""
-        if (found := self._try(key, place, size)) is not None:
-            return found
+    def hold(self, key: int, place: int | None, size: int, whole: bool = False) -> int:
+        """Hold `size` bytes for `key`, anew or in `place` instead of those there; raises `Overloaded`, `ClientLeft`."""
+        fits = partial(self._fits, key, size, 0 if whole else self._left_free)
         end = clock.monotonic() + self._seconds
+        if (found := self._try(key, place, size, fits)) is not None:
+            return found
         with slots.waiting():
             while clock.monotonic() < end:
                 clock.sleep(_LOOK_SECONDS)
-                if (found := self._try(key, place, size)) is not None:
+                slots.require_client()
+                if (found := self._try(key, place, size, fits)) is not None:
                     return found
         raise Overloaded("Request bodies have no memory left; repeat the request in a few seconds.")
 
-    def _try(self, key: int, place: int | None, size: int) -> int | None:
-        fits = partial(self._fits, key, size)
+    def _try(self, key: int, place: int | None, size: int, fits: Callable[[Taken], bool]) -> int | None:
         if place is None:
             return self._ledger.take(key, size, fits)
         return place if self._ledger.change(place, size, fits) else None
 
-    def _fits(self, key: int, size: int, taken: Taken) -> bool:
+    def _fits(self, key: int, size: int, free: int, taken: Taken) -> bool:
         room = self._size - sum(taken.amounts) - size
-        return room >= 0 and taken.of(key) + size <= max(self._size - JSON_BODY, self._size // 2)
+        return room >= free and taken.of(key) + size <= max(self._size - JSON_BODY, self._size // 2) - free
 
     def give_back(self, place: int) -> None:
         """Free what is held in `place`."""
@@ -111,7 +116,7 @@ class Text(bytearray):
             raise BodyTooLarge(words(self._limit))
 
     def expect(self, size: int) -> None:
-        """Hold `size` bytes, or as many as may be, as soon as anything has to be held; raises `BodyTooLarge`."""
+        """Note that `size` bytes will come, to be held at once when any are, up to `_AHEAD`; raises `BodyTooLarge`."""
         self.require_room(size)
         self._ahead = min(size, _AHEAD)
 
@@ -124,12 +129,12 @@ class Text(bytearray):
         if values > MAX_VALUES:
             raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
         if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)):
-            self._hold(self._held + values * _VALUE_BYTES)
+            self._hold(self._held + values * _VALUE_BYTES, whole=True)
         if len(self) > SMALL_BYTES and _may_widen(self):
-            self._hold(self._held + _WIDENED * min(len(self), WIDE_BYTES))
+            self._hold(self._held + _WIDENED * min(len(self), WIDE_BYTES), whole=True)
 
-    def _hold(self, size: int) -> None:
-        self._place = self._budget.hold(self._key, self._place, size)
+    def _hold(self, size: int, whole: bool = False) -> None:
+        self._place = self._budget.hold(self._key, self._place, size, whole)
         self._held = size
 
     def __del__(self) -> None:

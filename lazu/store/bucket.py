@@ -30,6 +30,8 @@ _AHEAD = 64 * 1024
 _TRIES = 3
 #: Nobody gave credentials.
 _UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
+#: Nothing came within the seconds for it.
+_SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
 _CARRYING = {"put_object", "get_object"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
@@ -56,8 +58,8 @@ class Bucket:
     """The objects of a `url` like `s3://bucket/prefix`. Threads may share it; processes may not.
 
     `silence` is the number of seconds after which a call without an answer counts as failed. Every verb is repeated
-    twice, as AWS_MAX_ATTEMPTS allows, when the store is busy or a connection breaks. A store that did not answer the
-    latest call is waited for briefly until it answers one. A request gives its slot to others while it waits.
+    twice, as AWS_MAX_ATTEMPTS allows, when the store is busy or a connection breaks. A store that was silent when bytes
+    were to be carried is waited for briefly until it answers a call. A request gives its slot to others while it waits.
     """
 
     def __init__(self, url: str, silence: float = SILENCE_SECONDS) -> None:
@@ -111,7 +113,7 @@ class Bucket:
         asked = {"Range": f"bytes={start}-"} if start else {}
         answer = self._call("get_object", name, **asked)
         right_place = not start or answer.get("ContentRange", "").startswith(f"bytes {start}-")
-        if right_place and answer.get("ContentLength", size - start) == size - start:
+        if right_place and answer.get("ContentLength") == size - start:
             return answer["Body"]
         answer["Body"].close()
         raise ObjectStoreFailed("get_object: an answer about other bytes")
@@ -122,6 +124,8 @@ class Bucket:
             return int(self._call("head_object", name)["ContentLength"])
         except FileNotFoundError:
             return None
+        except KeyError as e:
+            raise ObjectStoreFailed(f"head_object: an answer without {e}") from e
 
     def delete(self, name: str) -> None:
         """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
@@ -155,7 +159,8 @@ class Bucket:
         """A URL by which anybody may GET the object `name` for that long; made without asking the store."""
         where = {"Bucket": self._bucket, "Key": self._prefix + name}
         try:
-            url: str = self._clients()[0].generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+            with slots.waiting():  # for credentials: see `_call`
+                url: str = self._clients()[0].generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         except exceptions.BotoCoreError as e:
             raise self._failed(e) from e
         return url
@@ -164,17 +169,20 @@ class Bucket:
         key = {} if name is None else {"Key": self._prefix + name}
         outcome = "unreachable"
         try:
-            client = self._clients()[verb not in _CARRYING or self._silent]
-            with metrics.object_seconds(verb):
+            # One wait for all of it: whoever renews credentials has a lock of botocore's, and must not wait for a slot.
+            with slots.waiting(), metrics.object_seconds(verb):
+                client = self._clients()[verb not in _CARRYING or self._silent]
                 answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
         except exceptions.ClientError as e:
             outcome = str(_status(e))
             raise _translated(e, name) from e
-        except (exceptions.BotoCoreError, ValueError) as e:  # ValueError: of an answer that can't be read
+        except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
+            if verb in _CARRYING and isinstance(e, _SILENCE):
+                self._silent = True
             raise self._failed(e) from e
         finally:
-            self._silent = outcome == "unreachable"
+            self._silent = self._silent and outcome == "unreachable"
             metrics.object_called(verb, outcome)
         return answer
 

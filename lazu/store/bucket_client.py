@@ -9,8 +9,6 @@ import botocore.session
 from botocore import auth, awsrequest
 from botocore.config import Config
 
-from lazu import slots
-
 #: Seconds for a connection.
 _CONNECT_SECONDS = 5
 #: Seconds in which the store has to take some more of a body: urllib3 would give a new connection those of connecting.
@@ -73,35 +71,22 @@ class Body(Seekable):
         return self._at
 
 
-_Plain: Any = object  # a connection of botocore, which has no types
-
-
-class _Waiting(_Plain):
-    """A connection that waits while the store takes a body. Who waits for the store holds no slot."""
+class _Encrypted(awsrequest.AWSHTTPSConnection):
+    """A connection with TLS, which waits while the store takes a body."""
 
     def connect(self) -> None:
         """Connect, within the seconds for that."""
-        with slots.waiting():
-            super().connect()
+        super().connect()
         self.sock.settimeout(_TAKING_SECONDS)
 
-    def request(self, *args: Any, **more: Any) -> None:
-        """Send a request, as urllib3 does."""
-        with slots.waiting():
-            super().request(*args, **more)
 
-    def getresponse(self) -> Any:
-        """Wait for the head of the answer."""
-        with slots.waiting():
-            return super().getresponse()
-
-
-class _Encrypted(_Waiting, awsrequest.AWSHTTPSConnection):
-    """A connection with TLS."""
-
-
-class _Connection(_Waiting, awsrequest.AWSHTTPConnection):
+class _Connection(awsrequest.AWSHTTPConnection):
     """A connection without TLS: a file goes from the page cache to the socket, and not through this process."""
+
+    def connect(self) -> None:
+        """Connect, within the seconds for that."""
+        super().connect()
+        self.sock.settimeout(_TAKING_SECONDS)
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> None:
         """Send a request, as urllib3 does, but a `Body` by sendfile(2) after the head."""
@@ -113,8 +98,7 @@ class _Connection(_Waiting, awsrequest.AWSHTTPConnection):
         body.seek(start)  # where sendfile(2) can't, Python sends from there
         super().request(method, url, None, headers, *args, **more)
         if left and not self._response_received:  # botocore's: the store refused before the body
-            with slots.waiting():
-                self.sock.sendfile(body, start, left)
+            self.sock.sendfile(body, start, left)
 
 
 # Each pool of connections asks its class for one (urllib3's documentation, "Customizing").

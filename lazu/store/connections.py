@@ -158,19 +158,24 @@ class _Connecting(_Peewees):
             raise psycopg.OperationalError("the database did not answer just now")
         try:
             connection = super()._connect()
+            with ExitStack() as undo:
+                undo.callback(connection.close)
+                self._prepare(connection)
+                undo.pop_all()
         except psycopg.OperationalError:
             if clock.monotonic() - began > _PAUSE:
                 self._in_vain = clock.monotonic() + _PAUSE
             raise
-        with ExitStack() as undo:
-            undo.callback(connection.close)
-            connection.prepared = set()
-            connection.execute(_LIMITS)
-            if not self.ready:
-                _migrate(connection)
-                self.ready = True
-            undo.pop_all()
         return connection
+
+    def _prepare(self, connection: Any) -> None:
+        connection.prepared = set()
+        connection.execute(_LIMITS)
+        if not self.ready:
+            connection.seconds = None  # a step may take longer than a request waits
+            _migrate(connection)
+            del connection.seconds
+            self.ready = True
 
 
 class _Database(PooledPostgresqlDatabase, _Connecting):

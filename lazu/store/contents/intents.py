@@ -91,6 +91,7 @@ class Intents:
 
     def _upload(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         self.pairing.require()
+        staged.seal()  # here it only gives back room that was taken and not filled
         name = object_names.new(staged.sha256)
         object_rows.intend(name, staged.size, clock.now())
         with ExitStack() as undo:
@@ -172,7 +173,7 @@ class Intents:
     # ---- what is there
 
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
-        """See `Contents`. The first bytes are on their way when this returns."""
+        """See `Contents`. The first bytes of a content are here when this returns."""
         return self.objects.open(sha256, kind, start)
 
     def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - the object store would not give them

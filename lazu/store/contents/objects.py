@@ -61,7 +61,7 @@ class Objects:
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
         """A content, or what was derived from it, for reading from `start`; raises FileNotFoundError, `StoreError`.
 
-        The first bytes are on their way when this returns.
+        The first bytes of a content are here when this returns.
         """
         kept = self.kept(sha256)
         try:
