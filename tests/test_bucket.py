@@ -198,7 +198,7 @@ def test_what_is_no_listing_is_an_error_and_no_empty_bucket(shaken, proxy, body)
 
 def test_a_store_that_takes_a_body_slowly_is_not_away(place, proxy, tmp_path, monkeypatch):
     """The seconds for connecting are for that only; more bytes than sockets hold."""
-    monkeypatch.setattr(bucket_client, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(bucket_client, "_CONNECT_SECONDS", 0.5)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
     content = bytes(2**25)
     (tmp_path / "large").write_bytes(content)

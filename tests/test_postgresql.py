@@ -69,9 +69,10 @@ def test_rows_of_one_transaction_come_together(engine, key, url):
 @pytest.mark.parametrize("ask", [database.execute_sql, lambda sql: database.look_up(sql, ())], ids=["statement", "look-up"])
 def test_a_database_that_says_nothing_is_away(engine, monkeypatch, ask):
     """Its disk hangs, or its machine is paused: nobody waits for it for ever."""
-    monkeypatch.setattr(connections._Connection, "seconds", 0.2)
-    with pytest.raises(Busy, match="does not answer"):
-        ask("SELECT pg_sleep(600)")
+    with monkeypatch.context() as patch:
+        patch.setattr(connections._Connection, "seconds", 0.2)
+        with pytest.raises(Busy, match="does not answer"):
+            ask("SELECT pg_sleep(600)")
     assert database.execute_sql("SELECT 1").fetchone() == (1,)
 
 

@@ -1,5 +1,6 @@
 """Credentials of a role: found as every AWS client finds them, taken up when they change, shown to nobody."""
 
+import threading
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,7 @@ from helpers.seaweed import ELSEWHERE
 from helpers.server import PLACES, Server, free_port
 from helpers.waiting import until
 from helpers.wire import request, stored
+from lazu.slots import Slots, Turn
 from lazu.store.bucket import Bucket, ObjectStoreFailed
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ELSEWHERE), reason="LAZU_TEST_S3: its key is not the one of this helper")]
@@ -40,6 +42,26 @@ def test_credentials_that_come_after_the_start_are_found(seaweed, monkeypatch, t
         for name, value in found(kind, metadata).items():
             monkeypatch.setenv(name, value)
         until(lambda: found_nothing(bucket))
+
+
+def test_threads_of_one_key_that_renew_credentials_do_not_lock_each_other(seaweed, monkeypatch, tmp_path):
+    """These last for a minute, so each call asks for them anew, under a lock of botocore's."""
+    for name in seaweed.env:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pool, told = Slots(1, 1), []
+    with roles(seaweed.endpoint) as (_, metadata, store, _):
+        for name, value in {**found("container", metadata), "AWS_ENDPOINT_URL": store}.items():
+            monkeypatch.setenv(name, value)
+        bucket = Bucket(seaweed.prefix())
+
+        def ask():
+            with Turn(pool, 1, lambda: False):
+                told.append(bucket.size("none"))
+
+        for _ in range(8):
+            threading.Thread(target=ask, daemon=True).start()
+        until(lambda: told == [None] * 8)
 
 
 def found_nothing(bucket):

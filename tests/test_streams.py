@@ -286,7 +286,7 @@ def test_what_a_restart_has_to_end_is_told(serve, double):
         handler.wait_for_end(60)
 
     double.script = script
-    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", GUNICORN_CMD_ARGS="--graceful-timeout 4")
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", GUNICORN_CMD_ARGS="--graceful-timeout 8")
     with closing(stream_of(server, "silent")) as silent, closing(stream_of(server, "begun")) as begun:
         until(lambda: len(double.received) == 2)
         while b"ping" not in begun.recv(65536):

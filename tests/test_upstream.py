@@ -256,6 +256,8 @@ def test_an_answer_before_the_end_of_the_body_arrives(native, double):
 
 def test_a_refusal_comes_though_the_upstream_reads_no_more(serve):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(60)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         server = serve(LAZU_UPSTREAM_URL=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", LAZU_API_KEY="k")
         with ThreadPoolExecutor(1) as client:
             asked = client.submit(request, server, "POST", "/v1/responses", "k", b'{"input": "%s"}' % (b"x" * 16_000_000))

@@ -20,7 +20,8 @@ READ_BYTES = 64 * 1024
 #: The status in the log of a request whose client left before there was an answer; nginx's.
 LEFT = 499
 
-#: The last event of a stream: clients close when they have it, before the stream's own end, or a comment behind it.
+#: The last event of a stream: clients close when they have it, before the stream's own end, or a comment in one piece
+#: with it.
 _DONE = re.compile(rb"data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
 _DONE_BYTES = 16
 

@@ -231,7 +231,10 @@ def _push(connection: socket.socket, data: bytes | memoryview, client: Client, s
 
 
 def _await_room(connection: socket.socket, client: Client, seconds: float) -> None:
-    """Wait until `connection` takes more; raises `BrokenPipeError` if the upstream has refused the request already."""
+    """Wait until `connection` takes more; raises `BrokenPipeError` if the upstream has refused the request already.
+
+    Where an interim answer (100, 103) came before it, the refusal is not seen.
+    """
     if not isinstance(connection, ssl.SSLSocket):  # where nothing can be looked at without being taken
         hangup.wait(connection.fileno(), select.POLLOUT | select.POLLIN, client, seconds)
         with suppress(BlockingIOError):

@@ -37,7 +37,7 @@ class Body:
         # gunicorn takes "gzip, chunked" and undoes the chunks alone.
         codings = request.environ.get("HTTP_TRANSFER_ENCODING", "").lower().split(",")
         if not {coding.strip() for coding in codings} <= {"", "identity", "chunked"}:
-            raise UnsupportedEncoding(header="Transfer-Encoding besides chunked")
+            raise UnsupportedEncoding(header="compressing Transfer-Encoding")
         self._take = _reader(request.environ)
         self._connection = request.environ.get("gunicorn.socket")
         self._length = request.content_length

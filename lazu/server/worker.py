@@ -30,9 +30,9 @@ from lazu.store.opening import Store, mark_served
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
 
-#: Slots that one key may hold, and all who have none together; and for long work while nobody else asks. Python works
-#: on one request of a process at a time, so each more that wants to is one that the others wait for at every step. Long
-#: work is that of the kernel and of SHA-256, most of it.
+#: Slots that one key may hold, and all who have none together; and with long work while nobody else asks. Python works
+#: on one request of a process at a time, so each more that wants to is one that the others wait for at every step. Most
+#: long work is the kernel's and SHA-256's.
 SHARE, ALONE = 1, 4
 
 #: Seconds after which Python lets another thread work: a request has a dozen steps after which it waits for that.
@@ -41,8 +41,9 @@ SWITCH_SECONDS = 0.0005
 #: How long a thread waits for the next request on its connection before it leaves that to the poller.
 FOLLOW_SECONDS = 0.01
 
-#: So long before the master ends a worker by force, it ends the calls that still run: each is told of in the log.
-LAST_SECONDS = 2.0
+#: So long before a worker has to end, it ends the calls that still run: each is told of in the log. It looks about once
+#: a second.
+LAST_SECONDS = 4.0
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
