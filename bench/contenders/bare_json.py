@@ -13,7 +13,7 @@ from lazu import config
 app = Flask(__name__)
 app.extensions["lazu"] = SimpleNamespace(
     settings=config.load(),
-    engine=SimpleNamespace(connected=nullcontext),
+    engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
     keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
 )
 
