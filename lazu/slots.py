@@ -127,7 +127,7 @@ class Slots:
             return False
 
     def give(self, owner: Owner, long: bool = False) -> None:
-        """Give back a slot, of `long` work or not: to whoever waits and holds the fewest, the longest waiting one."""
+        """Give back a slot, of `long` work or not: to whoever waits and holds the fewest, if its first one fits."""
         with self._lock:
             self._free += 1
             self._held[owner] -= 1

@@ -69,12 +69,12 @@ def test_who_is_alone_has_more_slots_for_long_work_until_somebody_else_asks(monk
     assert has("greedy", long=True)
     assert not has("greedy", long=True), "nobody knows yet that it is alone"
     now[0] += 601
-    pool.give("greedy")
+    pool.give("greedy", long=True)
     assert [has("greedy", long=True) for _ in range(3)] == [True, True, True]
     assert not pool.is_due("greedy")
     assert pool.take_now("modest")
     assert pool.is_due("greedy")
-    pool.give("greedy")
+    pool.give("greedy", long=True)
     assert not has("greedy", long=True)
     assert len(waiting) == 2
 
@@ -89,15 +89,13 @@ def test_short_work_does_not_wait_for_long_work_of_its_key(monkeypatch):
         for _ in range(2):
             pool.take("busy", long=True)
         assert pool.take_now("busy")
-        waiting = threading.Thread(target=pool.take, args=("busy",))
+        waiting = threading.Thread(target=pool.take, args=("busy",), daemon=True)
         waiting.start()
         until(lambda: pool.wanted)
         pool.give("busy", long=True)
-        pool.take("busy", long=True)  # it goes on, and takes no slot from whom waits
-        assert waiting.is_alive(), "one at a time"
+        assert pool.wanted, "one at a time"
         pool.give("busy")
-        waiting.join(60)
-        assert not waiting.is_alive()
+        until(lambda: not waiting.is_alive())
 
 
 def test_a_request_whose_client_has_left_is_not_begun_and_its_slot_is_free():

@@ -45,7 +45,7 @@ _READ = 2**20
 #: How much more than four times its size a body takes whose long strings have a wide letter each, up to `WIDE_BYTES`.
 _WIDENED = 3
 
-#: What bodies on their way leave free, so that one that is whole always finds what it widens by.
+#: What bodies on their way leave free, so that one that is whole finds what its letters widen by.
 _LEFT_FREE = _WIDENED * WIDE_BYTES
 
 #: The bytes that begin no letter of several bytes in UTF-8.
@@ -59,7 +59,7 @@ class Budget:
     """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
 
     One key leaves room for one body of another. Who finds none waits for it, `seconds` at most. A body that is `whole`
-    may have what others leave free, so that those which wait for it are served one after the other.
+    may have what others leave free, so that those which wait for no more than that are served one after the other.
     """
 
     def __init__(self, size: int, seconds: float = 0) -> None:
@@ -87,7 +87,8 @@ class Budget:
 
     def _fits(self, key: int, size: int, free: int, taken: Taken) -> bool:
         room = self._size - sum(taken.amounts) - size
-        return room >= free and taken.of(key) + size <= max(self._size - JSON_BODY, self._size // 2) - free
+        most = max(self._size - JSON_BODY - self._left_free, self._size // 2)
+        return room >= free and taken.of(key) + size <= most - free
 
     def give_back(self, place: int) -> None:
         """Free what is held in `place`."""
@@ -104,7 +105,7 @@ class Text(bytearray):
         self._place: int | None = None
 
     def add(self, chunk: bytes) -> None:
-        """Append `chunk`; raises `BodyTooLarge`, `Overloaded`."""
+        """Append `chunk`; raises `BodyTooLarge`, `Overloaded`, `ClientLeft`."""
         self.require_room(len(self) + len(chunk))
         if len(self) + len(chunk) > self._held + SMALL_BYTES:
             self._hold(max(self._held + _STEP, self._ahead))
@@ -123,15 +124,16 @@ class Text(bytearray):
     def weigh(self) -> None:
         """Hold what it will take beyond four times its size when it is parsed.
 
-        Raises `InvalidRequest` for too many values, `Overloaded`.
+        Raises `InvalidRequest` for too many values, `Overloaded`, `ClientLeft`.
         """
         values = sum(map(self.count, b",[{"))
         if values > MAX_VALUES:
             raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
-        if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)):
-            self._hold(self._held + values * _VALUE_BYTES, whole=True)
+        more = values * _VALUE_BYTES if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)) else 0
         if len(self) > SMALL_BYTES and _may_widen(self):
-            self._hold(self._held + _WIDENED * min(len(self), WIDE_BYTES), whole=True)
+            more += _WIDENED * min(len(self), WIDE_BYTES)
+        if more:
+            self._hold(self._held + more, whole=True)
 
     def _hold(self, size: int, whole: bool = False) -> None:
         self._place = self._budget.hold(self._key, self._place, size, whole)

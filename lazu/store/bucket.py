@@ -30,7 +30,7 @@ _AHEAD = 64 * 1024
 _TRIES = 3
 #: Nobody gave credentials.
 _UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
-#: Nothing came within the seconds for it.
+#: Nothing came within the seconds for it; the last one is raised for a body that was not taken within them, too.
 _SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
 _CARRYING = {"put_object", "get_object"}
@@ -182,7 +182,8 @@ class Bucket:
                 self._silent = True
             raise self._failed(e) from e
         finally:
-            self._silent = self._silent and outcome == "unreachable"
+            if outcome != "unreachable":
+                self._silent = False
             metrics.object_called(verb, outcome)
         return answer
 

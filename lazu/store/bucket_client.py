@@ -74,19 +74,15 @@ class Body(Seekable):
 class _Encrypted(awsrequest.AWSHTTPSConnection):
     """A connection with TLS, which waits while the store takes a body."""
 
-    def connect(self) -> None:
-        """Connect, within the seconds for that."""
-        super().connect()
-        self.sock.settimeout(_TAKING_SECONDS)
+    def send(self, data: Any) -> None:
+        """Send a head, or a body: urllib3 gives both the seconds for connecting."""
+        if self.sock:
+            self.sock.settimeout(_TAKING_SECONDS)
+        super().send(data)
 
 
 class _Connection(awsrequest.AWSHTTPConnection):
     """A connection without TLS: a file goes from the page cache to the socket, and not through this process."""
-
-    def connect(self) -> None:
-        """Connect, within the seconds for that."""
-        super().connect()
-        self.sock.settimeout(_TAKING_SECONDS)
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> None:
         """Send a request, as urllib3 does, but a `Body` by sendfile(2) after the head."""
@@ -98,6 +94,7 @@ class _Connection(awsrequest.AWSHTTPConnection):
         body.seek(start)  # where sendfile(2) can't, Python sends from there
         super().request(method, url, None, headers, *args, **more)
         if left and not self._response_received:  # botocore's: the store refused before the body
+            self.sock.settimeout(_TAKING_SECONDS)
             self.sock.sendfile(body, start, left)
 
 

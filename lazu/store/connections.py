@@ -172,9 +172,7 @@ class _Connecting(_Peewees):
         connection.prepared = set()
         connection.execute(_LIMITS)
         if not self.ready:
-            connection.seconds = None  # a step may take longer than a request waits
             _migrate(connection)
-            del connection.seconds
             self.ready = True
 
 
@@ -289,6 +287,8 @@ def _migrate(connection: Any) -> None:
         [taken] = connection.execute("SELECT coalesce(max(version), 0) FROM schema").fetchone()
         if taken > len(STEPS):
             raise Newer(f"its tables are of version {taken}, this Lazu knows {len(STEPS)}")
+        connection.seconds = None  # a step may take longer than a request waits
         for number, step in enumerate(STEPS[taken:], taken + 1):
             connection.execute(step)
             connection.execute("INSERT INTO schema VALUES (%s)", (number,))
+        del connection.seconds
