@@ -105,6 +105,18 @@ def test_threads_do_not_wait_one_after_the_other_for_a_database_that_takes_no_co
         assert time.monotonic() - began < 16  # one after the other: 32
 
 
+def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypatch):
+    """As a pooler does whose PostgreSQL is away."""
+    database.close_idle()
+    monkeypatch.setattr(connections, "_LIMITS", "SELECT pg_sleep(5)")
+    monkeypatch.setattr(connections._Connection, "seconds", 1.5)
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        told = [pool.submit(database.execute_sql, "SELECT 1").exception for _ in range(16)]
+        assert {type(each()) for each in told} == {Busy}
+    assert time.monotonic() - began < 16  # one after the other: 24
+
+
 def test_a_row_without_its_blob_is_refused_whole(engine, key):
     with pytest.raises(Absent):
         engine.write(lambda: (counts.add_purge(counts.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))

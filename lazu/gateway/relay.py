@@ -177,5 +177,8 @@ class Relay:
 
     def _check(self, now: float) -> None:
         for member in set(self._members.values()):
-            member.stop() if self._stopping else member.check(now)
+            if self._stopping:
+                member.stop()
+            else:
+                member.check(now)
             self._settle(member)

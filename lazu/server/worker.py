@@ -179,7 +179,7 @@ class Worker(ThreadWorker):
         owner = self._store.keys.owner(sent[0] if len(sent) == 1 else None)
         # Who ends only the sending, in the midst of an upload, hears why it is refused; reading so far costs little.
         uploads = req.method == "POST" and (req.path == "/v1/files" or req.path.endswith("/parts"))
-        # In a cluster the half of each look-up is a wait for PostgreSQL.
+        # In a cluster half of each look-up is a wait for PostgreSQL.
         long = self._store.settings.database_url is not None
         return Turn(self._work, owner, _stays if uploads else conn.sock.left, long)
 
