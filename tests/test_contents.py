@@ -15,7 +15,7 @@ from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
 from lazu.store import counts, rows, upload_rows
 from lazu.store.connections import database
-from lazu.store.contents import STEPS
+from lazu.store.contents import STEPS, copies
 from lazu.store.contents.shards import Shards
 from lazu.store.opening import open_store
 from lazu.store.tables import File
@@ -352,6 +352,14 @@ def test_a_row_whose_size_is_not_that_of_its_bytes_is_found(store):
     assert store.contents.repair(problem)
 
 
+def test_bytes_of_another_size_do_not_end_a_check_that_reads_them_all(store):
+    file = added(store, b"whole")
+    damage(store, file, b"cut")
+    [problem] = store.contents.look(rehash=True)
+    assert (problem.kind, problem.about) == ("damaged", file.id)
+    assert "quarantine" in store.contents.repair(problem)
+
+
 def test_bytes_without_a_row_are_found_and_removed(store):
     file = added(store, b"stray")
     dropped(store, file, later=True)
@@ -448,8 +456,6 @@ def test_a_part_without_its_bytes_is_found_and_repaired(store):
 
 
 def test_contents_go_to_a_backup_and_come_back(store, tmp_path):
-    from lazu.store.contents import copies
-
     files = [added(store, b"%d" % number * 1000) for number in range(5)]
     wanted = sorted((file.sha256, file.bytes) for file in files)
     copies.prepare(tmp_path / "copy")
@@ -461,3 +467,28 @@ def test_contents_go_to_a_backup_and_come_back(store, tmp_path):
     _, missing = store.contents.copy_in(tmp_path / "copy", [*wanted, ("f" * 64, 1)], lambda: None)
     assert (missing, read(store, files[0].sha256)) == (["f" * 64], b"0" * 1000)
     assert swept(store) == (1, 1000)
+
+
+@pytest.mark.parametrize("harm", [lose, lambda store, file: damage(store, file, b"cut")], ids=["lost", "cut"])
+def test_a_backup_that_lacks_the_bytes_of_a_file_says_so(store, tmp_path, harm):
+    file = added(store, b"whole")
+    copies.prepare(tmp_path / "copy")
+    harm(store, file)
+    copied, absent = store.contents.copy_out(tmp_path / "copy", [(file.sha256, file.bytes)], lambda: None)
+    assert (copied["damaged"], copied["gone"], absent) == (1, 0, [file.sha256])
+    assert list((tmp_path / "copy").glob("??/*")) == []
+    [problem] = store.contents.look()
+    store.contents.repair(problem)
+
+
+def test_a_second_restore_brings_what_was_lost_after_the_first_one_broke_off(store, tmp_path):
+    file = added(store, b"whole")
+    wanted = [(file.sha256, file.bytes)]
+    copies.prepare(tmp_path / "copy")
+    store.contents.copy_out(tmp_path / "copy", wanted, lambda: None)
+    dropped(store, file)
+    store.contents.copy_in(tmp_path / "copy", wanted, lambda: None)
+    lose(store, file)
+    assert store.contents.copy_in(tmp_path / "copy", wanted, lambda: None)[1] == []
+    assert read(store, file.sha256) == b"whole"
+    assert swept(store) == (1, 5)

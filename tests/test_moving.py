@@ -6,13 +6,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from helpers import between as wire
 from lazu import clock, ids
 from lazu.config import Settings
+from lazu.errors import StoreError
 from lazu.store import rows
 from lazu.store.connections import database
+from lazu.store.contents import transfer
 from lazu.store.opening import open_store
 from lazu.store.tables import File
-from lazu.upkeep.backup import backup, restore
+from lazu.upkeep.backup import BackupProblem, backup, restore
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +79,45 @@ def test_a_backup_of_one_store_fills_the_other(old, new, tmp_path, cluster):
         assert store.keys.create("carol"), "its number is a new one"
         with store.contents.alone():
             assert store.contents.sweep(lambda: None).blobs == 0
+
+
+def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_path, cluster, seaweed, monkeypatch):
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        with one_box(tmp_path / "old", cluster) as store:
+            told = fill(store)
+            backup(store, tmp_path / "backup")
+        with several_boxes(tmp_path / "new", cluster) as store:
+            proxy.only(wire.LOSE_ANSWER, "PUT", 5)
+            restore(store, tmp_path / "backup")
+            assert read(store) == told
+            proxy.only(wire.BUSY, "GET", 5)
+            assert not backup(store, tmp_path / "again")["damaged"]
+            proxy.only(wire.BUSY, "GET")
+            monkeypatch.setattr(transfer, "PATIENCE", 0)
+            with pytest.raises(BackupProblem, match="run it again"):
+                backup(store, tmp_path / "third")
+            proxy.rule = wire.passing
+            assert not backup(store, tmp_path / "third")["damaged"]
+    with one_box(tmp_path / "back", cluster) as store:
+        restore(store, tmp_path / "third")
+        assert read(store) == told
+
+
+def test_a_restore_keeps_what_another_box_has_stored_meanwhile(tmp_path, cluster, monkeypatch):
+    """A restore is into an empty store; that this one is still empty is looked at again when the rows come."""
+    with one_box(tmp_path / "old", cluster) as store:
+        fill(store)
+        backup(store, tmp_path / "backup")
+    with several_boxes(tmp_path / "new", cluster) as store:
+        copy_in = store.contents.copy_in
+
+        def meanwhile(*args):
+            store.keys.create("carol")
+            return copy_in(*args)
+
+        monkeypatch.setattr(store.contents, "copy_in", meanwhile)
+        with pytest.raises(StoreError, match="not empty; nothing was restored"):
+            restore(store, tmp_path / "backup")
+        assert [key.name for key in rows.all_keys()] == ["carol"]

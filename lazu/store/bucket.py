@@ -41,6 +41,10 @@ class ObjectStoreFailed(Busy):
     """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
 
 
+class ObjectOfOtherSize(ObjectStoreFailed):
+    """An answer is about other bytes than were asked for: the object is not as it was stored, or the answer lies."""
+
+
 class ObjectStoreFull(Full):
     """The object store has no room."""
 
@@ -108,7 +112,7 @@ class Bucket:
     def get(self, name: str, start: int, size: int) -> Any:
         """The bytes of `name`, which has `size`, from `start` to the end, as a stream that the caller closes.
 
-        Raises `FileNotFoundError`, or `ObjectStoreFailed` also for an answer that is about other bytes.
+        Raises `FileNotFoundError`, `ObjectStoreFailed`, `ObjectOfOtherSize`.
         """
         asked = {"Range": f"bytes={start}-"} if start else {}
         answer = self._call("get_object", name, **asked)
@@ -116,7 +120,7 @@ class Bucket:
         if right_place and answer.get("ContentLength") == size - start:
             return answer["Body"]
         answer["Body"].close()
-        raise ObjectStoreFailed("get_object: an answer about other bytes")
+        raise ObjectOfOtherSize("get_object: an answer about other bytes")
 
     def size(self, name: str) -> int | None:
         """Bytes of the object `name`, None if it is not there; raises `ObjectStoreFailed`."""

@@ -5,7 +5,7 @@ A snapshot has the tables of the SQLite engine; columns that one side does not k
 
 from typing import Any
 
-from lazu.store import schema, sqlite
+from lazu.store import rows, schema, sqlite
 from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
 
@@ -35,6 +35,9 @@ def absorb(copy: sqlite.Database, engine: Postgresql) -> None:
 
 
 def _absorb(copy: sqlite.Database) -> None:
+    # Another box may serve. What it has stored stays, and it stores nothing more until the end of this transaction.
+    database.execute_sql("LOCK TABLE key, upload, file IN SHARE ROW EXCLUSIVE MODE")
+    rows.require_empty()
     tables = _shared(copy)
     for table, _ in reversed(tables):
         database.execute_sql(f"DELETE FROM {table}")  # noqa: S608

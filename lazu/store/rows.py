@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from peewee import Expression
 
 from lazu import clock
+from lazu.errors import Failed
 from lazu.store import counts
 from lazu.store.tables import (
     OBJECT_JSON,
@@ -269,6 +270,12 @@ def is_empty() -> bool:
     """Whether there are no files, no uploads and no keys that somebody was given."""
     given = Key.select().where(Key.secret_sha256.is_null(False))
     return not any(query.exists() for query in (File.select(), Upload.select(), given))
+
+
+def require_empty() -> None:
+    """Raise `StoreError` unless `is_empty`: for a restore, within `write`."""
+    if not is_empty():
+        raise Failed("the store is not empty; nothing was restored")
 
 
 def has_row(identity: str) -> bool:

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lazu.errors import CannotStart, StoreError
+from lazu.errors import CannotStart
 from lazu.store import disk, rows
 from lazu.store.contents import Engine, Wanted
 from lazu.store.schema import COUNTED, STEPS
@@ -75,8 +75,7 @@ def absorb(path: Path, engine: Engine) -> None:
 
 
 def _absorb_tables() -> None:
-    if not rows.is_empty():  # looked at again where nobody can come between
-        raise StoreError("the store is not empty; nothing was restored")
+    rows.require_empty()  # looked at again where nobody can come between
     database.execute_sql("PRAGMA defer_foreign_keys = ON")
     for table in database.get_tables():
         if not table.startswith("sqlite_") and table not in COUNTED:  # these count what comes

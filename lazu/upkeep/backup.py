@@ -6,15 +6,20 @@ after the deletion. So every row of a backup has its blob. The directory has the
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from lazu.errors import Busy, Doubt
 from lazu.store import disk, rows, snapshot
 from lazu.store.blobs import NEW
 from lazu.store.contents import Copied, copies, no_tick
 from lazu.store.opening import Store, is_served
 
 NAME = "lazu.sqlite3"
+
+_VERIFY = "all of the backup is there, and 'flask fsck --rehash' verifies it"
+_NOT_EMPTY = f"the store is not empty; restore into a new one. If a restore was ended while it verified, {_VERIFY}"
 
 
 class BackupProblem(Exception):
@@ -29,7 +34,7 @@ def backup(store: Store, target: Path, tick: Callable[[], object] = no_tick) -> 
     """
     _prepare(target, store.settings.storage_dir)
     try:
-        with disk.lock(target, wait=False):
+        with disk.lock(target, wait=False), _telling("the backup was broken off; run it again, it goes on from there"):
             copied = _take(store, target, tick)
     except disk.Taken as e:
         raise BackupProblem("another backup into that directory is running") from e
@@ -51,16 +56,28 @@ def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) ->
         if not alone:
             raise BackupProblem("a purge is running; try again when it is done")
         if not rows.is_empty():
-            raise BackupProblem("the store is not empty; restore into a new LAZU_STORAGE_DIR")
+            raise BackupProblem(_NOT_EMPTY)
         if is_served(store):
             raise BackupProblem("a server is running on this store; stop it first")
-        copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
-        if lost:
-            raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
-        snapshot.absorb(source / NAME, store.engine)
-    if problems := list(store.contents.look(rehash=True)):
+        with _telling("the restore was broken off; run it again, it goes on from there"):
+            copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
+            if lost:
+                raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
+            snapshot.absorb(source / NAME, store.engine)
+    with _telling(f"the restored store could not be verified; {_VERIFY}"):
+        problems = list(store.contents.look(rehash=True))
+    if problems:
         raise BackupProblem(f"the restored store has {len(problems)} problems; 'flask fsck --rehash' shows them")
     return copied
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """An engine that is away is a `BackupProblem`: `what` to do, and why."""
+    try:
+        yield
+    except (Busy, Doubt) as e:
+        raise BackupProblem(f"{what}: {e}") from e
 
 
 def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:

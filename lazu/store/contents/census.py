@@ -63,7 +63,7 @@ def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -
             referring.setdefault(row.sha256, []).append(row)
     for each in kept:
         there = found.pop(each.name, None)
-        if bucket and there:
+        if bucket and there and there.size == each.bytes:
             there = Found(there.size, there.identity, _hash(bucket, each))
         yield from _of_content(each, there, referring.get(each.sha256, []))
     known = object_rows.known(sorted({object_names.stem(name) for name in found}))

@@ -5,18 +5,24 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock
-from lazu.store import disk, object_rows
+from lazu.errors import Busy, Doubt
+from lazu.store import disk, object_rows, rows
 from lazu.store.blobs import NEW, SHARDS
+from lazu.store.bucket import ObjectOfOtherSize
 from lazu.store.contents import STEPS, Copied, Tick, Wanted, object_names
 from lazu.store.contents.objects import Objects
 
 #: Contents that travel at the same time: as many as there are connections to the database.
 _AT_ONCE = 8
 _CHUNK = 2**20
+#: Seconds for which a content waits for engines that are away: a restart of theirs does not stop who copies for hours.
+PATIENCE = 60
 
 
 def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
@@ -37,7 +43,8 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     lost = []
     told = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for number, (how, (sha256, size)) in enumerate(zip(pool.map(copy, wanted), wanted, strict=True), 1):
+        done = zip(pool.map(partial(_patiently, copy), wanted), wanted, strict=True)
+        for number, (how, (sha256, size)) in enumerate(done, 1):
             copied[how] += 1
             copied["bytes"] += size if how == "copied" else 0
             lost += [sha256] if how in ("gone", "damaged") else []
@@ -49,33 +56,55 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     return copied, lost
 
 
+def _patiently(copy: Callable[[Wanted], str], blob: Wanted) -> str:
+    until = clock.monotonic() + PATIENCE
+    while True:
+        try:
+            return copy(blob)
+        except (Busy, Doubt):
+            if clock.monotonic() > until:
+                raise
+        clock.sleep(1)
+
+
 def _out(objects: Objects, target: Path, blob: Wanted) -> str:
     sha256, size = blob
     place = target / sha256[:2] / sha256
     part = place.with_name(sha256 + NEW)
     if place.exists() and place.stat().st_size == size:
         return "present"
+    # What is referred to may have been deleted and uploaded again meanwhile: then the second time finds it.
+    for _ in range(2):
+        if _fetch(objects, sha256, part):
+            os.replace(part, place)
+            return "copied"
+        if not rows.is_referred(sha256):
+            return "gone"
+    return "damaged"
+
+
+def _fetch(objects: Objects, sha256: str, part: Path) -> bool:
+    """Have a content at `part`, durably; False if it is not there, or other bytes are."""
     part.unlink(missing_ok=True)
-    try:
-        with objects.open(sha256) as source, open(part, "xb") as new:
-            os.fchmod(new.fileno(), 0o640)
-            right = _pour(source, new.write) == sha256
-            new.flush()
-            os.fsync(new.fileno())
-    except FileNotFoundError:
-        return "gone"
+    right = False
+    with suppress(FileNotFoundError, ObjectOfOtherSize), objects.open(sha256) as source, open(part, "xb") as new:
+        os.fchmod(new.fileno(), 0o640)
+        right = _pour(source, new.write) == sha256
+        new.flush()
+        os.fsync(new.fileno())
     if not right:
-        part.unlink()
-        return "damaged"
-    os.replace(part, place)
-    return "copied"
+        part.unlink(missing_ok=True)
+    return right
 
 
 def _in(objects: Objects, source: Path, blob: Wanted) -> str:
     sha256, size = blob
     kept = object_rows.kept(sha256)
-    if kept is not None and objects.bucket.size(kept.name) == size:
-        return "present"
+    if kept is not None:
+        if objects.bucket.size(kept.name) == size:
+            return "present"
+        # An earlier restore put it there, and the store has lost it: else its name would stay that of the content.
+        objects.erase(objects.release([sha256]))
     try:
         with open(source / sha256[:2] / sha256, "rb") as file:
             if _pour(file, len) != sha256:
