@@ -6,6 +6,7 @@ import secrets
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from io import BytesIO
 
 import pytest
@@ -16,6 +17,7 @@ from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
+from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
 from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, Unanswered
@@ -24,6 +26,8 @@ from lazu.store.connections import database
 from lazu.store.opening import open_store
 from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File
+from lazu.upkeep import engines
+from lazu.upkeep.purge import ClockJump, purge
 
 pytestmark = pytest.mark.slow
 
@@ -166,6 +170,37 @@ def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, 
             put(store, b"known")
     finally:
         database.close_all()
+
+
+@pytest.mark.parametrize(("hours", "left"), [(-7 * 24, 1), (2, 1), (0, 0)])
+def test_a_box_whose_clock_is_ahead_removes_nothing_that_is_not_over_for_the_database(cluster, tmp_path, monkeypatch, hours, left):
+    """The object store would refuse it only after the rows were gone; here it does not, its signatures are of the true time."""
+    store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+    try:
+        store.keys.create("alice")
+        put(store, b"here")
+        File.update(expires_at=time.time() + (3600 if left else -1)).execute()
+        true = clock.milliseconds
+        monkeypatch.setattr(clock, "milliseconds", lambda: true() + hours * 3_600_000)
+        with pytest.raises(ClockJump, match="ahead of the database's") if hours > 0 else nullcontext():
+            purge(store)
+        assert File.select().count() == left
+    finally:
+        database.close_all()
+
+
+def test_doctor_names_the_clock_when_the_store_refuses_a_signature_of_another_time(cluster, tmp_path, seaweed, monkeypatch):
+    late = b"<Error><Code>RequestTimeTooSkewed</Code><Message>too late</Message></Error>"
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+        proxy.only((403, {}, late), "PUT")
+        try:
+            told = {check: (state, found, cure) for check, state, found, cure in engines.look(store.settings)}
+        finally:
+            database.close_all()
+    state, found, cure = told["bucket"]
+    assert (state, "RequestTimeTooSkewed" in found, "set the clock" in cure) == ("fail", True, True)
 
 
 def form_of(content):

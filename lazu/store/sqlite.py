@@ -184,6 +184,10 @@ class Sqlite:
         """
         database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
 
+    def ahead(self) -> float:
+        """See `Engine`: both are one."""
+        return 0
+
     def problems(self) -> Iterator[str]:
         """Give the faults that SQLite finds in its own file, a sentence each."""
         for (text,) in database.execute_sql("PRAGMA integrity_check"):

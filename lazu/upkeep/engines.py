@@ -8,7 +8,6 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 
-from lazu import clock
 from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import postgresql
@@ -18,6 +17,9 @@ from lazu.store.bucket import Bucket
 SKEW = 1
 #: PostgreSQL loses what it acknowledged when one of these is off, and its host stops.
 FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
+
+_SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-ntp true"
+_IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write to it?"
 
 Check = tuple[str, str, str, str]
 
@@ -33,8 +35,8 @@ def look(settings: Settings) -> Iterator[Check]:
     try:
         yield from _bucket(Bucket(str(settings.blobs_url)))
     except StoreError as e:
-        cure = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write to it?"
-        yield "bucket", "fail", str(e), cure
+        skewed = "TimeTooSkewed" in str(e)  # the code of S3 for a signature of another time than the store's
+        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _IS_IT_THERE
 
 
 def _database() -> Iterator[Check]:
@@ -45,7 +47,7 @@ def _database() -> Iterator[Check]:
         yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
     else:
         yield "database", "ok", f"{version}, flushes what it acknowledges", ""
-    skew = abs(float(facts["now"]) - clock.milliseconds() / 1000)
+    skew = abs(postgresql.ahead())
     if skew > SKEW:
         yield "clocks", "warn", f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true"
     else:

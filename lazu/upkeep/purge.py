@@ -9,7 +9,7 @@ from dataclasses import asdict
 from lazu import clock
 from lazu.errors import StorageFailed
 from lazu.store import contents, counts, rows
-from lazu.store.contents import Contents, Removed
+from lazu.store.contents import Contents, Engine, Removed
 from lazu.store.opening import Store
 from lazu.store.tables import Purge
 
@@ -19,6 +19,8 @@ BATCH = 500
 GAP = 3 * clock.DAY
 #: … and so many files, and more than half of all, would go.
 MANY = 10
+#: Seconds by which the clock of a box may be ahead of its database's: its purge would take files that much too early.
+AHEAD = 60
 
 
 class ClockJump(Exception):
@@ -42,6 +44,7 @@ def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda
             return None
         started = clock.now()
         if not force:
+            _compare(store.engine)
             _doubt(started)
         files = _expire(store.contents, started, tick)
         _end_uploads(store, started)
@@ -58,6 +61,15 @@ def preview(store: Store) -> Removed:
     removed = store.contents.unreferred(since=now)
     removed.files = counts.expired(now).files
     return removed
+
+
+def _compare(engine: Engine) -> None:
+    """Raise `ClockJump` if this box alone believes that it is so late."""
+    if (ahead := engine.ahead()) > AHEAD:
+        raise ClockJump(
+            f"the clock of this box is {ahead:.0f} s ahead of the database's, so files would go too early: set it right, "
+            "e.g. timedatectl set-ntp true. If it is right and the other wrong, run 'flask purge --force'"
+        )
 
 
 def _doubt(now: int) -> None:

@@ -97,6 +97,9 @@ class Engine(Protocol):
         the disk is full.
         """
 
+    def ahead(self) -> float:
+        """Seconds by which this box's clock is ahead of the engine's own, if that has one."""
+
 
 class Contents(Protocol):
     """The bytes of all files and parts, and the rows that refer to them.
