@@ -67,8 +67,8 @@ def _compare(engine: Engine) -> None:
     """Raise `ClockJump` if this box alone believes that it is so late."""
     if (ahead := engine.ahead()) > AHEAD:
         raise ClockJump(
-            f"the clock of this box is {ahead:.0f} s ahead of the database's, so files would go too early: set it right, "
-            "e.g. timedatectl set-ntp true. If it is right and the other wrong, run 'flask purge --force'"
+            f"the clock of this box is {ahead:.0f} s ahead of the database's, so files would go too early: correct it "
+            "(timedatectl set-ntp true). If it is right and the other wrong, run 'flask purge --force'"
         )
 
 
