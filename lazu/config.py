@@ -48,15 +48,23 @@ def _folder(text: str) -> Path:
     return (PROJECT / text).absolute()
 
 
+def _file(text: str) -> Path:
+    path = _folder(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError("a file in a directory that exists")
+    return path
+
+
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not text.startswith("unix:") and not (host and _is_number(port, 5) and int(port) < 65536):
+    is_path = text.startswith("unix:") and text != "unix:"
+    if not is_path and not (host and _is_number(port, 5) and int(port) < 65536):
         raise ValueError("HOST:PORT, or unix:PATH")
     return text
 
 
 def _location(text: str) -> str:
-    if not (text.startswith("/") and text.endswith("/")):
+    if not re.fullmatch(r"/[\w./-]*[\w.-]/", text, re.ASCII):
         raise ValueError("the prefix of an nginx location, with a slash at both ends, as /_blobs/")
     return text
 
@@ -69,10 +77,10 @@ def _port(url: SplitResult) -> int:
         return 0
 
 
-def _count(most: int) -> Callable[[str], int]:
+def _count(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (_is_number(text, _BYTES) and 1 <= int(text) <= most):
-            raise ValueError(f"a whole number of 1 to {most}")
+        if not (_is_number(text, _BYTES) and least <= int(text) <= most):
+            raise ValueError(f"a whole number of {least} to {most}")
         return int(text)
 
     return parse
@@ -80,14 +88,18 @@ def _count(most: int) -> Callable[[str], int]:
 
 def _base_url(text: str) -> str:
     url = urlsplit(text)
-    named = url.scheme in ("http", "https") and url.hostname and _port(url) and text.isascii()
+    named = url.scheme in ("http", "https") and url.hostname and _port(url) and _in_header(text)
     if not named or url.username or url.query or url.fragment:
         raise ValueError("http://HOST:PORT/PATH or https://HOST/PATH without a query, as http://127.0.0.1:11434/v1")
     return text.rstrip("/")
 
 
+def _in_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def _header(text: str) -> str:
-    if not (text.isascii() and text.isprintable() and " " not in text):
+    if not _in_header(text):
         raise ValueError("printable ASCII without spaces")
     return text
 
@@ -145,8 +157,8 @@ class Settings:
     storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
     api_key: str | None = _setting(_secret, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
-    workers: int = _setting(_number(1), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
-    threads: int = _setting(_number(2), 16, "requests a process works on at once, not counting those that wait")
+    workers: int = _setting(_count(1, 1024), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
+    threads: int = _setting(_count(2, 4096), 16, "requests a process works on at once, not counting those that wait")
     retention_days: int = _setting(_number(1, " of days", _TIME), 30, "lifetime of a file")
     min_free_bytes: int = _setting(_number(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
     key_quota_bytes: int = _setting(
@@ -168,7 +180,7 @@ class Settings:
         _number(1, " of seconds", _TIME), 600, "the model server is given up after that long without a byte"
     )
     upstream_calls: int = _setting(
-        _count(65536), 1000, "model calls at once on this box (at most 65536), all workers together; past it 503 "
+        _count(1, 65536), 1000, "model calls at once on this box (at most 65536), all workers together; past it 503 "
         "`overloaded` that names the setting. Keys with few calls may go above it, all of them together by an eighth"
     )  # fmt: skip
     page: str = _setting(_choice("on", "off"), "on", "`off`: no page at `/`, no `/docs`")
@@ -193,7 +205,7 @@ class Settings:
     log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
     log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")
     audit_log: Path | None = _setting(
-        _folder, None, "file for a line about each upload, delete, expiry and change of a key; "
+        _file, None, "file for a line about each upload, delete, expiry and change of a key; "
         "by default `audit.log` in `LAZU_STORAGE_DIR`"
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ _BARE = {"time", "level", "event", "method", "route", "status", "message"}
 _PLAIN = re.compile(r"[!-~]+")
 
 _audit = logging.getLogger("lazu.audit")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,17 @@ class _Append(logging.Handler):
         self._path, self._style = path, style
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record's facts; a line that can't be written goes to standard error, and fails nobody."""
+        """Append the record's facts; a line that can't be written goes to the log, and fails nobody."""
         facts: Facts = {"event": record.msg, **record.__dict__["facts"], "request": request_id.get()}
+        line = self._style.line(facts)
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(fd, f"{self._style.line(facts)}\n".encode())
+                os.write(fd, f"{line}\n".encode())
             finally:
                 os.close(fd)
-        except OSError:
-            self.handleError(record)
+        except OSError as e:
+            _log.error("The audit log can't be written (%s): %s", e.strerror, line)
 
 
 def keep_audit(path: Path, style: Style) -> None:

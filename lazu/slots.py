@@ -204,23 +204,24 @@ class Turn:
 
 
 class Shared(Generic[Value]):
-    """Give the result of `make`, made by one thread for all who ask, at most once in `seconds`."""
+    """Give the result of `make`, made by one thread at a time, for all who asked before it began."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._until = 0.0
+        self._began = 0.0
 
     def get(self, make: Callable[[], Value]) -> Value:
-        """The value, up to `seconds` old; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
+        """The value as it is now; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
+        asked = clock.monotonic()
         with waiting():
             if not self._lock.acquire(timeout=SHARED_SECONDS):
                 raise Overloaded
         try:
             require_client()
-            if clock.monotonic() >= self._until:
+            began = clock.monotonic()
+            if asked >= self._began:
                 self._value = make()
-                self._until = clock.monotonic() + self._seconds
+                self._began = began
             return self._value
         finally:
             self._lock.release()

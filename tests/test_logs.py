@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -196,11 +197,17 @@ def test_a_rotated_audit_log_goes_on_without_a_signal(serve):
     assert [event for event, _ in audit(server)] == ["upload"]
 
 
-def test_a_line_that_can_not_be_written_fails_nobody(serve, tmp_path):
-    server = serve(LAZU_AUDIT_LOG=str(tmp_path / "nowhere/audit.log"))
+def test_a_line_that_can_not_be_written_fails_nobody_and_stands_in_the_log(serve, tmp_path):
+    place = tmp_path / "gone"
+    place.mkdir()
+    server = serve(LAZU_AUDIT_LOG=str(place / "audit.log"))
     key = server.flask("keys", "create", "alice").stdout.strip()
+    shutil.rmtree(place)
     file = stored(server, key)
     assert request(server, "DELETE", f"/v1/files/{file['id']}", key).status == 200
+    told = [line for line in server.log.read_text().splitlines() if "The audit log can't be written" in line]
+    assert [file["id"] in line for line in told] == [True, True]
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_trace_can_not_pass_for_lines(tmp_path):

@@ -15,12 +15,15 @@ from helpers.server import PROJECT, free_port, opened
 from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
-from lazu.routes.health import SCRAPE_SECONDS
 
 
 def samples(server):
-    """Every value of /metrics, by name and labels, as it is now: what is shown may be some seconds old."""
-    time.sleep(SCRAPE_SECONDS)
+    """Every value of /metrics, by name and labels; a request is counted a moment after its answer."""
+    time.sleep(0.5)
+    return scraped(server)
+
+
+def scraped(server):
     answer = request(server, "GET", "/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.body.decode())
@@ -148,6 +151,14 @@ def test_the_store_is_told(serve):
     assert figures == {"files": 2, "file_bytes": 20, "blobs": 1, "blob_bytes": 10, "saved_bytes": 10, "overdue_files": 0}
     assert time.time() - told[("lazu_last_purge_timestamp_seconds",)] < 60
     assert told[("lazu_free_bytes",)] > told[("lazu_min_free_bytes",)] == 0
+
+
+def test_a_scrape_shows_what_was_stored_before_it(serve):
+    server = serve()
+    key = server.new_key()
+    for files in range(1, 6):
+        stored(server, key)
+        assert scraped(server)[("lazu_files",)] == files
 
 
 def test_calls_of_the_upstream_are_counted_by_what_came_of_them(serve):

@@ -138,6 +138,12 @@ def test_what_nginx_refuses_has_the_one_shape(edge, data, status, code):
     assert answer.headers.get("x-should-retry") == ("false" if status > 500 else None), "the SDKs repeat every 5xx"
 
 
+@pytest.mark.parametrize(("path", "most"), [("files", "512 MB"), ("uploads", "1 MB"), ("responses", "128 MB")])
+def test_a_body_that_nginx_refuses_is_told_the_limit_of_its_url(edge, path, most):
+    answer = parsed(raw(edge, f"POST /v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n".encode()))
+    assert (answer.status, most in answer.json["error"]["message"]) == (413, True)
+
+
 def parsed(data):
     """An HTTP answer from its bytes."""
     import http.client

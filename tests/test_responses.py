@@ -312,6 +312,8 @@ def test_64_mb_pass_and_one_byte_more_does_not(native, double):
     assert native.ask(part, part)[0] == 200
     assert int(double.last.headers["content-length"]) > 64 * MB * 4 / 3
     assert error(native.ask(part, part, {"type": "input_file", "file_id": one})) == (400, "file_too_large", "input")
+    chat = {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": each}} for each in (half, half, one)]}]}
+    assert error(native.post("/v1/chat/completions", chat)) == (400, "file_too_large", "messages")
     assert len(double.received) == 1
 
 

@@ -3,6 +3,7 @@
 The order is the promise: everything is looked up, for the calling key, and added up before a byte is read or sent.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ class Desk:
         sizes = (inline.size(each) if each.inline else found[each.file_id].content.size for each in named)
         total = sum(sizes)
         if total > FILES_OF_A_CALL:
-            raise FilesTooLarge(_too_large(f"have {total} bytes together"), "input")
+            raise FilesTooLarge(_too_large(f"have {total} bytes together"), _top(named[0]))
         files = [self._receive(each) if each.inline else found[each.file_id] for each in named]
         for reference, file in zip(named, files, strict=True):
             parts.check(reference, file, self.mode)
@@ -112,6 +113,11 @@ def _at(reference: Reference) -> Iterator[None]:
     except ApiError as e:
         e.param = reference.where
         raise
+
+
+def _top(reference: Reference) -> str:
+    """The parameter of the request that `reference` stands in, as `input` or `messages`."""
+    return re.split(r"[.[]", reference.where)[0]
 
 
 def _too_large(what: str) -> str:

@@ -8,9 +8,8 @@ from lazu.slots import Shared
 from lazu.store.opening import require_ready
 from lazu.upkeep import stats
 
-#: Seconds for which a scrape is good for all: it reads an index of every file, and anybody may ask.
-SCRAPE_SECONDS = 2
-_text: Shared[bytes] = Shared(SCRAPE_SECONDS)
+#: One scrape at a time, for all who wait for one: anybody may ask, and on PostgreSQL it counts every file.
+_text: Shared[bytes] = Shared()
 
 bp = Blueprint("health", __name__)
 
