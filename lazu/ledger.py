@@ -1,11 +1,11 @@
-"""What is taken, of things that all processes of this server share: calls, memory for bodies, room for uploads.
+"""What is taken, of things that all processes of a server share: calls, clients, memory for bodies, room for uploads.
 
 Each taking is a record in a file that the processes map, beside their counters: who has it, for which owner, how
 much. What a process held when it died is given back by `forget`. Where nothing is shared (a `flask` command, a test in
 one process) the ledger is this process's own.
 
-Only taking more needs the lock, and waits for it a bounded time. A record is freed by the one word that says whose it
-is, so giving back never waits and never fails.
+Only taking needs the lock, and a change that must fit beside the others; it is waited for a bounded time. A record is
+freed by the one word that says whose it is, so giving back never waits and never fails.
 """
 
 import fcntl
@@ -74,6 +74,10 @@ class Ledger:
                 return False
             table.change(place, amount)
             return True
+
+    def tell(self, place: int, amount: int) -> None:
+        """Let the record at `place`, which this process took, have another amount, whatever the others have."""
+        self._open().change(place, amount)
 
     def give_back(self, place: int) -> None:
         """Free a record that this process took."""

@@ -21,6 +21,7 @@ from lazu import clock, logs
 from lazu.errors import CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
+from lazu.server.balance import Balance
 from lazu.server.connection import Connection
 from lazu.server.heads import Parser, address_of, asker
 from lazu.server.pool import Pool
@@ -83,6 +84,7 @@ class Worker(ThreadWorker):
         sys.setswitchinterval(SWITCH_SECONDS)
         self._work = Slots(self.cfg.threads, SHARE, ALONE)
         self._heads, self._checks = Slots(2, 1), Slots(2, 1)
+        self._balance = Balance(self.cfg.workers)
         return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
@@ -135,7 +137,11 @@ class Worker(ThreadWorker):
             conn.sock.linger()
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new client; without a free file descriptor it waits in the kernel's queue, and nobody is lost."""
+        """Take a new client, unless a process with fewer does.
+
+        Without a free file descriptor it waits in the kernel's queue, and nobody is lost.
+        """
+        self._balance.let_others(listener, self.nr_conns)
         try:
             super().accept(listener)
         except OSError as e:
@@ -145,10 +151,13 @@ class Worker(ThreadWorker):
             time.sleep(FULL_PAUSE)
 
     def murder_pending(self) -> None:
-        """Let go who says nothing; called about once a second, also while this worker ends."""
+        """Let go who says nothing; called after each event, and once a second, also while this worker ends."""
         super().murder_pending()
         self.tpool.revive()
-        if not self.alive:
+        if self.alive:
+            self._balance.tell(self.nr_conns)
+        else:
+            self._balance.leave()
             self._last = self._last or clock.monotonic() + self.cfg.graceful_timeout - LAST_SECONDS
             if clock.monotonic() >= self._last:
                 self._upstream.relay.stop()

@@ -1,0 +1,78 @@
+"""Clients are shared among the processes: who connects is served by the one that has the fewest."""
+
+import os
+import signal
+import socket
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from helpers.waiting import until
+
+
+@pytest.fixture
+def crowd(serve):
+    with Crowd(serve()) as crowd:
+        yield crowd
+
+
+class Crowd(ExitStack):
+    """Clients that stay at a server of two processes: the connections of each, and their numbers in the kernel."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.port = server.port
+        self.served = {pid: {} for pid in until(lambda: len(server.pids()) == 3 and server.pids()[1:])}
+        while not all(self.served.values()):  # until both have begun
+            self.connect()
+
+    def connect(self):
+        """One more client, which has had an answer; gives the process that it came from."""
+        client = self.enter_context(closing(socket.create_connection(("127.0.0.1", self.port), 60)))
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: lazu\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        inode = server_end(client)
+        pid = next(pid for pid in self.served if inode in sockets(pid))
+        self.served[pid][inode] = client
+        return pid
+
+    def leave(self, pid):
+        """All clients of one process go."""
+        for client in self.served[pid].values():
+            client.close()
+        until(lambda: self.served[pid].keys().isdisjoint(sockets(pid)))
+
+
+def server_end(client):
+    """The number of the socket at the other end (proc(5), /proc/net/tcp)."""
+    ends = [f"0100007F:{port:04X}" for port in (client.getpeername()[1], client.getsockname()[1])]
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+    return next(row[9] for row in rows if row[1:3] == ends)
+
+
+def sockets(pid):
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(entry).removeprefix("socket:[").rstrip("]"))
+    return found
+
+
+def test_a_process_without_clients_takes_the_next_ones(crowd):
+    for _ in range(24):
+        crowd.connect()
+    idle = min(crowd.served, key=lambda pid: len(crowd.served[pid]))
+    crowd.leave(idle)
+    # By chance it would be 10 of 12 in 2 of 100 runs; a busy machine may give the other process a few.
+    assert [crowd.connect() for _ in range(12)].count(idle) >= 10
+
+
+def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
+    hangs, serves = crowd.served
+    crowd.leave(hangs)
+    os.kill(hangs, signal.SIGSTOP)
+    try:
+        assert {crowd.connect() for _ in range(5)} == {serves}
+    finally:
+        os.kill(hangs, signal.SIGCONT)
