@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from helpers import between as wire
-from helpers.seaweed import BUCKET, credentials
+from helpers.seaweed import BUCKET, KEY, SECRET, credentials
 from helpers.server import PROJECT
 from lazu.store import bucket as door
 from lazu.store import bucket_client
@@ -255,6 +255,19 @@ def test_credentials_come_from_the_files_of_the_aws_tools(seaweed, place, monkey
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "lazu")
     assert Bucket(place).size("ab/none") is None
+
+
+def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses_the_old_ones(place, monkeypatch, tmp_path):
+    monkeypatch.setattr(door, "RENEW_SECONDS", 0)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    lines = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
+    (tmp_path / "keys").write_text(lines.format("AKIAGONE", "secret-of-before"))
+    bucket = Bucket(place)
+    with pytest.raises(ObjectStoreFailed, match="403 InvalidAccessKeyId"):
+        list(bucket.pages())
+    (tmp_path / "keys").write_text(lines.format(KEY, SECRET))
+    assert list(bucket.pages()) == [[]]
 
 
 def test_an_unreachable_store_is_an_error_that_names_no_file(place, monkeypatch):

@@ -440,6 +440,21 @@ def test_parts_of_an_expired_upload_go_with_the_sweep(store):
     assert upload_rows.upload_of(store.keys.find("alice"), upload.id, 1) is None
 
 
+def test_parts_that_another_clock_ends_while_they_are_joined_are_no_fault_of_lazu(store, monkeypatch):
+    """A box whose clock is ahead takes the upload for expired."""
+    key, upload, [part] = begun(store, b"over")
+    stage = store.contents.stage
+
+    def meanwhile(*size):
+        assert store.uploads.drop_dead(upload.expires_at, key) == 1
+        return stage(*size)
+
+    monkeypatch.setattr(store.contents, "stage", meanwhile)
+    with pytest.raises(InvalidRequest, match="no part of this upload"):
+        store.uploads.complete(key, upload.id, Completion([part.id], None))
+    assert counts.count() == 0
+
+
 def test_a_part_without_its_bytes_is_found_and_repaired(store):
     key, upload, [part] = begun(store, b"lost")
     lose(store, part)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 
-from lazu import metrics, slots
+from lazu import clock, metrics, slots
 from lazu.errors import Busy, Full
 from lazu.store.bucket_client import Body, Seekable, make_clients
 
@@ -30,6 +30,10 @@ _AHEAD = 64 * 1024
 _TRIES = 3
 #: Nobody gave credentials.
 _UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
+#: What a store says of a key that it does not know any more. One in a file may be another by now …
+_STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+#: … and is read again, at most once in so many seconds: a client is dear.
+RENEW_SECONDS = 10
 #: Nothing came within the seconds for it; the last one is raised for a body that was not taken within them, too.
 _SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
@@ -74,6 +78,7 @@ class Bucket:
         self._silent = False
         self._silences = silence, min(silence, BRISK_SECONDS)
         self._made: list[Any] = []
+        self._since = 0.0
         try:
             self._clients()
         except _UNKNOWN:
@@ -83,8 +88,10 @@ class Bucket:
 
     def _clients(self) -> tuple[Any, Any]:
         """A patient one and a brisk one; raises `BotoCoreError`."""
-        made = self._made or make_clients(*self._silences)
-        self._made = made
+        made = self._made
+        if not made:
+            self._made = made = make_clients(*self._silences)
+            self._since = clock.monotonic()
         return made[0], made[1]
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
@@ -180,6 +187,8 @@ class Bucket:
             outcome = "ok"
         except exceptions.ClientError as e:
             outcome = str(_status(e))
+            if _code(e) in _STALE and clock.monotonic() > self._since + RENEW_SECONDS:
+                self._made = []
             raise _translated(e, name) from e
         except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
             if verb in _CARRYING and isinstance(e, _SILENCE):
@@ -278,8 +287,12 @@ def _status(error: exceptions.ClientError) -> int:
     return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
 
 
+def _code(error: exceptions.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def _translated(error: exceptions.ClientError, name: str | None) -> Exception:
-    status, code = _status(error), error.response.get("Error", {}).get("Code", "")
+    status, code = _status(error), _code(error)
     if status == 404 and name is not None and code != "NoSuchBucket":
         return FileNotFoundError(name)
     if status == 507 or code in _FULL:

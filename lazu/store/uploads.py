@@ -211,6 +211,7 @@ class Uploads:
     def _again(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         """The answer of an upload that is completed, if it was so with the same parts."""
         if upload.status == "pending":
+            self._chosen(upload, wanted)  # refuses if the parts went too: by a box whose clock is ahead it has expired
             log.error("the bytes of a part of %s are gone, but not the part; 'flask fsck' says more", upload.id)
             raise InternalError
         if upload.file_id is None or upload.completion != wanted.mark:
