@@ -70,6 +70,15 @@ def test_who_asks_and_is_told_of_damage_hears_what_to_do(app, http, root):
     run(app, "--repair", code=0)
 
 
+def test_what_only_rehash_finds_is_repaired_by_what_it_says(app, http, root):
+    """Without reading every byte again a repair found nothing, and left with 0."""
+    damage(path(root, put(http, b"right")), b"wrong")
+    done = app.test_cli_runner().invoke(args=["fsck", "--rehash"])
+    assert done.exit_code == 1
+    run(app, *done.stderr.split("'flask fsck ")[1].split("'")[0].split(), code=0)
+    assert run(app, "--rehash", code=0) == {}
+
+
 def test_changed_bytes_are_found_by_rehash_quarantined_and_never_served(app, http, root):
     one, two = put(http, b"right"), put(http, b"right")
     blob = path(root, one)

@@ -190,7 +190,8 @@ def test_a_stored_response_that_is_streamed_is_a_call_and_hides_no_models(serve,
             sock.sendall(b"GET /v1/responses/resp_1?stream=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n")
             assert b" 200 " in sock.recv(100)
         until(lambda: running(server) == 2)
-        assert request(server, "GET", "/v1/responses/resp_1?stream=true", "k").error == (503, "overloaded", None)
+        for query in ("stream=true", "stream=false&stream=true"):
+            assert request(server, "GET", f"/v1/responses/resp_1?{query}", "k").error == (503, "overloaded", None)
         for _ in range(5):
             assert request(server, "GET", "/v1/models", "k").status == 200
     until(lambda: running(server) == 0)

@@ -53,7 +53,8 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
         store.contents.recover()
     _report(findings, as_json)
     if not sound:
-        cure = "what is not repaired is above" if repair else "'flask fsck --repair' puts right what can be"
+        again = "flask fsck --rehash --repair" if rehash else "flask fsck --repair"
+        cure = "what is not repaired is above" if repair else f"'{again}' puts right what can be"
         raise click.ClickException(f"files and bytes disagree; {cure}")
 
 

@@ -38,7 +38,7 @@ def received(contents: Contents, reference: Reference) -> Attachment:
     except (binascii.Error, ValueError) as e:
         raise InvalidRequest("file_data must be a data URL with base64, or base64 alone.", reference.where) from e
     if not spool.size:
-        raise InvalidRequest("The file is empty.", reference.where)
+        raise InvalidRequest("The file is empty; send one of at least one byte.", reference.where)
     given = named.get("filename")
     name = filenames.clean(given if isinstance(given, str) else "")
     kind = filetypes.identify(spool.peek, spool.size, name, filetypes.PURPOSES["user_data"])

@@ -68,7 +68,7 @@ class _Form:
         if self.staged is None:
             raise MissingParameter(FILE)
         if self.staged.size == 0:
-            raise InvalidRequest("The file is empty.", FILE)
+            raise InvalidRequest("The file is empty; send one of at least one byte.", FILE)
         if self.staged.size > purpose.max_bytes:
             raise FileTooLarge(words(purpose.max_bytes))
         content_type = filetypes.identify(self.staged.peek, self.staged.size, self.filename, purpose)
@@ -153,7 +153,7 @@ def receive_data(form: Iterator[Part], contents: Contents, expected: int) -> Ite
         if staged is None:
             raise MissingParameter(DATA)
         if staged.size == 0:
-            raise InvalidRequest("The part is empty.", DATA)
+            raise InvalidRequest("The part is empty; send one of at least one byte.", DATA)
         yield staged
 
 

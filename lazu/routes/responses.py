@@ -140,7 +140,9 @@ def _require_room(key: Key) -> None:
 
 def _fetch(path: str) -> Response:
     """Pass a request without a body on; one that is answered by a stream lasts as long as the model works."""
-    return _pass(path, caller(), None, lasts=request.args.get("stream", "false").lower() != "false")
+    # Given twice, either may be the one that the upstream goes by.
+    lasts = any(value.lower() != "false" for value in request.args.getlist("stream"))
+    return _pass(path, caller(), None, lasts=lasts)
 
 
 def _pass(path: str, key: Key, prepared: Prepared | None, *, lasts: bool = True) -> Response:
