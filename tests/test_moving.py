@@ -121,3 +121,24 @@ def test_a_restore_keeps_what_another_box_has_stored_meanwhile(tmp_path, cluster
         with pytest.raises(StoreError, match="not empty; nothing was restored"):
             restore(store, tmp_path / "backup")
         assert [key.name for key in rows.all_keys()] == ["carol"]
+
+
+def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, monkeypatch):
+    """What keeps purges off goes with its connection."""
+    with one_box(tmp_path / "old", cluster) as store:
+        told = fill(store)
+        backup(store, tmp_path / "backup")
+    with several_boxes(tmp_path / "new", cluster) as store:
+        copy_in = store.contents.copy_in
+
+        def then_purge(*args):
+            copied = copy_in(*args)
+            store.contents.sweep(lambda: None)
+            return copied
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.contents, "copy_in", then_purge)
+            with pytest.raises(BackupProblem, match="run it again"):
+                restore(store, tmp_path / "backup")
+        restore(store, tmp_path / "backup")
+        assert read(store) == told

@@ -5,8 +5,9 @@ A snapshot has the tables of the SQLite engine; columns that one side does not k
 
 from typing import Any
 
+from lazu.errors import Busy
 from lazu.store import rows, schema, sqlite
-from lazu.store.connections import database
+from lazu.store.connections import Absent, database
 from lazu.store.postgresql import Postgresql
 
 #: Tables that only an engine needs, and the contents bring (`Contents.copy_in`).
@@ -30,8 +31,11 @@ def take(copy: sqlite.Database) -> None:
 
 
 def absorb(copy: sqlite.Database, engine: Postgresql) -> None:
-    """Take all rows of a snapshot into the open, empty store, in one transaction."""
-    engine.write(lambda: _absorb(copy))
+    """Take all rows of a snapshot into the open, empty store, in one transaction; raises `StoreError`."""
+    try:
+        engine.write(lambda: _absorb(copy))
+    except Absent as e:  # `alone` keeps purges off only while its connection lasts
+        raise Busy("a purge of another box removed what was there already") from e
 
 
 def _absorb(copy: sqlite.Database) -> None:
