@@ -75,7 +75,7 @@ class Ledger:
             table.change(place, amount)
             return True
 
-    def tell(self, place: int, amount: int) -> None:
+    def set(self, place: int, amount: int) -> None:
         """Let the record at `place`, which this process took, have another amount, whatever the others have."""
         self._open().change(place, amount)
 

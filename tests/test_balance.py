@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -41,7 +42,9 @@ class Crowd(ExitStack):
         """All clients of one process go."""
         for client in self.served[pid].values():
             client.close()
-        until(lambda: self.served[pid].keys().isdisjoint(sockets(pid)))
+        gone = self.served[pid].keys()
+        until(lambda: gone.isdisjoint(sockets(pid)))
+        self.served[pid] = {}
 
 
 def server_end(client):
@@ -62,10 +65,14 @@ def sockets(pid):
 def test_a_process_without_clients_takes_the_next_ones(crowd):
     for _ in range(24):
         crowd.connect()
+    # By chance each try would succeed in 3 of 1,000; where the machine is busy with others, one may fail.
+    assert any(goes_to_the_idle(crowd) for _ in range(5))
+
+
+def goes_to_the_idle(crowd):
     idle = min(crowd.served, key=lambda pid: len(crowd.served[pid]))
     crowd.leave(idle)
-    # By chance it would be 10 of 12 in 2 of 100 runs; a busy machine may give the other process a few.
-    assert [crowd.connect() for _ in range(12)].count(idle) >= 10
+    return [crowd.connect() for _ in range(12)].count(idle) >= 11
 
 
 def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
@@ -73,6 +80,8 @@ def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
     crowd.leave(hangs)
     os.kill(hangs, signal.SIGSTOP)
     try:
-        assert {crowd.connect() for _ in range(5)} == {serves}
+        began = time.monotonic()
+        assert {crowd.connect() for _ in range(20)} == {serves}
+        assert time.monotonic() - began < 10  # 20 waits of half a second would be more
     finally:
         os.kill(hangs, signal.SIGCONT)

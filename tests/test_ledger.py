@@ -70,7 +70,7 @@ def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_fo
         with pytest.raises(Overloaded):
             mine.take(1, 1, lambda _: True)
         assert time.monotonic() - began < 60
-        mine.tell(place, 5)
+        mine.set(place, 5)
         assert mine.taken() == ([1], [5])
         mine.give_back(place)
         assert mine.taken() == ([], [])

@@ -1,4 +1,4 @@
-"""Which process takes a new client: one that has no more of them than another.
+"""Which process takes a new client: the one that has the fewest.
 
 The kernel wakes all processes for each client, and the first one takes it, though it has others to serve and its
 neighbour none (docs/decisions/0063-balance.md).
@@ -12,8 +12,12 @@ from lazu import clock
 from lazu.errors import Overloaded
 from lazu.ledger import Ledger
 
-#: Seconds that a process leaves a new client to one with fewer, which may be stopped or dead; and between two looks.
+#: Seconds for which a process leaves a new client to one with fewer, and between two looks whether it is gone.
 PATIENCE, LOOK_SECONDS = 0.005, 0.0005
+
+#: Seconds without such a wait after one in vain: who has fewer is stopped or busy, and this process' other clients wait
+#: too meanwhile.
+PAUSE = 0.1
 
 #: Records for each process that is wanted: after a reload those that end count beside the new ones. Without a record
 #: a process takes clients as they come.
@@ -26,14 +30,17 @@ class Balance:
     def __init__(self, processes: int) -> None:
         self._ledger = Ledger("clients", _GENERATIONS * processes)
         self._place: int | None = None
+        self._again = 0.0
+
+    def join(self) -> None:
+        """Begin to take clients."""
+        with suppress(Overloaded, OSError):
+            self._place = self._ledger.take(0, 0, lambda _: True)
 
     def tell(self, clients: int) -> None:
         """Have the others know how many clients this process has."""
         if self._place is not None:
-            self._ledger.tell(self._place, clients)
-            return
-        with suppress(Overloaded):  # next time, then
-            self._place = self._ledger.take(0, clients, lambda _: True)
+            self._ledger.set(self._place, clients)
 
     def leave(self) -> None:
         """Take no more clients: nobody has to wait for this process."""
@@ -43,9 +50,15 @@ class Balance:
 
     def let_others(self, listener: socket.socket, clients: int) -> None:
         """Let a process with fewer than `clients` take the one that waits at `listener`; wait `PATIENCE` at most."""
-        poll, end = select.poll(), clock.monotonic() + PATIENCE
+        now = clock.monotonic()
+        if now < self._again:
+            return
+        poll, end = select.poll(), now + PATIENCE
         poll.register(listener, select.POLLIN)
-        while self._is_ahead(clients) and poll.poll(0) and clock.monotonic() < end:
+        while self._is_ahead(clients) and poll.poll(0):
+            if clock.monotonic() > end:
+                self._again = end + PAUSE
+                return
             clock.sleep(LOOK_SECONDS)
 
     def _is_ahead(self, clients: int) -> bool:

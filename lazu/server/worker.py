@@ -85,6 +85,7 @@ class Worker(ThreadWorker):
         self._work = Slots(self.cfg.threads, SHARE, ALONE)
         self._heads, self._checks = Slots(2, 1), Slots(2, 1)
         self._balance = Balance(self.cfg.workers)
+        self._relaying: set[TConn] = set()
         return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
@@ -102,6 +103,11 @@ class Worker(ThreadWorker):
         while not self.missed.empty():
             if self.missed.get() == signal.SIGTERM:
                 self.alive = False
+
+    def run(self) -> None:
+        """Take clients until the end."""
+        self._balance.join()
+        super().run()
 
     def handle(self, conn: TConn) -> Any:
         """Serve a request of `conn`, and those that follow at once, in a thread of the pool."""
@@ -141,7 +147,7 @@ class Worker(ThreadWorker):
 
         Without a free file descriptor it waits in the kernel's queue, and nobody is lost.
         """
-        self._balance.let_others(listener, self.nr_conns)
+        self._balance.let_others(listener, self._clients)
         try:
             super().accept(listener)
         except OSError as e:
@@ -150,12 +156,17 @@ class Worker(ThreadWorker):
             self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
             time.sleep(FULL_PAUSE)
 
+    @property
+    def _clients(self) -> int:
+        """Those that may want work: who is in the relay costs next to nothing, and stays for hours."""
+        return max(0, int(self.nr_conns) - len(self._relaying))
+
     def murder_pending(self) -> None:
         """Let go who says nothing; called after each event, and once a second, also while this worker ends."""
         super().murder_pending()
         self.tpool.revive()
         if self.alive:
-            self._balance.tell(self.nr_conns)
+            self._balance.tell(self._clients)
         else:
             self._balance.leave()
             self._last = self._last or clock.monotonic() + self.cfg.graceful_timeout - LAST_SECONDS
@@ -209,10 +220,12 @@ class Worker(ThreadWorker):
             return kept and self.alive and len(self.keepalived_conns) < self.max_keepalived
 
         exchange, conn.exchange = conn.exchange, None
+        self._relaying.add(conn)
         exchange.start(may_keep, partial(self._relayed, conn))
 
     def _relayed(self, conn: TConn, exchange: Exchange) -> None:
         """The answer has been given, or never will be; called in the relay's thread."""
+        self._relaying.discard(conn)
         self.log.relayed(exchange, clock.monotonic() - conn.sock.began, conn.sock.received)
         done: Future[bool] = Future()
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
