@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from helpers.uploads import created
 from helpers.wire import PURPOSE, dial, form, head, part, request, rest, stored
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,20 @@ def test_a_stalled_upload_ends_with_408(serve, deploy, through):
     assert b'"request_timeout"' in answer
     assert 2.5 < time.monotonic() - began < 8
     assert request(server, "GET", "/v1/files", key).json["data"] == []
+
+
+def test_a_stalled_body_of_json_ends_with_408_through_nginx_too(deploy):
+    """nginx hung up after its own minute, without a word, where it waited for the whole body."""
+    edge = deploy(**FEW)
+    key = edge.new_key()
+    upload = created(edge, key, 5)["id"]
+    with ExitStack() as stack:
+        socks = [
+            stack.enter_context(closing(dial(edge, head(key, "POST", path, length=100) + b"{")))
+            for path in ("/v1/uploads", f"/v1/uploads/{upload}/complete", f"/v1/uploads/{upload}/cancel")
+        ]
+        answers = [rest(sock) for sock in socks]
+    assert [answer[9:12] for answer in answers] == [b"408", b"408", b"200"]  # to cancel there is nothing to read
 
 
 def drip(sock, data, seconds, step=1024):
