@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lazu import clock
 from lazu.store import object_rows, rows
-from lazu.store.bucket import Bucket
+from lazu.store.bucket import Bucket, ObjectStoreFailed
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.object_rows import Kept, Loose
@@ -106,4 +106,6 @@ def _hash(bucket: Bucket, kept: Kept) -> str:
                 digest.update(chunk)
     except FileNotFoundError:
         return ""
+    except ObjectStoreFailed as e:
+        raise ObjectStoreFailed(f"{kept.name}: {e}") from e  # it may be this one that the store can't read
     return digest.hexdigest()

@@ -61,9 +61,9 @@ def _patiently(copy: Callable[[Wanted], str], blob: Wanted) -> str:
     while True:
         try:
             return copy(blob)
-        except (Busy, Doubt):
+        except (Busy, Doubt) as e:
             if clock.monotonic() > until:
-                raise
+                raise Busy(f"{blob[0]}: {e}") from e  # it may be this one object that the store can't read
         clock.sleep(1)
 
 
