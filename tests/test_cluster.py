@@ -189,6 +189,25 @@ def test_a_box_whose_clock_is_ahead_removes_nothing_that_is_not_over_for_the_dat
         database.close_all()
 
 
+def test_a_database_that_answers_late_does_not_make_this_clock_one_that_is_off(cluster, tmp_path, monkeypatch):
+    store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+    true, ask = clock.milliseconds, database.execute_sql
+
+    def ask_late(sql, *values):
+        answer = ask(sql, *values)
+        if "clock_timestamp" in sql:
+            monkeypatch.setattr(clock, "milliseconds", lambda: true() + 90_000)
+        return answer
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "execute_sql", ask_late)
+            assert abs(store.engine.ahead()) < 1
+        assert store.engine.ahead() > 89, "as it is now"
+    finally:
+        database.close_all()
+
+
 def test_doctor_names_the_clock_when_the_store_refuses_a_signature_of_another_time(cluster, tmp_path, seaweed, monkeypatch):
     late = b"<Error><Code>RequestTimeTooSkewed</Code><Message>too late</Message></Error>"
     with wire.between(seaweed.endpoint) as proxy:

@@ -132,9 +132,11 @@ def facts() -> dict[str, str]:
 
 
 def ahead() -> float:
-    """Seconds by which this box's clock is ahead of the server's."""
+    """Seconds by which this box's clock is surely ahead of the server's, below 0 if behind: an answer may take long."""
+    asked = clock.milliseconds() / 1000
     [[now]] = database.execute_sql("SELECT extract(epoch FROM clock_timestamp())::float").fetchall()
-    return clock.milliseconds() / 1000 - float(now)
+    answered = clock.milliseconds() / 1000
+    return sorted((asked - float(now), 0, answered - float(now)))[1]
 
 
 def exchanges(url: str) -> bool:
