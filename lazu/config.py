@@ -50,8 +50,8 @@ def _folder(text: str) -> Path:
 
 def _file(text: str) -> Path:
     path = _folder(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError("a file in a directory that exists")
+    if os.path.isdir(path):
+        raise ValueError("a file, not a directory")
     return path
 
 

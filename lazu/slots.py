@@ -30,8 +30,8 @@ ALONE_SECONDS = 1.0
 #: Seconds between two looks whether the client of something that waits is still there.
 LOOK_SECONDS = 0.25
 
-#: Seconds to wait for what one thread makes for all.
-SHARED_SECONDS = 10
+#: Seconds to wait for what one thread makes for all, and to rest at most before it is made again.
+SHARED_SECONDS, SHARED_REST = 10, 2.0
 
 _mine = threading.local()
 
@@ -204,11 +204,14 @@ class Turn:
 
 
 class Shared(Generic[Value]):
-    """Give the result of `make`, made by one thread at a time, for all who asked before it began."""
+    """Give the result of `make`, made by one thread at a time, for all who asked before it began.
+
+    However many ask, making takes half of the time at most.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._began = 0.0
+        self._began = self._rests_until = 0.0
 
     def get(self, make: Callable[[], Value]) -> Value:
         """The value as it is now; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
@@ -216,15 +219,21 @@ class Shared(Generic[Value]):
         with waiting():
             if not self._lock.acquire(timeout=SHARED_SECONDS):
                 raise Overloaded
+            if asked >= self._began:
+                clock.sleep(max(0.0, self._rests_until - clock.monotonic()))
         try:
             require_client()
-            began = clock.monotonic()
             if asked >= self._began:
-                self._value = make()
-                self._began = began
+                self._renew(make)
             return self._value
         finally:
             self._lock.release()
+
+    def _renew(self, make: Callable[[], Value]) -> None:
+        began = clock.monotonic()
+        self._value = make()
+        self._began, took = began, clock.monotonic() - began
+        self._rests_until = began + took + min(took, SHARED_REST)
 
 
 def require_client() -> None:

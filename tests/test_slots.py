@@ -297,3 +297,15 @@ def test_nginx_takes_a_large_body_only_where_one_belongs(edge):
     for path, status in (("/v1/models", b"404"), ("/healthz", b"404"), ("/nowhere", b"404"), ("/v1/uploads", b"413")):
         with closing(dial(edge, head("wrong", path=path, length=2 * 2**20))) as sock:
             assert sock.recv(65536).startswith(b"HTTP/1.1 " + status)
+
+
+def test_what_is_made_for_all_takes_half_of_the_time_at_most():
+    shared, made, began = slots.Shared(), [], time.monotonic()
+
+    def make():
+        time.sleep(0.05)
+        made.append(len(made))
+        return made[-1]
+
+    assert [shared.get(make) for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert time.monotonic() - began > 5 * 0.05 + 4 * 0.05

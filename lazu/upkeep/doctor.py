@@ -54,6 +54,7 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
         return
     yield Finding("settings", OK, "readable")
     yield from _storage(settings)
+    yield _audit(settings)
     yield _upstream(settings)
     if problem:
         yield Finding("store", FAIL, str(problem), "see the lines above")
@@ -122,7 +123,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 def _existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that is there."""
-    return path if path.exists() else _existing(path.parent)
+    return path if os.path.exists(path) else _existing(path.parent)  # Path.exists raises for names it may not ask
 
 
 def _file_system(place: Path) -> Finding:
@@ -151,6 +152,16 @@ def _device(storage: Path) -> Finding:
         found = "database and blobs lie on different file systems"
         return Finding("device", WARN, found, "back up both; one is simpler")
     return Finding("device", OK, "database and blobs lie on one file system")
+
+
+def _audit(settings: Settings) -> Finding:
+    """Lazu serves without it: each line that can't be written stands in the log."""
+    path = settings.audit_log
+    if path is None:
+        return Finding("audit log", OK, "in LAZU_STORAGE_DIR")
+    if os.access(path if os.path.exists(path) else path.parent, os.W_OK):
+        return Finding("audit log", OK, "can be written")
+    return Finding("audit log", FAIL, f"{path} can't be written", "make its directory, writable for this user")
 
 
 def _upstream(settings: Settings) -> Finding:
