@@ -125,7 +125,7 @@ def quarantine(store):
 
 def swept(store):
     with store.contents.alone() as alone:
-        assert alone
+        assert alone()
         removed = store.contents.sweep(lambda: None)
     return removed.blobs, removed.bytes
 
@@ -282,7 +282,7 @@ def test_a_sweep_leaves_no_more_derived_objects_than_fit(cluster, tmp_path):
 
 def test_one_sweep_at_a_time(store):
     with store.contents.alone() as first, store.contents.alone() as second:
-        assert (first, second) == (True, False)
+        assert (first(), second()) == (True, False)
 
 
 def test_a_sweep_takes_only_what_no_row_refers_to_and_tells_its_steps(store):

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 import pytest
 
 from helpers import between as wire
+from helpers.server import free_port
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import StoreError
-from lazu.store import rows
+from lazu.store import object_rows, rows
 from lazu.store.connections import database
 from lazu.store.contents import transfer
 from lazu.store.opening import open_store
@@ -144,3 +145,46 @@ def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, mon
                 restore(store, tmp_path / "backup")
         restore(store, tmp_path / "backup")
         assert read(store) == told
+
+
+def test_a_restore_ends_when_what_keeps_purges_off_is_lost(tmp_path, cluster, monkeypatch):
+    """A restart of the database: contents are copied all the same, and any purge may take those that have no row yet."""
+    with one_box(tmp_path / "old", cluster) as store:
+        told = fill(store)
+        backup(store, tmp_path / "backup")
+    with several_boxes(tmp_path / "new", cluster) as store:
+        copy_in = store.contents.copy_in
+
+        def meanwhile(*args):
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazu purge' AND datname = current_database()"
+            database.execute_sql(end)
+            return copy_in(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.contents, "copy_in", meanwhile)
+            with pytest.raises(BackupProblem, match=r"run it again.*keeps purges off"):
+                restore(store, tmp_path / "backup")
+        assert rows.is_empty()
+        assert len(object_rows.unreferred()) < COUNT * 9 // 10, "at once, not when all is copied"
+        restore(store, tmp_path / "backup")
+        assert read(store) == told
+
+
+def test_a_restore_without_a_database_says_what_to_do(tmp_path, cluster):
+    with one_box(tmp_path / "old", cluster) as store:
+        backup(store, tmp_path / "backup")
+    away = {**cluster, "database_url": f"postgresql://lazu@127.0.0.1:{free_port()}/lazu"}
+    with several_boxes(tmp_path / "new", away) as store, pytest.raises(BackupProblem, match="run it again"):
+        restore(store, tmp_path / "backup")
+
+
+def test_a_store_that_refuses_is_not_waited_for(tmp_path, cluster, seaweed, monkeypatch):
+    """Wrong credentials, or a wrong bucket."""
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        with several_boxes(tmp_path / "filling", cluster) as store:
+            fill(store)
+        proxy.rule = lambda *_: (403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+        monkeypatch.setattr(clock, "sleep", lambda _: pytest.fail("waited"))
+        with several_boxes(tmp_path / "refused", cluster) as store, pytest.raises(BackupProblem, match="AccessDenied"):
+            backup(store, tmp_path / "backup")

@@ -54,11 +54,11 @@ def test_one_purge_at_a_time_and_none_in_the_way_of_the_next(place, tmp_path):
     store = open_store(Settings(storage_dir=tmp_path / "here", min_free_bytes=0, **place))
     try:
         with store.contents.alone() as first, store.contents.alone() as second:
-            assert (first, second) == (True, False)
+            assert (first(), second()) == (True, False)
             store.keys.create("alice")
         for _ in range(3):
             with store.contents.alone() as again:
-                assert again
+                assert again()
     finally:
         database.close_all()
 

@@ -81,7 +81,7 @@ def test_the_purge_sweeps_bytes_that_no_file_refers_to(app):
 
 def test_a_second_purge_at_the_same_time_leaves_with_a_word(app):
     with app.extensions["lazu"].contents.alone() as alone:
-        assert alone
+        assert alone()
         assert purge(app) == "another purge is running; nothing to do\n"
         assert json.loads(purge(app, "--json")) == {"running": True}
 

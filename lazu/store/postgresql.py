@@ -99,18 +99,19 @@ class Postgresql:
             return _repeated(work)
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Whether nobody else holds this lock of the whole store until the end of the `with`; does not wait for it.
+    def alone(self) -> Iterator[Callable[[], bool]]:
+        """See `Contents`: a lock of the whole store, for the `with`.
 
-        It is on a connection of its own, and goes with it, perhaps unnoticed: for politeness, not for safety. It is
-        that of a transaction: behind a pooler a session's would stay with a backend, and refuse every later purge.
+        It is on a connection of its own, and goes with it, unnoticed until that is asked: for politeness, not for
+        safety. It is that of a transaction: behind a pooler a session's would stay with a backend, and refuse every
+        later purge.
         """
         options = {**_CONNECTING, "application_name": "lazu purge"}
         with translating(), psycopg.connect(self._url, **options) as connection:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             found = connection.execute(f"SELECT pg_try_advisory_xact_lock({_PURGE})").fetchone()
             try:
-                yield found == (True,)
+                yield lambda: found == (True,) and _answers(connection)
             finally:
                 with suppress(psycopg.Error):  # a closed connection lets go too, but not at once
                     connection.rollback()
@@ -157,6 +158,14 @@ def has_limits(url: str) -> bool:
 
 
 _BACKEND = "SELECT pg_backend_pid()"
+
+
+def _answers(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _asking(url: str) -> psycopg.Connection[Any]:

@@ -52,18 +52,15 @@ def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) ->
     """
     if not (source / NAME).is_file():
         raise BackupProblem("there is no backup in that directory")
-    with store.contents.alone() as alone:
-        if not alone:
+    broken_off = _telling("the restore was broken off; run it again, it goes on from there")
+    with broken_off, store.contents.alone() as alone:
+        if not alone():
             raise BackupProblem("a purge is running; try again when it is done")
         if not rows.is_empty():
             raise BackupProblem(_NOT_EMPTY)
         if is_served(store):
             raise BackupProblem("a server is running on this store; stop it first")
-        with _telling("the restore was broken off; run it again, it goes on from there"):
-            copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
-            if lost:
-                raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
-            snapshot.absorb(source / NAME, store.engine)
+        copied = _take_in(store, source, _watching(alone, tick))
     with _telling(f"the restored store could not be verified; {_VERIFY}"):
         problems = list(store.contents.look(rehash=True))
     if problems:
@@ -90,6 +87,26 @@ def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:
     disk.sync(target)
     copies.prune(target / "blobs", snapshot.wanted(target / NAME))
     return copied
+
+
+def _take_in(store: Store, source: Path, tick: Callable[[], object]) -> Copied:
+    """Bytes, then their rows; gives what was done."""
+    copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
+    if lost:
+        raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
+    snapshot.absorb(source / NAME, store.engine)
+    return copied
+
+
+def _watching(alone: Callable[[], bool], tick: Callable[[], object]) -> Callable[[], None]:
+    """A tick, the last one after the last content, that raises `Busy` if a purge may take what has no row yet."""
+
+    def step() -> None:
+        tick()
+        if not alone():
+            raise Busy("the connection that keeps purges off was lost")
+
+    return step
 
 
 def _prepare(target: Path, storage: Path) -> None:

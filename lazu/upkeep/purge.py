@@ -40,7 +40,7 @@ def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda
     if store.contents.failed:
         raise StorageFailed
     with store.contents.alone() as alone:
-        if not alone:
+        if not alone():
             return None
         started = clock.now()
         if not force:

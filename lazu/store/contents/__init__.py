@@ -161,8 +161,11 @@ class Contents(Protocol):
         goes. The first ones of a kind stay.
         """
 
-    def alone(self) -> AbstractContextManager[bool]:
-        """Whether nobody else sweeps or restores until the end of the `with`; does not wait for it."""
+    def alone(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Have nobody else sweep or restore until the end of the `with`; does not wait for it.
+
+        Gives the question whether it is so, to be asked at once. In a cluster it may end early, with a connection.
+        """
 
     def sweep(self, tick: Tick) -> Removed:
         """Remove the bytes that no row refers to, and what crashes left. Call it `alone`; calls `tick` `STEPS` times.

@@ -12,6 +12,7 @@ every order of these steps.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -195,7 +196,7 @@ class Intents:
 
     # ---- upkeep
 
-    def alone(self) -> AbstractContextManager[bool]:
+    def alone(self) -> AbstractContextManager[Callable[[], bool]]:
         """See `Contents`. Two sweeps at once would be safe: this only saves their work."""
         return self.engine.alone()
 
@@ -206,11 +207,8 @@ class Intents:
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
         while self._release_some():
             pass
-        for loose in self._doomed():
+        for loose in chain(self._doomed(), self._strays(tick)):
             for each in self.objects.erase(loose):
-                removed.add_blob(each.bytes)
-        for strays in self._strays(tick):
-            for each in self.objects.erase(strays):
                 removed.add_blob(each.bytes)
         self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes))
         return removed
@@ -247,7 +245,7 @@ class Intents:
         removed = Removed()
         for kept in object_rows.unreferred(since, limit=2**31):
             removed.add_blob(kept.bytes)
-        for loose in (*self._doomed(), *self._strays()):
+        for loose in chain(self._doomed(), self._strays()):
             for each in loose:
                 removed.add_blob(each.bytes)
         return removed
@@ -292,6 +290,7 @@ class Intents:
 
     def copy_out(self, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
+        self.pairing.require()  # told at once when the store refuses: each content would wait for it
         return transfer.copy_out(self.objects, target, wanted, tick)
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:

@@ -7,7 +7,7 @@ or are hashed.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -146,9 +146,11 @@ class Shards:
         """See `Contents`."""
         return self.shelf.keep(staged, sha256, kind)
 
-    def alone(self) -> AbstractContextManager[bool]:
+    @contextmanager
+    def alone(self) -> Iterator[Callable[[], bool]]:
         """See `Contents`."""
-        return self.blobs.alone()
+        with self.blobs.alone() as alone:
+            yield lambda: alone
 
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`."""

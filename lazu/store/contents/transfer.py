@@ -42,7 +42,8 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     copied: Copied = Counter()
     lost = []
     told = 0
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
         done = zip(pool.map(partial(_patiently, copy), wanted), wanted, strict=True)
         for number, (how, (sha256, size)) in enumerate(done, 1):
             copied[how] += 1
@@ -51,6 +52,8 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
             while told < number * STEPS // len(wanted):
                 tick()
                 told += 1
+    finally:
+        pool.shutdown(cancel_futures=True)  # at once when `tick` ends it
     for _ in range(told, STEPS):
         tick()
     return copied, lost
