@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
 from helpers import between as wire
 from helpers.server import free_port
+from helpers.waiting import until
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import StoreError
@@ -124,6 +126,26 @@ def test_a_restore_keeps_what_another_box_has_stored_meanwhile(tmp_path, cluster
         with pytest.raises(StoreError, match="not empty; nothing was restored"):
             restore(store, tmp_path / "backup")
         assert [key.name for key in rows.all_keys()] == ["carol"]
+
+
+def test_a_key_that_comes_while_a_restore_puts_its_rows_waits_and_stays(tmp_path, cluster, monkeypatch):
+    """Between the look whether the store is empty and the first row that goes."""
+    with one_box(tmp_path / "old", cluster) as store:
+        fill(store)
+        backup(store, tmp_path / "backup")
+    with several_boxes(tmp_path / "new", cluster) as store, ThreadPoolExecutor(1) as elsewhere:
+        require_empty, made = rows.require_empty, []
+        held_up = "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()"
+
+        def meanwhile():
+            require_empty()
+            made.append(elsewhere.submit(store.keys.create, "carol"))
+            until(lambda: made[0].done() or database.execute_sql(held_up).fetchall())
+
+        monkeypatch.setattr(rows, "require_empty", meanwhile)
+        restore(store, tmp_path / "backup")
+        assert made[0].result(), "its secret"
+        assert {key.name for key in rows.all_keys()} == {"alice", "bob", "carol"}
 
 
 def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, monkeypatch):
