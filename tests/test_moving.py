@@ -15,7 +15,7 @@ from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import object_rows, rows
 from lazu.store.connections import database
-from lazu.store.contents import transfer
+from lazu.store.contents import patience
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 from lazu.upkeep.backup import BackupProblem, backup, restore
@@ -98,7 +98,7 @@ def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_p
             proxy.only(wire.BUSY, "GET", 5)
             assert not backup(store, tmp_path / "again")["damaged"]
             proxy.rule = lambda method, path: wire.BUSY if method == "GET" and "list-type" not in path else wire.PASS
-            monkeypatch.setattr(transfer, "PATIENCE", 0)
+            monkeypatch.setattr(patience, "SECONDS", 0)
             with pytest.raises(BackupProblem, match=r"run it again.*: [0-9a-f]{64}: GetObject: 503"):
                 backup(store, tmp_path / "third")
             with pytest.raises(StoreError, match=r"[0-9a-f]{64}\..*: GetObject: 503"):
@@ -107,6 +107,32 @@ def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_p
             assert not backup(store, tmp_path / "third")["damaged"]
     with one_box(tmp_path / "back", cluster) as store:
         restore(store, tmp_path / "third")
+        assert read(store) == told
+
+
+@pytest.mark.parametrize("what", [(500, {}, b"<Error><Code>InternalError</Code></Error>"), wire.EARLY_END], ids=["500", "early end"])
+def test_an_object_that_the_store_can_not_read_is_named_and_ends_nothing(tmp_path, cluster, seaweed, monkeypatch, what):
+    """A lost chunk, say: the object is listed, its size is right, and nobody knows whether its bytes come back."""
+    monkeypatch.setattr(patience, "SECONDS", 0)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        with several_boxes(tmp_path / "box", cluster) as store:
+            told = fill(store)
+            sha256 = File.select().first().sha256
+            lost = {file.id for file in File.select().where(File.sha256 == sha256)}
+            proxy.rule = lambda method, path: what if method == "GET" and sha256 in path and "list-type" not in path else wire.PASS
+            with pytest.raises(BackupProblem, match=r"^1 blobs are missing or damaged"):
+                backup(store, tmp_path / "backup")
+            problems = list(store.contents.look(rehash=True))
+            assert {(problem.kind, problem.about) for problem in problems} == {("damaged", identity) for identity in lost}
+            assert all(f"the store can't read {sha256[:2]}/{sha256}." in problem.detail for problem in problems)
+            assert {store.contents.repair(problem) for problem in problems} == {""}
+            proxy.rule = wire.passing
+            assert read(store) == told
+            assert backup(store, tmp_path / "backup")["copied"] == 1
+    with one_box(tmp_path / "back", cluster) as store:
+        restore(store, tmp_path / "backup")
         assert read(store) == told
 
 

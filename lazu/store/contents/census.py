@@ -4,17 +4,21 @@ Safe while serving: the rows of a page are read after the page, and what is foun
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from lazu import clock
 from lazu.store import object_rows, rows
-from lazu.store.bucket import Bucket, ObjectStoreFailed
+from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
+from lazu.store.contents.patience import Patience, Unreadable
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.rows import Referrer
 
 _CHUNK = 2**20
+#: In the place of the hash of an object that the store does not give: nobody knows whether it is lost.
+UNREADABLE = "unreadable"
 
 
 def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
@@ -46,25 +50,26 @@ def _known(problem: Problem) -> set[str]:
 
 
 def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
+    read = partial(_hash, Patience(bucket), bucket) if rehash else None
     after = ""
     for page in bucket.pages():
         if page:
             found = {each.name: Found(each.bytes, (0, 0)) for each in page if not object_names.is_aside(each.name)}
-            yield from _compare(bucket if rehash else None, found, object_rows.kept_between(after, page[-1].name))
+            yield from _compare(read, found, object_rows.kept_between(after, page[-1].name))
             after = page[-1].name
     yield from _compare(None, {}, object_rows.kept_between(after, None))
 
 
-def _compare(bucket: Bucket | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
-    """Give the suspects among objects and contents of one stretch of names; a `bucket` reads them."""
+def _compare(read: Callable[[Kept], str] | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
+    """Give the suspects among objects and contents of one stretch of names; `read` gives the hash."""
     referring: dict[str, list[Referrer]] = {}
     if kept:
         for row in rows.referrers_between(kept[0].sha256, kept[-1].sha256):
             referring.setdefault(row.sha256, []).append(row)
     for each in kept:
         there = found.pop(each.name, None)
-        if bucket and there and there.size == each.bytes:
-            there = Found(there.size, there.identity, _hash(bucket, each))
+        if read and there and there.size == each.bytes:
+            there = Found(there.size, there.identity, read(each))
         yield from _of_content(each, there, referring.get(each.sha256, []))
     known = object_rows.known(sorted({object_names.stem(name) for name in found}))
     for name, there in sorted(found.items()):
@@ -81,6 +86,10 @@ def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> I
         detail = f"{row.told}, {row.bytes} bytes"
         if there is None:
             yield Problem("missing", row.id, detail, kept.sha256, None, kept.name)
+        elif there.actual == UNREADABLE:
+            yield Problem(
+                "damaged", row.id, f"{detail}, the store can't read {kept.name}", kept.sha256, there, kept.name
+            )
         elif there.size != row.bytes or there.actual not in (None, kept.sha256):
             yield Problem("damaged", row.id, detail, kept.sha256, there, kept.name)
 
@@ -97,15 +106,19 @@ def _stands(bucket: Bucket, problem: Problem) -> bool:
     return not _known(problem) and bucket.size(problem.name) is not None
 
 
-def _hash(bucket: Bucket, kept: Kept) -> str:
-    """Of an object's bytes; "" if it went meanwhile."""
-    digest = hashlib.sha256()
+def _hash(patience: Patience, bucket: Bucket, kept: Kept) -> str:
+    """Of an object's bytes; "" if it went meanwhile, `UNREADABLE`; raises `StoreError`."""
     try:
-        with bucket.open(kept.name, kept.bytes) as reader:
-            while chunk := reader.read(_CHUNK):
-                digest.update(chunk)
+        return patience.spend(kept.name, lambda: _hash_once(bucket, kept))
     except FileNotFoundError:
         return ""
-    except ObjectStoreFailed as e:
-        raise ObjectStoreFailed(f"{kept.name}: {e}") from e  # it may be this one that the store can't read
+    except Unreadable:
+        return UNREADABLE
+
+
+def _hash_once(bucket: Bucket, kept: Kept) -> str:
+    digest = hashlib.sha256()
+    with bucket.open(kept.name, kept.bytes) as reader:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()

@@ -256,11 +256,12 @@ class Intents:
         return census.look(self.bucket, rehash, tick)
 
     def repair(self, problem: Problem) -> str:
-        """See `Contents`. The quarantine is in the bucket."""
+        """See `Contents`. The quarantine is in the bucket; what the store can't read now may be whole, and stays."""
+        if problem.found and problem.found.actual == census.UNREADABLE:
+            return ""
         try:
-            if problem.kind in ("missing", "damaged"):
-                return self._bury(problem)
-            return census.remove(self.objects, problem)
+            bury = problem.kind in ("missing", "damaged")
+            return self._bury(problem) if bury else census.remove(self.objects, problem)
         except FileNotFoundError:
             return "gone meanwhile"
 

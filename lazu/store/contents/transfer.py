@@ -6,28 +6,26 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock
-from lazu.errors import Busy, Doubt
 from lazu.store import disk, object_rows, rows
 from lazu.store.blobs import NEW, SHARDS
 from lazu.store.bucket import ObjectOfOtherSize
 from lazu.store.contents import STEPS, Copied, Tick, Wanted, object_names
 from lazu.store.contents.objects import Objects
+from lazu.store.contents.patience import Patience, Unreadable
 
 #: Contents that travel at the same time: as many as there are connections to the database.
 _AT_ONCE = 8
 _CHUNK = 2**20
-#: Seconds for which a content waits for engines that are away: a restart of theirs does not stop who copies for hours.
-PATIENCE = 60
 
 
 def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
     """See `Contents`."""
-    done = _all(lambda blob: _out(objects, target, blob), wanted, tick)
+    patience = Patience(objects.bucket)
+    done = _all(lambda blob: _patiently_out(patience, objects, target, blob), wanted, tick)
     for shard in SHARDS:
         disk.sync(target / shard)
     return done
@@ -35,7 +33,8 @@ def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -
 
 def copy_in(objects: Objects, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
     """See `Contents`."""
-    return _all(lambda blob: _in(objects, source, blob), wanted, tick)
+    patience = Patience(None)
+    return _all(lambda blob: patience.spend(blob[0], lambda: _in(objects, source, blob)), wanted, tick)
 
 
 def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
@@ -44,7 +43,7 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     told = 0
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        done = zip(pool.map(partial(_patiently, copy), wanted), wanted, strict=True)
+        done = zip(pool.map(copy, wanted), wanted, strict=True)
         for number, (how, (sha256, size)) in enumerate(done, 1):
             copied[how] += 1
             copied["bytes"] += size if how == "copied" else 0
@@ -59,15 +58,11 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     return copied, lost
 
 
-def _patiently(copy: Callable[[Wanted], str], blob: Wanted) -> str:
-    until = clock.monotonic() + PATIENCE
-    while True:
-        try:
-            return copy(blob)
-        except (Busy, Doubt) as e:
-            if clock.monotonic() > until:
-                raise Busy(f"{blob[0]}: {e}") from e  # it may be this one object that the store can't read
-        clock.sleep(1)
+def _patiently_out(patience: Patience, objects: Objects, target: Path, blob: Wanted) -> str:
+    try:
+        return patience.spend(blob[0], lambda: _out(objects, target, blob))
+    except Unreadable:
+        return "damaged"
 
 
 def _out(objects: Objects, target: Path, blob: Wanted) -> str:

@@ -1,0 +1,57 @@
+"""Waiting for engines that are away, and telling a store that is away from an object that it can't read."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from lazu import clock
+from lazu.errors import Busy, Doubt, StoreError
+from lazu.store.bucket import Bucket, ObjectStoreFailed
+from lazu.store.contents import object_names
+
+Result = TypeVar("Result")
+
+#: Seconds for which a content waits for engines that are away: a restart of theirs does not stop who copies for hours.
+SECONDS = 60
+#: Seconds for which an object is waited for when one was not to be had: a store that lost a volume has lost many.
+_BRIEFLY = 5
+
+
+class Unreadable(Exception):
+    """The store does not give an object, again and again, while it gives another one."""
+
+
+class Patience:
+    """That of one command, which reads from `bucket`, or only writes (None). Threads may share it."""
+
+    def __init__(self, bucket: Bucket | None) -> None:
+        self._bucket = bucket
+        self._seconds = SECONDS
+
+    def spend(self, name: str, work: Callable[[], Result]) -> Result:
+        """What `work`, about the object or the content `name`, gives; repeated while an engine is away.
+
+        Raises `Unreadable`, and `Busy` for an engine that stays away.
+        """
+        began = clock.monotonic()
+        while True:
+            try:
+                return work()
+            except (Busy, Doubt) as e:
+                waited = clock.monotonic() - began
+                if waited > self._seconds and isinstance(e, ObjectStoreFailed) and self._gives():
+                    self._seconds = min(self._seconds, _BRIEFLY)
+                    raise Unreadable(name) from e
+                if waited > SECONDS:
+                    raise Busy(f"{name}: {e}") from e
+            clock.sleep(1)
+
+    def _gives(self) -> bool:
+        """Whether the store gives the one object that every bucket of Lazu's has."""
+        if self._bucket is None:
+            return False
+        try:
+            [[entry]] = self._bucket.pages(below=object_names.STORE)
+            with self._bucket.open(entry.name, entry.bytes) as reader:
+                return bool(reader.read())
+        except (StoreError, FileNotFoundError, ValueError):  # ValueError: not one
+            return False
