@@ -87,9 +87,8 @@ def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> I
         if there is None:
             yield Problem("missing", row.id, detail, kept.sha256, None, kept.name)
         elif there.actual == UNREADABLE:
-            yield Problem(
-                "damaged", row.id, f"{detail}, the store can't read {kept.name}", kept.sha256, there, kept.name
-            )
+            told = f"{detail}, the store can't read {kept.name}"
+            yield Problem("damaged", row.id, told, kept.sha256, there, kept.name)
         elif there.size != row.bytes or there.actual not in (None, kept.sha256):
             yield Problem("damaged", row.id, detail, kept.sha256, there, kept.name)
 
