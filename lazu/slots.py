@@ -206,7 +206,7 @@ class Turn:
 class Shared(Generic[Value]):
     """Give the result of `make`, made by one thread at a time, for all who asked before it began.
 
-    However many ask, making takes half of the time at most.
+    However many ask, between two makings it rests as long as the last one took, `SHARED_REST` seconds at most.
     """
 
     def __init__(self) -> None:
@@ -231,9 +231,12 @@ class Shared(Generic[Value]):
 
     def _renew(self, make: Callable[[], Value]) -> None:
         began = clock.monotonic()
-        self._value = make()
-        self._began, took = began, clock.monotonic() - began
-        self._rests_until = began + took + min(took, SHARED_REST)
+        try:
+            self._value = make()
+            self._began = began
+        finally:
+            ended = clock.monotonic()
+            self._rests_until = ended + min(ended - began, SHARED_REST)
 
 
 def require_client() -> None:

@@ -65,8 +65,8 @@ def sockets(pid):
 def test_a_process_without_clients_takes_the_next_ones(crowd):
     for _ in range(24):
         crowd.connect()
-    # By chance each try would succeed in 3 of 1,000; where the machine is busy with others, one may fail.
-    assert any(goes_to_the_idle(crowd) for _ in range(5))
+    # By chance each try would succeed in 3 of 1,000; where the machine is busy with others, some may fail.
+    assert sum(goes_to_the_idle(crowd) for _ in range(5)) >= 2
 
 
 def goes_to_the_idle(crowd):

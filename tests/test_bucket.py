@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -258,7 +259,7 @@ def test_credentials_come_from_the_files_of_the_aws_tools(seaweed, place, monkey
 
 
 def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses_the_old_ones(place, monkeypatch, tmp_path):
-    monkeypatch.setattr(door, "RENEW_SECONDS", 0)
+    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
     lines = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
@@ -268,6 +269,23 @@ def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses
         list(bucket.pages())
     (tmp_path / "keys").write_text(lines.format(KEY, SECRET))
     assert list(bucket.pages()) == [[]]
+
+
+def test_many_that_are_refused_at_once_make_new_clients_once(place, monkeypatch):
+    made, make = [], bucket_client.make_clients
+    monkeypatch.setattr(bucket_client, "make_clients", lambda *seconds: made.append(seconds) or make(*seconds))
+    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAGONE")
+    bucket = Bucket(place)
+    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 3600)
+
+    def refused(_):
+        with pytest.raises(ObjectStoreFailed, match="403"):
+            bucket.size("ab/object")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(refused, range(24)))
+    assert len(made) == 2
 
 
 def test_an_unreachable_store_is_an_error_that_names_no_file(place, monkeypatch):

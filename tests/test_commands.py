@@ -177,6 +177,7 @@ def test_a_fit_host_is_told_so(serve):
         ({"LAZU_UPSTREAM_URL": "http://127.0.0.1/v1 beta"}, "settings", "LAZU_UPSTREAM_URL must be http://"),
         ({"LAZU_ACCEL_LOCATION": "/"}, "settings", "LAZU_ACCEL_LOCATION must be the prefix of an nginx location"),
         ({"LAZU_AUDIT_LOG": "/tmp"}, "settings", "LAZU_AUDIT_LOG must be a file, not a directory"),
+        ({"LAZU_AUDIT_LOG": "/etc/passwd/audit.log"}, "audit log", "can't be written"),
         ({"LAZU_AUDIT_LOG": "/no/such/directory/audit.log"}, "audit log", "can't be written"),
         ({"LAZU_AUDIT_LOG": f"/{'long' * 64}/audit.log"}, "audit log", "can't be written"),
         ({"LAZU_STORAGE_DIR": "/proc/lazu"}, "file system", "O_TMPFILE"),

@@ -165,7 +165,7 @@ def test_an_upload_of_unknown_length_stops_at_the_floor(tmp_path):
     room.min_free = shutil.disk_usage(tmp_path).free - 100 * MB
     with room.stage(512 * MB) as staged, pytest.raises(InsufficientStorage):
         pour(staged, 400)
-    assert 16 * MB < staged.size < 100 * MB
+    assert 16 * MB < staged.size < 300 * MB  # whoever else uses this disk may free some
 
 
 def test_an_upload_too_large_for_the_disk_is_refused_before_its_body_comes(serve):

@@ -299,7 +299,7 @@ def test_nginx_takes_a_large_body_only_where_one_belongs(edge):
             assert sock.recv(65536).startswith(b"HTTP/1.1 " + status)
 
 
-def test_what_is_made_for_all_takes_half_of_the_time_at_most():
+def test_what_is_made_for_all_rests_as_long_as_it_took():
     shared, made, began = slots.Shared(), [], time.monotonic()
 
     def make():

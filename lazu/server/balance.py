@@ -17,7 +17,7 @@ PATIENCE, LOOK_SECONDS = 0.005, 0.0005
 
 #: Seconds without such a wait after one in vain: who has fewer is stopped or busy, and this process' other clients wait
 #: too meanwhile.
-PAUSE = 0.1
+PAUSE = 0.02
 
 #: Records for each process that is wanted: after a reload those that end count beside the new ones. Without a record
 #: a process takes clients as they come.
@@ -25,7 +25,7 @@ _GENERATIONS = 8
 
 
 class Balance:
-    """The clients of this process beside those of the other `processes`."""
+    """The load of this process, any number that grows with its clients, beside that of the other `processes`."""
 
     def __init__(self, processes: int) -> None:
         self._ledger = Ledger("clients", _GENERATIONS * processes)
@@ -37,10 +37,10 @@ class Balance:
         with suppress(Overloaded, OSError):
             self._place = self._ledger.take(0, 0, lambda _: True)
 
-    def tell(self, clients: int) -> None:
-        """Have the others know how many clients this process has."""
+    def tell(self, load: int) -> None:
+        """Have the others know the load of this process."""
         if self._place is not None:
-            self._ledger.set(self._place, clients)
+            self._ledger.set(self._place, load)
 
     def leave(self) -> None:
         """Take no more clients: nobody has to wait for this process."""
@@ -48,18 +48,18 @@ class Balance:
             self._ledger.give_back(self._place)
             self._place = None
 
-    def let_others(self, listener: socket.socket, clients: int) -> None:
-        """Let a process with fewer than `clients` take the one that waits at `listener`; wait `PATIENCE` at most."""
+    def let_others(self, listener: socket.socket, load: int) -> None:
+        """Let a process with less than `load` take the client that waits at `listener`; wait `PATIENCE` at most."""
         now = clock.monotonic()
         if now < self._again:
             return
         poll, end = select.poll(), now + PATIENCE
         poll.register(listener, select.POLLIN)
-        while self._is_ahead(clients) and poll.poll(0):
+        while self._is_ahead(load) and poll.poll(0):
             if clock.monotonic() > end:
                 self._again = end + PAUSE
                 return
             clock.sleep(LOOK_SECONDS)
 
-    def _is_ahead(self, clients: int) -> bool:
-        return self._place is not None and clients > min(self._ledger.taken().amounts)
+    def _is_ahead(self, load: int) -> bool:
+        return self._place is not None and load > min(self._ledger.taken().amounts)

@@ -147,7 +147,7 @@ class Worker(ThreadWorker):
 
         Without a free file descriptor it waits in the kernel's queue, and nobody is lost.
         """
-        self._balance.let_others(listener, self._clients)
+        self._balance.let_others(listener, self._load)
         try:
             super().accept(listener)
         except OSError as e:
@@ -157,16 +157,20 @@ class Worker(ThreadWorker):
             time.sleep(FULL_PAUSE)
 
     @property
-    def _clients(self) -> int:
-        """Those that may want work: who is in the relay costs next to nothing, and stays for hours."""
-        return max(0, int(self.nr_conns) - len(self._relaying))
+    def _load(self) -> int:
+        """What this process has, to compare: its clients that may want work, and for as many, those in the relay.
+
+        These cost little and stay for hours: a process that was just started must not get all others meanwhile.
+        """
+        relaying = len(self._relaying)
+        return max(0, int(self.nr_conns) - relaying) << 32 | relaying
 
     def murder_pending(self) -> None:
         """Let go who says nothing; called after each event, and once a second, also while this worker ends."""
         super().murder_pending()
         self.tpool.revive()
         if self.alive:
-            self._balance.tell(self._clients)
+            self._balance.tell(self._load)
         else:
             self._balance.leave()
             self._last = self._last or clock.monotonic() + self.cfg.graceful_timeout - LAST_SECONDS

@@ -271,4 +271,4 @@ def devices(root: Path) -> set[int]:
 
     A blob gets its name by a hard link from `root`: they must be one.
     """
-    return {(root / name).stat().st_dev for name in ("", *SHARDS) if (root / name).exists()}
+    return {(root / name).stat().st_dev for name in ("", *SHARDS) if os.path.exists(root / name)}

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 
-from lazu import clock, metrics, slots
+from lazu import metrics, slots
 from lazu.errors import Busy, Full
-from lazu.store.bucket_client import Body, Seekable, make_clients
+from lazu.store.bucket_client import Body, Clients, Seekable
 
 #: Seconds without a byte of an answer: to a call that carries bytes, and to any other, or while the store is silent.
 SILENCE_SECONDS, BRISK_SECONDS = 20, 5
@@ -30,10 +30,8 @@ _AHEAD = 64 * 1024
 _TRIES = 3
 #: Nobody gave credentials.
 _UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
-#: What a store says of a key that it does not know any more. One in a file may be another by now …
-_STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-#: … and is read again, at most once in so many seconds: a client is dear.
-RENEW_SECONDS = 10
+#: What a store says of a key that it does not know any more; of a HEAD only the status.
+_STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
 #: Nothing came within the seconds for it; the last one is raised for a body that was not taken within them, too.
 _SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
@@ -76,23 +74,13 @@ class Bucket:
         self._bucket = place.netloc
         self._prefix = f"{place.path.strip('/')}/".lstrip("/")
         self._silent = False
-        self._silences = silence, min(silence, BRISK_SECONDS)
-        self._made: list[Any] = []
-        self._since = 0.0
+        self._clients = Clients(silence, min(silence, BRISK_SECONDS))
         try:
-            self._clients()
+            self._clients.get()
         except _UNKNOWN:
             pass  # the service that gives credentials may be away too: the next call asks for them again
         except exceptions.BotoCoreError as e:
             raise ObjectStoreFailed(str(e)) from e
-
-    def _clients(self) -> tuple[Any, Any]:
-        """A patient one and a brisk one; raises `BotoCoreError`."""
-        made = self._made
-        if not made:
-            self._made = made = make_clients(*self._silences)
-            self._since = clock.monotonic()
-        return made[0], made[1]
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
         """Store the first `size` bytes of the file `fd`, whose hash is `sha256` (hex), as the object `name`.
@@ -171,7 +159,7 @@ class Bucket:
         where = {"Bucket": self._bucket, "Key": self._prefix + name}
         try:
             with slots.waiting():  # for credentials: see `_call`
-                url: str = self._clients()[0].generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+                url: str = self._clients.get().generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         except exceptions.BotoCoreError as e:
             raise self._failed(e) from e
         return url
@@ -182,13 +170,13 @@ class Bucket:
         try:
             # One wait for all of it: whoever renews credentials has a lock of botocore's, and must not wait for a slot.
             with slots.waiting(), metrics.object_seconds(verb):
-                client = self._clients()[verb not in _CARRYING or self._silent]
+                client = self._clients.get(verb not in _CARRYING or self._silent)
                 answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
         except exceptions.ClientError as e:
             outcome = str(_status(e))
-            if _code(e) in _STALE and clock.monotonic() > self._since + RENEW_SECONDS:
-                self._made = []
+            if _code(e) in _STALE:
+                self._clients.doubt()
             raise _translated(e, name) from e
         except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
             if verb in _CARRYING and isinstance(e, _SILENCE):
@@ -203,7 +191,7 @@ class Bucket:
     def _failed(self, error: Exception) -> ObjectStoreFailed:
         """What to raise for a call without an answer. Without credentials a client would never look for them again."""
         if isinstance(error, _UNKNOWN):
-            self._made = []
+            self._clients.doubt()
         return ObjectStoreFailed(str(error))
 
 

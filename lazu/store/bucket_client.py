@@ -2,12 +2,15 @@
 
 import base64
 import os
+import threading
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from typing import Any
 
 import botocore.session
-from botocore import auth, awsrequest
+from botocore import auth, awsrequest, exceptions
 from botocore.config import Config
+
+from lazu import clock
 
 #: Seconds for a connection.
 _CONNECT_SECONDS = 5
@@ -17,6 +20,9 @@ _TAKING_SECONDS = 20
 _BLOCK = 256 * 1024
 #: Connections that are kept: a thread of the server uses one, and the purge some.
 _CONNECTIONS = 64
+
+#: Credentials in doubt are looked for again by one thread in so many seconds: a client is dear.
+RENEW_SECONDS = 10
 
 _SIGNATURE = "lazu-s3v4"
 
@@ -127,3 +133,33 @@ def _config(silence: float) -> Config:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+
+
+class Clients:
+    """Two clients for all threads: a patient one and a brisk one, which wait `silences` seconds for an answer."""
+
+    def __init__(self, *silences: float) -> None:
+        self._silences = silences
+        self._made: list[Any] = []
+        self._doubted, self._claiming, self._again = True, threading.Lock(), 0.0
+
+    def get(self, brisk: bool = False) -> Any:
+        """The one or the other; raises `BotoCoreError`."""
+        if self._doubted and self._claims():
+            # Meanwhile, and if that fails, the others go on with the old ones.
+            self._made, self._doubted = make_clients(*self._silences), False
+        if not self._made:
+            raise exceptions.NoCredentialsError
+        return self._made[brisk]
+
+    def doubt(self) -> None:
+        """Have new ones soon: the credentials of these are refused, or there were none, and no client looks again."""
+        self._doubted = True
+
+    def _claims(self) -> bool:
+        """Whether this thread is the one to make new clients now."""
+        with self._claiming:
+            now, due = clock.monotonic(), self._again
+            if now >= due:
+                self._again = now + RENEW_SECONDS
+            return now >= due

@@ -156,12 +156,16 @@ def _device(storage: Path) -> Finding:
 
 def _audit(settings: Settings) -> Finding:
     """Lazu serves without it: each line that can't be written stands in the log."""
-    path = settings.audit_log
-    if path is None:
-        return Finding("audit log", OK, "in LAZU_STORAGE_DIR")
-    if os.access(path if os.path.exists(path) else path.parent, os.W_OK):
+    path = settings.audit_log or settings.storage_dir / "audit.log"
+    if os.path.exists(path):
+        fit = os.access(path, os.W_OK)
+    elif settings.audit_log:
+        fit = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK | os.X_OK)
+    else:
+        fit = True  # the storage is made when Lazu starts, or looked at by itself
+    if fit:
         return Finding("audit log", OK, "can be written")
-    return Finding("audit log", FAIL, f"{path} can't be written", "make its directory, writable for this user")
+    return Finding("audit log", FAIL, f"{path} can't be written", "give it, or its directory, to the user of Lazu")
 
 
 def _upstream(settings: Settings) -> Finding:

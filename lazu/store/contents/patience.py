@@ -39,11 +39,18 @@ class Patience:
             except (Busy, Doubt) as e:
                 waited = clock.monotonic() - began
                 if waited > self._seconds and isinstance(e, ObjectStoreFailed) and self._gives():
-                    self._seconds = min(self._seconds, _BRIEFLY)
-                    raise Unreadable(name) from e
+                    return self._at_last(name, work)
                 if waited > SECONDS:
                     raise Busy(f"{name}: {e}") from e
             clock.sleep(1)
+
+    def _at_last(self, name: str, work: Callable[[], Result]) -> Result:
+        """Once more, now that the store gives another object: it may have come back just then."""
+        try:
+            return work()
+        except ObjectStoreFailed as e:
+            self._seconds = min(self._seconds, _BRIEFLY)
+            raise Unreadable(name) from e
 
     def _gives(self) -> bool:
         """Whether the store gives the one object that every bucket of Lazu's has."""
