@@ -13,7 +13,7 @@ from helpers.waiting import until
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import StoreError
-from lazu.store import object_rows, rows
+from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.contents import patience
 from lazu.store.opening import open_store
