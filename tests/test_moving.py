@@ -40,6 +40,16 @@ def several_boxes(place, cluster):
         database.close_all()
 
 
+@contextmanager
+def moving(tmp_path, cluster):
+    """A new store of several boxes, what a client would read of an old one, and beside them the backup of that."""
+    with one_box(tmp_path / "old", cluster) as store:
+        told = fill(store)
+        backup(store, tmp_path / "backup")
+    with several_boxes(tmp_path / "new", cluster) as store:
+        yield store, told
+
+
 def fill(store):
     """Files of two keys, some with equal bytes; gives what a client would read."""
     told = {}
@@ -176,10 +186,7 @@ def test_a_key_that_comes_while_a_restore_puts_its_rows_waits_and_stays(tmp_path
 
 def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, monkeypatch):
     """What keeps purges off goes with its connection."""
-    with one_box(tmp_path / "old", cluster) as store:
-        told = fill(store)
-        backup(store, tmp_path / "backup")
-    with several_boxes(tmp_path / "new", cluster) as store:
+    with moving(tmp_path, cluster) as (store, told):
         copy_in = store.contents.copy_in
 
         def then_purge(*args):
@@ -197,10 +204,7 @@ def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, mon
 
 def test_a_restore_ends_when_what_keeps_purges_off_is_lost(tmp_path, cluster, monkeypatch):
     """A restart of the database: contents are copied all the same, and any purge may take those that have no row yet."""
-    with one_box(tmp_path / "old", cluster) as store:
-        told = fill(store)
-        backup(store, tmp_path / "backup")
-    with several_boxes(tmp_path / "new", cluster) as store:
+    with moving(tmp_path, cluster) as (store, told):
         copy_in = store.contents.copy_in
 
         def meanwhile(*args):

@@ -78,7 +78,7 @@ class Bucket:
         try:
             self._clients.get()
         except _UNKNOWN:
-            pass  # the service that gives credentials may be away too: the next call asks for them again
+            pass  # the service that gives credentials may be away too: they are looked for again
         except exceptions.BotoCoreError as e:
             raise ObjectStoreFailed(str(e)) from e
 
