@@ -77,9 +77,9 @@ def from_http_date(text: str) -> int | None:
 
 
 class Pace:
-    """A context manager around each piece of long work on what others want too: they get half of the time.
+    """A context manager around each portion of long work, so that others get half of the time.
 
-    Entering it waits until they had as long as the piece before took, at most 0.1 s.
+    Entering it waits until they had as long as the portion before took, at most 0.1 s.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,8 @@ from dotenv.parser import Binding, parse_stream
 from lazu.errors import CannotStart
 
 #: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
-_KEYS = re.compile(r"[\w.!'()*/-]*", re.ASCII)
+_OBJECT_NAME = re.compile(r"[\w.!'()*/-]*", re.ASCII)
+_BUCKET = re.compile(r"[\w.-]+", re.ASCII)
 
 #: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
 _BYTES = 19
@@ -69,12 +70,12 @@ def _location(text: str) -> str:
     return text
 
 
-def _port(url: SplitResult) -> int:
-    """The port of `url`, 0 for one that can't be."""
+def _port_fits(url: SplitResult) -> bool:
+    """Whether the port of `url`, if it has one, can be."""
     try:
-        return 1 if url.port is None else url.port
+        return url.port != 0
     except ValueError:
-        return 0
+        return False
 
 
 def _count(least: int, most: int) -> Callable[[str], int]:
@@ -88,7 +89,7 @@ def _count(least: int, most: int) -> Callable[[str], int]:
 
 def _base_url(text: str) -> str:
     url = urlsplit(text)
-    named = url.scheme in ("http", "https") and url.hostname and _port(url) and _in_header(text)
+    named = url.scheme in ("http", "https") and url.hostname and _port_fits(url) and _in_header(text)
     if not named or url.username or url.query or url.fragment:
         raise ValueError("http://HOST:PORT/PATH or https://HOST/PATH without a query, as http://127.0.0.1:11434/v1")
     return text.rstrip("/")
@@ -119,7 +120,7 @@ def _postgresql(text: str) -> str:
 
 def _bucket(text: str) -> str:
     url = urlsplit(text)
-    if url.scheme != "s3" or not re.fullmatch(r"[\w.-]+", url.netloc, re.ASCII) or not re.fullmatch(_KEYS, url.path):
+    if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc) or not _OBJECT_NAME.fullmatch(url.path):
         raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX")
     return text
 
@@ -140,7 +141,7 @@ def _origins(text: str) -> frozenset[str]:
 def _origin(text: str) -> str:
     """`text` as browsers write it in `Origin`: lower case, without path and usual port (RFC 6454 §6.1)."""
     url = urlsplit(text.strip().lower())
-    bare = url.scheme and url.hostname and _port(url) and text.isascii() and "@" not in url.netloc
+    bare = url.scheme and url.hostname and _port_fits(url) and text.isascii() and "@" not in url.netloc
     if not bare or url.path.strip("/") or url.query or url.fragment:
         raise ValueError("* or a comma-separated list of origins, as https://chat.example.com or http://localhost:3000")
     return f"{url.scheme}://{url.netloc.removesuffix(_USUAL_PORTS.get(url.scheme, ' '))}"

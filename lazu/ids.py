@@ -11,7 +11,6 @@ PREFIX = "file-lazu-"
 UPLOAD, PART = "upload_", "part_"
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 # The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
 _ULID = rf"[0-7][{_ALPHABET}]{{25}}"
 _FILE_ID = re.compile(PREFIX + _ULID)
@@ -22,20 +21,21 @@ _UPLOAD_ID = re.compile(UPLOAD + _ULID)
 
 def new_file_id(milliseconds: int) -> str:
     """A new id for a file made at `milliseconds` since 1970; 80 bits of it come from the system's generator."""
-    return PREFIX + _ulid(milliseconds)
+    return PREFIX + new_ulid(milliseconds)
 
 
 def new_upload_id(milliseconds: int) -> str:
     """A new id for an upload made at `milliseconds`."""
-    return UPLOAD + _ulid(milliseconds)
+    return UPLOAD + new_ulid(milliseconds)
 
 
 def new_part_id(milliseconds: int) -> str:
     """A new id for a part that came at `milliseconds`."""
-    return PART + _ulid(milliseconds)
+    return PART + new_ulid(milliseconds)
 
 
-def _ulid(milliseconds: int) -> str:
+def new_ulid(milliseconds: int) -> str:
+    """A new ULID of that moment."""
     number = milliseconds << 80 | secrets.randbits(80)
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
@@ -64,14 +64,6 @@ def as_data(url: object) -> str | None:
 def is_upload_id(text: str) -> bool:
     """Whether `text` is a well-formed upload id."""
     return _UPLOAD_ID.fullmatch(text) is not None
-
-
-def created_at(file_id: str) -> int:
-    """The second, since 1970, in which a well-formed file id was made."""
-    number = 0
-    for character in file_id.removeprefix(PREFIX)[:10]:
-        number = number << 5 | _VALUES[character]
-    return number // 1000
 
 
 def new_request_id() -> str:

@@ -6,7 +6,7 @@ No label has a value that a client chose: neither names nor ids can be read here
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -75,9 +75,10 @@ def answered(answer: Answered) -> None:
     _sent.inc(answer.sent)
 
 
-def uploading(change: int) -> None:
-    """An upload began (1) or ended (-1)."""
-    _uploading.inc(change)
+def uploading() -> AbstractContextManager[object]:
+    """Count an upload as in flight, in a `with`."""
+    tracker: AbstractContextManager[object] = _uploading.track_inprogress()
+    return tracker
 
 
 def fsync_failed() -> None:
@@ -121,19 +122,14 @@ def folder() -> str | None:
 
 def forget(pid: int) -> None:
     """Drop the gauges of a worker that died; its counters stay."""
-    if shared(os.environ):
+    if folder():
         mark_process_dead(pid)
 
 
-def shared(environ: Mapping[str, str]) -> bool:
-    """Whether several processes count together."""
-    return "PROMETHEUS_MULTIPROC_DIR" in environ
-
-
 def _counted() -> CollectorRegistry:
-    if not shared(os.environ):
+    if (shared := folder()) is None:
         return _memory
-    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
+    os.makedirs(shared, mode=0o700, exist_ok=True)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
     return registry

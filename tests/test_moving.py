@@ -15,7 +15,7 @@ from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import rows
 from lazu.store.connections import database
-from lazu.store.contents import patience
+from lazu.store.contents import object_names, patience
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 from lazu.upkeep.backup import BackupProblem, backup, restore
@@ -118,6 +118,27 @@ def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_p
     with one_box(tmp_path / "back", cluster) as store:
         restore(store, tmp_path / "third")
         assert read(store) == told
+
+
+def test_an_object_is_asked_for_once_more_when_the_store_has_just_come_back(tmp_path, cluster, seaweed, monkeypatch):
+    monkeypatch.setattr(patience, "SECONDS", 0)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    asked = []
+
+    def back_when_asked(method, path):
+        """Nothing is given before the store is asked for the object by which `Patience` tells whether it is away."""
+        if method != "GET" or "list-type" in path:
+            return wire.PASS
+        asked.extend([path] if f"/{object_names.STORE}" in path else [])
+        return wire.PASS if asked else wire.BUSY
+
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        with several_boxes(tmp_path / "box", cluster) as store:
+            fill(store)
+            proxy.rule = back_when_asked
+            assert not backup(store, tmp_path / "backup")["damaged"]
+    assert asked
 
 
 @pytest.mark.parametrize("what", [(500, {}, b"<Error><Code>InternalError</Code></Error>"), wire.EARLY_END], ids=["500", "early end"])

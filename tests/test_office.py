@@ -205,7 +205,7 @@ def test_a_book_is_read_in_its_order(read):
     assert read(book, "application/epub+zip") == "Title: A book\n\nAuthor: Ada\n\n# One\n\n# Two\n\nThe end…\n"
 
 
-RTF = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}{\stylesheet{\s1 heading 1;}}{\info{\title no}}
+RTF = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}{\stylesheet{\s1\b\f0 heading 1;}}{\info{\title no}}
 {\header ACME\par}\pard\s1 Plan\par\pard{\listtext 1.\tab}dig \u8364?5\par\pard caf\'e9 {\f1 \'cf\'f0\'e8} {\field{\*\fldinst HYPERLINK "https://example.org"}{\fldrslt site}}{\footnote Small print}\par
 \trowd\intbl Name\cell Sum\cell\row\intbl Ada\cell 7\cell\row\pard{\v hidden}{\*\unknown no}\bin3 {}x \*\cs7 end\u-10179?\u-8704?\par}"""
 

@@ -62,7 +62,7 @@ def test_rows_of_one_transaction_come_together(engine, key, url):
     engine.write(lambda: (keep(), rows.add_file(file(key))))
     found = rows.file_of(key, file(key).id, now=0)
     assert (found.bytes, found.filename) == (2**40, "größe 你好.txt")
-    assert rows.held(key, 0) == 2**40
+    assert counts.held(key.id, 0) == 2**40
     assert counts.total(0) == (1, 2**40, 0, 0, 1, 2**40, 0)
 
 

@@ -11,7 +11,7 @@ from helpers.uploads import added, complete, created
 from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
 from lazu import clock, config
 from lazu.errors import CannotStart, InvalidApiKey
-from lazu.store import counts
+from lazu.store import counts, rows
 from lazu.store.uploads import Completion, Declared
 
 
@@ -90,7 +90,7 @@ def test_storage_that_is_moved_away_and_made_anew_takes_nothing(serve, tmp_path)
     server.stop()
     with opened(tmp_path / "moved") as store:
         assert counts.count() == 1
-        assert store.files.get(store.keys.all()[0], file["id"]).bytes == 6
+        assert store.files.get(rows.all_keys()[0], file["id"]).bytes == 6
 
 
 @pytest.mark.parametrize("command", ["create", "quota"])

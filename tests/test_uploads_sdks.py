@@ -75,8 +75,8 @@ def test_the_curl_lines_of_the_docs(server, film):
     """The shell's block of docs/api.md, on a smaller file in smaller parts."""
     [lines] = re.findall(r"```sh\n(auth=.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
     script = lines.replace("film.mp4", "film.dat").replace("-b 64M", "-b 1M")
-    environ = {**os.environ, "LAZU": server.url, "LAZU_KEY": server.new_key()}
+    environ = {**os.environ, "LAZU": server.url, "LAZU_API_KEY": server.new_key()}
     ran = subprocess.run(["bash", "-euc", script], cwd=film.parent, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
     file = json.loads(ran.stdout)["file"]
-    assert request(server, "GET", f"/v1/files/{file['id']}/content", environ["LAZU_KEY"]).body == DATA
+    assert request(server, "GET", f"/v1/files/{file['id']}/content", environ["LAZU_API_KEY"]).body == DATA

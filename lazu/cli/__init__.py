@@ -14,7 +14,7 @@ from flask.cli import FlaskGroup
 from lazu.cli import host, keys, recovery, store
 
 EPILOG = """\b
-Lazu's commands are those with a sentence about files, keys or the store.
+Lazu's commands are backup, doctor, fsck, keys, purge, restore and stats; the others are Flask's.
   flask keys create alice          a key for a user
   flask purge                      daily, from cron
   flask stats                      what is stored

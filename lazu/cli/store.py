@@ -88,8 +88,8 @@ def _as_json(store: Store) -> dict[str, Any]:
 
 
 def _key(usage: stats.Usage) -> dict[str, Any]:
-    counts = {name: getattr(usage, name) for name in ("files", "bytes", "uploads", "upload_bytes")}
-    return {"name": usage.key.name, **counts}
+    figures = {name: getattr(usage, name) for name in ("files", "bytes", "uploads", "upload_bytes")}
+    return {"name": usage.key.name, **figures}
 
 
 def _totals(store: Store) -> str:
@@ -116,10 +116,10 @@ def _last_purge() -> str:
 
 def _pictures(days: list[tuple[str, int, int]]) -> str:
     """Bytes by day of upload, and by age, of the files that are there."""
-    counts = [count for _, _, count in days]
-    ages = [sum(counts[end - AGES : end]) for end in range(len(counts), 0, -AGES)]
-    head = f"uploaded by day, {days[0][0]} to {days[-1][0]}, at most {size(max(counts))}"
-    lines = [head, f"  {curve(counts)}", "by age"]
+    sizes = [count for _, _, count in days]
+    ages = [sum(sizes[end - AGES : end]) for end in range(len(sizes), 0, -AGES)]
+    head = f"uploaded by day, {days[0][0]} to {days[-1][0]}, at most {size(max(sizes))}"
+    lines = [head, f"  {curve(sizes)}", "by age"]
     for number, count in enumerate(ages):
         span = f"{number * AGES:2} to {number * AGES + AGES - 1:2} days"
         lines.append(f"  {span}  {size(count):>10}  {bar(count, max(ages))}".rstrip())

@@ -5,11 +5,11 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from lazu import clock
 from lazu.documents import refusals
 from lazu.slots import LOOK_SECONDS, Slots, require_client
 
@@ -49,11 +49,11 @@ class Place:
 
     def __init__(self, slots: Slots, owner: int | None) -> None:
         self._slots, self._owner = slots, owner
-        self._until = time.monotonic() + SHORT_SECONDS
+        self._until = clock.monotonic() + SHORT_SECONDS
 
     def give_way(self) -> None:
         """Go on among the long files if others wait for a short place; raises `_TakesLong` if there is no room."""
-        if self._slots is SHORT and SHORT.wanted and time.monotonic() > self._until:
+        if self._slots is SHORT and SHORT.wanted and clock.monotonic() > self._until:
             if not LONG.take_now(self._owner):
                 raise _TakesLong
             SHORT.give(self._owner)
@@ -108,7 +108,7 @@ def run(job: Job, owner: int | None = None, wall: float = WALL) -> bytes:
 def _read(job: Job, place: Place, wall: float) -> bytes:
     mine = not isinstance(job.source, int)
     with open(job.source, "rb", closefd=mine) as file, started(job.words, file.fileno()) as reader:
-        end = time.monotonic() + wall
+        end = clock.monotonic() + wall
         output = listen(reader, job.limit, end, place)
         status = ended(reader, end)
     if status:
@@ -143,7 +143,7 @@ def listen(reader: subprocess.Popen[bytes], limit: int, end: float, place: Place
     pipe = reader.stdout.fileno()
     poll, output = select.poll(), bytearray()
     poll.register(pipe, select.POLLIN)
-    while time.monotonic() < end:
+    while clock.monotonic() < end:
         require_client()
         place.give_way()
         if not poll.poll(LOOK_SECONDS * 1000):
@@ -160,7 +160,7 @@ def listen(reader: subprocess.Popen[bytes], limit: int, end: float, place: Place
 def ended(reader: subprocess.Popen[bytes], end: float) -> int:
     """The exit status of a reader that closed its output. Raises `Busy`."""
     try:
-        return reader.wait(max(0, end - time.monotonic()))
+        return reader.wait(max(0, end - clock.monotonic()))
     except subprocess.TimeoutExpired as e:
         raise Busy from e
 

@@ -110,6 +110,11 @@ def line(words: str) -> str:
     return spaced(words).strip(" ")
 
 
+def flat(blocks: Iterable[str]) -> str:
+    """Return blocks on one line."""
+    return line(" ".join(blocks))
+
+
 def inner(blocks: Iterable[str]) -> str:
     """Return blocks as the words of a cell; a table among them becomes its rows."""
     lines = "\n".join(blocks).split("\n")

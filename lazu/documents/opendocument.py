@@ -1,6 +1,6 @@
 """OpenDocument (odt, ods, odp) as Markdown: ODF 1.3 part 3. Of tables in spreadsheets the first 1,000 rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from lazu.documents import cells as values
@@ -65,7 +65,7 @@ class Document:
 
     def _margins(self, pages: list[Element], kind: str) -> Iterator[str]:
         names = (kind, f"{kind}-left", f"{kind}-first")
-        words = [_flat(self._within(margin)) for page in pages for margin in markup.children(page, *names)]
+        words = [markdown.flat(self._within(margin)) for page in pages for margin in markup.children(page, *names)]
         yield from (f"{kind.capitalize()}: {found}" for found in dict.fromkeys(words) if found)
 
     def _within(self, container: Element) -> Iterator[str]:
@@ -137,7 +137,7 @@ class Document:
 
     def _note(self, element: Element) -> str:
         name = element.get("id", "").removeprefix("ftn") or str(len(self._notes) + 1)
-        self._notes.append(markdown.note(name, _flat(self._within(markup.find(element, "note-body")))))
+        self._notes.append(markdown.note(name, markdown.flat(self._within(markup.find(element, "note-body")))))
         return f"[^{name}]"
 
     def _comment(self, element: Element) -> str:
@@ -218,7 +218,7 @@ class Document:
     def _slide(self, page: Element) -> Iterator[str]:
         self._slides += 1
         title = next((frame for frame in page.iter("frame") if frame.get("class") == "title"), None)
-        words = "" if title is None else _flat(self._framed(title))
+        words = "" if title is None else markdown.flat(self._framed(title))
         yield markdown.heading(2, f"Slide {self._slides}{': ' if words else ''}{words}")
         for child in page:
             if child is not title and child.tag != "notes" and child.get("class") not in _REPEATED:
@@ -226,10 +226,6 @@ class Document:
         for notes in markup.children(page, "notes"):
             words = "\n".join(filter(None, self._within(notes)))
             yield f"Notes: {words}" if words.strip() else ""
-
-
-def _flat(found: Iterable[str]) -> str:
-    return markdown.line(" ".join(found))
 
 
 def _ordered(tree: Element) -> Iterator[tuple[str, int]]:

@@ -73,6 +73,7 @@ class _Reader:
         self._styles: dict[int, int] = {}
         self._codec = "cp1252"
         self._font = 0
+        self._entry = 0  # the number of the style that is being read
         self._name = ""  # of a style, or the instruction of a field, that is being read
         self._target = ""
         self._bytes = b""
@@ -141,7 +142,7 @@ class _Reader:
             self._par()
             self._end_table()
             inner, self.flow = self.flow, self._flows.pop()
-            self._beside(group.opens, markdown.line(" ".join(inner.blocks)))
+            self._beside(group.opens, markdown.flat(inner.blocks))
 
     def _beside(self, kind: str, words: str) -> None:
         if kind in controls.MARGINS:
@@ -191,7 +192,7 @@ class _Reader:
     def _styled(self) -> None:
         """A style of the sheet ends: its name says whether it is a heading."""
         match = re.match(r"\s*heading (\d)", self._name, re.IGNORECASE)
-        self._styles[self._font] = int(match[1]) if match else 0
+        self._styles[self._entry] = int(match[1]) if match else 0
         self._name = ""
 
     def _unicode(self, _: str, number: int) -> None:
@@ -269,7 +270,7 @@ class _Reader:
 
     def _style(self, _: str, number: int) -> None:
         if self._group.sink == "style":
-            self._font, self._name = number, ""
+            self._entry, self._name = number, ""
         elif self._styles.get(number):
             self._group = replace(self._group, level=self._styles[number])
 

@@ -1,7 +1,7 @@
 """Word's documents (docx, docm) as Markdown: ECMA-376 part 1, §17. Macros are never looked at."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -15,8 +15,8 @@ _SKIPPED = {"del", "moveFrom", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", 
 #: Characters that are elements.
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
-#: Fields whose value in a header is that of one page.
 _TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+#: Fields whose value in a header is that of one page.
 _PAGE_FIELDS = ("PAGE", "NUMPAGES", "SECTIONPAGES")
 
 
@@ -39,7 +39,7 @@ def _margins(package: Package, main: str, styles: "Styles", kind: str) -> Iterat
     """Headers or footers, each once, however many sections have it."""
     seen = set()
     for name in package.related(main, kind):
-        words = _flat(Part(package, name, styles).blocks(package.tree(name)))
+        words = markdown.flat(Part(package, name, styles).blocks(package.tree(name)))
         if words not in seen:
             seen.add(words)
             yield f"{kind.capitalize()}: {words}" if words else ""
@@ -48,13 +48,9 @@ def _margins(package: Package, main: str, styles: "Styles", kind: str) -> Iterat
 def _notes(part: "Part", tree: Element, wanted: str) -> Iterator[str]:
     for note in markup.children(tree, wanted):
         if note.get("type", "normal") == "normal":
-            words = _flat(part.blocks(note))
+            words = markdown.flat(part.blocks(note))
             author = note.get("author")
             yield markdown.note(_mark(wanted, note.get("id")), f"{author}: {words}" if author else words)
-
-
-def _flat(found: Iterable[str]) -> str:
-    return markdown.line(" ".join(found))
 
 
 def _mark(kind: str, number: str | None) -> str:

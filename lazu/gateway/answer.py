@@ -32,7 +32,7 @@ Fields = list[tuple[str, str]]
 class Asked:
     """Facts of the request that its answer needs: its method, whether it is of HTTP/1.0.
 
-    `fields` are the headers that Lazu gives every answer, `told` those of a good one alone; `facts` are for the log.
+    `fields` are the headers that Lazu gives every answer; `facts` are for the log.
     """
 
     method: str

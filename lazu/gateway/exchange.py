@@ -17,9 +17,6 @@ from lazu.gateway.upstream import Call, Line, Upstream
 
 READ_BYTES = 64 * 1024
 
-#: The status in the log of a request whose client left before there was an answer; nginx's.
-LEFT = 499
-
 #: The last event of a stream: clients close when they have it, before the stream's own end, or a comment in one piece
 #: with it.
 _DONE = re.compile(rb"data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
@@ -279,7 +276,7 @@ class Exchange:
 
     def _end(self, outcome: str) -> None:
         self.over = True
-        self.status = self.status or LEFT
+        self.status = self.status or ClientLeft.status
         if outcome == "answered":
             self._client.brittle(False)
         self.outcome = self.outcome or outcome

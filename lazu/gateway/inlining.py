@@ -122,6 +122,3 @@ def _top(reference: Reference) -> str:
 
 def _too_large(what: str) -> str:
     return f"The files of one call may have {words(FILES_OF_A_CALL)} together; these {what}."
-
-
-RESPONSES, CHAT, NOWHERE = references.responses, references.chat, references.nowhere

@@ -1,6 +1,6 @@
 """A JSON request body: received within limits, and parsed as every other parser would.
 
-The text is held once, and while it is parsed or written anew two or three times; files never are
+The text is held once, and takes up to four times as much while it is parsed or written anew; files never are in memory
 (docs/decisions/0040-splice.md).
 """
 

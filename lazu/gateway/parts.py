@@ -22,7 +22,7 @@ PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 CONVERTED = ("image/bmp", "image/x-ms-bmp", "image/tiff", "image/avif")
 PDF, SVG = "application/pdf", "image/svg+xml"
 
-NATIVE, TEXT, IMAGES = "native", "text", "images"
+NATIVE, IMAGES = "native", "images"
 
 Part = dict[str, Any]
 

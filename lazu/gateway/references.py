@@ -13,7 +13,7 @@ from lazu import ids
 from lazu.errors import FileNotFound, InvalidRequest
 
 #: Keys that carry what a file id stands for; a part has one or the other.
-INLINE = ("file_data", "file_url", "image_url")
+DATA_KEYS = ("file_data", "file_url", "image_url")
 
 #: Parts of the Responses API that may name a file. A mask has no type of its own.
 FILE, IMAGE, SCREENSHOT, MASK = "input_file", "input_image", "computer_screenshot", "input_image_mask"
@@ -136,7 +136,7 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
         raise InvalidRequest("A file id must be a string.", where)
     if file_id == "":  # for a `Reference` it would mean that the file came along
         raise FileNotFound(file_id, where)
-    given = [key for key in INLINE if named.value.get(key)]
+    given = [key for key in DATA_KEYS if named.value.get(key)]
     if file_id is None:
         embedded = ((key, *found) for key in given for found in _embedded(named.value[key]))
         key, inner, file_id = next(embedded, ("", "", None))

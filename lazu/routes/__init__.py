@@ -1,4 +1,4 @@
-"""The HTTP edge, one module a noun. With `cli` the only room that knows Flask.
+"""The HTTP edge, one module a noun. Beside it only `application` and `cli` know Flask.
 
 Invariant: views take from the request, call one thing and return; every error of every route is rendered in
 `problems`; every response passes `_finish`.

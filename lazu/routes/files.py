@@ -6,10 +6,16 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from lazu import ids
+from lazu.errors import InvalidRequest
 from lazu.routes.content import send
 from lazu.routes.context import caller, callers_file, store
 from lazu.routes.form import take
-from lazu.store.files import Page, paging
+from lazu.store.files import Page
+from lazu.store.rows import MAX_LIMIT, Paging
+
+#: Characters of a purpose in a list's query; one that is unknown has no files.
+MAX_PURPOSE = 64
 
 bp = Blueprint("files", __name__, url_prefix="/v1/files")
 
@@ -24,10 +30,32 @@ def upload_file() -> dict[str, Any]:
 def list_files() -> Response:
     """List."""
     key = caller()
-    page, limit = Page(key, paging(request.args.to_dict(flat=False))), store().files.limit(key)
+    page, limit = Page(key, _paging(request.args.to_dict(flat=False))), store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
     body = _list(page)
     return Response("".join(body) if page.is_short else body, headers=told, mimetype="application/json")
+
+
+def _paging(sent: dict[str, list[str]]) -> Paging:
+    """The `Paging` of a query string's values by name; raises `InvalidRequest` that names the parameter."""
+    query = {name: _one(name, sent[name]) for name in ("limit", "order", "after", "purpose") if name in sent}
+    limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
+    purpose = query.get("purpose")
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
+    if order not in ("asc", "desc"):
+        raise InvalidRequest("order must be 'asc' or 'desc'.", "order")
+    if after is not None and not ids.is_file_id(after):
+        raise InvalidRequest("after must be a file id, as last_id of the page before.", "after")
+    if purpose is not None and not 1 <= len(purpose) <= MAX_PURPOSE:
+        raise InvalidRequest(f"purpose must have 1 to {MAX_PURPOSE} characters.", "purpose")
+    return Paging(int(limit), order == "desc", after, purpose)
+
+
+def _one(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise InvalidRequest(f"{name} may be given once only.", name)
+    return values[0]
 
 
 def _list(page: Page) -> Iterator[str]:

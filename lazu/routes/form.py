@@ -110,8 +110,7 @@ def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iter
     """
     filled = _Form(contents, expected)
     with ExitStack() as stack:
-        metrics.uploading(1)
-        stack.callback(metrics.uploading, -1)
+        stack.enter_context(metrics.uploading())
         for part in form:
             if part.name == FILE:
                 filled.take_file(part, stack)
@@ -141,8 +140,7 @@ def take_part(key: Key, upload_id: str) -> UploadPart:
 def receive_data(form: Iterator[Part], contents: Contents, expected: int) -> Iterator[Staged]:
     """The staged bytes that the one `data` part of `form` has; gone at the end of the `with` unless published."""
     with ExitStack() as stack:
-        metrics.uploading(1)
-        stack.callback(metrics.uploading, -1)
+        stack.enter_context(metrics.uploading())
         staged = None
         for part in form:
             if part.name == DATA and staged is not None:

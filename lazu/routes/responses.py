@@ -8,9 +8,10 @@ from flask import Blueprint, Response, request
 
 from lazu import metrics
 from lazu.errors import NotFound, Overloaded
+from lazu.gateway import references
 from lazu.gateway.answer import Asked
 from lazu.gateway.exchange import Detached, Exchange
-from lazu.gateway.inlining import CHAT, NOWHERE, RESPONSES, Desk, Prepared
+from lazu.gateway.inlining import Desk, Prepared
 from lazu.gateway.json_body import Text, receive
 from lazu.gateway.references import Find
 from lazu.gateway.upstream import Call
@@ -56,31 +57,31 @@ class Passed(Response):
 @bp.post("/responses")
 def create_response() -> Response:
     """Ask the model; files by id."""
-    return _ask("/responses", RESPONSES)
+    return _ask("/responses", references.responses)
 
 
 @bp.post("/responses/input_tokens")
 def count_tokens() -> Response:
     """Count the tokens of a request."""
-    return _ask("/responses/input_tokens", RESPONSES)
+    return _ask("/responses/input_tokens", references.responses)
 
 
 @bp.post("/responses/compact")
 def compact() -> Response:
     """Make a conversation shorter."""
-    return _ask("/responses/compact", RESPONSES)
+    return _ask("/responses/compact", references.responses)
 
 
 @bp.post("/chat/completions")
 def complete_chat() -> Response:
     """Ask the model the older way; files by id."""
-    return _ask("/chat/completions", CHAT)
+    return _ask("/chat/completions", references.chat)
 
 
 @bp.post("/embeddings")
 def embed() -> Response:
     """Text as vectors."""
-    return _ask("/embeddings", NOWHERE)
+    return _ask("/embeddings", references.nowhere)
 
 
 @bp.get("/models")

@@ -15,8 +15,8 @@ from lazu.ledger import Ledger
 #: Seconds for which a process leaves a new client to one with fewer, and between two looks whether it is gone.
 PATIENCE, LOOK_SECONDS = 0.005, 0.0005
 
-#: Seconds without such a wait after one in vain: who has fewer is stopped or busy, and this process' other clients wait
-#: too meanwhile.
+#: Seconds without such a wait after one in vain: the other process is stopped or busy, and this one's own clients wait
+#: meanwhile.
 PAUSE = 0.02
 
 #: Records for each process that is wanted: after a reload those that end count beside the new ones. Without a record

@@ -12,7 +12,7 @@ import struct
 import termios
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from fcntl import ioctl
 from io import FileIO
 
@@ -114,10 +114,6 @@ class Connection(socket.socket):
         head, self._head = self._head, None
         return head or b""
 
-    def resting(self) -> AbstractContextManager[None]:
-        """Give the slot to others while this request waits for something that costs nothing here."""
-        return slots.waiting()
-
     def left(self) -> bool:
         """Whether the client has hung up, or has at least ended its sending, which nginx takes for the same."""
         poll = select.poll()
@@ -133,7 +129,7 @@ class Connection(socket.socket):
     def _ready(self, event: int, seconds: float) -> bool:
         poll = select.poll()
         poll.register(self, event)
-        with self.resting():
+        with slots.waiting():
             began = clock.monotonic()
             ready = bool(poll.poll(seconds * 1000))
             self._waited = clock.monotonic() - began

@@ -33,6 +33,11 @@ def asker(request: Any, address: str) -> str:
     return str(told[-1]).rpartition(",")[2].strip() if told else address
 
 
+def stays() -> bool:
+    """Nobody is taken for gone."""
+    return False
+
+
 class Parser(RequestParser):
     """gunicorn's, for a `Connection`: a head is received and read on one of `slots`, shared by address."""
 
@@ -44,7 +49,7 @@ class Parser(RequestParser):
 
     def __next__(self) -> Any:
         """The next request; raises StopIteration at the end, what gunicorn's parser does, and `TooSlow`."""
-        with Turn(self._slots, self.address, lambda: False):
+        with Turn(self._slots, self.address, stays):
             head = self._head()
             if not head:
                 raise StopIteration

@@ -8,7 +8,6 @@ import errno
 import signal
 import socket
 import sys
-import time
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
@@ -23,7 +22,7 @@ from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
 from lazu.server.balance import Balance
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser, address_of, asker
+from lazu.server.heads import Parser, address_of, asker, stays
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store, mark_served
@@ -64,11 +63,6 @@ def _withhold_continue(req: Any, connection: Connection) -> None:
         req.must_close = closes
 
     connection.await_go_on(went_on)
-
-
-def _stays() -> bool:
-    """Nobody is taken for gone."""
-    return False
 
 
 class Worker(ThreadWorker):
@@ -135,11 +129,11 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer a request that is none. One address after the other, as its head was read."""
-        with Turn(self._heads, address_of(addr), _stays):
+        with Turn(self._heads, address_of(addr), stays):
             super().handle_error(req, client, addr, exc)
 
     def _linger(self, conn: TConn) -> None:
-        with Turn(self._heads, conn.parser.address, _stays):
+        with Turn(self._heads, conn.parser.address, stays):
             conn.sock.linger()
 
     def accept(self, listener: socket.socket) -> None:
@@ -154,7 +148,7 @@ class Worker(ThreadWorker):
             if e.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
-            time.sleep(FULL_PAUSE)
+            clock.sleep(FULL_PAUSE)
 
     @property
     def _load(self) -> int:
@@ -205,7 +199,7 @@ class Worker(ThreadWorker):
         uploads = req.method == "POST" and (req.path == "/v1/files" or req.path.endswith("/parts"))
         # In a cluster half of each look-up is a wait for PostgreSQL.
         long = self._store.settings.database_url is not None
-        return Turn(self._work, owner, _stays if uploads else conn.sock.left, long)
+        return Turn(self._work, owner, stays if uploads else conn.sock.left, long)
 
     @property
     def _store(self) -> Store:

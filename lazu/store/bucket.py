@@ -32,7 +32,7 @@ _TRIES = 3
 _UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
 #: What a store says of a key that it does not know any more; of a HEAD only the status.
 _STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
-#: Nothing came within the seconds for it; the last one is raised for a body that was not taken within them, too.
+#: No answer in time; `ConnectionClosedError` also when the store did not take a body in time.
 _SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
 _CARRYING = {"put_object", "get_object"}

@@ -1,6 +1,7 @@
-"""The connections to PostgreSQL: its pool, its statements, its errors as ours. Only `postgresql` and `crossing` use it.
+"""The connections to PostgreSQL: its pool, its statements, its errors as ours.
 
-Taking a connection costs no round trip (docs/decisions/0076-connections.md).
+Only `postgresql` and `crossing` use it, and `intents` its errors. Taking a connection costs no round trip
+(docs/decisions/0076-connections.md).
 """
 
 import hashlib
@@ -61,7 +62,7 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
 )
 
 
-#: There is no statement of this name; the tables are others than when it was planned. There is one already.
+#: SQLSTATE: there is no statement of this name, or its plan is of older tables; there is one of this name already.
 _UNPREPARED, _PREPARED = (b"26000", b"0A000"), b"42P05"
 
 _OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)

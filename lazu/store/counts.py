@@ -1,7 +1,7 @@
-"""Every count there is: how many, how large, since when. Asked anew each time, for a counter kept beside can lie.
+"""Counts of files, keys and purges: how many, how large, since when.
 
-The rows of `holding` and `total` are kept by SQLite itself, as an index is (docs/decisions/0131-totals.md).
-Verbs as those of `rows`, and with the same rules.
+Nothing here keeps a counter, which could lie: `holding` and `total` are views, or rows that SQLite keeps as it keeps an
+index (docs/decisions/0131-totals.md). Verbs as those of `rows`, and with the same rules.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Names of what is kept of a blob beside it, by kind: `ab12….text-7-1f2e3d4c` is a text that a key had read out of it.
+"""Names of what is kept of a blob beside it, by kind: `ab12….document-7-1f2e3d4c` is a text that a key had read.
 
 The invariant: it is there only while its blob is. It is made and removed under the shard's lock, removed before the
 blob (`Blobs.unlink`), and what a power cut leaves of it alone is swept by the purge. `ab12….kept` lists the kinds, so

@@ -5,18 +5,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from lazu import clock, filetypes, ids, logs, slots
-from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey, InvalidRequest
-from lazu.store import rows, upload_rows
+from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey
+from lazu.store import counts, rows, upload_rows
 from lazu.store.arriving import UNCOUNTED, Arrival, Arriving
 from lazu.store.contents import Contents
-from lazu.store.rows import MAX_LIMIT, Paging
+from lazu.store.rows import Paging
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key
 
 #: Files that are listed at a time: half a millisecond's work, 130 KB.
 PIECE = 500
-#: Characters of a purpose in a list's query; one that is unknown has no files.
-MAX_PURPOSE = 64
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ class Files:
     @staticmethod
     def _held(key: Key) -> int:
         now = clock.now()
-        return rows.held(key, now) + upload_rows.pending(now, key).held
+        return counts.held(key.id, now) + upload_rows.pending(now, key).held
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id, whatever string it is."""
@@ -177,25 +175,3 @@ class Files:
 
 def _too_much() -> InsufficientStorage:
     return InsufficientStorage("What this key holds and what is arriving for it would cross its quota together.")
-
-
-def paging(sent: dict[str, list[str]]) -> Paging:
-    """The `Paging` of a query string's values by name; raises `InvalidRequest` that names the parameter."""
-    query = {name: _one(name, sent[name]) for name in ("limit", "order", "after", "purpose") if name in sent}
-    limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
-    purpose = query.get("purpose")
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
-    if order not in ("asc", "desc"):
-        raise InvalidRequest("order must be 'asc' or 'desc'.", "order")
-    if after is not None and not ids.is_file_id(after):
-        raise InvalidRequest("after must be a file id, as last_id of the page before.", "after")
-    if purpose is not None and not 1 <= len(purpose) <= MAX_PURPOSE:
-        raise InvalidRequest(f"purpose must have 1 to {MAX_PURPOSE} characters.", "purpose")
-    return Paging(int(limit), order == "desc", after, purpose)
-
-
-def _one(name: str, values: list[str]) -> str:
-    if len(values) > 1:
-        raise InvalidRequest(f"{name} may be given once only.", name)
-    return values[0]

@@ -152,10 +152,6 @@ class Keys:
             raise KeyProblem(f"there is no key called '{name}'; 'flask keys list' shows them")
         return key
 
-    def all(self) -> list[Key]:
-        """Every key, by name."""
-        return rows.all_keys()
-
     def _note(self, key: Key) -> None:
         """Have it written down that `key` was used today, beside the request: one attempt a day and process."""
         today = clock.midnight(clock.now())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lazu.errors import Overloaded
 from lazu.store.tables import database
 
-#: Tables whose rows refer to a blob.
+#: That no row refers to a blob.
 _UNREFERRED = """NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)
     AND NOT EXISTS (SELECT 1 FROM upload_part WHERE upload_part.sha256 = blob.sha256)"""
 
@@ -123,10 +123,10 @@ def doom_one(name: str) -> bool:
     return bool(_fetch("UPDATE loose SET doomed = TRUE WHERE name = ? RETURNING 1", name))
 
 
-def doomed(after: str = "", limit: int = 1000) -> list[Loose]:
-    """Objects that are to be deleted, by name after `after`."""
-    text = "SELECT name, bytes, derived FROM loose WHERE doomed AND name > ? ORDER BY name LIMIT ?"
-    return [Loose(*each) for each in _fetch(text, after, limit)]
+def doomed(after: str) -> list[Loose]:
+    """Objects that are to be deleted, the next 1,000 by name after `after`."""
+    text = "SELECT name, bytes, derived FROM loose WHERE doomed AND name > ? ORDER BY name LIMIT 1000"
+    return [Loose(*each) for each in _fetch(text, after)]
 
 
 def count_loose() -> tuple[int, int]:

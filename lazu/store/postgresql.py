@@ -6,7 +6,6 @@ who waits for a row must then see what the others did (docs/decisions/0074-clust
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -120,10 +119,6 @@ class Postgresql:
         """See `Engine`; raises `StoreError`."""
         return ahead()
 
-    def problems(self) -> Iterator[str]:
-        """Give no faults of the engine's own files: it tells of them itself, in its log."""
-        return iter(())
-
 
 def facts() -> dict[str, str]:
     """Facts of the server: its version, and its settings for flushing."""
@@ -190,7 +185,7 @@ def _repeated(work: Callable[[], Result]) -> Result:
             if str(e).startswith("25006"):  # a standby: behind this address there may be another server now
                 database.close_idle()
         metrics.transaction_repeated()
-        time.sleep(pause)
+        clock.sleep(pause)
         pause = min(1, 2 * pause)
 
 

@@ -1,7 +1,8 @@
-"""Queries of keys and files, as verbs. Uploads have theirs in `upload_rows`, counts in `counts`; there are no others.
+"""Queries of keys and files, as verbs.
 
-What writes is called within the engine's `write` and by nobody else: there it is committed, durably, or not at all.
-Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
+Uploads have theirs in `upload_rows`, counts in `counts`, a cluster's own tables in `object_rows`. What writes is
+called within the engine's `write` and by nobody else: there it is committed, durably, or not at all. Times are integer
+UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
 """
 
 from collections.abc import Collection, Iterator
@@ -12,7 +13,6 @@ from peewee import Expression
 
 from lazu import clock
 from lazu.errors import Failed
-from lazu.store import counts
 from lazu.store.tables import (
     OBJECT_JSON,
     OBJECT_START,
@@ -201,11 +201,6 @@ def piece(key: Key, paging: Paging, now: int) -> Piece:
     if count <= paging.limit:
         return Piece(objects or "", count, more=False)
     return Piece(objects[: objects.rindex(f",{OBJECT_START}")], paging.limit, more=True)
-
-
-def held(key: Key, now: int) -> int:
-    """Bytes of the files of `key` that have not expired at `now`."""
-    return counts.held(key.id, now)
 
 
 def delete_file(key: Key, file_id: str, now: int) -> list[Gone]:

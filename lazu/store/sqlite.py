@@ -73,8 +73,6 @@ class _Database(peewee.SqliteDatabase):
             super().rollback()
 
 
-# A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
-# timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
 # Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up. What
 # another connection commits empties them all anyway; the kernel keeps the file.
 _CACHE_KIB = 256
@@ -82,6 +80,8 @@ _CACHE_KIB = 256
 database: peewee.SqliteDatabase = _Database(
     None,
     pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on", "cache_size": -_CACHE_KIB},
+    # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
+    # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
     lock_type="IMMEDIATE",
 )
 

@@ -1,6 +1,6 @@
 """The tables, as Peewee's models, and the file object that the API makes of a row.
 
-They are bound to `database`, which the engine that is opened fills (`sqlite`).
+They are bound to `database`, which the engine that is opened fills (`sqlite`, `postgresql`).
 """
 
 import json

@@ -116,7 +116,7 @@ def delete_dead_parts(now: int, count: int, key: Key | None = None) -> list[Gone
 
 
 def delete_uploads(now: int, settled: int, key: Key | None = None) -> list[tuple[str, str]]:
-    """Delete uploads without parts, of `key` or of all: those expired at `now`, but settled ones if at `settled`.
+    """Delete uploads without parts, of `key` or of all: pending ones expired at `now`, settled ones at `settled`.
 
     Gives id and name of the key of those that were pending.
     """

@@ -1,1 +1,1 @@
-"""Upkeep: what an operator has done to the whole store. Everything here is safe while the store serves."""
+"""Upkeep: what an operator has done to the whole store. Safe while the store serves; a restore refuses then."""

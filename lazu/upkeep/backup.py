@@ -13,7 +13,7 @@ from pathlib import Path
 from lazu.errors import Busy, Doubt
 from lazu.store import disk, rows, snapshot
 from lazu.store.blobs import NEW
-from lazu.store.contents import Copied, copies, no_tick
+from lazu.store.contents import Copied, Tick, copies, no_tick
 from lazu.store.opening import Store, is_served
 
 NAME = "lazu.sqlite3"
@@ -26,7 +26,7 @@ class BackupProblem(Exception):
     """The backup or the restoration can't be made or is not whole; the message says why."""
 
 
-def backup(store: Store, target: Path, tick: Callable[[], object] = no_tick) -> Copied:
+def backup(store: Store, target: Path, tick: Tick = no_tick) -> Copied:
     """Make `target` a whole copy of the store, durably; what an earlier backup put there is used again.
 
     Until the last step the earlier backup stays whole. Raises `BackupProblem`, also when a blob of the store turns out
@@ -45,7 +45,7 @@ def backup(store: Store, target: Path, tick: Callable[[], object] = no_tick) -> 
     return copied
 
 
-def restore(store: Store, source: Path, tick: Callable[[], object] = no_tick) -> Copied:
+def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
     """Take the backup in `source` into the open store, which must be empty, and verify every byte.
 
     Bytes first, rows second, the rows in one transaction. Raises `BackupProblem`.
@@ -77,7 +77,7 @@ def _telling(what: str) -> Iterator[None]:
         raise BackupProblem(f"{what}: {e}") from e
 
 
-def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:
+def _take(store: Store, target: Path, tick: Tick) -> Copied:
     """Rows, bytes, then the new rows in the place of the old; gives what was done, also what was `damaged`."""
     new = target / (NAME + NEW)
     snapshot.take(new, store.engine)
@@ -89,7 +89,7 @@ def _take(store: Store, target: Path, tick: Callable[[], object]) -> Copied:
     return copied
 
 
-def _take_in(store: Store, source: Path, tick: Callable[[], object]) -> Copied:
+def _take_in(store: Store, source: Path, tick: Tick) -> Copied:
     """Bytes, then their rows; gives what was done."""
     copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
     if lost:
@@ -98,7 +98,7 @@ def _take_in(store: Store, source: Path, tick: Callable[[], object]) -> Copied:
     return copied
 
 
-def _watching(alone: Callable[[], bool], tick: Callable[[], object]) -> Callable[[], None]:
+def _watching(alone: Callable[[], bool], tick: Tick) -> Callable[[], None]:
     """A tick, the last one after the last content, that raises `Busy` if a purge may take what has no row yet."""
 
     def step() -> None:

@@ -3,13 +3,12 @@
 Safe while serving: rows go in short transactions, bytes only through `Contents.sweep`.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from lazu import clock
 from lazu.errors import StorageFailed
 from lazu.store import contents, counts, rows
-from lazu.store.contents import Contents, Engine, Removed
+from lazu.store.contents import Contents, Engine, Removed, Tick, no_tick
 from lazu.store.opening import Store
 from lazu.store.tables import Purge
 
@@ -32,7 +31,7 @@ def steps() -> int:
     return contents.STEPS + (counts.expired(clock.now()).files + BATCH - 1) // BATCH
 
 
-def purge(store: Store, force: bool = False, tick: Callable[[], object] = lambda: None) -> Removed | None:
+def purge(store: Store, force: bool = False, tick: Tick = no_tick) -> Removed | None:
     """Remove what has expired and what nothing refers to; None if another purge is at it.
 
     Raises `StorageFailed`, and `ClockJump` unless `force` is set, with nothing removed.
@@ -100,7 +99,7 @@ def _end_uploads(store: Store, now: int) -> None:
     store.uploads.forget(now)
 
 
-def _expire(contents: Contents, now: int, tick: Callable[[], object]) -> int:
+def _expire(contents: Contents, now: int, tick: Tick) -> int:
     """Delete expired rows, batch by batch; gives how many."""
     count, pace, more = 0, clock.Pace(), True
     while more:

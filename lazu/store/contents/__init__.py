@@ -1,8 +1,9 @@
 """Where rows and bytes meet: the contract of the only seam of the store.
 
 A row never points at nothing; what nothing refers to goes away. How that is kept differs with the engine: by the locks
-of shards on a disk (`shards`). Every implementation passes `tests/test_contents.py`. What stands above knows no path,
-no descriptor and no lock; a content is known by its SHA-256 in hex.
+of shards on a disk (`shards`), by a foreign key in PostgreSQL (`intents`). Every implementation passes
+`tests/test_contents.py`. What stands above knows no path, no descriptor and no lock; a content is known by its SHA-256
+in hex.
 """
 
 from collections import Counter

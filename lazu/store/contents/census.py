@@ -16,7 +16,6 @@ from lazu.store.contents.patience import Patience, Unreadable
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.rows import Referrer
 
-_CHUNK = 2**20
 #: In the place of the hash of an object that the store does not give: nobody knows whether it is lost.
 UNREADABLE = "unreadable"
 
@@ -116,8 +115,5 @@ def _hash(patience: Patience, bucket: Bucket, kept: Kept) -> str:
 
 
 def _hash_once(bucket: Bucket, kept: Kept) -> str:
-    digest = hashlib.sha256()
     with bucket.open(kept.name, kept.bytes) as reader:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(reader, "sha256").hexdigest()

@@ -101,13 +101,13 @@ def _write(source: Path, target: Path, sha256: str) -> str | None:
     with open(source, "rb") as old, open(target, "xb") as new:
         os.fchmod(new.fileno(), 0o640)
         cloned = disk.clone(old.fileno(), new.fileno())
-        right = cloned or _pour(old, new) == sha256
+        right = cloned or pour(old, new) == sha256
         new.flush()
         os.fsync(new.fileno())
     return ("cloned" if cloned else "copied") if right else None
 
 
-def _pour(old: IO[bytes], new: IO[bytes]) -> str:
+def pour(old: IO[bytes], new: IO[bytes]) -> str:
     """Copy; gives the hash of what was copied."""
     digest = hashlib.sha256()
     while chunk := old.read(_CHUNK):

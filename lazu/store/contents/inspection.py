@@ -5,13 +5,13 @@ Safe while serving: what a first look without locks finds wrong is looked at aga
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from lazu import clock
 from lazu.store import derived, rows
 from lazu.store.blobs import NEW, SHARDS, Blobs, is_blob
 from lazu.store.contents import Found, Problem, Tick
@@ -42,7 +42,7 @@ def look(blobs: Blobs, rehash: bool, tick: Tick) -> Iterator[Problem]:
     rest = [problem for problem in suspects if problem not in of_rows]
     if rest:
         with blobs.alone(wait=True):
-            time.sleep(SETTLE)
+            clock.sleep(SETTLE)
             yield from [problem for problem in rest if _stands(blobs, problem)]
 
 

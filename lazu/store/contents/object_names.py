@@ -10,8 +10,7 @@ _NAME = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.[0-9A-Z]{{26}}(\.{derive
 
 def new(sha256: str) -> str:
     """A name that no object has had."""
-    ulid = ids.new_file_id(clock.milliseconds()).removeprefix(ids.PREFIX)
-    return f"{sha256[:2]}/{sha256}.{ulid}"
+    return f"{sha256[:2]}/{sha256}.{ids.new_ulid(clock.milliseconds())}"
 
 
 #: How the names begin of the object that says whose bucket it is, and of damaged ones that `flask fsck` put away.

@@ -44,11 +44,11 @@ class Shelf:
         self._since += staged.size
         if self._since > self._limit // 16:
             self._since = 0
-            self.trim()
+            self._trim()
         return True
 
-    def trim(self) -> int:
-        """Remove what was not used for longest until the rest fits; gives the bytes removed."""
+    def _trim(self) -> None:
+        """Remove what was not used for longest until the rest fits."""
         entries = sorted(self._entries())
         excess, gone = sum(entry.room for entry in entries) - self._limit, 0
         for entry in entries:
@@ -57,7 +57,6 @@ class Shelf:
             with disk.lock(self._blobs.root / entry.shard) as shard, suppress(FileNotFoundError):
                 os.unlink(entry.name, dir_fd=shard)
             gone += entry.room
-        return gone
 
     def _entries(self) -> Iterator[_Entry]:
         found = (entry for shard in SHARDS for entry in os.scandir(self._blobs.root / shard))

@@ -7,19 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from lazu import clock
 from lazu.store import disk, object_rows, rows
 from lazu.store.blobs import NEW, SHARDS
 from lazu.store.bucket import ObjectOfOtherSize
-from lazu.store.contents import STEPS, Copied, Tick, Wanted, object_names
+from lazu.store.contents import STEPS, Copied, Tick, Wanted, copies, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
 
 #: Contents that travel at the same time: as many as there are connections to the database.
 _AT_ONCE = 8
-_CHUNK = 2**20
 
 
 def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
@@ -87,7 +85,7 @@ def _fetch(objects: Objects, sha256: str, part: Path) -> bool:
     right = False
     with suppress(FileNotFoundError, ObjectOfOtherSize), objects.open(sha256) as source, open(part, "xb") as new:
         os.fchmod(new.fileno(), 0o640)
-        right = _pour(source, new.write) == sha256
+        right = copies.pour(source, new) == sha256
         new.flush()
         os.fsync(new.fileno())
     if not right:
@@ -105,7 +103,7 @@ def _in(objects: Objects, source: Path, blob: Wanted) -> str:
         objects.erase(objects.release([sha256]))
     try:
         with open(source / sha256[:2] / sha256, "rb") as file:
-            if _pour(file, len) != sha256:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 return "damaged"
             _put(objects, file.fileno(), blob)
     except FileNotFoundError:
@@ -120,12 +118,3 @@ def _put(objects: Objects, fd: int, blob: Wanted) -> None:
     object_rows.intend(name, size, clock.now())
     objects.bucket.put(name, fd, size, sha256)
     objects.erase(objects.engine.write(lambda: object_rows.land(name, sha256, size, clock.now())))
-
-
-def _pour(source: BinaryIO, write: Callable[[bytes], object]) -> str:
-    """Copy; gives the hash of what was copied."""
-    digest = hashlib.sha256()
-    while chunk := source.read(_CHUNK):
-        digest.update(chunk)
-        write(chunk)
-    return digest.hexdigest()
