@@ -19,8 +19,8 @@ from helpers import uploads
 from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.errors import InsufficientStorage, StorageFailed
-from lazu.store import sqlite
+from lazu.errors import Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
+from lazu.store import rows, sqlite
 from lazu.store.blobs import Blobs
 from lazu.store.keys import Keys
 from lazu.store.tables import File
@@ -352,6 +352,23 @@ def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
     assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
     assert not room.failed
     put(http, b"in doubt")
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EMFILE, "Too many open files"), Failed("busy"), InternalError(), StorageMoved()], ids=lambda failure: type(failure).__name__)
+def test_a_file_that_is_gone_is_answered_so_whatever_becomes_of_its_bytes(app, monkeypatch, failure):
+    """A 5xx would be repeated, and meet 404."""
+    http, room = app.test_client(), app.extensions["lazu"].contents.blobs
+    file = put(http, b"soon gone")
+
+    def fail(*_):
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "unreferred", fail)
+        assert http.delete(f"/v1/files/{file['id']}", headers=AUTH).json["deleted"]
+    assert len(list(room.root.glob("??/*"))) == 1
+    assert app.test_cli_runner().invoke(args=["purge"]).exit_code == 0
+    assert list(room.root.glob("??/*")) == []
 
 
 def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(tmp_path):

@@ -1,5 +1,6 @@
 """Uploads in parts: what they hold and give back (quota, floor, expiry, keys, backups), cut lines, races."""
 
+import errno
 import json
 import os
 import random
@@ -12,14 +13,15 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from helpers.in_process import AUTH, START, blobs, purge
+from helpers.in_process import AUTH, START, blobs, content, purge
 from helpers.server import opened
 from helpers.uploads import FORM, JSON, added, cancel, complete, completed, create, created, put_part
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, upload
 from lazu import clock
-from lazu.store import disk
-from lazu.store.tables import Upload
+from lazu.errors import Failed, InternalError
+from lazu.store import disk, upload_rows
+from lazu.store.tables import Upload, UploadPart
 from lazu.upkeep.backup import backup, restore
 
 pytestmark = pytest.mark.both_stores
@@ -306,3 +308,35 @@ def test_uploads_begun_and_cancelled_all_day_do_not_fill_the_database(app, monke
         http.post(f"/v1/uploads/{begun}/cancel", headers=AUTH)
     assert Upload.select().count() == 4
     assert http.post(f"/v1/uploads/{begun}/cancel", headers=AUTH).json["status"] == "cancelled"
+
+
+FAILURES = [OSError(errno.EMFILE, "Too many open files"), Failed("the database says nothing"), InternalError()]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_a_file_that_is_there_is_answered_whatever_fails_behind_it(app, monkeypatch, failure):
+    """A 5xx would be untrue, and repeated; the parts are left to the purge."""
+    http = app.test_client()
+    begun = http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"]
+    body = form(part("data", b"nine then", "part"))
+    piece = http.post(f"/v1/uploads/{begun}/parts", data=body, content_type=FORM["Content-Type"], headers=AUTH).json["id"]
+
+    def fail(*_):
+        raise failure
+
+    settle = upload_rows.settle
+    with monkeypatch.context() as patch:
+
+        def settled(*upload, **values):
+            patch.setattr(upload_rows, "delete_parts_of", fail)
+            patch.setattr(upload_rows, "upload_of", fail)
+            return settle(*upload, **values)
+
+        patch.setattr(upload_rows, "settle", settled)
+        answer = http.post(f"/v1/uploads/{begun}/complete", json={"part_ids": [piece]}, headers=AUTH)
+    assert (answer.status_code, answer.json["status"], answer.json["file"]["bytes"]) == (200, "completed", 9)
+    assert http.post(f"/v1/uploads/{begun}/complete", json={"part_ids": [piece]}, headers=AUTH).json == answer.json
+    assert UploadPart.select().count() == 1
+    purge(app)
+    assert UploadPart.select().count() == 0
+    assert content(http, answer.json["file"]) == b"nine then"

@@ -199,12 +199,13 @@ class Uploads:
             return self._again(key, self.get(key, upload.id), wanted)
         logs.audit("upload", key=key.name, file=file.id, bytes=file.bytes, upload=upload.id)
         self._drop_parts(upload)
-        return self.get(key, upload.id), file
+        upload.file_id, upload.completion = file.id, wanted.mark  # not read again: that could fail
+        return upload, file
 
     def _drop_parts(self, upload: Upload) -> None:
         try:
             self._contents.drop(lambda: upload_rows.delete_parts_of(upload), None)
-        except StoreError:
+        except (ApiError, OSError, StoreError):
             # The file is there, durably: a failure now would be untrue.
             log.exception("the parts of a completed upload could not be removed; the next purge removes them")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock, logs, slots
-from lazu.errors import StorageFailed, StorageMoved, StoreError
+from lazu.errors import ApiError, StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
@@ -91,7 +91,7 @@ class Shards:
             for portion in self._portions(hashes):
                 self.reap(portion)
             self.engine.refill()
-        except (OSError, StoreError):
+        except (ApiError, OSError, StoreError):
             # The files are gone, durably. A 500 now would be repeated, and meet 404.
             log.exception("the bytes of a deleted file could not be removed; the next purge removes them")
 
