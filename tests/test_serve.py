@@ -12,6 +12,7 @@ import pytest
 from pysqlite3 import dbapi2 as sqlite3
 
 from helpers.server import PROJECT, Server, free_port, problems
+from test_slips import WRONG
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,10 @@ def wait_for(text, log, process):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """What git has of this project, as somebody else's fresh clone; with uncommitted changes while one works on it."""
+    """What git has of this project, as somebody else's fresh clone; with uncommitted changes while one works on it.
+
+    It lies within a directory of another project, which has settings of its own.
+    """
     target = tmp_path_factory.mktemp("fresh") / "lazu"
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True)
     for name in listed.stdout.split():
@@ -34,16 +38,24 @@ def clone(tmp_path_factory):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((PROJECT / name).read_bytes())
             (target / name).chmod((PROJECT / name).stat().st_mode)
+    (target.parent / ".env").write_text(f"LAZU_STORAGE_DIR={target.parent}/theirs\nLAZU_API_KEY=theirs\n")
+    (target.parent / ".flaskenv").write_text("FLASK_APP=theirs\n")
     return target
+
+
+def environ(clone):
+    """What its owner has in the environment."""
+    given = Server(clone / "storage").environ
+    del given["LAZU_STORAGE_DIR"]
+    given.pop("FLASK_SKIP_DOTENV", None)
+    return {**given, "PATH": ":".join(part for part in given["PATH"].split(":") if not part.endswith(".venv/bin"))}
 
 
 @contextmanager
 def served(clone, log):
     """`scripts/serve` in `clone`, run as its owner would, until the end of the `with`."""
-    environ = {name: value for name, value in Server(clone / "storage").environ.items() if name != "LAZU_STORAGE_DIR"}
-    environ["PATH"] = ":".join(part for part in environ["PATH"].split(":") if not part.endswith(".venv/bin"))
     with log.open("wb") as output:
-        process = subprocess.Popen(["scripts/serve"], cwd=clone, env=environ, stdout=output, stderr=output)
+        process = subprocess.Popen(["scripts/serve"], cwd=clone, env=environ(clone), stdout=output, stderr=output)
     try:
         wait_for("Booting worker", log, process)
         yield
@@ -68,6 +80,33 @@ def test_the_second_run_starts_in_seconds_and_makes_no_second_key(clone, tmp_pat
     with served(clone, log):
         assert time.monotonic() - began < 20
     assert "sk-lazu-" not in log.read_text()
+
+
+def flask(clone, *command):
+    """`flask COMMAND` in `clone`, as docs/commands.md has it."""
+    subprocess.run(["scripts/venv", "requirements.txt"], cwd=clone, env=environ(clone), check=True)
+    return subprocess.run([".venv/bin/flask", *command], cwd=clone, env=environ(clone), capture_output=True, text=True, check=False)
+
+
+def test_commands_read_the_settings_of_this_project_alone_as_the_server_does(clone):
+    """The program `flask` would look for .env in every directory above."""
+    told = flask(clone, "keys", "list", "--json")
+    assert told.returncode == 0, told.stderr
+    assert (clone / "storage/lazu.sqlite3").exists()
+    assert not (clone.parent / "theirs").exists()
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG.values(), ids=WRONG)
+def test_doctor_says_what_is_wrong_in_the_file_of_settings(clone, text, told):
+    (clone / ".env").write_bytes(text)
+    try:
+        failed = flask(clone, "doctor")
+    finally:
+        (clone / ".env").unlink()
+    assert failed.returncode == 1
+    [line] = [line for line in failed.stdout.splitlines() if line.startswith("fail  settings")]
+    assert told in line
+    assert "Traceback" not in failed.stderr
 
 
 def test_a_storage_that_can_not_be_used_stops_the_start(tmp_path):
