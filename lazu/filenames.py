@@ -27,6 +27,7 @@ _WRITING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 # `a.exe::$DATA` is `a.exe` on NTFS ([MS-FSCC] §2.1.4: `:stream:$TYPE`).
 _STREAM = re.compile(r":[^:]*:\$[A-Za-z_]+$")
+_ENDS = re.compile(r"[:.\s]+$")
 
 # A parameter of Content-Disposition, its value quoted or plain; what stands within quotes is no parameter.
 _PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
@@ -86,15 +87,11 @@ def clean(sent: str, otherwise: str = "upload") -> str:
 def extension(name: str) -> str:
     """The last extension of a stored name, lower case, without the dot: `exe` for `a.EXE. `; may be empty.
 
-    Characters that nobody sees are left out.
+    Characters that nobody sees are left out, and colons at the end: browsers on Windows drop these or make spaces of
+    them.
     """
-    _, dot, last = _bare(name).casefold().rpartition(".")
+    _, dot, last = _ENDS.sub("", _bare(name)).casefold().rpartition(".")
     return last if dot else ""
-
-
-def extensions(name: str) -> set[str]:
-    """The extensions that `name` may have for some system: also those before a colon, where NTFS begins a stream."""
-    return {extension(name), *map(extension, name.split(":"))}
 
 
 def _plain(name: str) -> bool:

@@ -142,7 +142,7 @@ def identify(peek: Peek, size: int, name: str, wanted: Purpose) -> str:
 
 def check_name(name: str, param: str = "file") -> None:
     """Raise `UnsupportedFileType` for the stored name of an executable."""
-    for ending in filenames.extensions(name) & EXECUTABLE_EXTENSIONS:
+    if (ending := filenames.extension(name)) in EXECUTABLE_EXTENSIONS:
         raise UnsupportedFileType(f"Executable files are not accepted: '.{ending}'.", param)
 
 

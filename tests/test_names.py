@@ -107,7 +107,7 @@ def disposition(name):
     return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nwords\r\n'.encode()
 
 
-@pytest.mark.parametrize("name", ["a.exe::$DATA", "a.exe:x:$DATA", "a.exe:notes.txt", "notes.txt:a.exe", "a.bat. ::$DATA", "a.exe:"])
+@pytest.mark.parametrize("name", ["a.exe::$DATA", "a.exe:x:$DATA", "notes.txt:a.exe", "a.bat. ::$DATA", "a.exe:", "a.exe . : :"])
 def test_a_stream_hides_no_extension(server, key, name):
     assert upload(server, key, body=form(PURPOSE, disposition(name))).error == EXECUTABLE
 
@@ -115,6 +115,9 @@ def test_a_stream_hides_no_extension(server, key, name):
 SEEN = {
     "notes.txt::$DATA": "notes.txt",
     "12:30 notes.txt": "12:30 notes.txt",
+    "db.example.com:5432.csv": "db.example.com:5432.csv",
+    "Fixing install.sh: step by step.md": "Fixing install.sh: step by step.md",
+    "a.exe:notes.txt": "a.exe:notes.txt",
     "a\u200b\u00adb.txt": "ab.txt",
     "می\u200cخواهم.pdf": "می\u200cخواهم.pdf",  # noqa: RUF001  Persian is written with it
     "👩\u200d💻 \u2764\ufe0f.txt": "👩\u200d💻 \u2764\ufe0f.txt",
@@ -132,6 +135,7 @@ OUT = {
     "plain.txt": 'filename="plain.txt"',
     "résumé.txt": "filename=\"resume.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt",
     "50% of it.txt": "filename=\"50_ of it.txt\"; filename*=UTF-8''50%25%20of%20it.txt",
+    "amazon.com: order 12.txt": "filename=\"amazon.com_ order 12.txt\"; filename*=UTF-8''amazon.com%3A%20order%2012.txt",
     "a%22b.txt": "filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt",
     "Ægir ß.txt": "filename=\"AEgir ss.txt\"; filename*=UTF-8''%C3%86gir%20%C3%9F.txt",
     "报告 2024.pdf": "filename=\"__ 2024.pdf\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%202024.pdf",

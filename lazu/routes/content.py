@@ -62,17 +62,20 @@ def disposition(file: File) -> str:
     if hidden or not re.search("[A-Za-z0-9]", stem or last):
         # Else all names of one script would be one, and a hidden file.
         plain = file.id + (dot + last if dot else "")
-    if filenames.extensions(plain) & EXECUTABLE_EXTENSIONS:
+    if filenames.extension(plain) in EXECUTABLE_EXTENSIONS:
         plain = file.id  # `a\uff0eexe` is no program, `a.exe` would be
     value = f'attachment; filename="{plain}"'
     return value if plain == file.filename else f"{value}; filename*=UTF-8''{quote(file.filename, safe='')}"
 
 
 def _ascii(character: str) -> str:
-    """`character` as ASCII that can stand between quotes: `e` for `é`, `_` where there is nothing like it."""
+    """`character` as ASCII that can stand between quotes: `e` for `é`, `_` where there is nothing like it.
+
+    A colon would begin a stream of a file on NTFS ([MS-FSCC] §2.1.4).
+    """
     parts = unicodedata.normalize("NFKD", character)
     plain = _LETTERS.get(character) or "".join(c for c in parts if not unicodedata.combining(c))
-    return plain if plain.isascii() and plain.isprintable() and not set(plain) & set('"\\%/') else "_"
+    return plain if plain.isascii() and plain.isprintable() and not set(plain) & set('"\\%/:') else "_"
 
 
 def _attach(response: Response, file: File) -> None:
