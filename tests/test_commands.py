@@ -211,6 +211,17 @@ def test_doctor_warns_of_overdue_files_and_of_a_clock_set_back(serve):
     assert re.search(r"^warn  history +a file was made at .*, in the future$", done.stdout, re.MULTILINE)
 
 
+def test_doctor_warns_of_directories_that_nginx_may_not_enter(tmp_path):
+    """As those of a backup that became the store: each download would go through Lazu."""
+    server = Server(tmp_path / "storage")
+    server.flask("backup", str(tmp_path / "moved"))
+    moved = Server(tmp_path / "moved", {"LAZU_ACCEL_LOCATION": "/_blobs/"})
+    assert "warn  nginx " in moved.flask("doctor").stdout
+    for path in (moved.storage, *moved.storage.glob("blobs"), *moved.storage.glob("blobs/??")):
+        path.chmod(0o750)
+    assert "ok    nginx " in moved.flask("doctor").stdout
+
+
 def test_doctor_says_whether_the_model_server_is_there(tmp_path):
     def told(port):
         server = Server(tmp_path / "storage", {"LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1", "LAZU_MIN_FREE_BYTES": "0"})

@@ -122,7 +122,11 @@ def test_moving_leaves_the_old_place_empty_and_uses_the_new(used):
     assert {path.name for path in (used.lazu / "storage").iterdir()} <= {"ballast"}
     assert used.content(used.alice, used.file) == b"precious" * 1000
     stored(used, used.alice, b"more")
-    assert len(list((used.root / "srv/lazu/blobs").glob("*/*"))) == 2
+    blobs = used.root / "srv/lazu/blobs"
+    assert len(list(blobs.glob("*/*"))) == 2
+    assert {path.stat().st_mode & 0o777 for path in (blobs.parent, blobs, *blobs.glob("??"))} == {0o750}, "nginx may enter"
+    assert {path.stat().st_mode & 0o777 for path in blobs.glob("*/*")} == {0o640}
+    assert {path.stat().st_mode & 0o777 for path in blobs.parent.glob("lazu.sqlite3*")} == {0o600}
 
 
 def test_restore_brings_back_what_was_deleted_since(used):

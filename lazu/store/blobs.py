@@ -7,6 +7,7 @@ they are durable, and the name is durable before the caller goes on.
 import logging
 import os
 import re
+import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -264,6 +265,12 @@ def _replace(staged: Staged, shard: int) -> None:
         os.unlink(new, dir_fd=shard)
     _name(staged, new, shard)
     os.rename(new, staged.sha256, src_dir_fd=shard, dst_dir_fd=shard)
+
+
+def closed(root: Path) -> list[Path]:
+    """Those of the storage directory, `root` in it and its shards that Lazu's group, so nginx, can't enter."""
+    there = [each for each in (root.parent, root, *(root / name for name in SHARDS)) if os.path.exists(each)]
+    return [each for each in there if not each.stat().st_mode & stat.S_IXGRP]
 
 
 def devices(root: Path) -> set[int]:

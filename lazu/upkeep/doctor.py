@@ -54,6 +54,8 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
         return
     yield Finding("settings", OK, "readable")
     yield from _storage(settings)
+    if settings.accel_location and not settings.blobs_url:
+        yield _nginx(settings.storage_dir)
     yield _audit(settings)
     yield _upstream(settings)
     if problem:
@@ -152,6 +154,14 @@ def _device(storage: Path) -> Finding:
         found = "database and blobs lie on different file systems"
         return Finding("device", WARN, found, "back up both; one is simpler")
     return Finding("device", OK, "database and blobs lie on one file system")
+
+
+def _nginx(storage: Path) -> Finding:
+    """Lazu sends the bytes itself where nginx can't: each download takes a thread, and leaves a line in nginx's log."""
+    if not (closed := blobs.closed(storage / "blobs")):
+        return Finding("nginx", OK, "its group may enter the directories of the blobs")
+    found = f"LAZU_ACCEL_LOCATION is set, and nginx can't enter {len(closed)} directories of the storage"
+    return Finding("nginx", WARN, found, f"chmod 750 {storage} {storage}/blobs {storage}/blobs/??")
 
 
 def _audit(settings: Settings) -> Finding:
