@@ -191,8 +191,8 @@ class BodyTooLarge(ApiError):
 
     status, code = 413, "file_too_large"
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The request body is larger than {limit}. Upload files and send their ids.")
+    def __init__(self, limit: str, cure: str = "") -> None:
+        super().__init__(f"The request body is larger than {limit}, the limit of this URL. {cure}".rstrip())
 
 
 class UnsupportedEncoding(ApiError):

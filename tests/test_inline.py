@@ -14,7 +14,7 @@ from helpers.large import Peak
 from helpers.office import docx, paragraph
 from helpers.samples import PNG, data_url
 from helpers.upstream import completed
-from lazu.gateway.inline import received
+from lazu.gateway.inline import received, size
 from lazu.gateway.references import Reference, Slot
 from test_responses import error
 
@@ -170,6 +170,23 @@ def test_64_mb_count_for_files_of_both_kinds(text, double):
     stored = {"type": "input_file", "file_id": text.upload("large.txt", b"x" * (60 << 20))}
     assert error(text.ask(stored, file(b"y" * (5 << 20), "text/plain", "b.txt"))) == (400, "file_too_large", "input")
     assert double.received == []
+
+
+WRITTEN = {
+    "one line": lambda data: base64.b64encode(data).decode(),
+    "a data URL": lambda data: data_url("application/pdf", data),
+    "many lines": lambda data: "data:application/pdf;name=a.pdf;base64," + base64.encodebytes(data).decode(),
+    "lines of mail": lambda data: base64.encodebytes(data).decode().replace("\n", "\r\n"),
+    "no padding": lambda data: base64.b64encode(data).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("count", [1, 2, 3, 1000, 1001, 1002])
+def test_what_counts_is_the_bytes_however_they_are_written(write, count):
+    """So that a file of exactly the limit passes, as a stored one."""
+    given = Reference("input_file", "", "", Slot([{"file_data": write(bytes(count))}], 0, ""), inline=True)
+    assert size(given) == count
 
 
 def test_nothing_of_it_stays_on_disk(front, double):

@@ -20,8 +20,11 @@ _PIECE = 256 * 1024
 
 
 def size(reference: Reference) -> int:
-    """Return how many bytes the file has at most."""
-    return len(reference.named["file_data"]) * 3 // 4
+    """Return how many bytes the file has; more if white space stands in it that base64 is not written with."""
+    data = reference.named["file_data"]
+    start = _start(data)
+    letters = len(data) - start - sum(data.count(each, start) for each in " \t\r\n=")
+    return letters * 3 // 4
 
 
 def received(contents: Contents, reference: Reference) -> Attachment:
@@ -47,14 +50,19 @@ def received(contents: Contents, reference: Reference) -> Attachment:
 
 def _decode(data: str, spool: Spool) -> None:
     """Write what the base64 of `data` says into `spool`, line ends and padding left out or not; raises ValueError."""
-    url = _URL.match(data)
     rest = ""
-    for at in range(url.end() if url else 0, len(data), _PIECE):
+    for at in range(_start(data), len(data), _PIECE):
         piece = rest + "".join(data[at : at + _PIECE].split())
         whole = len(piece) - len(piece) % 4
         rest = piece[whole:]
         spool.write(_bytes(piece[:whole]))
     spool.write(_bytes(rest + "=" * (-len(rest) % 4)))
+
+
+def _start(data: str) -> int:
+    """Return where the base64 begins."""
+    url = _URL.match(data)
+    return url.end() if url else 0
 
 
 def _bytes(piece: str) -> bytes:

@@ -114,7 +114,8 @@ class Text(bytearray):
     def require_room(self, size: int) -> None:
         """Raise `BodyTooLarge` if a body may not have `size` bytes."""
         if size > self._limit:
-            raise BodyTooLarge(words(self._limit))
+            cure = "Upload files and send their ids." if self._limit == JSON_BODY else ""
+            raise BodyTooLarge(words(self._limit), cure)
 
     def expect(self, size: int) -> None:
         """Note that `size` bytes will come, to be held at once when any are, up to `_AHEAD`; raises `BodyTooLarge`."""

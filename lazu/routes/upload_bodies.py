@@ -11,12 +11,9 @@ from lazu.gateway import json_body
 from lazu.routes.body import Body
 from lazu.routes.context import upstream
 from lazu.routes.form import LONGEST, SHORTEST
-from lazu.sizes import words
+from lazu.sizes import UPLOAD_BODY, words
 from lazu.store.tables import Key
 from lazu.store.uploads import MAX_PARTS, Completion, Declared
-
-#: 10,000 ids of parts take a third of it.
-MAX_BYTES = 2**20
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -59,7 +56,7 @@ def completion(key: Key) -> Completion:
 
 
 def _received(key: Key) -> dict[str, Any]:
-    body = json_body.Text(upstream().bodies, key.id, MAX_BYTES)
+    body = json_body.Text(upstream().bodies, key.id, UPLOAD_BODY)
     return json_body.parse(json_body.receive(Body().read, request.content_length, body))
 
 
