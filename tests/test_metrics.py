@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
@@ -45,6 +46,27 @@ def test_not_ready_below_the_floor_but_alive(serve):
     server = serve(LAZU_MIN_FREE_BYTES=str(2**60))
     assert request(server, "GET", "/readyz").error == (503, "overloaded", None)
     assert request(server, "GET", "/healthz").status == 200
+
+
+def a_directory(database):
+    database.mkdir()
+
+
+def another_file(database):
+    database.write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize("spoil", [a_directory, another_file])
+def test_not_ready_without_its_database_which_it_names(app, tmp_path, spoil):
+    database = app.extensions["lazu"].settings.storage_dir / "lazu.sqlite3"
+    database.rename(tmp_path / "aside")
+    spoil(database)
+    answer = app.test_client().get("/readyz")
+    shutil.rmtree(database) if database.is_dir() else database.unlink()
+    (tmp_path / "aside").rename(database)
+    assert (answer.status_code, answer.json["error"]["code"]) == (503, "overloaded")
+    assert "database" in answer.json["error"]["message"]
+    assert app.test_client().get("/readyz").status_code == 200
 
 
 def test_not_ready_after_a_disk_error_until_fsck(serve):

@@ -21,7 +21,7 @@ _PIECE = 256 * 1024
 
 def size(reference: Reference) -> int:
     """Return how many bytes the file has; more if white space stands in it that base64 is not written with."""
-    data = reference.named["file_data"]
+    data: str = reference.named["file_data"]
     start = _start(data)
     letters = len(data) - start - sum(data.count(each, start) for each in " \t\r\n=")
     return letters * 3 // 4

@@ -16,6 +16,9 @@ from lazu.routes import cors, description, files, health, page, paths, problems,
 from lazu.routes.body import drain
 from lazu.routes.context import store
 
+#: They answer for themselves when there is none.
+_WITHOUT_DATABASE = ("health.alive", "health.ready")
+
 
 class _NoSessions(SessionInterface):
     """Lazu sets no cookies and reads none."""
@@ -75,7 +78,7 @@ def _begin() -> None:
     paths.require_host(environ)
     paths.require_exact(environ, rule)
     environ["lazu.route"] = rule.rule if rule else "-"
-    if rule is None or rule.endpoint != "health.alive":
+    if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
         store().engine.connect()
 
 

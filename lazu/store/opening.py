@@ -1,5 +1,6 @@
 """The store, joined and opened: what the server, the commands and the tests work on."""
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ SERVED = "served"
 
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,18 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
 
 
 def require_ready(store: Store) -> None:
-    """Raise `NotReady` when an upload would be refused or fail; a `StoreError` when the database can't be read."""
-    rows.has_row("")
+    """Raise `NotReady`, which says why, when an upload would be refused or fail."""
+    try:
+        store.engine.connect()
+        rows.has_row("")
+    except StoreError as e:
+        log.warning("not ready: the database: %s", e)
+        raise NotReady("The database can't be opened or read.") from e
     try:
         store.contents.check()
+    except StoreError as e:
+        log.warning("not ready: the object store: %s", e)
+        raise NotReady("The object store can't be reached.") from e
     except StorageMoved as e:
         raise NotReady(e.message) from e
     except StorageFailed as e:
