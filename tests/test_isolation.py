@@ -1,6 +1,7 @@
 """Keys are isolated: every route that takes an id, generated from the URL map, for every kind of id and of key."""
 
 import secrets
+from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +22,11 @@ def calls(app):
         if "file_id" in rule.arguments:
             for method in sorted(rule.methods - {"OPTIONS"}):
                 yield method, rule.rule.replace("<file_id>", "{}")
+
+
+def of(path, given):
+    """`path` with an id in it, as SDKs write it."""
+    return path.format(quote(given, safe=""))
 
 
 def own(server, key):
@@ -50,6 +56,9 @@ FOREIGN = {
     "expired": expired,
     "deleted": deleted,
     "malformed": lambda *_: "file-abc",
+    "with a slash": lambda *_: "a/b",
+    "another route's path": lambda server, key: f"{own(server, key)}/content",
+    "dots and slashes": lambda *_: "../models",
     "other's in lower case": lambda server, key: others(server, key).lower(),
 }
 
@@ -65,15 +74,15 @@ def test_the_url_map_has_routes_that_take_an_id(app):
 
 def test_ones_own_id_is_served_on_every_route(app, server, key):
     for method, path in calls(app):
-        assert request(server, method, path.format(own(server, key)), key).status == 200, (method, path)
+        assert request(server, method, of(path, own(server, key)), key).status == 200, (method, path)
 
 
 @pytest.mark.parametrize("kind", FOREIGN.values(), ids=FOREIGN)
 def test_every_other_id_is_the_same_404_on_every_route(app, server, key, kind):
     for method, path in calls(app):
         file_id = kind(server, key)
-        answer = request(server, method, path.format(file_id), key)
-        pattern = request(server, method, path.format(UNKNOWN), key)
+        answer = request(server, method, of(path, file_id), key)
+        pattern = request(server, method, of(path, UNKNOWN), key)
         assert answer.status == 404
         assert answer.body == pattern.body.replace(UNKNOWN.encode(), file_id.encode())
         names = [name for name in answer.headers if name not in ("Content-Length", "x-request-id", "Date")]
@@ -89,7 +98,7 @@ def test_a_refused_key_learns_nothing_from_any_id(app, server, kind):
         store.keys.revoke(name)
     for (method, path), file_id in zip(calls(app), file_ids, strict=True):
         for sent in (key, None, "sk-lazu-wrong", ""):
-            answer = request(server, method, path.format(file_id), sent)
+            answer = request(server, method, of(path, file_id), sent)
             assert answer.status == 401
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert file_id.encode() not in answer.body
@@ -98,7 +107,7 @@ def test_a_refused_key_learns_nothing_from_any_id(app, server, kind):
 def test_another_keys_request_changes_nothing(app, server, key):
     file_id = others(server, key)
     for method, path in calls(app):
-        request(server, method, path.format(file_id), key)
+        request(server, method, of(path, file_id), key)
     assert request(server, "GET", f"/v1/files/{file_id}/content", server.any_key).body == b"theirs"
 
 
@@ -142,7 +151,7 @@ def upload_calls(app):
 
 def ask(server, path, key, upload_id, part_id=""):
     body, headers = BODIES[path.rsplit("/", 1)[1]]
-    return request(server, "POST", path.format(upload_id), key, body and body.replace(b"{}", part_id.encode()), headers)
+    return request(server, "POST", of(path, upload_id), key, body and body.replace(b"{}", part_id.encode()), headers)
 
 
 def own_upload(server, key):
@@ -166,6 +175,8 @@ FOREIGN_UPLOADS = {
     "unknown": lambda *_: (NO_UPLOAD, ""),
     "expired": expired_upload,
     "malformed": lambda *_: ("upload_abc", ""),
+    "with a slash": lambda *_: ("a/b", ""),
+    "another route's path": lambda *_: (f"{NO_UPLOAD}/parts", ""),
     "a file's": lambda server, key: (own(server, key), ""),
     "other's in lower case": lambda server, key: (others_upload(server, key)[0].lower(), ""),
 }

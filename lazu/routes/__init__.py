@@ -72,11 +72,12 @@ def init_app(app: Flask) -> None:
 
 
 def _begin() -> None:
-    environ, rule = request.environ, request.url_rule
+    environ = request.environ
     environ["lazu.request_id"] = ids.new_request_id()
     logs.request_id.set(environ["lazu.request_id"])
     paths.require_host(environ)
-    paths.require_exact(environ, rule)
+    paths.require_exact()
+    rule = request.url_rule
     environ["lazu.route"] = rule.rule if rule else "-"
     if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
         store().engine.connect()

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from flask import current_app, request
-from werkzeug.routing import BaseConverter, Rule
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from lazu.errors import InvalidRequest, NotFound
 
@@ -21,6 +22,9 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 #: What a variable may be in the path as it was sent: one segment, or for `path` the rest with its slashes.
 _SEGMENT, _REST = r"(?:(?!%2[fF])[^/])+", r"[^/].*"
+
+#: An id with an encoded slash, as SDKs send `a/b`: routing has decoded it, and found another route or none.
+_DIVIDED = re.compile(r"(/v1/(?:files|uploads)/)([^/]*%2[fF][^/]*)(/.*)?")
 
 #: A segment `.` or `..`, with either slash, and control characters.
 _AMBIGUOUS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])|[\x00-\x1f\x7f]")
@@ -35,16 +39,33 @@ class Rest(BaseConverter):
     part_isolating = False
 
 
-def require_exact(environ: dict[str, Any], rule: Rule | None) -> None:
-    """Raise `NotFound` if the path of a request is another spelling of its route, or `ambiguous`.
+def require_exact() -> None:
+    """Raise `NotFound` if the path of the request is another spelling of its route, or `ambiguous`.
 
     A file id goes nowhere but to its own check, whatever is in it: a malformed one has the answer of every unknown one.
     """
-    raw = sent(environ["RAW_URI"])
+    raw = sent(request.environ["RAW_URI"])
+    if divided := _DIVIDED.fullmatch(raw):
+        raw = _undivided(divided)
+    rule = request.url_rule
     rules = [rule] if rule else list(current_app.url_map.iter_rules())
     doubtful = ambiguous(raw) and not (rule and ("<file_id>" in rule.rule or "<upload_id>" in rule.rule))
     if doubtful or not any(_spelled(each.rule).fullmatch(raw) for each in rules):
         raise unknown()
+
+
+def _undivided(path: re.Match[str]) -> str:
+    """Find the route of a path whose id has a slash, and let its view have that id; gives the path with another one."""
+    plain = f"{path[1]}x{path[3] or ''}"
+    routes = current_app.url_map.bind("", path_info=plain, default_method=request.method)
+    try:
+        rule, values = routes.match(return_rule=True)
+    except HTTPException as e:
+        request.url_rule, request.routing_exception = None, e
+    else:
+        request.url_rule, request.routing_exception = rule, None
+        request.view_args = dict.fromkeys(values, unquote(path[2]))
+    return plain
 
 
 def require_host(environ: dict[str, Any]) -> None:
