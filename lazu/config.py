@@ -70,6 +70,14 @@ def _location(text: str) -> str:
     return text
 
 
+def _split(text: str) -> SplitResult:
+    """`text` as a URL, an empty one if it is none: what Python says of it may quote it, and so a password."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def _port_fits(url: SplitResult) -> bool:
     """Whether the port of `url`, if it has one, can be."""
     try:
@@ -88,7 +96,7 @@ def _count(least: int, most: int) -> Callable[[str], int]:
 
 
 def _base_url(text: str) -> str:
-    url = urlsplit(text)
+    url = _split(text)
     named = url.scheme in ("http", "https") and url.hostname and _port_fits(url) and _in_header(text)
     if not named or url.username or url.query or url.fragment:
         raise ValueError("http://HOST:PORT/PATH or https://HOST/PATH without a query, as http://127.0.0.1:11434/v1")
@@ -112,14 +120,24 @@ def _secret(text: str) -> str:
 
 
 def _postgresql(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme != "postgresql" or not url.path.strip("/") or not text.isascii():
-        raise ValueError("postgresql://USER@HOST/DATABASE, as libpq reads it")
+    url = _split(text)
+    user, _, hosts = url.netloc.rpartition("@")
+    named = url.scheme == "postgresql" and url.path.strip("/") and text.isascii()
+    # Of a password with such characters libpq takes a part for the host, and names it in its errors.
+    if not named or "@" in user + url.path or not all(map(_may_have_port, hosts.split(","))):
+        encoded = "with @ / : ? # % of a password percent-encoded, as %40 for @"
+        raise ValueError(f"postgresql://USER:PASSWORD@HOST/DATABASE, as libpq reads it, {encoded}")
     return text
 
 
+def _may_have_port(host: str) -> bool:
+    """Whether what follows the last colon of a host is a port, if anything does; an address of IPv6 is in brackets."""
+    port = host.rpartition("]")[2].partition(":")[2]
+    return not port or _is_number(port, 5)
+
+
 def _bucket(text: str) -> str:
-    url = urlsplit(text)
+    url = _split(text)
     if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc) or not _OBJECT_NAME.fullmatch(url.path):
         raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX")
     return text
@@ -140,7 +158,7 @@ def _origins(text: str) -> frozenset[str]:
 
 def _origin(text: str) -> str:
     """`text` as browsers write it in `Origin`: lower case, without path and usual port (RFC 6454 §6.1)."""
-    url = urlsplit(text.strip().lower())
+    url = _split(text.strip().lower())
     bare = url.scheme and url.hostname and _port_fits(url) and text.isascii() and "@" not in url.netloc
     if not bare or url.path.strip("/") or url.query or url.fragment:
         raise ValueError("* or a comma-separated list of origins, as https://chat.example.com or http://localhost:3000")

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -286,6 +287,21 @@ def test_many_that_are_refused_at_once_make_new_clients_once(place, monkeypatch)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(refused, range(24)))
     assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SESSION_TOKEN", "hidden\n"), ("ACCESS_KEY_ID", "hid\rden"), ("ENDPOINT_URL", "http://u:hidden@127.0.0.1:9"), ("ENDPOINT_URL", "http://[hidden")],
+)
+def test_a_secret_that_can_not_be_sent_is_not_quoted(place, monkeypatch, caplog, name, value):
+    """Neither by the error nor by its trace, which the log has of some."""
+    monkeypatch.setenv(f"AWS_{name}", value)
+    try:
+        Bucket(place).size("ab/none")
+    except ObjectStoreFailed:
+        logging.getLogger().exception("failed")
+    assert "ObjectStoreFailed" in caplog.text
+    assert not [word for word in ("hidden", "hid\\r", "\rden") if word in caplog.text]
 
 
 def test_an_unreachable_store_is_an_error_that_names_no_file(place, monkeypatch):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import signal
 import time
@@ -21,6 +22,7 @@ from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
 from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, Unanswered
+from lazu.routes import content
 from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store
@@ -116,6 +118,20 @@ def test_nginx_fetches_downloads_from_the_store(edge, place, seaweed):
         store.contents.bucket.delete(name)
         assert request(edge, "GET", path, key).error == (404, "file_not_found", "file_id")
     request(edge, "DELETE", f"/v1/files/{file['id']}", key)
+
+
+def test_a_download_that_meets_the_last_delete_of_its_bytes_is_not_found(cluster, tmp_path, monkeypatch):
+    """Between the look at the file and the one at its object."""
+    place = {"storage_dir": tmp_path / "box", "min_free_bytes": 0, "api_key": KEY, "accel_location": "/_objects/"}
+    app = create_app(Settings(**place, **cluster))
+    store, asked = app.extensions["lazu"], content.agreed
+    store.keys.create("alice")
+    file = put(store, b"gone")
+    File.update(key=store.keys.find("default").id).execute()
+    monkeypatch.setattr(content, "agreed", lambda part: store.files.delete(store.keys.find("default"), file.id) or asked(part))
+    answer = app.test_client().get(f"/v1/files/{file.id}/content", headers={"Authorization": f"Bearer {KEY}"})
+    assert (answer.status_code, answer.json["error"]["code"]) == (404, "file_not_found")
+    database.close_all()
 
 
 @pytest.mark.parametrize("mode", ["native", "text"])
@@ -348,10 +364,23 @@ def test_one_setting_of_the_two_stops_the_start(name, cluster):
         load({name: values[name]})
 
 
-@pytest.mark.parametrize("value", ["mysql://db/lazu", "postgresql://db", "lazu"])
+BARE = ["@", "/", "@@", "/@", ":x/", "?", "#", "[", "]", "[x]"]
+
+
+@pytest.mark.parametrize("value", ["mysql://db/lazu", "postgresql://db", "lazu", *(f"postgresql://lazu:hid{bare}den@db/lazu" for bare in BARE)])
 def test_a_database_that_is_none_stops_the_start_and_shows_no_password(value):
-    with pytest.raises(CannotStart, match="LAZU_DATABASE_URL"):
+    """Of a password with such characters libpq takes a part for the host or the port, which each error names."""
+    with pytest.raises(CannotStart, match=r"LAZU_DATABASE_URL must be .* percent-encoded") as refused:
         load({"LAZU_DATABASE_URL": value, "LAZU_BLOBS_URL": "s3://lazu"})
+    assert not {"hid", "den"} & set(re.findall("[a-z]+", str(refused.value)))
+
+
+GOOD = ["lazu:a:b%40%2F@db:5432/lazu", "lazu@db1:5432,db2,[::1]:5433/lazu", "/lazu?host=/run/postgresql&password=p@ss", "[::1]/lazu", "%2Frun%2Fpg/lazu"]
+
+
+@pytest.mark.parametrize("value", GOOD)
+def test_whatever_libpq_reads_as_it_is_meant_is_taken(value):
+    assert load({"LAZU_DATABASE_URL": f"postgresql://{value}", "LAZU_BLOBS_URL": "s3://lazu"}).database_url.endswith(value)
 
 
 @pytest.mark.parametrize("value", ["lazu", "s3://", "https://bucket/x", "s3://bucket/a b", "s3://key:secret@bucket"])

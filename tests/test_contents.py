@@ -199,9 +199,10 @@ def test_a_row_that_is_refused_leaves_the_bytes_of_others(store):
     assert read(store, file.sha256) == b"shared"
 
 
-def test_what_is_not_there_is_not_found(store):
+def test_what_is_not_there_is_not_found_and_has_no_place(store):
     with pytest.raises(FileNotFoundError):
         store.contents.open("0" * 64)
+    assert store.contents.location("0" * 64, 1) is None
 
 
 # drop

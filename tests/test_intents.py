@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from helpers import between as wire
 from helpers.in_store import first_answer_lost, put
 from helpers.waiting import until
 from lazu import clock
 from lazu.config import Settings
 from lazu.errors import Busy, Doubt, Overloaded, StoreError
+from lazu.slots import Slots, Turn
 from lazu.store import object_rows, rows
 from lazu.store.connections import database
 from lazu.store.contents import object_names
@@ -122,3 +124,79 @@ def test_a_file_that_comes_during_a_repair_has_bytes_of_its_own(store, monkeypat
     with ThreadPoolExecutor(1) as pool:
         assert store.contents.repair(problem).startswith("deleted")
         assert read(store, came[0].result()) == b"missing"
+
+
+def put_object(store, name, data):
+    with store.contents.stage(100) as place:
+        place.write(data)
+        store.contents.bucket.put(name, place.fd, place.size, place.sha256)
+
+
+def test_a_repair_leaves_what_may_be_another_stores(store):
+    """One in the bucket itself, another below a prefix: neither a purge nor a repair of the first takes the other's files."""
+    file = put(store, b"ours")
+    theirs = [f"prod/{object_names.new('ab' * 32)}", "prod/store-theirs", "readme.txt"]
+    for name in theirs:
+        put_object(store, name, b"theirs")
+    store.contents.sweep(lambda: None)
+    found = {problem.about: store.contents.repair(problem) for problem in store.contents.look(rehash=True)}
+    assert found == dict.fromkeys(theirs, "")
+    for name in theirs:
+        assert store.contents.bucket.open(name, 6).read() == b"theirs"
+        store.contents.bucket.delete(name)
+    assert read(store, file) == b"ours"
+
+
+@pytest.fixture
+def shaken(cluster, seaweed, tmp_path, monkeypatch):
+    """A store, and the proxy between it and its bucket, which asks once only."""
+    with wire.between(seaweed.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+        store.keys.create("alice")
+        yield store, proxy
+        proxy.rule = wire.passing
+        assert list(store.contents.look(rehash=True)) == []
+        database.close_all()
+
+
+@pytest.mark.parametrize("verbs", [{"GET", "HEAD"}, {"GET"}], ids=["neither", "its size only"])
+def test_an_object_that_is_listed_and_not_there_is_repaired_as_a_lost_one(shaken, verbs):
+    """A stale index of the store's. Nothing was done, each time, and uploads of the same bytes went on joining it."""
+    store, proxy = shaken
+    file, kept = put(store, b"lost"), put(store, b"kept")
+    gone = (404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
+    proxy.rule = lambda method, path: gone if method in verbs and f"/{file.sha256}." in path else wire.PASS
+    [problem] = store.contents.look(rehash=True)
+    assert (problem.kind, problem.about) == ("damaged", file.id)
+    assert store.contents.repair(problem) == "deleted, its bytes are lost"
+    assert list(store.contents.look(rehash=True)) == []
+    assert [row.id for row in File.select()] == [kept.id]
+    proxy.rule = wire.passing
+    assert read(store, put(store, b"lost")) == b"lost"
+
+
+def test_who_deletes_many_files_waits_neither_for_each_object_nor_with_a_slot(shaken):
+    """The store is away: each call of it may take a quarter of a minute. The purge takes what was left."""
+    store, proxy = shaken
+    for number in range(40):
+        put(store, b"%d" % number)
+    pool, others = Slots(1, 1), []
+
+    def rule(method, path):
+        if method != "DELETE":
+            return wire.PASS
+        others.append(pool.take_now("other"))
+        if others[-1]:
+            pool.give("other")
+        return wire.BUSY
+
+    proxy.rule = rule
+    with Turn(pool, "owner", lambda: False):
+        assert store.files.delete_all(store.keys.find("alice")) == 40
+    assert set(others) == {True}, "the slot is another's meanwhile"
+    assert len(others) < 20
+    proxy.rule = wire.passing
+    assert store.contents.sweep(lambda: None).blobs == 40
+    assert objects(store) == []

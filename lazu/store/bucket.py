@@ -79,7 +79,7 @@ class Bucket:
             self._clients.get()
         except _UNKNOWN:
             pass  # the service that gives credentials may be away too: they are looked for again
-        except exceptions.BotoCoreError as e:
+        except (exceptions.BotoCoreError, ValueError) as e:
             raise ObjectStoreFailed(str(e)) from e
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
@@ -181,7 +181,7 @@ class Bucket:
         except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
             if verb in _CARRYING and isinstance(e, _SILENCE):
                 self._silent = True
-            raise self._failed(e) from e
+            raise self._failed(e) from (None if _quotes_credential(e) else e)  # the log would have its trace
         finally:
             if outcome != "unreachable":
                 self._silent = False
@@ -192,6 +192,8 @@ class Bucket:
         """What to raise for a call without an answer. Without credentials a client would never look for them again."""
         if isinstance(error, _UNKNOWN):
             self._clients.doubt()
+        if _quotes_credential(error):
+            return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
         return ObjectStoreFailed(str(error))
 
 
@@ -268,6 +270,12 @@ class Reader(Seekable):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _quotes_credential(error: Exception) -> bool:
+    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
+    origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
+    return isinstance(origin, ValueError) and "header" in str(origin)
 
 
 def _status(error: exceptions.ClientError) -> int:

@@ -112,14 +112,17 @@ awsrequest.AWSHTTPSConnectionPool.ConnectionCls = _Encrypted
 def make_clients(*silences: float) -> list[Any]:
     """Clients of S3 with the same credentials; each takes a call for failed after so many seconds without an answer.
 
-    The second one costs little beside the first, 0.3 MB. Raises `BotoCoreError`.
+    The second one costs little beside the first, 0.3 MB. Raises `BotoCoreError`, ValueError.
     """
     auth.AUTH_TYPE_MAPS[_SIGNATURE] = _Signer
     auth.AUTH_TYPE_MAPS[f"{_SIGNATURE}-query"] = auth.S3SigV4QueryAuth
     session = botocore.session.get_session()
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
-    return [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
+    clients = [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
+    if "@" in clients[0].meta.endpoint_url:
+        raise ValueError("the URL of the object store has a user in it, which each error would show")
+    return clients
 
 
 def _config(silence: float) -> Config:
@@ -144,7 +147,7 @@ class Clients:
         self._doubted, self._claiming, self._again = True, threading.Lock(), 0.0
 
     def get(self, brisk: bool = False) -> Any:
-        """The one or the other; raises `BotoCoreError`."""
+        """The one or the other; raises `BotoCoreError`, ValueError."""
         if self._doubted and self._claims():
             # Meanwhile, and if that fails, the others go on with the old ones.
             self._made, self._doubted = make_clients(*self._silences), False

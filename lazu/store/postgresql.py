@@ -58,7 +58,7 @@ class Postgresql:
         database.init(
             self._url,
             prefer_psycopg3=True,
-            **_CONNECTING,
+            **_connecting(self._url),
             # Values are put into the text here: GROUP BY an expression with values is refused otherwise.
             cursor_factory=psycopg.ClientCursor,
         )
@@ -105,7 +105,7 @@ class Postgresql:
         safety. It is that of a transaction: behind a pooler a session's would stay with a backend, and refuse every
         later purge.
         """
-        options = {**_CONNECTING, "application_name": "lazu purge"}
+        options = {**_connecting(self._url), "application_name": "lazu purge"}
         with translating(), psycopg.connect(self._url, **options) as connection:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             found = connection.execute(f"SELECT pg_try_advisory_xact_lock({_PURGE})").fetchone()
@@ -164,7 +164,16 @@ def _answers(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _asking(url: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(url, autocommit=True, **_CONNECTING)
+    return psycopg.connect(url, autocommit=True, **_connecting(url))
+
+
+def _connecting(url: str) -> dict[str, Any]:
+    """How to connect: to no standby, which may not have yet what was acknowledged. libpq goes on to the next host.
+
+    A URL may ask for a server that takes writes too. Else one that takes none for a while may be read.
+    """
+    strict = conninfo_to_dict(url).get("target_session_attrs") == "read-write"
+    return {**_CONNECTING, "target_session_attrs": "read-write" if strict else "primary"}
 
 
 def _require_url(url: str) -> None:

@@ -32,9 +32,11 @@ def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
 def remove(objects: Objects, problem: Problem) -> str:
     """Remove what nothing refers to, and quarantine what Lazu does not know; gives what was done."""
     if not object_names.is_ours(problem.name):
-        objects.put_away(problem.name)
+        if not object_names.is_in_shard(problem.name):
+            return ""  # another store's, perhaps: one in the bucket, the other below a prefix
+        put_away = objects.put_away(problem.name)
         objects.bucket.delete(problem.name)
-        return "moved to quarantine"
+        return "moved to quarantine" if put_away else "gone meanwhile"
     if problem.kind == "leftover":
         doomed = objects.engine.write(lambda: object_rows.doom_one(problem.name))
         gone = [Loose(problem.name, 0, derived=True)] if doomed else []  # else it landed since
@@ -75,7 +77,8 @@ def _compare(read: Callable[[Kept], str] | None, found: dict[str, Found], kept: 
         if object_names.stem(name) not in known:
             ours = object_names.is_ours(name)
             sha256 = object_names.sha256(name) if ours else ""
-            yield Problem("stray" if ours else "leftover", sha256 or name, f"{there.size} bytes", sha256, there, name)
+            detail = f"{there.size} bytes" + (", not Lazu's" if not object_names.is_in_shard(name) else "")
+            yield Problem("stray" if ours else "leftover", sha256 or name, detail, sha256, there, name)
 
 
 def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> Iterator[Problem]:

@@ -179,7 +179,8 @@ class Intents:
 
     def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - the object store would not give them
         """See `Contents`: the path and the query of a URL that opens this one object for a minute."""
-        return self.bucket.presigned(self.objects.kept(sha256).name, 60).split("/", 3)[3]
+        kept = object_rows.kept(sha256)
+        return kept and self.bucket.presigned(kept.name, 60).split("/", 3)[3]
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """See `Contents`. Nobody refers to the object but by its name; it goes with the one it was made from."""
@@ -208,9 +209,9 @@ class Intents:
         while self._release_some():
             pass
         for loose in chain(self._doomed(), self._strays(tick)):
-            for each in self.objects.erase(loose):
+            for each in self.objects.erase(loose, each_one=True):
                 removed.add_blob(each.bytes)
-        self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes))
+        self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes), each_one=True)
         return removed
 
     def _release_some(self) -> bool:
@@ -259,16 +260,13 @@ class Intents:
         """See `Contents`. The quarantine is in the bucket; what the store can't read now may be whole, and stays."""
         if problem.found and problem.found.actual == census.UNREADABLE:
             return ""
-        try:
-            bury = problem.kind in ("missing", "damaged")
-            return self._bury(problem) if bury else census.remove(self.objects, problem)
-        except FileNotFoundError:
-            return "gone meanwhile"
+        if problem.kind in ("missing", "damaged"):
+            return self._bury(problem)
+        return census.remove(self.objects, problem)
 
     def _bury(self, problem: Problem) -> str:
         """Put what is left of a content away, then delete all its files, and with them the object."""
-        if problem.found:
-            self.objects.put_away(problem.name)
+        left = problem.found is not None and self.objects.put_away(problem.name)
 
         def delete() -> list[Gone]:
             """Of this object: another one may be there by now, and be whole."""
@@ -276,7 +274,7 @@ class Intents:
 
         if not self.drop(delete, "lost"):
             return "gone meanwhile"
-        return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
+        return "deleted" + (", its bytes moved to quarantine" if left else ", its bytes are lost")
 
     def figures(self) -> list[Figure]:
         """See `Contents`."""

@@ -37,6 +37,11 @@ def is_ours(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def is_in_shard(name: str) -> bool:
+    """Whether it is a name where only Lazu should have any: as that of a content's object, up to the slash."""
+    return re.match("[0-9a-f]{2}/", name) is not None
+
+
 def stem(name: str) -> str:
     """The content's object, of one that was derived from it or of itself."""
     return name if name.count(".") == 1 else name.rpartition(".")[0]

@@ -1,12 +1,12 @@
 """Objects of contents: found by the rows, opened, let go and deleted. What `intents`, `census` and `transfer` share."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, cast
 
-from lazu import clock
+from lazu import clock, slots
 from lazu.errors import StoreError
 from lazu.store import derived, object_rows
 from lazu.store.blobs import Blobs
@@ -47,16 +47,20 @@ class Objects:
                 staged.write(piece)
             self.bucket.put(name, staged.fd, staged.size, staged.sha256)
 
-    def put_away(self, name: str) -> None:
+    def put_away(self, name: str) -> bool:
         """Copy an object to the quarantine, where nobody is served from, however it is damaged.
 
-        Raises FileNotFoundError.
+        False if the store does not give it, even though it may list it.
         """
         size = self.bucket.size(name)
         if size is None:
-            raise FileNotFoundError(name)
-        with self.bucket.open(name, size) as reader:
-            self.put(object_names.in_quarantine(name), size, iter(partial(reader.read, _CHUNK), b""))
+            return False
+        try:
+            with self.bucket.open(name, size) as reader:
+                self.put(object_names.in_quarantine(name), size, iter(partial(reader.read, _CHUNK), b""))
+        except FileNotFoundError:
+            return False
+        return True
 
     def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
         """A content, or what was derived from it, for reading from `start`; raises FileNotFoundError, `StoreError`.
@@ -93,20 +97,31 @@ class Objects:
         """Let go of those contents that no row refers to; gives what is to be erased."""
         return self.engine.write(lambda: object_rows.release(hashes, clock.now()))
 
-    def erase(self, loose: Iterable[Loose]) -> list[Loose]:
-        """Delete objects that are doomed, then forget them; gives those that are gone. Never raises a `StoreError`."""
+    def erase(self, loose: Iterable[Loose], each_one: bool = False) -> list[Loose]:
+        """Delete objects that are doomed, then forget them; gives those that are gone. Never raises a `StoreError`.
+
+        The first one that can't be deleted ends it, unless `each_one` is to be tried: a client waits, and the store may
+        be silent for each of a thousand. The next purge takes the rest.
+        """
         todo = list(loose)
-        if len(todo) > 1:
-            with ThreadPoolExecutor(_DELETERS) as pool:
-                gone = [each for each, done in zip(todo, pool.map(self._delete, todo), strict=True) if done]
-        else:
-            gone = [each for each in todo if self._delete(each)]
+        with slots.waiting():  # here, for the threads that delete have no turn
+            gone = list(self._deleted(todo, each_one) if len(todo) > 1 else filter(self._delete, todo))
         if gone:
             try:
                 self.engine.write(lambda: object_rows.forget([each.name for each in gone]))
             except StoreError:
                 log.warning("deleted objects could not be forgotten; the next purge does it", exc_info=True)
         return gone
+
+    def _deleted(self, todo: list[Loose], each_one: bool) -> Iterator[Loose]:
+        """Give those that are gone."""
+        with ThreadPoolExecutor(_DELETERS) as pool:
+            for each, done in zip(todo, pool.map(self._delete, todo), strict=True):
+                if done:
+                    yield each
+                elif not each_one:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    return
 
     def _delete(self, loose: Loose) -> bool:
         try:

@@ -1,0 +1,103 @@
+"""A standby of PostgreSQL may not know yet what was acknowledged: no box believes it, wherever an address leads to."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from helpers.in_store import put
+from helpers.postgresql import Postgres
+from helpers.waiting import until
+from lazu.config import Settings
+from lazu.errors import Busy
+from lazu.store import object_rows, postgresql
+from lazu.store.connections import database
+from lazu.store.opening import open_store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A primary, and a standby that follows it."""
+    with tempfile.TemporaryDirectory(prefix="lazu-standby-") as home:
+        Path(home).chmod(0o755)
+        servers = [Postgres(Path(home) / name) for name in ("first", "second")]
+        for each in servers:
+            each.home.mkdir()
+        try:
+            first = servers[0].start()
+            yield first, servers[1].follow(first)
+        finally:
+            for each in servers:
+                each.stop()
+
+
+@pytest.fixture
+def url(pair, cluster, tmp_path):
+    """A store's database, of which the standby has the tables and a key, and hears of nothing that comes now."""
+    first, second = pair
+    url = first.database()
+    opened(url, cluster, tmp_path).keys.create("alice")
+    database.close_all()
+    with first.connect("postgres") as connection:
+        [written] = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+    with second.connect("postgres") as connection:
+        until(lambda: connection.execute(f"SELECT pg_last_wal_replay_lsn() >= '{written}'").fetchone() == (True,))
+        connection.execute("SELECT pg_wal_replay_pause()")
+        yield url
+        database.close_all()
+        connection.execute("SELECT pg_wal_replay_resume()")
+
+
+def opened(url, cluster, tmp_path):
+    return open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **{**cluster, "database_url": url}))
+
+
+def at(url, *servers):
+    """The same database at these servers, in this order."""
+    return url.replace(url.split("@")[1].split("/")[0], ",".join(f"127.0.0.1:{each.port}" for each in servers))
+
+
+def test_a_purge_that_loses_its_primary_deletes_nothing_that_a_standby_has_not_heard_of(pair, url, cluster, tmp_path, monkeypatch):
+    first, second = pair
+    store = opened(at(url, first, second), cluster, tmp_path)
+    file, pages = put(store, b"acknowledged"), store.contents.bucket.pages
+
+    def dying(size=1000, below=""):
+        for page in pages(size, below):
+            if not below:
+                first.crash()
+            yield page
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.contents.bucket, "pages", dying)
+        with pytest.raises(Busy):
+            store.contents.sweep(lambda: None)
+    first.run()
+    first.wait()
+    with store.contents.open(file.sha256) as content:
+        assert content.read() == b"acknowledged"
+
+
+def test_the_primary_is_asked_whichever_server_comes_first(pair, url, cluster, tmp_path):
+    first, second = pair
+    store = opened(at(url, first), cluster, tmp_path)
+    file = put(store, b"acknowledged")
+    store = opened(at(url, second, first), cluster, tmp_path)
+    assert store.files.get(store.keys.find("alice"), file.id) == file
+    with store.contents.alone() as alone:
+        assert alone()
+        store = opened(at(url, first, second), cluster, tmp_path)
+        with store.contents.alone() as other:
+            assert not other(), "a lock of the standby would be another one"
+
+
+def test_a_standby_behind_a_connection_is_not_asked_what_may_be_deleted(pair, url, cluster, tmp_path, monkeypatch):
+    """A pooler puts one there when its primary is gone, and the connection to the pooler stays."""
+    monkeypatch.setattr(postgresql, "_connecting", lambda _: {"target_session_attrs": "any"})
+    store = opened(at(url, pair[1]), cluster, tmp_path)
+    monkeypatch.setattr(database, "ready", True)
+    assert store.keys.find("alice")
+    with pytest.raises(Busy, match="standby"):
+        object_rows.known(["any"])
