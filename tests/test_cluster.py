@@ -151,6 +151,19 @@ def test_a_model_is_given_files_of_the_object_store(mode, boxes, double):
             assert base64.b64decode(given["file_data"].partition("base64,")[2]) == words
 
 
+@pytest.mark.parametrize("first", [wire.BUSY, wire.EARLY_END])
+def test_a_store_that_fails_while_a_model_is_given_a_file_is_told_as_always(first, boxes, double, seaweed):
+    """When the file is opened, or in its midst: nothing of an answer has gone out."""
+    with wire.between(seaweed.endpoint) as proxy:
+        box = boxes(**double.env, AWS_ENDPOINT_URL=proxy.endpoint)
+        part_of = {"type": "input_file", "file_id": stored(box, KEY, secrets.token_bytes(300_000), "a.bin")["id"]}
+        asked = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
+        said = [first]
+        proxy.rule = lambda method, _: wire.PASS if method != "GET" else said.pop() if said else wire.BUSY
+        assert request(box, "POST", "/v1/responses", KEY, asked).error == (503, "overloaded", None)
+        until(lambda: " upstream=overloaded" in box.log.read_text())
+
+
 def test_a_nul_in_an_id_is_an_unknown_id(boxes):
     box = boxes()
     assert get(box, "/v1/files/%00").status == 404

@@ -3,7 +3,9 @@
 import http.client
 import json
 import os
+import resource
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -16,7 +18,7 @@ import pytest
 from helpers.server import free_port
 from helpers.upstream import RESPONSE, running
 from helpers.waiting import until
-from helpers.wire import request
+from helpers.wire import request, stored
 
 ASK = {"model": "m", "input": "x"}
 
@@ -403,6 +405,33 @@ def test_an_upstream_with_tls_must_prove_who_it_is(serve, certificate, trusted):
                     client.responses.create(**ASK)
                 assert (refused.value.status_code, refused.value.code) == (502, "upstream_error")
                 assert secure.received == []
+
+
+# Files that can't be had when their turn comes
+
+
+@pytest.mark.parametrize("mode", ["native", "text"])
+def test_a_file_that_can_not_be_opened_is_no_fault_of_the_upstream(serve, certificate, mode):
+    """No descriptor is left when the call is connected. In `text` mode the length of its body stands in a file, too."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ThreadPoolExecutor(1) as client:
+        listener.settimeout(60)
+        server = serve(
+            LAZU_UPSTREAM_URL=f"https://localhost:{listener.getsockname()[1]}/v1", LAZU_UPSTREAM_FILES=mode, LAZU_API_KEY="k",
+            LAZU_WORKERS="1", SSL_CERT_FILE=str(certificate.with_name("public.pem")),
+        )  # fmt: skip
+        part = {"type": "input_file", "file_id": stored(server, "k")["id"]}
+        body = json.dumps({"model": "m", "input": [{"role": "user", "content": [part]}]}).encode()
+        asked, worker = client.submit(request, server, "POST", "/v1/responses", "k", body), server.pids()[1]
+        with closing(listener.accept()[0]) as plain:  # before TLS the call waits
+            limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, limits[1]))
+            with tls.wrap_socket(plain, server_side=True):
+                answer = asked.result(60)
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+        assert answer.error == (503, "overloaded", None)
+        until(lambda: " upstream=overloaded" in server.log.read_text())
 
 
 # Memory

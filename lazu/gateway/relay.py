@@ -8,7 +8,7 @@ import logging
 import os
 import select
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -65,30 +65,20 @@ class Relay:
     """The members that wait, by both of their descriptors."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._joining: SimpleQueue[Member] = SimpleQueue()
         self._members: dict[int, Member] = {}
         self._blocked: set[Member] = set()
-        self._bell = -1
         self._stopping = False
 
     def start(self) -> None:
-        """Be ready for `join`; safe to repeat, from any thread.
+        """Be ready for `join`; once, in the process that serves: threads and epoll do not survive gunicorn's fork.
 
-        Not before the first call: threads and epoll do not survive gunicorn's fork. Raises `OSError` and `RuntimeError`
-        where no descriptor or no thread is left.
+        Raises `OSError` and `RuntimeError` where no descriptor or no thread is left.
         """
-        with self._lock:
-            if self._bell >= 0:
-                return
-            with ExitStack() as made:
-                self._poll = made.enter_context(select.epoll())
-                bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-                made.callback(os.close, bell)
-                self._poll.register(bell, select.EPOLLIN)
-                threading.Thread(target=self._run, args=(bell,), name="lazu-relay", daemon=True).start()
-                made.pop_all()
-            self._bell = bell
+        self._poll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._bell, select.EPOLLIN)
+        threading.Thread(target=self._run, name="lazu-relay", daemon=True).start()
 
     def join(self, member: Member) -> None:
         """Take `member` on, from any thread; after `start`."""
@@ -96,17 +86,15 @@ class Relay:
         os.eventfd_write(self._bell, 1)
 
     def stop(self) -> None:
-        """Let all members give up, also those that are still to join; from any thread."""
-        with self._lock:
-            self._stopping = True
-            if self._bell >= 0:
-                os.eventfd_write(self._bell, 1)
+        """Let all members give up, also those that are still to join; from any thread, after `start`."""
+        self._stopping = True
+        os.eventfd_write(self._bell, 1)
 
-    def _run(self, bell: int) -> None:
+    def _run(self) -> None:
         checked = clock.monotonic()
         try:
             while True:
-                self._turn(bell)
+                self._turn()
                 if self._stopping or clock.monotonic() - checked >= TICK:
                     checked = clock.monotonic()
                     self._check(checked)
@@ -116,7 +104,7 @@ class Relay:
             log.critical("the relay failed, and with it this worker", exc_info=True)
             os._exit(1)
 
-    def _turn(self, bell: int) -> None:
+    def _turn(self) -> None:
         """Wait for what happens, and see to it."""
         rung = False
         for fd, events in self._poll.poll(TICK):
@@ -124,9 +112,9 @@ class Relay:
             if member is not None:  # else it is over since the event
                 self._serve(member, fd, events)
                 self._settle(member)
-            rung = rung or fd == bell
+            rung = rung or fd == self._bell
         if rung:  # not before: a new member may have the number of a descriptor that was closed in this turn
-            self._admit(bell)
+            self._admit()
 
     def _serve(self, member: Member, fd: int, events: int) -> None:
         if fd != member.client:
@@ -136,8 +124,8 @@ class Relay:
         else:
             member.flush()
 
-    def _admit(self, bell: int) -> None:
-        os.eventfd_read(bell)
+    def _admit(self) -> None:
+        os.eventfd_read(self._bell)
         with suppress(Empty):
             while True:
                 member = self._joining.get_nowait()

@@ -5,6 +5,7 @@ the upstream at the moment it is used again (docs/decisions/0041-upstream.md). W
 LAZU_UPSTREAM_URL alone; nothing that a request says can change it.
 """
 
+import errno
 import logging
 import re
 import select
@@ -18,7 +19,15 @@ from urllib.parse import urlsplit
 
 from lazu import slots
 from lazu.config import Settings
-from lazu.errors import InternalError, Overloaded, UpstreamError, UpstreamNotConfigured, UpstreamTimeout
+from lazu.errors import (
+    Busy,
+    InternalError,
+    Overloaded,
+    StoreError,
+    UpstreamError,
+    UpstreamNotConfigured,
+    UpstreamTimeout,
+)
 from lazu.gateway import hangup, json_body
 from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
@@ -89,11 +98,11 @@ class Upstream:
     def ask(self, call: Call, client: Client) -> "Line":
         """Send `call`; its answer comes on the line.
 
-        Raises `ClientLeft` if the client does not wait for it, `Overloaded`, `UpstreamNotConfigured`, `UpstreamError`,
-        `UpstreamTimeout`, `InternalError` when a file of the body can't be read. Then nothing is held.
+        Raises `ClientLeft` if the client does not wait for it, `UpstreamNotConfigured`, `UpstreamError`,
+        `UpstreamTimeout`, `Overloaded`, also when the store is, `InternalError` when a file of the body can't be read.
+        Then nothing is held.
         """
         hangup.require(client)
-        self._start_relay()
         with ExitStack() as held:
             calls = self._calls if call.lasts else self._lookups
             place = calls.take(call.key)
@@ -104,13 +113,6 @@ class Upstream:
                 connection = held.enter_context(self._connect())
             _pour(connection, self._pieces(call), client, self.timeout)
             return Line(connection, held.pop_all())
-
-    def _start_relay(self) -> None:
-        try:
-            self.relay.start()
-        except (OSError, RuntimeError) as e:
-            log.error("no descriptor or no thread left for calls of the model server")  # noqa: TRY400  no bug, no trace
-            raise Overloaded from e
 
     def reach(self) -> None:
         """Connect and leave; raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
@@ -136,10 +138,14 @@ class Upstream:
         ]
 
     def _pieces(self, call: Call) -> Iterator[bytes | memoryview]:
-        yield self._head(call)
         try:
+            yield self._head(call)  # with the body's length, for which files may have to be read
             yield from call.body or ()
-        except OSError as e:  # the disk's affair
+        except Busy as e:
+            log.warning("answered by 503: %s", e)
+            raise Overloaded from e
+        except (StoreError, OSError) as e:  # the disk's affair
+            _require_descriptors(e)
             log.exception("a file can't be read for the model server")
             raise InternalError from e
 
@@ -250,8 +256,16 @@ def _reached() -> Iterator[None]:
     except TimeoutError as e:
         raise UpstreamTimeout(f"The model server did not take the call within {CONNECT_SECONDS} seconds.") from e
     except OSError as e:
+        _require_descriptors(e)
         log.warning("the upstream can't be reached: %s", e)
         raise UpstreamError("The model server can't be reached.") from e
+
+
+def _require_descriptors(error: Exception) -> None:
+    """Raise `Overloaded` if `error` is for want of file descriptors: no fault of the upstream or the disk."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        log.error("no file descriptor left; raise the limit (ulimit -n)")
+        raise Overloaded from error
 
 
 def _encoded(unfit: re.Match[str]) -> str:

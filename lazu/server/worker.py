@@ -100,6 +100,7 @@ class Worker(ThreadWorker):
 
     def run(self) -> None:
         """Take clients until the end."""
+        self._upstream.relay.start()
         self._balance.join()
         super().run()
 
