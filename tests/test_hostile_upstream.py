@@ -2,9 +2,12 @@
 
 import http.client
 import json
+import socket
+from contextlib import closing
 
 import pytest
 
+from helpers.edge import Edge
 from helpers.raw_upstream import raw
 from helpers.server import Server
 
@@ -72,6 +75,13 @@ def server(upstream, tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def edge(server, tmp_path_factory):
+    edge = Edge(server, tmp_path_factory.mktemp("edge") / "nginx").start()
+    yield edge
+    edge.stop()
+
+
 def ask(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
@@ -128,3 +138,25 @@ def test_answers_without_a_body_or_for_the_operator(server, upstream, status):
     connection.request("GET", "/healthz")  # the connection goes on
     assert connection.getresponse().status == 200
     connection.close()
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+#: What is asked, and with which body, the upstream's answer, the body that the client gets.
+FRAMINGS = {
+    "no body after HEAD": (b"HEAD /v1/models", b"", OK + CHUNKED, b""),
+    "no body of 204": (b"POST /v1/responses", b"{}", b"HTTP/1.1 204 No Content\r\n" + CHUNKED + b"0\r\n\r\n", b""),
+    "a length of the connection's": (b"POST /v1/responses", b"{}", SIZED.replace(JSON, JSON + b"Connection: close, Content-Length, Content-Type\r\n"), b'{"a": 1}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("through", ["server", "edge"])
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_the_next_answer_begins_where_this_one_ends(server, edge, upstream, framing, through):
+    asked, sent, said, body = FRAMINGS[framing]
+    upstream.said = [said]
+    with closing(socket.create_connection(("127.0.0.1", {"server": server, "edge": edge}[through].port), 30)) as sock:
+        sock.sendall(b"%b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: %d\r\n\r\n%b" % (asked, len(sent), sent))
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, rest = b"".join(iter(lambda: sock.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert rest.startswith(body + b"HTTP/1.1 200 OK\r\n"), rest
+    assert (b"content-length: 8" in head.lower(), b"transfer-encoding" in head.lower()) == (bool(body), False)

@@ -22,6 +22,9 @@ DROPPED = re.compile(
     r"|access-control-.*|x-litellm-.*|llm_provider-.*"
 )
 
+#: How the headers begin that say how the body is to be read: no connection takes these with it (RFC 9110 §7.6.1).
+_OF_CONTENT = "content-"
+
 #: Headers that may stand beside those of the same name that Lazu gives.
 _ADDED = "vary"
 
@@ -72,7 +75,7 @@ def _upstreams(head: Head) -> Iterator[tuple[str, str]]:
         lower = name.lower()
         if lower == "x-request-id":
             yield "x-upstream-request-id", value
-        elif lower not in named and not DROPPED.fullmatch(lower):
+        elif not DROPPED.fullmatch(lower) and (lower not in named or lower.startswith(_OF_CONTENT)):
             yield name, value
 
 

@@ -199,7 +199,7 @@ class Exchange:
         body = framing.payload(head, self.asked.method)
         content = body.feed(rest)  # before anything is sent: what is no HTTP from its first bytes on gets an error
         self._body, self.status = body, head.status
-        framed = head.length is not None or (body.ended and not head.chunked)
+        framed = isinstance(body, framing.Sized)
         self._chunked = not framed and not self.asked.old
         self.keeps = (framed or self._chunked) and self._may_keep()
         # In HTTP/1.0 the end of the connection is the end of the answer, whyever it ends.
