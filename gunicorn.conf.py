@@ -6,6 +6,13 @@ import resource
 import shutil
 import sys
 import tempfile
+import traceback
+
+
+def _in_memory():
+    """Where files are in memory, if anywhere: on a disk, a write to a mapped one that finds no room is a SIGBUS."""
+    memory = "/dev/shm"  # noqa: S108  nothing there has a name that another user could know before
+    return os.environ.get("RUNTIME_DIRECTORY", memory if os.access(memory, os.W_OK | os.X_OK) else None)
 
 
 def _keep_counters():
@@ -13,7 +20,7 @@ def _keep_counters():
 
     Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
     """
-    made = tempfile.mkdtemp(prefix="lazu-counters-", dir=os.environ.get("RUNTIME_DIRECTORY"))
+    made = tempfile.mkdtemp(prefix="lazu-counters-", dir=_in_memory())
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
@@ -34,6 +41,8 @@ workers = settings.workers
 # Requests a process works on at once; those that wait for their client do not count (lazu/server/worker.py).
 threads = settings.threads
 worker_class = "lazu.server.worker.Worker"
+# By a file there each worker says that it lives.
+worker_tmp_dir = _in_memory()
 
 # A worker without free file descriptors would lose all its uploads, so connections run out first. Each may need its
 # socket, SQLite's two files, an upload or a blob, its shard and one to spare.
@@ -65,18 +74,37 @@ logger_class = "lazu.server.accesslog.Logger"
 
 
 def on_starting(server):
-    """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line.
+    """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line."""
+    _stop_once(server)
+    _refuse_bad_reloads(server)
+    if not _can_open():
+        sys.exit(1)
+
+
+def _refuse_bad_reloads(server):
+    """Let a HUP that can't succeed change nothing: it would end this process, and with it workers that serve."""
+    reload = server.reload
+
+    def when_possible():
+        if _can_open():
+            reload()
+        else:
+            server.log.error("Nothing was reloaded; the server goes on as it was.")
+
+    server.reload = when_possible
+
+
+def _can_open():
+    """Whether a worker could open the store, with the settings as they are now; says why not.
 
     In a child, so that this process keeps no module that a reload should read anew, and no connection.
     """
-    _stop_once(server)
     opener = os.fork()
     if not opener:
         _open_and_leave()
     _, status = os.waitpid(opener, 0)
     metrics.forget(opener)
-    if status:
-        sys.exit(1)
+    return not status
 
 
 def _stop_once(server):
@@ -94,17 +122,20 @@ def _stop_once(server):
 
 
 def _open_and_leave():
-    from lazu.store.disk import set_umask
-    from lazu.store.opening import open_store
-
     try:
+        from lazu.store.disk import set_umask
+        from lazu.store.opening import open_store
+
         set_umask()
-        open_store(settings)
+        open_store(load())
     except SystemExit as e:
         sys.stderr.write(f"{e}\n")
-        sys.stderr.flush()
-        os._exit(1)
-    os._exit(0)
+    except Exception:  # noqa: BLE001  whatever it is, this child must not go on as the master
+        traceback.print_exc()
+    else:
+        os._exit(0)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def pre_fork(_server, _worker):

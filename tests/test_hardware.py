@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 from helpers import uploads
 from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, Server, opened, problems
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
 from lazu.store import rows, sqlite
@@ -93,6 +95,21 @@ def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(sm
     finally:
         server.stop()
     assert problems(server.storage) == []
+
+
+@ROOT
+def test_a_full_place_for_temporary_files_ends_no_worker(small, serve):
+    """What the workers share is mapped: a write that finds no room is no error but a signal."""
+    server = serve(TMPDIR=str(small), LAZU_WORKERS="1", LAZU_API_KEY="k")
+    fill(small)
+    before = server.pids()
+    file = stored(server, "k", b"before")
+    for path in ("/v1/files", f"/v1/files/{file['id']}", f"/v1/files/{file['id']}/content", "/readyz", "/metrics"):
+        assert request(server, "GET", path, "k").status == 200
+    assert request(server, "DELETE", f"/v1/files/{file['id']}", "k").status == 200
+    os.kill(before[1], signal.SIGKILL)  # another one finds room too
+    until(lambda: len(server.pids()) == 2 and request(server, "GET", "/healthz").status == 200)
+    assert [pid for pid in before if pid in server.pids()] == before[:1]
 
 
 @ROOT
@@ -188,6 +205,7 @@ import json, sys
 from lazu.application import create_app
 app = create_app()
 from helpers.in_process import AUTH
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 http, kept = app.test_client(), {}
 content_type = f"multipart/form-data; boundary={BOUNDARY}"

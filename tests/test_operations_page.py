@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.server import PROJECT, free_port, opened, problems
+from helpers.waiting import until
 from helpers.wire import request, stored
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,20 @@ def test_restore_brings_back_what_was_deleted_since(used):
     used.run(backup)
     request(used, "DELETE", f"/v1/files/{used.file['id']}", used.alice)
     used.run(restore)
+    assert used.content(used.alice, used.file) == b"precious" * 1000
+
+
+def test_a_reload_with_a_slip_in_the_settings_leaves_the_server_as_it_is(used):
+    settings, log = used.lazu / ".env", used.root / "log"
+    kept, hang_up = settings.read_text(), f"kill -HUP $(cat {used.root}/pid)"
+    settings.write_text(f"{kept}LAZU_THREADS=sixteen\n")
+    used.run(hang_up)
+    until(lambda: "Nothing was reloaded; the server goes on as it was." in log.read_text())
+    assert log.read_text().count("LAZU_THREADS must be a whole number") == 1
+    assert used.content(used.alice, used.file) == b"precious" * 1000
+    settings.write_text(f"{kept}LAZU_THREADS=17\n")
+    used.run(hang_up)
+    until(lambda: log.read_text().count("Booting worker") == 2)
     assert used.content(used.alice, used.file) == b"precious" * 1000
 
 

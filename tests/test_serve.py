@@ -12,6 +12,8 @@ import pytest
 from pysqlite3 import dbapi2 as sqlite3
 
 from helpers.server import PROJECT, Server, free_port, problems
+from helpers.waiting import until
+from helpers.wire import request
 from test_slips import WRONG
 
 pytestmark = pytest.mark.slow
@@ -141,25 +143,39 @@ def test_a_server_that_can_not_start_ends_with_one_line(tmp_path, spoil):
     assert "Booting worker" not in started.stderr
 
 
-def lose_a_worker(server):
-    os.kill(server.pids()[1], signal.SIGKILL)
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_worker_that_can_not_start_later_ends_the_server(tmp_path, lost):
+    """It would be started again for ever, and systemd would never hear of it.
 
-
-def reload(server):
-    """Both new workers can't start: gunicorn left its own stopping at the second, with a traceback and status 1."""
-    os.kill(server.process.pid, signal.SIGHUP)
-
-
-@pytest.mark.parametrize("restart", [lose_a_worker, reload])
-def test_a_worker_that_can_not_start_later_ends_the_server(tmp_path, restart):
-    """It would be started again for ever, and systemd would never hear of it."""
+    Of two, gunicorn left its own stopping at the second, with a traceback and status 1.
+    """
     server = Server(tmp_path / "storage").start()
-    with closing(sqlite3.connect(server.storage / "lazu.sqlite3")) as database:
-        database.execute("PRAGMA user_version = 999")
-    restart(server)
+    until(lambda: len(server.pids()) == 3)
+    make_newer(server)
+    for worker in server.pids()[1 : 1 + lost]:
+        os.kill(worker, signal.SIGKILL)
     assert server.process.wait(60) == 3
     assert server.log.read_text().count("can't start") < 5
     assert "Traceback" not in server.log.read_text()
+
+
+def make_newer(server):
+    with closing(sqlite3.connect(server.storage / "lazu.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 999")
+
+
+def test_a_reload_that_can_not_succeed_changes_nothing(tmp_path):
+    server = Server(tmp_path / "storage", {"LAZU_WORKERS": "1"}).start()
+    assert request(server, "GET", "/healthz").status == 200
+    before = server.pids()
+    make_newer(server)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: "Nothing was reloaded; the server goes on as it was." in server.log.read_text())
+    assert server.log.read_text().count("can't start") == 1
+    assert request(server, "GET", "/healthz").status == 200
+    assert server.pids() == before
+    server.process.terminate()
+    assert server.process.wait(30) == 0
 
 
 @pytest.mark.parametrize(
