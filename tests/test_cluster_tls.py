@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from helpers.certificates import authority, signed
+from helpers.edge import Edge
 from helpers.postgresql import Postgres
 from helpers.seaweed import KEY, SECRET, SeaweedFS
-from helpers.server import Server
+from helpers.server import PLACES, Server
+from helpers.waiting import until
 from helpers.wire import request, stored
 
 pytestmark = pytest.mark.slow
@@ -46,9 +48,9 @@ def box(engines, authorities, tmp_path):
     database = postgres.database().replace("lazu@", f"lazu:{PASSWORD}@")
     started = []
 
-    def start(ca):
+    def start(ca, **more):
         env = {
-            **seaweed.env, "LAZU_API_KEY": "any", "LAZU_WORKERS": "1", "AWS_CA_BUNDLE": str(ca), "LAZU_BLOBS_URL": seaweed.prefix(),
+            **more, **seaweed.env, "LAZU_API_KEY": "any", "LAZU_WORKERS": "1", "AWS_CA_BUNDLE": str(ca), "LAZU_BLOBS_URL": seaweed.prefix(),
             "LAZU_DATABASE_URL": f"{database}?sslmode=verify-full&sslrootcert={ca}",
         }  # fmt: skip
         started.append(Server(tmp_path / f"box-{len(started)}", env).start())
@@ -77,3 +79,19 @@ def test_engines_of_an_unknown_authority_are_not_spoken_to(box, authorities):
     assert request(doubting, "GET", "/readyz").error[:2] == (503, "overloaded")
     assert request(doubting, "GET", "/v1/files", "any").error[:2] == (503, "overloaded")
     assert doubting.flask("doctor", "--json", check=False).stdout.count("certificate verify failed") == 2
+
+
+def test_nginx_fetches_only_from_a_store_whose_certificate_it_trusts(box, authorities, tmp_path, monkeypatch):
+    """Else the box sends the bytes itself, and is asked twice. The signed address is written down by nobody."""
+    here = box(authorities[0], LAZU_ACCEL_LOCATION="/_objects/")
+    monkeypatch.setitem(PLACES, here.storage, {})  # downloads come from the store
+    path, written = f"/v1/files/{stored(here, 'any', b'encrypted on its way')['id']}/content", ""
+    for authority, asked in zip(authorities, (1, 1 + 2), strict=True):
+        edge = Edge(here, tmp_path / authority.name, authority=authority).start()
+        try:
+            assert request(edge, "GET", path, "any").body == b"encrypted on its way"
+        finally:
+            edge.stop()
+        until(lambda asked=asked: here.log.read_text().count("/content ") == asked)
+        written += "".join(each.read_text() for each in edge.prefix.glob("*.log"))
+    assert "X-Amz-Signature" not in written + here.log.read_text()

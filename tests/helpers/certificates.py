@@ -12,11 +12,11 @@ def authority(folder: Path, name: str) -> Path:
 
 
 def signed(ca: Path, name: str, host: str) -> tuple[Path, Path]:
-    """A certificate of the server at the address `host`, signed by `ca`, and its key."""
+    """A certificate of the server at the address `host`, which is `localhost`, signed by `ca`, and its key."""
     folder = ca.parent
     openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")  # fmt: skip
-    (folder / f"{name}.ext").write_text(f"subjectAltName=IP:{host}\n")
+    (folder / f"{name}.ext").write_text(f"subjectAltName=IP:{host},DNS:localhost\n")
     openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", ca, "-CAkey", ca.with_suffix(".key"), "-CAcreateserial",
             "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
     return folder / f"{name}.pem", folder / f"{name}.key"

@@ -38,7 +38,10 @@ http {{
 TEMPS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def site(server: Server, port: int, tls: Path | None = None) -> str:
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def site(server: Server, port: int, tls: Path | None = None, trusted: Path = AUTHORITIES) -> str:
     """The shipped file with this port, this Lazu and this data directory; fails when one is no longer in it."""
     text = SITE.read_text()
     secured = f" ssl http2; ssl_certificate {tls}/tls.pem; ssl_certificate_key {tls}/tls.key" if tls else ""
@@ -50,17 +53,23 @@ def site(server: Server, port: int, tls: Path | None = None) -> str:
     }.items():
         assert old in text, old
         text = text.replace(old, new)
-    return with_objects(text) if server.storage in PLACES else text
+    return with_objects(text, server.environ["AWS_ENDPOINT_URL"], trusted) if server.storage in PLACES else text
 
 
-def with_objects(text: str) -> str:
+def with_objects(text: str, endpoint: str, trusted: Path) -> str:
     """The file as docs/cluster.md says it: downloads come from the object store of this environment."""
-    place = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    scheme, _, place = endpoint.partition("://")
     blobs = text[text.index('    location ~ "^/_blobs/') : text.index("    # The bytes went after")]
     snippet = (PROJECT / "deploy" / "nginx-objects.conf").read_text()
-    assert "store.internal:8333" in snippet
-    upstream = f"upstream lazu_objects {{ server {place}; keepalive 32; }}\n"
-    return upstream + text.replace(blobs, snippet.replace("store.internal:8333", place))
+    for old, new in {
+        "https://lazu_objects/": f"{scheme}://lazu_objects/",
+        "proxy_ssl_name store.internal;": "proxy_ssl_name localhost;",  # nginx compares no address with a certificate
+        "Host store.internal:8333;": f"Host {place};",
+        f"{AUTHORITIES};": f"{trusted};",
+    }.items():
+        assert old in snippet, old
+        snippet = snippet.replace(old, new)
+    return f"upstream lazu_objects {{ server {place}; keepalive 32; }}\n" + text.replace(blobs, snippet)
 
 
 @dataclass
@@ -71,6 +80,8 @@ class Edge:
     prefix: Path
     #: Where `tls.pem` and `tls.key` lie, if it speaks TLS.
     tls: Path | None = None
+    #: Who may have signed the object store's certificate.
+    authority: Path = AUTHORITIES
     #: What stands in http beside the shipped file.
     beside: str = ""
     port: int = field(default_factory=free_port)
@@ -94,7 +105,7 @@ class Edge:
         self.prefix.mkdir()
         temps = "\n".join(f"{name}_temp_path {self.prefix}/{name};" for name in TEMPS)
         (self.prefix / "nginx.conf").write_text(MAIN.format(prefix=self.prefix, temps=temps))
-        (self.prefix / "site.conf").write_text(site(self.server, self.port, self.tls) + self.beside)
+        (self.prefix / "site.conf").write_text(site(self.server, self.port, self.tls, self.authority) + self.beside)
         command = ["nginx", "-p", self.prefix, "-c", self.prefix / "nginx.conf", "-g", "daemon off;"]
         with (self.prefix / "start.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
