@@ -86,8 +86,8 @@ def test_nginx_fetches_only_from_a_store_whose_certificate_it_trusts(box, author
     here = box(authorities[0], LAZU_ACCEL_LOCATION="/_objects/")
     monkeypatch.setitem(PLACES, here.storage, {})  # downloads come from the store
     path, written = f"/v1/files/{stored(here, 'any', b'encrypted on its way')['id']}/content", ""
-    for authority, asked in zip(authorities, (1, 1 + 2), strict=True):
-        edge = Edge(here, tmp_path / authority.name, authority=authority).start()
+    for trusted, asked in zip(authorities, (1, 1 + 2), strict=True):
+        edge = Edge(here, tmp_path / trusted.name, authority=trusted).start()
         try:
             assert request(edge, "GET", path, "any").body == b"encrypted on its way"
         finally:
