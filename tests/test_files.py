@@ -127,7 +127,7 @@ def test_a_wrong_method_names_the_right_ones(server, key, method, path, allow):
     assert answer.headers["Allow"] == allow
 
 
-@pytest.mark.parametrize("purpose", ["batch", "a%00b", "%ED%A0%80", "%F0%9F%92%A9"])
+@pytest.mark.parametrize("purpose", ["", "batch", "x" * 5000, "a%00b", "%ED%A0%80", "%F0%9F%92%A9"])
 def test_no_file_has_a_purpose_that_there_is_not(server, purpose):
     key = server.new_key()
     stored(server, key)

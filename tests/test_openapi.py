@@ -42,6 +42,22 @@ def test_the_description_has_every_error_code_that_its_routes_answer(description
     assert described == {(status, code) for status, code, _ in errors.table()}
 
 
+def operations(description):
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield f"{method} {path}", operation
+
+
+def test_the_description_has_what_any_route_of_its_kind_may_answer(description):
+    """A crash and a database that is away, a wrong key; what writes to the disk, a full one."""
+    for name, operation in operations(description):
+        wanted = {"500", "503"} if name not in ("get /healthz", "get /openapi.json") else set()
+        wanted |= {"401"} if operation.get("security") != [] else set()
+        reads = name.startswith("get ") or ("/v1/responses/{" in name)
+        assert set(operation["responses"]) >= (wanted if reads else {*wanted, "507"}), name
+
+
 def test_every_reference_in_the_description_leads_somewhere(description):
     def references(node):
         for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():

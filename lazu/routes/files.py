@@ -14,9 +14,6 @@ from lazu.routes.form import take
 from lazu.store.files import Page
 from lazu.store.rows import MAX_LIMIT, Paging
 
-#: Characters of a purpose in a list's query; one that is unknown has no files.
-MAX_PURPOSE = 64
-
 bp = Blueprint("files", __name__, url_prefix="/v1/files")
 
 
@@ -40,16 +37,13 @@ def _paging(sent: dict[str, list[str]]) -> Paging:
     """The `Paging` of a query string's values by name; raises `InvalidRequest` that names the parameter."""
     query = {name: _one(name, sent[name]) for name in ("limit", "order", "after", "purpose") if name in sent}
     limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
-    purpose = query.get("purpose")
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
         raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("order must be 'asc' or 'desc'.", "order")
     if after is not None and not ids.is_file_id(after):
         raise InvalidRequest("after must be a file id, as last_id of the page before.", "after")
-    if purpose is not None and not 1 <= len(purpose) <= MAX_PURPOSE:
-        raise InvalidRequest(f"purpose must have 1 to {MAX_PURPOSE} characters.", "purpose")
-    return Paging(int(limit), order == "desc", after, purpose)
+    return Paging(int(limit), order == "desc", after, query.get("purpose"))
 
 
 def _one(name: str, values: list[str]) -> str:
