@@ -10,6 +10,8 @@ import pytest
 from helpers.in_process import content, put
 from helpers.server import opened, problems
 from helpers.wire import request, stored
+from lazu.store import counts
+from lazu.store.contents import STEPS
 from lazu.store.tables import File
 from lazu.upkeep import backup as backups
 
@@ -54,6 +56,16 @@ def test_a_backup_restores_every_file_and_every_key(serve, tmp_path):
     for i, file in enumerate(files):
         assert request(other, "GET", f"/v1/files/{file['id']}", key).json == file
         assert request(other, "GET", f"/v1/files/{file['id']}/content", key).body == b"%d" % (i % 7)
+
+
+def test_a_restore_tells_its_steps_also_while_it_verifies(app, tmp_path):
+    """Reading every byte takes as long as copying: a terminal shows a bar all the time."""
+    put(app.test_client())
+    backups.backup(app.extensions["lazu"], tmp_path / "backup")
+    steps = []
+    with opened(tmp_path / "new") as store:
+        backups.restore(store, tmp_path / "backup", lambda: steps.append(counts.count()))
+    assert steps == [0] * STEPS + [1] * STEPS
 
 
 def test_a_second_backup_copies_only_what_is_new_and_drops_what_is_gone(serve, tmp_path):

@@ -136,6 +136,11 @@ def test_a_terminal_gets_bars_and_a_pipe_does_not(serve):
     assert re.search(r"uploaded by day.*\n +█\r?\nby age", shown)
     assert "removing" in on_terminal(server, "purge")
     assert server.flask("purge").stderr == ""
+    assert "repairing" not in on_terminal(server, "fsck", "--repair")
+    stray = server.storage / "blobs/ab" / ("ab" * 32)
+    stray.write_bytes(b"of no file")
+    assert "repairing" in on_terminal(server, "fsck", "--repair")
+    assert not stray.exists()
 
 
 def on_terminal(server, *command):

@@ -61,8 +61,13 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
 def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:
     with progress("looking", STEPS) as tick:
         problems = list(store.contents.look(rehash, tick))
-    for problem in problems:
-        yield _Finding(problem, store.contents.repair(problem) if repair else "")
+    if not repair or not problems:
+        yield from (_Finding(problem, "") for problem in problems)
+        return
+    with progress("repairing", len(problems)) as tick:
+        for problem in problems:
+            yield _Finding(problem, store.contents.repair(problem))
+            tick()
 
 
 def _report(findings: list[_Finding], as_json: bool) -> None:
@@ -102,7 +107,7 @@ def restore_command(directory: Path, as_json: bool) -> None:
     Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
     """
     store = opened()
-    with progress("copying", STEPS) as tick:
+    with progress("copying and verifying", 2 * STEPS) as tick:
         copied = restore(store, directory, tick)
     _tell("restored", copied, as_json)
 

@@ -48,7 +48,8 @@ def backup(store: Store, target: Path, tick: Tick = no_tick) -> Copied:
 def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
     """Take the backup in `source` into the open store, which must be empty, and verify every byte.
 
-    Bytes first, rows second, the rows in one transaction. Raises `BackupProblem`.
+    Bytes first, rows second, the rows in one transaction. Raises `BackupProblem`. Calls `tick` `contents.STEPS` times
+    while it copies and as often while it verifies.
     """
     if not (source / NAME).is_file():
         raise BackupProblem("there is no backup in that directory")
@@ -62,7 +63,7 @@ def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
             raise BackupProblem("a server is running on this store; stop it first")
         copied = _take_in(store, source, _watching(alone, tick))
     with _telling(f"the restored store could not be verified; {_VERIFY}"):
-        problems = list(store.contents.look(rehash=True))
+        problems = list(store.contents.look(rehash=True, tick=tick))
     if problems:
         raise BackupProblem(f"the restored store has {len(problems)} problems; 'flask fsck --rehash' shows them")
     return copied
