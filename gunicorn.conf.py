@@ -57,6 +57,8 @@ http_parser = "python"
 
 # Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
 limit_request_line = 8190
+# Above a header of nginx's buffers (deploy/nginx.conf), which answers a longer one in JSON.
+limit_request_field_size = 16380
 
 # No header may say where the application lies (SCRIPT_NAME): that would give every route a second path.
 forwarder_headers = ""

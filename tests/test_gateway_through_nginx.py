@@ -10,6 +10,7 @@ import pytest
 from helpers.edge import Edge
 from helpers.server import Server, problems
 from helpers.upstream import Front
+from test_nginx import parsed, raw
 from test_responses import test_64_mb_pass_and_one_byte_more_does_not, test_a_body_over_128_mb_is_refused  # noqa: F401
 from test_upstream import (  # noqa: F401  the same stories, told through nginx
     test_a_client_that_leaves_ends_the_call,
@@ -49,6 +50,12 @@ def test_the_sdk_uploads_and_downloads_through_tls(secure, tmp_path):
     with secure.client(http_client=trusting) as client:
         file = client.files.create(file=("a.txt", content), purpose="user_data")
         assert client.files.content(file.id).read() == content
+
+
+def test_plain_http_to_the_port_of_tls_is_told_so_in_json(secure):
+    answer = parsed(raw(secure, b"GET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert answer.error == (400, "invalid_request", None)
+    assert "https://" in answer.json["error"]["message"]
 
 
 def test_curl_speaks_http_2_with_it(secure, tmp_path):

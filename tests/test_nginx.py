@@ -144,6 +144,21 @@ def test_a_body_that_nginx_refuses_is_told_the_limit_of_its_url(edge, path, most
     assert (answer.status, most in answer.json["error"]["message"]) == (413, True)
 
 
+END = b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+LONG = {"URL": (b"GET /v1/files/", b" HTTP/1.1" + END), "headers": (b"GET /healthz HTTP/1.1\r\nRange: ", END)}
+
+
+@pytest.mark.one_box("nginx and gunicorn are the same ones")
+@pytest.mark.parametrize("what", LONG)
+def test_what_is_too_long_is_told_so_in_json_whatever_its_length(edge, what):
+    """Past 8 KB gunicorn would answer, by a page."""
+    before, after = LONG[what]
+    told = [parsed(raw(edge, before + b"x" * length + after)) for length in (8000, *range(8160, 8192), 9000, 16_000)]
+    assert all(answer.headers["Content-Type"] == "application/json" for answer in told)
+    assert {answer.status for answer in told} == {"URL": {401, 414}, "headers": {200, 400}}[what]
+    assert what in told[-1].json["error"]["message"]
+
+
 def parsed(data):
     """An HTTP answer from its bytes."""
     import http.client
