@@ -54,10 +54,10 @@ def environ(clone):
 
 
 @contextmanager
-def served(clone, log):
+def served(clone, log, **env):
     """`scripts/serve` in `clone`, run as its owner would, until the end of the `with`."""
     with log.open("wb") as output:
-        process = subprocess.Popen(["scripts/serve"], cwd=clone, env=environ(clone), stdout=output, stderr=output)
+        process = subprocess.Popen(["scripts/serve"], cwd=clone, env={**environ(clone), **env}, stdout=output, stderr=output)
     try:
         wait_for("Booting worker", log, process)
         yield
@@ -66,14 +66,26 @@ def served(clone, log):
         assert process.wait(30) == 0
 
 
+def pasted(clone, log):
+    """What the line says that one is to paste into another terminal."""
+    [line] = re.findall(r"^ +(curl .*)$", log.read_text(), re.MULTILINE)
+    return subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
 def test_one_command_and_one_pasted_line_store_a_file(clone, tmp_path):
     log = tmp_path / "first.log"
     with served(clone, log):
-        [line] = re.findall(r"^ +(curl .*)$", log.read_text(), re.MULTILINE)
-        pasted = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, timeout=30, check=True)
-    assert '"filename":"README.md"' in pasted.stdout
+        assert '"filename":"README.md"' in pasted(clone, log)
     assert re.search(r"^Lazu's page: http://127\.0\.0\.1:\d+/$", log.read_text(), re.MULTILINE)
     assert problems(clone / "storage") == []
+
+
+def test_the_pasted_line_goes_to_a_socket_where_lazu_listens_on_one(clone, tmp_path):
+    log = tmp_path / "socket.log"
+    with served(clone, log, LAZU_BIND=f"unix:{tmp_path}/a socket", LAZU_STORAGE_DIR=str(tmp_path / "storage")):
+        assert '"filename":"README.md"' in pasted(clone, log)
+    assert "page" not in log.read_text()
+    assert problems(tmp_path / "storage") == []
 
 
 def test_the_second_run_starts_in_seconds_and_makes_no_second_key(clone, tmp_path):
