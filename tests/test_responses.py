@@ -42,6 +42,16 @@ def test_a_file_goes_as_its_bytes_with_its_name(native, double):
     assert "transfer-encoding" not in double.last.headers
 
 
+def test_16_files_are_told_of_and_how_many_follow(native):
+    """Proxies bound the length of headers."""
+    ids = [native.upload("paper.pdf", PDF) for _ in range(2)]
+    first, second = ({"type": "input_file", "file_id": file_id} for file_id in ids)
+    sixteen = [f"{ids[0]};as=file"] * 15 + [f"{ids[1]};as=file"]
+    for more, told in (([], sixteen), ([first] * 3, [*sixteen, "more;count=3"])):
+        _, headers, _ = native.ask(*[first] * 15, second, *more)
+        assert headers["X-Lazu-Files"] == ", ".join(told)
+
+
 def test_an_image_goes_as_a_data_url(native, double):
     file_id = native.upload("dot.png", PNG, "vision")
     native.ask({"type": "input_image", "file_id": file_id}, {"type": "input_image", "file_id": file_id, "detail": "low"})
