@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -13,10 +14,11 @@ from helpers.waiting import until
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import StoreError
-from lazu.store import rows
+from lazu.store import crossing, rows, snapshot
 from lazu.store.connections import database
 from lazu.store.contents import object_names, patience
 from lazu.store.opening import open_store
+from lazu.store.sqlite import Database
 from lazu.store.tables import File
 from lazu.upkeep.backup import BackupProblem, backup, restore
 
@@ -259,4 +261,59 @@ def test_a_store_that_refuses_is_not_waited_for(tmp_path, cluster, seaweed, monk
         proxy.rule = lambda *_: (403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
         monkeypatch.setattr(clock, "sleep", lambda _: pytest.fail("waited"))
         with several_boxes(tmp_path / "refused", cluster) as store, pytest.raises(BackupProblem, match="AccessDenied"):
+            backup(store, tmp_path / "backup")
+
+
+def version_of(path, version):
+    with closing(sqlite3.connect(path)) as copy:
+        copy.execute(f"PRAGMA user_version = {version}")
+
+
+HARMS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "no database": lambda path: path.write_bytes(b"PGDMP" * 1000),
+    "cut": lambda path: os.truncate(path, 5000),
+    "newer": lambda path: version_of(path, 1000),
+}
+
+
+@pytest.mark.parametrize("opened", [one_box, several_boxes])
+def test_what_is_no_backup_is_refused_in_a_sentence_before_anything_is_copied(tmp_path, cluster, opened, monkeypatch):
+    with one_box(tmp_path / "old", cluster) as store:
+        fill(store)
+        backup(store, tmp_path / "backup")
+    rows_of = tmp_path / "backup" / "lazu.sqlite3"
+    whole = rows_of.read_bytes()
+    with opened(tmp_path / "new", cluster) as store:
+        monkeypatch.setattr(store.contents, "copy_in", lambda *_: pytest.fail("copied"))
+        for harm in HARMS.values():
+            rows_of.write_bytes(whole)
+            harm(rows_of)
+            with pytest.raises(BackupProblem, match="no backup that this Lazu can read"):
+                restore(store, tmp_path / "backup")
+
+
+def test_a_database_that_restarts_while_its_rows_are_copied_is_told_in_a_sentence(tmp_path, cluster, postgres, monkeypatch):
+    with several_boxes(tmp_path / "box", cluster) as store:
+        told, shared = fill(store), crossing._shared
+
+        def meanwhile(copy):
+            tables = shared(copy)
+            postgres.terminate(cluster["database_url"])
+            return tables
+
+        with monkeypatch.context() as patch:
+            patch.setattr(crossing, "_shared", meanwhile)
+            with pytest.raises(BackupProblem, match="broken off; run it again"):
+                backup(store, tmp_path / "backup")
+        assert backup(store, tmp_path / "backup")["copied"] == len({data for *_, data in told.values()})
+
+
+def test_a_backup_for_whose_rows_there_is_no_room_is_told_in_a_sentence(tmp_path, cluster, monkeypatch):
+    """SQLite says so when a file may not grow; of a disk that is full it says the same."""
+    with several_boxes(tmp_path / "box", cluster) as store:
+        fill(store)
+        small = {"max_page_count": 30}
+        monkeypatch.setattr(snapshot, "Database", lambda path, pragmas: Database(path, pragmas={**pragmas, **small}))
+        with pytest.raises(BackupProblem, match=r"broken off; run it again.*is full"):
             backup(store, tmp_path / "backup")

@@ -7,7 +7,7 @@ from typing import Any
 
 from lazu.errors import Busy
 from lazu.store import rows, schema, sqlite
-from lazu.store.connections import Absent, database
+from lazu.store.connections import Absent, database, translating
 from lazu.store.postgresql import Postgresql
 
 #: Tables that only an engine needs, and the contents bring (`Contents.copy_in`).
@@ -15,12 +15,16 @@ _OWN = {"blob", "loose", "schema"}
 
 
 def take(copy: sqlite.Database) -> None:
-    """Make the tables of a snapshot in `copy`, and write all rows of the open store into them, as of one moment."""
+    """Make the tables of a snapshot in `copy`, and write all rows of the open store into them, as of one moment.
+
+    Raises `StoreError`.
+    """
     for step in schema.STEPS:
         for statement in step:
             copy.execute_sql(statement)
     copy.execute_sql(f"PRAGMA user_version = {len(schema.STEPS)}")
-    with database.connection_context(), database.transaction("REPEATABLE READ"), copy.atomic():
+    reading = database.transaction("REPEATABLE READ")
+    with copy.atomic(), translating(), database.connection_context(), reading:
         for table, columns in _shared(copy):
             places = ", ".join("?" * len(columns))
             text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own names

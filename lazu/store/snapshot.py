@@ -7,11 +7,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lazu.errors import CannotStart
+from lazu.errors import Failed
 from lazu.store import disk, rows
 from lazu.store.contents import Engine, Wanted
 from lazu.store.schema import COUNTED, STEPS
-from lazu.store.sqlite import Database, Sqlite, database
+from lazu.store.sqlite import Database, Sqlite, database, translating
 
 
 def take(path: Path, engine: Engine) -> None:
@@ -37,8 +37,13 @@ def _crossing() -> Any:
 
 
 def wanted(path: Path) -> list[Wanted]:
-    """The hash and size of every blob that the snapshot at `path` refers to, by hash."""
+    """The hash and size of every blob that the snapshot at `path` refers to, by hash.
+
+    Raises `Failed` when it is no snapshot, or of a newer Lazu.
+    """
     with _opened(path) as copy:
+        if not 0 < copy.user_version <= len(STEPS):
+            raise Failed("it was made by a newer Lazu, or is none; update Lazu first")
         each = " UNION ".join(f"SELECT sha256, bytes FROM {table}" for table in _referring(copy))  # noqa: S608 - our own
         return list(copy.execute_sql(f"{each} ORDER BY sha256"))
 
@@ -59,14 +64,12 @@ def _referring(copy: Database) -> list[str]:
 def absorb(path: Path, engine: Engine) -> None:
     """Take all rows of the snapshot at `path` into the open, empty store, in one transaction.
 
-    The snapshot may be of an older Lazu. Raises `CannotStart` when it is of a newer one or no snapshot at all.
+    The snapshot may be of an older Lazu; `wanted` has looked at it.
     """
-    with _opened(path) as copy:
-        if not 0 < copy.user_version <= len(STEPS):
-            raise CannotStart("the backup was made by a newer Lazu, or is none; update Lazu first")
-        if not isinstance(engine, Sqlite):
+    if not isinstance(engine, Sqlite):
+        with _opened(path) as copy:
             _crossing().absorb(copy, engine)
-            return
+        return
     database.execute_sql("ATTACH ? AS copy", (str(path),))
     try:
         engine.write(_absorb_tables)
@@ -93,6 +96,7 @@ def _absorb_table(table: str) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Database]:
+    """Have the snapshot at `path` open; raises `StoreError`, also within the `with`."""
     copy = Database(str(path), pragmas={"journal_mode": "memory", "synchronous": "full"})
-    with copy.connection_context():
+    with translating(), copy.connection_context():
         yield copy

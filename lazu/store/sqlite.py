@@ -40,7 +40,7 @@ def version() -> tuple[int, ...]:
     return found
 
 
-def _translated(error: peewee.DatabaseError) -> StoreError:
+def _translated(error: Exception) -> StoreError:
     """Translate an error of SQLite. No other place reads its English."""
     text = str(error)
     if "is full" in text:
@@ -112,7 +112,7 @@ class Sqlite:
             database.close()
         database.init(str(self._path), timeout=BUSY_SECONDS)
         tables.database.initialize(database)
-        with _translating(), database:
+        with translating(), database:
             self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
             _migrate()
         self._identity = self._found()
@@ -138,13 +138,13 @@ class Sqlite:
 
     def connect(self) -> None:
         """Have this thread's connection open; cheap when it is."""
-        with _translating():
+        with translating():
             database.connect(reuse_if_open=True)
 
     @contextmanager
     def connected(self) -> Iterator[None]:
         """A connection for this thread, closed at the end."""
-        with _translating(), database.connection_context():
+        with translating(), database.connection_context():
             yield
 
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
@@ -172,7 +172,7 @@ class Sqlite:
 
     def settle(self) -> None:
         """Commit a page, durably: it takes the place of any commit in doubt. Raises `StoreError`."""
-        with _translating(), database.atomic():
+        with translating(), database.atomic():
             self.commit_a_page()
 
     def commit_a_page(self) -> None:
@@ -214,7 +214,7 @@ class Sqlite:
         A small write takes their place there; `Doubt` is raised when that fails too.
         """
         try:
-            with self._locked(), _translating(), database.atomic():
+            with self._locked(), translating(), database.atomic():
                 yield
         except Failed as e:
             if "I/O" in str(e):
@@ -236,11 +236,11 @@ class Sqlite:
 
 
 @contextmanager
-def _translating() -> Iterator[None]:
-    """SQLite's errors at BEGIN, COMMIT and connecting, as ours."""
+def translating() -> Iterator[None]:
+    """SQLite's errors at BEGIN, COMMIT and connecting, and of its own cursors, as ours."""
     try:
         yield
-    except peewee.DatabaseError as e:
+    except (peewee.DatabaseError, peewee.sqlite3.Error) as e:  # type: ignore[attr-defined]  # the one that Peewee took
         raise _translated(e) from e
 
 

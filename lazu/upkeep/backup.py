@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lazu.errors import Busy, Doubt
+from lazu.errors import Busy, Doubt, Failed, Full
 from lazu.store import disk, rows, snapshot
 from lazu.store.blobs import NEW
-from lazu.store.contents import Copied, Tick, copies, no_tick
+from lazu.store.contents import Copied, Tick, Wanted, copies, no_tick
 from lazu.store.opening import Store, is_served
 
 NAME = "lazu.sqlite3"
@@ -71,10 +71,10 @@ def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
 
 @contextmanager
 def _telling(what: str) -> Iterator[None]:
-    """An engine that is away is a `BackupProblem`: `what` to do, and why."""
+    """An engine that is away, or has no room, is a `BackupProblem`: `what` to do, and why."""
     try:
         yield
-    except (Busy, Doubt) as e:
+    except (Busy, Doubt, Full) as e:
         raise BackupProblem(f"{what}: {e}") from e
 
 
@@ -92,11 +92,18 @@ def _take(store: Store, target: Path, tick: Tick) -> Copied:
 
 def _take_in(store: Store, source: Path, tick: Tick) -> Copied:
     """Bytes, then their rows; gives what was done."""
-    copied, lost = store.contents.copy_in(source / "blobs", snapshot.wanted(source / NAME), tick)
+    copied, lost = store.contents.copy_in(source / "blobs", _wanted(source), tick)
     if lost:
         raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
     snapshot.absorb(source / NAME, store.engine)
     return copied
+
+
+def _wanted(source: Path) -> list[Wanted]:
+    try:
+        return snapshot.wanted(source / NAME)
+    except Failed as e:
+        raise BackupProblem(f"{NAME} there is no backup that this Lazu can read: {e}") from e
 
 
 def _watching(alone: Callable[[], bool], tick: Tick) -> Callable[[], None]:
