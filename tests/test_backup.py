@@ -68,6 +68,18 @@ def test_a_restore_tells_its_steps_also_while_it_verifies(app, tmp_path):
     assert steps == [0] * STEPS + [1] * STEPS
 
 
+def test_a_backup_that_was_killed_is_made_again(serve, tmp_path):
+    """SQLite's journal of the copy stays; beside a new copy it would change that."""
+    server = serve()
+    stored(server, server.new_key(), b"kept")
+    (tmp_path / "b").mkdir()
+    for left in ("lazu.sqlite3.new", "lazu.sqlite3.new-journal"):
+        (tmp_path / "b" / left).write_bytes(b"half")
+    assert "1 linked" in server.flask("backup", str(tmp_path / "b")).stdout
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {"lazu.sqlite3", "blobs"}
+    assert faults(tmp_path / "b") == []
+
+
 def test_a_second_backup_copies_only_what_is_new_and_drops_what_is_gone(serve, tmp_path):
     server = serve()
     key = server.new_key()

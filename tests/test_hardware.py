@@ -45,6 +45,19 @@ def small(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
+@ROOT
+def test_a_disk_that_is_read_only_is_called_so(small):
+    """As ext4 becomes after an error; it has O_TMPFILE all the same."""
+    server = Server(small / "storage").start()
+    server.stop()
+    subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+    refused = server.flask("stats", check=False)
+    subprocess.run(["mount", "-o", "remount,rw", small], check=True)
+    assert refused.returncode == 1
+    assert "Read-only file system" in refused.stderr
+    assert "O_TMPFILE" not in refused.stderr
+
+
 @pytest.fixture
 def tight(small):
     """A server on it whose uploads stop at 8 MB."""

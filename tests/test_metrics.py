@@ -70,14 +70,20 @@ def test_not_ready_without_its_database_which_it_names(app, tmp_path, spoil):
 
 
 def test_not_ready_after_a_disk_error_until_fsck(serve):
+    """A restart changes nothing: the alert and the doctor ask the store, not a counter."""
     server = serve()
     with opened(server.storage) as store:
         store.contents.blobs.fail("a test")
+    server.stop()
+    server.start()
+    assert scraped(server)[("lazu_stopped",)] == 1
+    assert "fail  store        stopped by a disk error" in server.flask("doctor", check=False).stdout
     answer = request(server, "GET", "/readyz")
     assert answer.error == (503, "overloaded", None)
     assert "flask fsck" in answer.json["error"]["message"]
     server.flask("fsck")
     assert request(server, "GET", "/readyz").status == 200
+    assert scraped(server)[("lazu_stopped",)] == 0
 
 
 def test_requests_of_all_workers_are_summed(serve):

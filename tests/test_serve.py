@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,14 @@ def test_the_second_run_starts_in_seconds_and_makes_no_second_key(clone, tmp_pat
     with served(clone, log):
         assert time.monotonic() - began < 20
     assert "sk-lazu-" not in log.read_text()
+
+
+def test_a_copy_of_the_project_installs_its_own_programs(clone, tmp_path):
+    """As docs/deploy.md copies it to /opt; pip of the first one would install into that."""
+    copied = shutil.copytree(clone, tmp_path / "opt", symlinks=True)
+    told = flask(copied, "--version")
+    assert told.returncode == 0, told.stderr
+    assert (copied / ".venv/bin/flask").read_text().startswith(f"#!{copied}/.venv/bin/python")
 
 
 def flask(clone, *command):

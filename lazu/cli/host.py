@@ -23,10 +23,9 @@ def doctor_command(as_json: bool) -> None:
     Example: flask doctor
     """
     opened = current_app.extensions["lazu"]
-    problem = opened if isinstance(opened, CannotStart) else None
-    if problem is None:
+    if not isinstance(opened, CannotStart):
         opened.engine.connect()
-    findings = list(doctor.examine(problem))
+    findings = list(doctor.examine(opened))
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:

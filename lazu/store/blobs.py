@@ -56,6 +56,8 @@ class Blobs:
         try:
             self.stage(0).__exit__()
         except OSError as e:
+            if e.errno not in disk.NO_TMPFILE:
+                raise
             raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
 
     @property

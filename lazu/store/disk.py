@@ -24,6 +24,8 @@ LOCK_SECONDS = 10
 
 #: What a full disk, a full quota of the file system, or one that holds no file so large answers.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What open(2) answers to O_TMPFILE where a file system or a kernel has none.
+NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
 #: Why a file can't have a hard link at some place, though the place is fine.
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP)
 

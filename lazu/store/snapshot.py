@@ -19,7 +19,8 @@ def take(path: Path, engine: Engine) -> None:
 
     It is one file without a log beside it; only its owner may read it, as it has hashes of keys.
     """
-    path.unlink(missing_ok=True)
+    for left in (journal(path), path):  # by a backup that was killed
+        left.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     if isinstance(engine, Sqlite):
         database.execute_sql("VACUUM INTO ?", (str(path),))
@@ -27,6 +28,11 @@ def take(path: Path, engine: Engine) -> None:
         with _opened(path) as copy:
             _crossing().take(copy)
     disk.sync(path)
+
+
+def journal(path: Path) -> Path:
+    """What SQLite keeps beside the database at `path` while it is written."""
+    return path.with_name(f"{path.name}-journal")
 
 
 def _crossing() -> Any:

@@ -122,6 +122,7 @@ def _prepare(target: Path, storage: Path) -> None:
     if target.resolve().is_relative_to(storage.resolve()):
         raise BackupProblem("that is the store itself, or lies within it; name another directory")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not {entry.name for entry in target.iterdir()} <= {NAME, NAME + NEW, "blobs"}:
+    ours = {target / NAME, target / (NAME + NEW), snapshot.journal(target / (NAME + NEW)), target / "blobs"}
+    if not set(target.iterdir()) <= ours:
         raise BackupProblem("the directory holds something else than a backup; name an empty one")
     copies.prepare(target / "blobs")

@@ -14,6 +14,7 @@ from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite
+from lazu.store.opening import Store
 from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -40,8 +41,8 @@ class Finding:
     cure: str = ""
 
 
-def examine(problem: CannotStart | None) -> Iterator[Finding]:
-    """Everything that was looked at; `problem` is why the store could not be opened, if it could not."""
+def examine(opened: Store | CannotStart) -> Iterator[Finding]:
+    """Everything that was looked at; `opened` is the store, or why it could not be opened."""
     yield _sqlite()
     yield _libmagic()
     yield _open_files()
@@ -58,14 +59,21 @@ def examine(problem: CannotStart | None) -> Iterator[Finding]:
         yield _nginx(settings.storage_dir)
     yield _audit(settings)
     yield _upstream(settings)
-    if problem:
-        yield Finding("store", FAIL, str(problem), "see the lines above")
+    if isinstance(opened, CannotStart):
+        yield Finding("store", FAIL, str(opened), "see the lines above")
     else:
-        yield Finding("store", OK, "opens")
+        yield _store(opened)
         yield from _engines(settings)
         with suppress(StoreError):  # a database that is away was told already
             yield _purge()
             yield _dates()
+
+
+def _store(store: Store) -> Finding:
+    if store.contents.failed:
+        cure = "look at the disk (dmesg, smartctl), then 'flask fsck'; docs/operations.md, A corrupt blob"
+        return Finding("store", FAIL, "stopped by a disk error: it takes nothing", cure)
+    return Finding("store", OK, "opens")
 
 
 def _sqlite() -> Finding:

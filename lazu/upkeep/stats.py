@@ -101,6 +101,7 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_overdue_files", "Expired files that the last purge should have removed.", now.overdue),
         Figure("lazu_overdue_seconds", "How long ago the oldest of the expired files expired.", late),
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
+        Figure("lazu_stopped", "1 after a disk error, until flask fsck finds the store sound.", store.contents.failed),
         Figure("lazu_free_bytes", "Free space of the store's disk.", store.contents.free()),
         Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.settings.min_free_bytes),
         *store.contents.figures(),
