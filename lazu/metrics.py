@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -131,5 +131,22 @@ def _counted() -> CollectorRegistry:
         return _memory
     os.makedirs(shared, mode=0o700, exist_ok=True)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    _Shared(registry)  # type: ignore[no-untyped-call]  # Prometheus has no types
     return registry
+
+
+class _Shared(MultiProcessCollector):
+    """What all workers counted, but for a file that is just being made: it is empty for a moment."""
+
+    def collect(self) -> Any:
+        """Give the metrics, as a Prometheus registry asks each collector."""
+        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry)]
+        return self.merge(files)  # type: ignore[no-untyped-call]  # Prometheus has no types
+
+
+def _size(file: os.DirEntry[str]) -> int:
+    """Bytes of `file`; 0 if its worker died and it went."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

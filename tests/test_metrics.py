@@ -181,6 +181,16 @@ def test_the_store_is_told(serve):
     assert told[("lazu_free_bytes",)] > told[("lazu_min_free_bytes",)] == 0
 
 
+def test_a_scrape_while_a_worker_makes_its_file_of_counters(serve, tmp_path):
+    """It is empty for a moment, and was 500."""
+    (tmp_path / "counters").mkdir()
+    server = serve(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "counters"))
+    request(server, "GET", "/v1/files")
+    (tmp_path / "counters/counter_1.db").touch()
+    (tmp_path / "counters/gauge_livesum_1.db").touch()
+    assert count(server, method="GET", route="/v1/files", status="401") == 1
+
+
 def test_a_scrape_shows_what_was_stored_before_it(serve):
     server = serve()
     key = server.new_key()
