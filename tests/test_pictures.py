@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 
 import pytest
 from PIL import Image
@@ -86,6 +87,47 @@ def test_sixteen_bits_keep_their_shades(shown):
     file = io.BytesIO()
     Image.new("I;16", (9, 9), 0x8000).save(file, "TIFF")
     assert shown(file.getvalue()).getpixel((4, 4)) == 0x80
+
+
+def exif(tag, kind, value):
+    """EXIF that says the camera was held sideways, and one more thing, of one of TIFF's types."""
+    entries = sorted([(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (tag, kind, 1, value if len(value) == 4 else struct.pack("<I", 38))])
+    table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + value
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [exif(0x010F, 5, struct.pack("<II", 1, 2)), exif(0x011A, 2, b"72\0\0"), exif(0x0128, 2, b"2\0\0\0")],
+    ids=["maker as a fraction", "resolution as words", "unit as words"],
+)
+def test_a_photo_with_odd_exif_is_turned_all_the_same(shown, odd):
+    assert shown(drawn("JPEG", exif=odd)).size == (20, 40)
+
+
+def test_a_photo_whose_exif_cannot_be_read_is_upright(shown):
+    assert shown(drawn("PNG", exif=b"Exif\0\0no TIFF at all")) is None
+
+
+def test_a_photo_with_its_preview_behind_it_is_a_photo(shown):
+    """As most cameras and telephones write them: Pillow would read the further pictures too, and import what for."""
+    several = {"save_all": True, "append_images": [Image.new("RGB", (4, 2), "green")]}
+    assert shown(drawn("MPO", **several)) is None
+    assert shown(drawn("MPO", exif=held(6), **several)).size == (20, 40)
+
+
+EVERY_MODE = [
+    *(("TIFF", mode) for mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "I", "F", "I;16")),
+    ("PNG", "I;16"), ("PNG", "P"), ("JPEG", "L"), ("GIF", "P"), ("BMP", "1"), ("WEBP", "RGBA"), ("AVIF", "RGBA"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "mode"), EVERY_MODE)
+def test_pictures_of_every_form_and_mode_are_decoded_behind_the_seal(shown, form, mode):
+    file = io.BytesIO()
+    Image.new(mode, (40, 20)).save(file, form, exif=held(6))
+    image = shown(file.getvalue())
+    assert image is None or image.size == ((40, 20) if form in ("GIF", "BMP") else (20, 40))
 
 
 PNG = drawn("PNG")

@@ -13,7 +13,7 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
+    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -42,8 +42,13 @@ _KNOWN = {
     )
 }  # fmt: skip
 
-#: The tag of EXIF that says how the camera was held: 1 is upright.
+#: The tag of EXIF that says how the camera was held: 1 is upright. How others are turned (EXIF 2.32, §4.6.4).
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 
 #: What Pillow raises for damaged pictures, by their form: RuntimeError is that of AVIF.
 _DAMAGE = (
@@ -51,8 +56,11 @@ _DAMAGE = (
     RuntimeError,
 )  # fmt: skip
 
-Image.preinit()  # else the first `open` imports, and GIF `copy`
+Image.preinit()  # else the first `open` imports; and GIF `copy`, and LAB `ImageCms`
 assert copy
+assert ImageCms
+# A JPEG with more pictures behind the first, as most cameras write, is one: Pillow would import what reads the others.
+Image.register_open("JPEG", JpegImagePlugin.JpegImageFile, Image.OPEN["JPEG"][1])
 Image.MAX_IMAGE_PIXELS = None  # the bound is ours
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the sealed reader starts no thread
 
@@ -67,15 +75,23 @@ def pieces(data: bytes) -> Iterator[bytes]:
         if picture.width * picture.height > MAX_PIXELS:
             raise Refused(refusals.PIXELS)
         picture.load()
-        turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
-        if picture.format in _PLAIN and not turned and picture.mode != "CMYK":
+        turn = _turn(picture)
+        if picture.format in _PLAIN and turn is None and picture.mode != "CMYK":
             yield b"\n"
             return
-        kind, encoded = _encoded(ImageOps.exif_transpose(picture) if turned else picture)
+        kind, encoded = _encoded(picture if turn is None else picture.transpose(turn))
     except _DAMAGE as e:
         raise Refused(refusals.NO_PICTURE) from e
     yield f"{kind}\n".encode()
     yield encoded
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """Return what makes a picture upright; None for one that is, or whose EXIF can't be read."""
+    try:
+        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    except _DAMAGE:
+        return None
 
 
 def _encoded(picture: Image.Image) -> tuple[str, bytes]:
