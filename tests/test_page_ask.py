@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from helpers.browser import opened, sign_in
+from helpers.browser import opened, sign_in, sign_out_and_in
 from helpers.samples import PNG
 from helpers.server import PROJECT
 from helpers.upstream import MODELS, completed, streamed
@@ -117,6 +117,18 @@ def test_stopping_ends_the_call_of_the_model_server(asking, double, page):
     page.click("#ask-button")
     page.wait_for_selector("#answer >> text=Stopped.")
     assert ended.wait(60)
+
+
+def test_an_answer_does_not_outlive_the_session(asking, double, page):
+    """Signed out while it streams: who signs in next in this tab finds no word of it."""
+    shown = threading.Event()
+    double.script = streamed("Half an ans", after=lambda: shown.wait(60))
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=Half an ans")
+    sign_out_and_in(page, asking.new_key())
+    page.wait_for_selector("#ask[data-state=ready]")
+    shown.set()
+    assert (page.inner_text("#answer"), page.inner_text("#ask-button")) == ("", "Ask")
 
 
 def test_a_refusal_is_told_in_the_servers_words(asking, double, page):

@@ -200,6 +200,21 @@ def test_a_server_that_restarts_is_waited_for(serve, page):
     assert names(page) == ["hello.txt"]
 
 
+def test_a_final_answer_ends_the_word_that_nobody_answers(serve, page):
+    server = serve()
+    key = server.new_key("leaving")
+    sign_in(page, server, key)
+    page.wait_for_selector("#no-files")
+    server.stop(signal.SIGTERM)
+    page.click("#refresh")
+    page.wait_for_selector("#away:visible")
+    with store_opened(server.storage) as store:
+        store.keys.revoke("leaving")
+    server.start()
+    page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
+    page.wait_for_selector("#away", state="hidden")
+
+
 def test_a_file_goes_while_it_is_shown(server, page, key):
     first, second = stored(server, key, filename="first.txt"), stored(server, key, filename="second.txt")
     expire(server, first, 6)

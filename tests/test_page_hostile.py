@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.browser import names, sign_in, until
+from helpers.browser import names, sign_in, sign_out_and_in, until
 from helpers.server import opened as store_opened
 from helpers.upstream import MODELS, streamed
 from helpers.wire import stored
@@ -221,3 +221,67 @@ def test_a_key_that_is_revoked_before_an_upload_signs_out(server, page):
     page.set_input_files("#picked-files", [{"name": "a.txt", "mimeType": "", "buffer": b"words"}])
     page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
     assert page.evaluate("sessionStorage.length + document.querySelectorAll('#queue li').length") == 0
+
+
+@pytest.fixture
+def many(server, page):
+    """The key of a session with ten files, all of them chosen."""
+    key = server.new_key()
+    for number in range(10):
+        stored(server, key, filename=f"secret {number}.txt")
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row >> nth=9")
+    page.click("#all")
+    return key
+
+
+def hold(page, url, most=None):
+    """Hold the requests of `url`, `most` of them, as they come; each is a route to go on with."""
+    waiting = []
+    page.route(url, lambda route: waiting.append(route), times=most)
+    return waiting
+
+
+def test_signing_out_ends_deleting_many(many, server, page):
+    waiting = hold(page, "**/v1/files/file-*")
+    page.click("#delete-choice")
+    page.click("#confirm [value=yes]")
+    until(page, lambda: len(waiting) == 5)
+    sign_out_and_in(page, server.new_key())
+    for route in waiting[:]:
+        route.continue_()
+    page.wait_for_timeout(500)  # in which the next five would be asked for
+    assert len(waiting) == 5
+    assert page.inner_text("#said") == ""
+
+
+def test_signing_out_ends_downloading_many(many, server, page):
+    waiting = hold(page, "**/content")
+    downloads = []
+    page.on("download", lambda download: downloads.append(download))
+    page.click("#save-choice")
+    page.wait_for_selector("#said >> text=Downloading secret")
+    until(page, lambda: waiting)
+    sign_out_and_in(page, server.new_key())
+    assert page.inner_text("#said") == ""
+    waiting[0].continue_()
+    page.wait_for_timeout(500)  # in which the next one would be asked for
+    assert (len(waiting), downloads) == (1, [])
+    assert "secret" not in page.content()
+
+
+def test_a_late_refusal_ends_no_session_but_its_own(server, page):
+    """An answer to the key before, 401, arrives when another one is signed in."""
+    first = server.new_key("leaving-late")
+    sign_in(page, server, first)
+    page.wait_for_selector("#no-files")
+    waiting = hold(page, "**/v1/files?limit=100", most=1)
+    page.click("#refresh")
+    until(page, lambda: waiting)
+    with store_opened(server.storage) as store:
+        store.keys.revoke("leaving-late")
+    sign_out_and_in(page, server.new_key())
+    with page.expect_response(lambda answer: answer.status == 401):
+        waiting[0].continue_()
+    page.wait_for_timeout(300)
+    assert page.is_visible(".signed-in #files")

@@ -35,6 +35,12 @@ def slow(page, rate):
     session.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate})
 
 
+def in_parts(page):
+    """Have the page send each file in parts: as if a purpose took no byte, so that it asks first."""
+    rules = {"purposes": {"user_data": {"max_bytes": 0, "types": []}}, "executable": [], "retention_days": 30}
+    page.route("**/page/rules.json", lambda route: route.fulfill(json=rules))
+
+
 DROP = """([names, type]) => {
     const transfer = new DataTransfer();
     for (const name of names) transfer.items.add(new File(['words of ' + name], name, { type: 'text/plain' }));
@@ -216,3 +222,34 @@ def test_a_large_upload_that_is_cancelled_leaves_nothing_and_can_begin_anew(serv
     page.click("[aria-label='Try large.bin again']")
     page.wait_for_selector("#queue .done")
     assert files(server, key) == [("large.bin", "user_data")]
+
+
+def test_an_upload_that_is_tried_again_meanwhile_is_one_upload(server, page, key):
+    """Cancelled while a part waits for its next try: nothing of that goes on beside the new one."""
+    parts = []
+    page.on("request", lambda asked: asked.url.endswith("/parts") and parts.append(asked))
+    page.route("**/parts", lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}))
+    in_parts(page)
+    sign_in(page, server, key)
+    with page.expect_response("**/parts"):
+        give(page, ("a.txt", b"words"))
+    page.click("[aria-label='Cancel a.txt']")
+    page.unroute("**/parts")
+    page.click("[aria-label='Try a.txt again']")
+    page.wait_for_selector("#queue .done")
+    page.wait_for_timeout(2500)  # in which the first one would have tried again
+    assert len(parts) == 2
+    assert files(server, key) == [("a.txt", "user_data")]
+
+
+def test_signing_out_cancels_uploads_in_parts(server, page, key):
+    """By the key that began them, so that they hold no room."""
+    in_parts(page)
+    sign_in(page, server, key)
+    slow(page, 10_000)
+    with page.expect_request("**/parts"):
+        give(page, ("a.bin", os.urandom(MB)))
+    with page.expect_response("**/cancel") as waiting:
+        page.click("#sign-out")
+    assert waiting.value.status == 200
+    assert page.is_visible("#sign-in")

@@ -59,6 +59,14 @@ def sign_in(page, server, key):
     page.wait_for_selector(".signed-in #files")
 
 
+def sign_out_and_in(page, key):
+    """Leave, and begin another session in the same tab."""
+    page.click("#sign-out")
+    page.fill("#key", key)
+    page.click("#sign-in button")
+    page.wait_for_selector(".signed-in")
+
+
 def until(page, true):
     """Wait until `true()`: Playwright's own waiting for an expression would need `eval`, which the page forbids."""
     deadline = time.monotonic() + PATIENCE / 1000

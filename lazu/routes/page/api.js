@@ -59,23 +59,24 @@ export const authorization = () => ({ Authorization: `Bearer ${String.fromCharCo
 
 /** The answer to one request; throws `ApiError` unless it is a success. */
 export async function call(path, { headers, ...options } = {}) {
+	const used = key.get();
 	const response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } }).catch((e) => {
 		throw e.name === 'AbortError' ? e : unreachable();
 	});
 	noteTime(response);
-	if (!response.ok) throw problem(response.status, await response.text(), response.headers);
+	if (!response.ok) throw problem(response.status, await response.text(), response.headers, used);
 	return response;
 }
 
-/** The error of an answer; tells the page when the key is no longer accepted. */
-export function problem(status, text, headers) {
+/** The error of an answer; tells the page when the key that was `used` is no longer accepted, unless it has another by now. */
+export function problem(status, text, headers, used) {
 	let error;
 	try {
 		({ error } = JSON.parse(text));
 	} catch {
 		// of a proxy, not of Lazu
 	}
-	if (status === 401) tell('refused');
+	if (status === 401 && used === key.get()) tell('refused');
 	return new ApiError(status, error, headers);
 }
 
@@ -84,7 +85,12 @@ export const json = async (path, options) => (await call(path, options)).json();
 /** Send `body` as JSON. */
 export const post = (path, body, signal) => call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal });
 
-export const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+/** Wait; ends at once when `signal` does. */
+export const pause = (seconds, signal) =>
+	new Promise((resolve) => {
+		setTimeout(resolve, seconds * 1000);
+		signal?.addEventListener('abort', resolve);
+	});
 
 /** What `ask` gives, asked again while the server restarts or is overloaded; meanwhile the page says so. */
 export async function patiently(ask) {
@@ -94,8 +100,9 @@ export async function patiently(ask) {
 			tell('back');
 			return answer;
 		} catch (e) {
-			if (!(e instanceof ApiError) || e.final || e.status === 500) throw e;
-			tell('away');
+			const answered = e.final || e.status === 500;
+			if (e instanceof ApiError) tell(answered ? 'back' : 'away');
+			if (!(e instanceof ApiError) || answered) throw e;
 			await pause(Math.max(seconds, e.wait));
 		}
 	}

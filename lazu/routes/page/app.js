@@ -62,9 +62,10 @@ function enter() {
 
 /** Forget the key and all that it opened. */
 function leave(why) {
-	key.forget();
 	for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-	for (const part of [shelf, upload, ask, files]) part.clear();
+	for (const part of [shelf, upload, ask, files]) part.clear(); // with the key: uploads are cancelled on the server too
+	key.forget();
+	find('#said').replaceChildren();
 	show();
 	tellProblem(why);
 	find('#key').focus();

@@ -40,6 +40,8 @@ function show() {
 
 export function clear() {
 	stop?.abort();
+	stop = null;
+	turn('Ask');
 	files.clear();
 	answer.replaceChildren();
 	question.value = '';
@@ -114,7 +116,7 @@ async function ask() {
 		question.focus();
 		return;
 	}
-	stop = new AbortController();
+	const mine = (stop = new AbortController());
 	turn('Stop');
 	answer.replaceChildren(make('p', { className: 'faint' }, 'Waiting for the model …'));
 	const text = make('div', { className: 'text' });
@@ -123,6 +125,7 @@ async function ask() {
 		if (!text.textContent) text.append('The model said nothing.');
 		say('The answer is complete');
 	} catch (e) {
+		if (stop !== mine) return; // signed out: the answer is nobody's any more
 		const why = e.name === 'AbortError' ? 'Stopped.' : e instanceof ApiError ? e.message : 'The answer broke off.';
 		answer.replaceChildren(text, make('p', { className: 'problem', role: 'alert' }, why));
 	}

@@ -1,6 +1,6 @@
 /** One file: what is known of it, what it looks like, what can be done with it. */
 
-import { call, now } from './api.js';
+import { call, key, now } from './api.js';
 import { copy, find, iconButton, make, say } from './dom.js';
 import { bytes, moment } from './format.js';
 import { glance, gone } from './glance.js';
@@ -53,15 +53,17 @@ function look() {
 shelf.addEventListener('change', look);
 setInterval(look, 1000);
 
-/** Download `file` to where the browser puts downloads. The browser keeps a large blob on disk. */
+/** Download `file` to where the browser puts downloads, unless one signs out. The browser keeps a large blob on disk. */
 export async function save(file) {
+	const mine = key.get();
 	say(`Downloading ${file.filename} …`);
 	try {
 		const blob = await (await call(`/v1/files/${file.id}/content`)).blob();
+		if (key.get() !== mine) return;
 		const href = URL.createObjectURL(new Blob([blob], { type: 'application/octet-stream' }));
 		make('a', { href, download: file.filename }).click();
 		setTimeout(() => URL.revokeObjectURL(href), 60000);
 	} catch (e) {
-		say(`${file.filename} was not downloaded: ${e.message}`);
+		if (key.get() === mine) say(`${file.filename} was not downloaded: ${e.message}`);
 	}
 }

@@ -1,6 +1,6 @@
 /** Files: the list, its order and filter, and what is done with several at once. */
 
-import { now } from './api.js';
+import { key, now } from './api.js';
 import { open, save } from './details.js';
 import { confirm, copy, find, iconButton, make, say } from './dom.js';
 import { bytes, count, moment, when } from './format.js';
@@ -172,19 +172,22 @@ function showChoice() {
 }
 
 async function saveAll(files) {
-	for (const file of files) await save(file);
+	const mine = key.get();
+	for (const file of files) if (key.get() === mine) await save(file);
 }
 
 /** Delete after asking, five at once; says what could not be. */
 async function remove(files) {
 	const [what, them] = files.length === 1 ? [`“${files[0].filename}”`, 'it'] : [count(files.length, 'file'), 'them'];
 	if (!(await confirm(`Delete ${what}?`, `Whoever uses ${them} by id gets an error from now on. There is no recycle bin.`, 'Delete'))) return;
+	const mine = key.get();
 	const waiting = files.values();
 	const failed = [];
 	const work = async () => {
-		for (const file of waiting) await shelf.delete(file.id).catch((e) => failed.push(e));
+		for (const file of waiting) if (key.get() === mine) await shelf.delete(file.id).catch((e) => failed.push(e));
 	};
 	await Promise.all([1, 2, 3, 4, 5].map(work));
+	if (key.get() !== mine) return;
 	say(failed.length ? `${count(failed.length, 'file')} not deleted: ${failed[0].message}` : `Deleted ${what}`);
 	rows.focus(rows.active);
 }

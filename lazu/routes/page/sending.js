@@ -1,6 +1,6 @@
 /** One file on its way to Lazu: in one request, or in parts when it is large, so that a broken line costs one part only. */
 
-import { ApiError, authorization, pause, post, problem, unreachable } from './api.js';
+import { ApiError, authorization, key, pause, post, problem, unreachable } from './api.js';
 import { extension } from './format.js';
 
 /** From here on a file goes in parts (`/v1/uploads`). */
@@ -44,14 +44,14 @@ export class Sending extends EventTarget {
 
 	/** Send it, or the rest of it; never throws. */
 	async go() {
-		this.#stop = new AbortController();
+		const { signal } = (this.#stop = new AbortController());
 		this.#pace = [];
 		this.#turn('sending');
 		try {
 			this.made = await (this.#inParts() ? this.#sendParts() : this.#sendWhole());
 			this.#turn('done');
 		} catch (e) {
-			if (this.state === 'cancelled') return;
+			if (signal.aborted) return;
 			this.error = e;
 			this.#turn('failed');
 		}
@@ -127,14 +127,15 @@ export class Sending extends EventTarget {
 
 	/** Try again, after a while, what a repeat may cure. */
 	async #insist(attempt) {
+		const { signal } = this.#stop;
 		for (let tries = 1; ; tries += 1) {
 			try {
 				return await attempt();
 			} catch (e) {
 				if (e.code === 'upload_not_found') this.#started = null; // expired: trying again begins anew
 				if (!(e instanceof ApiError) || e.final || tries === TRIES) throw e;
-				await pause(Math.max(e.wait, tries));
-				this.#stop.signal.throwIfAborted();
+				await pause(Math.max(e.wait, tries), signal);
+				signal.throwIfAborted();
 			}
 		}
 	}
@@ -142,17 +143,19 @@ export class Sending extends EventTarget {
 	/** POST a form and tell of its progress, which fetch can't; `before` bytes of the file are there already. */
 	#transfer(path, form, before) {
 		return new Promise((resolve, reject) => {
+			const { signal } = this.#stop;
+			const used = key.get();
 			const request = new XMLHttpRequest();
 			request.open('POST', path);
 			request.setRequestHeader('Authorization', authorization().Authorization);
 			request.upload.onprogress = (event) => this.#progress(Math.min(before + event.loaded, this.file.size));
 			request.onload = () => {
 				if (request.status === 200) resolve(JSON.parse(request.responseText));
-				else reject(problem(request.status, request.responseText, headers(request)));
+				else reject(problem(request.status, request.responseText, headers(request), used));
 			};
 			request.onerror = () => reject(unreachable());
-			request.onabort = () => reject(this.#stop.signal.reason);
-			this.#stop.signal.addEventListener('abort', () => request.abort());
+			request.onabort = () => reject(signal.reason);
+			signal.addEventListener('abort', () => request.abort());
 			request.send(form);
 		});
 	}
