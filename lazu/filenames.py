@@ -11,6 +11,8 @@ import unicodedata
 from urllib.parse import unquote_to_bytes
 
 MAX_BYTES = 255
+#: Characters of a sent name that are looked at, at its beginning and at its end: in a JSON body one may have 128 MB.
+_LOOKED_AT = 4096
 #: A longer extension is none: nothing of it has to survive when a long name is cut.
 MAX_EXTENSION_BYTES = 64
 
@@ -27,7 +29,6 @@ _WRITING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 # `a.exe::$DATA` is `a.exe` on NTFS ([MS-FSCC] §2.1.4: `:stream:$TYPE`).
 _STREAM = re.compile(r":[^:]*:\$[A-Za-z_]+$")
-_ENDS = re.compile(r"[:.\s]+$")
 
 # A parameter of Content-Disposition, its value quoted or plain; what stands within quotes is no parameter.
 _PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
@@ -38,9 +39,9 @@ _ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
 _CHARSETS = {"utf-8", "iso-8859-1", "us-ascii", "utf8"}
 #: Those of encoded words: what mail programs write and browsers decode.
 _WORD_CHARSETS = re.compile(
-    r"utf-?8|utf-(?:16|32)(?:[bl]e)?|us-ascii|iso-8859-\d+|windows-\d+|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis"
-    r"|euc-(?:jp|kr)|iso-2022-jp",
-    re.IGNORECASE,
+    r"utf-?8|utf-(?:16|32)(?:[bl]e)?|us-ascii|iso-8859-(?:[1-9]|1[0-6])|windows-(?:874|125[0-8])|koi8-[ru]|gb2312|gbk"
+    r"|gb18030|big5|shift_jis|euc-(?:jp|kr)|iso-2022-jp",  # of each other one Python would keep that it knows none
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -78,7 +79,8 @@ def _decoded(word: re.Match[str] | None) -> str:
 
 def clean(sent: str, otherwise: str = "upload") -> str:
     """The name for what a client `sent`: one path segment of at most 255 bytes of UTF-8, or `otherwise`."""
-    last = re.split(r"[/\\]", sent)[-1]
+    begin = max(sent.rfind("/"), sent.rfind("\\")) + 1
+    last = sent[begin : begin + _LOOKED_AT] + sent[max(begin + _LOOKED_AT, len(sent) - _LOOKED_AT) :]
     seen = last if _plain(last) else "".join(c for c in last if not _hidden(c) or _WRITING.match(c))
     cut = _cut(_STREAM.sub("", seen))
     return cut if _bare(cut) else otherwise
@@ -90,7 +92,7 @@ def extension(name: str) -> str:
     Characters that nobody sees are left out, and colons at the end: browsers on Windows drop these or make spaces of
     them.
     """
-    _, dot, last = _ENDS.sub("", _bare(name)).casefold().rpartition(".")
+    _, dot, last = _without_end(_bare(name), ":.").casefold().rpartition(".")
     return last if dot else ""
 
 
@@ -105,16 +107,22 @@ def _hidden(character: str) -> bool:
 
 def _bare(name: str) -> str:
     """`name` without what nobody sees, and without the dots and spaces at its end, which Windows drops too."""
-    if _plain(name):
-        return name.rstrip(". ")
-    return re.sub(r"[.\s]+$", "", "".join(c for c in name if not _hidden(c)))
+    return _without_end(name if _plain(name) else "".join(c for c in name if not _hidden(c)))
+
+
+def _without_end(name: str, marks: str = ".") -> str:
+    """`name` without `marks` and spaces at its end; a pattern would look at each run of them again and again."""
+    end = len(name)
+    while end and (name[end - 1] in marks or name[end - 1].isspace()):
+        end -= 1
+    return name[:end]
 
 
 def _cut(name: str) -> str:
     """`name` in at most 255 bytes: a longer one loses characters of its stem, never its extension."""
     if len(name.encode()) <= MAX_BYTES:
         return name
-    stem, dot, last = re.sub(r"[.\s]+$", "", name).rpartition(".")
+    stem, dot, last = _without_end(name).rpartition(".")
     if not dot or len(last.encode()) > MAX_EXTENSION_BYTES:
         stem, dot, last = name, "", ""
     room = MAX_BYTES - len((dot + last).encode())

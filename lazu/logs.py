@@ -4,6 +4,7 @@ An event is one line, of words or of JSON. No value can end a line or be taken f
 is escaped. A line never has a key, a file's name or content.
 """
 
+import errno
 import json
 import logging
 import os
@@ -88,13 +89,22 @@ class _Append(logging.Handler):
         facts: Facts = {"event": record.msg, **record.__dict__["facts"], "request": request_id.get()}
         line = self._style.line(facts)
         try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(fd, f"{line}\n".encode())
+                _append(fd, f"{line}\n".encode())
             finally:
                 os.close(fd)
         except OSError as e:
             _log.error("The audit log can't be written (%s): %s", e.strerror, line)
+
+
+def _append(fd: int, line: bytes) -> None:
+    """Write `line` behind whatever the file has; raises OSError when not all of it could be written."""
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":  # part of a line, for which a full disk had no more room
+        line = b"\n" + line
+    if os.write(fd, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def keep_audit(path: Path, style: Style) -> None:

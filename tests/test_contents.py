@@ -234,7 +234,7 @@ def test_bytes_dropped_later_wait_for_the_sweep(store):
 def test_many_files_go_at_once(store):
     files = [added(store, b"%d" % (number % 40)) for number in range(60)]
     key = store.keys.find("alice")
-    assert len(store.contents.drop(lambda: rows.delete_files_of(key), "delete")) == 60
+    assert len(store.contents.drop(lambda: rows.delete_files_of(key, 60), "delete")) == 60
     assert not any(is_there(store, file.sha256) for file in files)
 
 

@@ -197,6 +197,17 @@ def test_a_rotated_audit_log_goes_on_without_a_signal(serve):
     assert [event for event, _ in audit(server)] == ["upload"]
 
 
+def test_a_line_stands_apart_from_one_that_a_full_disk_cut(serve):
+    server = serve()
+    key = server.new_key()
+    with (server.storage / "audit.log").open("a") as log:
+        log.write("2026-05-24T09:56:04+08:00 upload key=al")
+    file = stored(server, key)
+    *_, (_, cut), (event, whole) = audit(server)
+    assert cut == {"key": "al"}
+    assert (event, whole["file"]) == ("upload", file["id"])
+
+
 def test_a_line_that_can_not_be_written_fails_nobody_and_stands_in_the_log(serve, tmp_path):
     place = tmp_path / "gone"
     place.mkdir()

@@ -1,8 +1,12 @@
 """A file's name on its way in and out: whatever clients write it in, what hides in it, what is cut of it."""
 
+import encodings
+import json
+
 import pytest
 
 from helpers.wire import BOUNDARY, PURPOSE, form, request, stored, upload
+from lazu.filenames import clean, unwrapped
 
 EXECUTABLE = (400, "unsupported_file_type", "file")
 
@@ -86,6 +90,23 @@ LONG = {
 @pytest.mark.parametrize(("name", "kept"), LONG.items())
 def test_a_long_name_loses_its_stem_and_never_its_extension(server, key, name, kept):
     assert stored(server, key, b"x", name)["filename"] == kept
+
+
+@pytest.mark.parametrize("name", ["a" + "." * 900_000 + "b", "x/" * 400_000 + "." * 900 + ".txt", "\t" * 400_000 + "end.txt"], ids=["dots", "slashes", "tabs"])
+def test_a_name_of_a_megabyte_costs_no_more_than_another(server, key, name):
+    """It stopped its process: a pattern went through a run of dots again from each of them, for an hour."""
+    declared = {"filename": name, "purpose": "user_data", "bytes": 1, "mime_type": "text/plain"}
+    answer = request(server, "POST", "/v1/uploads", key, body=json.dumps(declared).encode())
+    assert answer.json["filename"] == clean(name[:4096].rpartition("/")[2] + name[-4096:].rpartition("/")[2])
+    assert len(answer.json["filename"]) <= 255
+
+
+def test_charsets_that_nobody_knows_are_not_remembered():
+    """Python keeps the name of each that it looked for."""
+    before = len(encodings._cache)
+    for number in range(100):
+        assert unwrapped(f"=?windows-{number + 10**6}?q?a?=").startswith("=?")
+    assert len(encodings._cache) == before
 
 
 def test_a_name_cut_to_an_executable_one_is_refused(server, key):

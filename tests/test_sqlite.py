@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helpers.in_process import AUTH, put
-from helpers.server import PROJECT, problems
+from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
 from helpers.wire import stored
 from lazu.errors import CannotStart
-from lazu.store import disk, sqlite
+from lazu.store import disk, rows, sqlite
 from lazu.store.disk import Ballast
 from lazu.store.sqlite import Sqlite, database
 
@@ -34,6 +34,29 @@ def test_the_start_refuses_an_affected_version_and_names_the_way_out(tmp_path, m
     with pytest.raises(CannotStart, match=r"3\.51\.2 .* pysqlite3"):
         Sqlite(tmp_path / "lazu.sqlite3", Ballast(tmp_path / "ballast", 1), print).open()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_ballast_that_was_made_half_is_made_whole(tmp_path):
+    (tmp_path / "ballast").write_bytes(b"half")
+    ballast = Ballast(tmp_path / "ballast", 2**20)
+    ballast.fill()
+    assert (tmp_path / "ballast").stat().st_size == 2**20
+    assert ballast.spend()
+
+
+def test_rows_that_can_not_be_read_are_told_in_one_line(tmp_path):
+    """SQLite finds the damage where it comes to it, in the midst of a list."""
+    server = Server(tmp_path / "storage")
+    with opened(server.storage) as store:
+        store.engine.write(lambda: [rows.add_key(f"key-{number:04}", None) for number in range(2000)])
+    with (server.storage / "lazu.sqlite3").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size - size // 4096 // 3 * 4096)
+        file.write(bytes(size))
+        file.truncate(size)
+    told = server.flask("keys", "list", check=False)
+    assert told.returncode == 1
+    assert told.stderr == "Error: database disk image is malformed\n"
 
 
 def test_every_connection_commits_durably_and_locks_at_once(app):

@@ -9,7 +9,7 @@ import os
 import re
 from contextlib import suppress
 
-_LIST = "kept"
+LIST = "kept"
 #: A kind: how it was read, the key that had it read, the version of the readers.
 KIND = r"[a-z]+(?:-[a-z0-9]+)*"
 _NAME = re.compile(rf"([0-9a-f]{{64}})\.(?!new$){KIND}")  # `ab12….new` is a blob on its way
@@ -29,7 +29,7 @@ def owner(name: str) -> str | None:
 def note(sha256: str, kind: str, shard: int) -> None:
     """List a kind that is about to be kept; the caller holds the lock of the shard, whose descriptor is `shard`."""
     if kind not in _listed(sha256, shard):
-        fd = os.open(name(sha256, _LIST), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640, dir_fd=shard)
+        fd = os.open(name(sha256, LIST), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640, dir_fd=shard)
         try:
             os.write(fd, f"{kind}\n".encode())
         finally:
@@ -38,7 +38,7 @@ def note(sha256: str, kind: str, shard: int) -> None:
 
 def drop(sha256: str, shard: int) -> None:
     """Remove all that is kept of a blob; the caller holds the lock of the shard, whose descriptor is `shard`."""
-    for kind in (*_listed(sha256, shard), *_UNLISTED, _LIST):
+    for kind in (*_listed(sha256, shard), *_UNLISTED, LIST):
         with suppress(FileNotFoundError):
             os.unlink(name(sha256, kind), dir_fd=shard)
 
@@ -49,8 +49,8 @@ _UNLISTED = ("text", "pages")
 
 def _listed(sha256: str, shard: int) -> list[str]:
     try:
-        fd = os.open(name(sha256, _LIST), os.O_RDONLY | os.O_CLOEXEC, dir_fd=shard)
+        fd = os.open(name(sha256, LIST), os.O_RDONLY | os.O_CLOEXEC, dir_fd=shard)
     except FileNotFoundError:
         return []
-    with open(fd, encoding="ascii") as file:
-        return file.read().split()
+    with open(fd, encoding="latin-1") as file:  # a power cut may leave zeros in it; what it lacks then the purge sweeps
+        return [kind for kind in file.read().split() if re.fullmatch(KIND, kind)]

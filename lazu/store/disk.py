@@ -272,17 +272,24 @@ class Ballast:
         self.size = size
 
     def fill(self) -> None:
-        """Have the file if there is ample room for it; otherwise nothing happens, another time will come."""
-        if self.path.exists() or free(self.path.parent) < 3 * self.size:
+        """Have the file, whole, if there is ample room for it; otherwise nothing happens, another time will come."""
+        if self._is_whole() or free(self.path.parent) < 3 * self.size:
             return
-        try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            return
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(fd, 0, self.size)
+        except OSError as e:
+            if e.errno not in FULL:  # a quota of the file system may be full, of which `free` knows nothing
+                raise
         finally:
             os.close(fd)
+
+    def _is_whole(self) -> bool:
+        """Whether all of it is there: whoever made it may have been killed, or found no room."""
+        try:
+            return os.stat(self.path).st_size >= self.size
+        except FileNotFoundError:
+            return False
 
     def spend(self) -> bool:
         """Give the room to whoever needs it now; false if there is none left."""

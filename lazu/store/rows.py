@@ -208,9 +208,9 @@ def delete_file(key: Key, file_id: str, now: int) -> list[Gone]:
     return _delete((File.id == file_id) & (File.key == key.id) & (File.expires_at > now))
 
 
-def delete_files_of(key: Key) -> list[Gone]:
-    """Delete every file of `key`."""
-    return _delete(File.key == key.id)
+def delete_files_of(key: Key, count: int) -> list[Gone]:
+    """Delete up to `count` files of `key`."""
+    return _delete(File.id.in_(File.select(File.id).where(File.key == key.id).limit(count)))
 
 
 def delete_all_with(sha256: str) -> list[Gone]:

@@ -45,15 +45,40 @@ def _translated(error: Exception) -> StoreError:
     text = str(error)
     if "is full" in text:
         return Full(text)
-    if "locked" in text or "busy" in text:
+    if "lock" in text or "busy" in text:
         return Busy(text)
     if "I/O" in text:
         metrics.fsync_failed()
     return Failed(text)
 
 
+class _Cursor(peewee.sqlite3.Cursor):  # type: ignore[name-defined]  # of the SQLite that Peewee took
+    """SQLite's, whose rows may fail one by one: raises `StoreError`. Without `translating`, which costs 2 µs a row."""
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]
+            raise _translated(e) from e
+
+    def fetchone(self) -> Any:
+        """The next row, None at the end."""
+        return next(self, None)
+
+    def fetchall(self) -> Any:
+        """All rows that are left."""
+        try:
+            return super().fetchall()
+        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]
+            raise _translated(e) from e
+
+
 class _Database(peewee.SqliteDatabase):
     """Peewee's, with SQLite's errors as ours."""
+
+    def cursor(self, *_: object) -> Any:
+        """A cursor of this thread's connection."""
+        return self.connection().cursor(_Cursor)  # type: ignore[no-untyped-call]  # Peewee is typed in part
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement; raises `StoreError`."""

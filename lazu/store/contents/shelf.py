@@ -13,6 +13,9 @@ from lazu.store import derived, disk
 from lazu.store.blobs import SHARDS, Blobs
 from lazu.store.staged import Staged
 
+#: Bytes that the shortest text takes on a disk, its list included: a block each.
+_LEAST = 8192
+
 
 class _Entry(NamedTuple):
     """One thing that is kept: when it was last used, what room it takes, where it stands."""
@@ -33,7 +36,7 @@ class Shelf:
     def open(self, sha256: str, kind: str) -> BinaryIO:
         """Open what was derived from a blob, complete even if it goes meanwhile; raises FileNotFoundError."""
         file = self._blobs.open(derived.name(sha256, kind))
-        with suppress(PermissionError):  # on a file system that is read only it keeps its age
+        with suppress(OSError):  # on a file system that is read only it keeps its age
             os.utime(file.fileno())
         return file
 
@@ -41,7 +44,7 @@ class Shelf:
         """Keep staged bytes that were made from a blob; False if the blob is gone, or they don't fit."""
         if staged.size > self._limit or not self._blobs.keep(staged, sha256, kind):
             return False
-        self._since += staged.size
+        self._since += max(staged.size, _LEAST)
         if self._since > self._limit // 16:
             self._since = 0
             self._trim()
@@ -61,7 +64,8 @@ class Shelf:
     def _entries(self) -> Iterator[_Entry]:
         found = (entry for shard in SHARDS for entry in os.scandir(self._blobs.root / shard))
         for entry in found:
-            if derived.owner(entry.name):
+            # The lists stay: what they name goes with the blob, as long as they name it.
+            if derived.owner(entry.name) and not entry.name.endswith(f".{derived.LIST}"):
                 with suppress(FileNotFoundError):
                     status = entry.stat()
                     yield _Entry(status.st_mtime, status.st_blocks * 512, self._blobs.shard(entry.name), entry.name)
