@@ -270,6 +270,72 @@ def test_a_message_in_html_alone_is_read_as_a_page(read):
     assert read(mail, "message/rfc822") == "Subject: hi\n\n# Hello\n\nyou\n"
 
 
+def multipart(kind, *parts):
+    """A part of a message that is made of others."""
+    boundary = f"b{len(''.join(parts))}"
+    return f"Content-Type: multipart/{kind}; boundary={boundary}\n\n" + "".join(f"--{boundary}\n{part}\n" for part in parts) + f"--{boundary}--\n"
+
+
+def mail(part, subject="hi"):
+    return f"Subject: {subject}\nMIME-Version: 1.0\n{part}"
+
+
+PLAIN = "Content-Type: text/plain\n\n{}"
+WEB = "Content-Type: text/html\n\n<p>{}</p>"
+LOGO = "Content-Type: image/png; name=logo.png\nContent-ID: <l>\n\nPNG"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (multipart("mixed", WEB.format("The contract"), PLAIN.format("-- the list")), "The contract\n\n-- the list\n"),
+        (multipart("mixed", PLAIN.format("before"), LOGO, PLAIN.format("after")), "before\n\nafter\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
+        (multipart("alternative", PLAIN.format(" "), multipart("related", WEB.format("rich"), LOGO)), "rich\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
+        (multipart("alternative", WEB.format("rich"), PLAIN.format("plain")), "plain\n"),
+        (multipart("alternative", "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", WEB.format("come")), "come\n"),
+        (multipart("mixed", PLAIN.format("see"), PLAIN.format("log line").replace("plain", "plain; name=a.log")), "see\n\nAttachments:\n\n- a.log (text/plain, 8 bytes)\n"),
+        (multipart("mixed", PLAIN.format("scanned"), "Content-Type: application/pdf\n\n%PDF"), "scanned\n\nAttachments:\n\n- unnamed (application/pdf, 4 bytes)\n"),
+        ("Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\n"),
+        ("Content-Type: multipart/mixed\n\nno boundary\n", "no boundary\n"),
+    ],
+    ids=["footer of a list", "around a picture", "empty plain form", "two forms", "calendar and page", "named text", "without a name", "calendar", "no parts"],
+)  # fmt: skip
+def test_every_text_of_a_message_is_read_and_of_its_forms_one(read, body, words):
+    assert read(mail(body), "message/rfc822") == f"Subject: hi\n\n{words}"
+
+
+def test_messages_within_a_message_are_read_with_their_own_attachments(read):
+    pdf = "Content-Type: application/pdf; name={}.pdf\n\n%PDF"
+    order = mail(multipart("mixed", PLAIN.format("ten boxes"), pdf.format("inner")), "order")
+    part = "Content-Type: message/rfc822\nContent-Disposition: attachment; filename=order.eml\n\n"
+    text = read(mail(multipart("mixed", PLAIN.format("see below"), part + order, pdf.format("outer"))), "message/rfc822")
+    assert text == (
+        "Subject: hi\n\nsee below\n\nAttachments:\n\n- outer.pdf (application/pdf, 4 bytes)\n\n"
+        "Forwarded message:\n\nSubject: order\n\nten boxes\n\nAttachments:\n\n- inner.pdf (application/pdf, 4 bytes)\n"
+    )
+    digest = multipart("digest", *(f"\n{mail(PLAIN.format(word), word)}" for word in ("one", "two")))
+    assert read(mail(digest), "message/rfc822") == (
+        "Subject: hi\n\nForwarded message:\n\nSubject: one\n\none\n\nForwarded message:\n\nSubject: two\n\ntwo\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("To: undisclosed-recipients:; <a@b.example>", "To: undisclosed-recipients:; <a@b.example>"),
+        ("From: ada@", "From: ada@"),
+        ("From: =?utf-8?q?J=C3=B6rg?= ada@", "From: Jörg ada@"),
+    ],
+)
+def test_a_message_with_an_odd_address_is_read(read, header, shown):
+    assert read(f"{header}\nSubject: hi\n\nwords\n", "message/rfc822") == f"{shown}\nSubject: hi\n\nwords\n"
+
+
+def test_a_message_that_says_it_is_ascii_and_is_not_is_read(read):
+    message = "Subject: Cron\nContent-Type: text/plain; charset=ANSI_X3.4-1968\nContent-Transfer-Encoding: 8bit\n\nGröße\n"
+    assert read(message, "message/rfc822") == "Subject: Cron\n\nGröße\n"
+
+
 MACRO = b"Sub AutoOpen()\r\nShell \"calc\"\r\nEnd Sub"
 
 

@@ -38,7 +38,7 @@ NAMES = {
 
 #: Codecs that decode more than others do, and the same otherwise: what is declared or found as one is mostly the wider.
 _WIDER = {
-    "iso8859_1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
+    "iso8859_1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
     "euc_kr": "cp949", "big5": "big5hkscs", "euc_jp": "euc_jis_2004", "iso8859_9": "cp1254", "iso8859_11": "cp874",
     "tis_620": "cp874", "iso2022_jp": "iso2022_jp_2",
 }  # fmt: skip

@@ -2,41 +2,103 @@
 
 import email.policy
 from collections.abc import Iterator
+from email.errors import MessageError
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
+from typing import Any
 
 from lazu.documents import encodings, markdown, web
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
+#: Of several forms of the same words the first that has any is read (RFC 2046, §5.1.4); then the other texts.
+_FORMS = ("text/plain", "text/html", "multipart/related", "multipart/mixed")
+
+#: What Python's parser of headers raises for some that are odd: `To: undisclosed-recipients:; <a@b.example>`.
+_FAULTS = (AttributeError, LookupError, TypeError, ValueError, RecursionError, MessageError)
+
+
+class _Policy(email.policy.EmailPolicy):
+    """Python's own policy, but for headers that its parser fails at: they are words."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        """Return the value of a header."""
+        try:
+            return super().header_fetch_parse(name, value)
+        except _FAULTS:
+            return super().header_fetch_parse("Subject", value)
+
 
 def blocks(data: bytes) -> Iterator[str]:
     """Give the message in `data` as blocks of Markdown."""
-    message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(data)
+    return _message(BytesParser(EmailMessage, policy=_Policy()).parsebytes(data))
+
+
+def _message(message: Message) -> Iterator[str]:
+    """Give a message: who, to whom, when; its words; what is attached; and the messages within it, each as such."""
     yield "\n".join(f"{name}: {markdown.line(str(message[name]))}" for name in _HEADERS if message[name])
-    yield from _body(message)
-    attached = [_named(part) for part in message.walk() if _is_attached(part)]
+    yield from _words(message)
+    leaves = list(_leaves(message))
+    attached = [_named(part) for part in leaves if not part.is_multipart() and _is_attached(part)]
     if attached:
         yield "Attachments:"
         yield from (markdown.item(0, words) for words in attached)
-
-
-def _body(message: EmailMessage) -> Iterator[str]:
-    """Give the words of a message: of two forms of the same the plain one, unless it is empty."""
-    for kind in ("plain", "html"):
-        part = message.get_body((kind,))
-        words = _decoded(part) if part else ""
-        if words.strip():
-            yield from web.blocks(words, titled=False) if kind == "html" else [words]
-            return
-    for part in message.walk():
-        if part.get_content_type() == "message/rfc822":
-            inner = part.get_payload(0)
-            if isinstance(inner, EmailMessage):
+    for part in leaves:
+        if part.get_content_type() in ("message/rfc822", "message/global"):
+            for inner in _parts(part):
                 yield "Forwarded message:"
-                yield "\n".join(f"{name}: {markdown.line(str(inner[name]))}" for name in _HEADERS if inner[name])
-                yield from _body(inner)
+                yield from _message(inner)
+
+
+def _parts(part: Message) -> list[Message]:
+    """Return the parts that a part is made of, or the message that it is; none if it only says that it has some."""
+    found = part.get_payload()
+    return [child for child in found if isinstance(child, Message)] if isinstance(found, list) else []
+
+
+def _leaves(part: Message) -> Iterator[Message]:
+    """Give the parts that are made of no others; a message within a message is one of its parts."""
+    if part.get_content_maintype() != "multipart" or not part.is_multipart():
+        yield part
+        return
+    for child in _parts(part):
+        yield from _leaves(child)
+
+
+def _words(part: Message) -> Iterator[str]:
+    """Give the words of a part, as blocks; one that says it has parts and has none is text."""
+    kind, parts = part.get_content_type(), _parts(part)
+    if parts and kind == "multipart/alternative":
+        yield from _first(sorted(parts, key=_rank))
+    elif parts and kind.startswith("multipart/"):
+        for child in _read(part, parts):
+            yield from _words(child)
+    elif kind == "text/html":
+        yield from web.blocks(_decoded(part), titled=False)
+    elif kind.startswith(("text/", "multipart/")):
+        yield _decoded(part)
+
+
+def _first(parts: list[Message]) -> Iterator[str]:
+    """Give the first of some parts that has words."""
+    for part in parts:
+        words = list(_words(part))
+        if any(block.strip() for block in words):
+            yield from words
             return
+
+
+def _rank(part: Message) -> int:
+    kind = part.get_content_type()
+    return _FORMS.index(kind) if kind in _FORMS else len(_FORMS)
+
+
+def _read(part: Message, parts: list[Message]) -> list[Message]:
+    """Return the parts that are read: of a page with its pictures the page, which is the first if none is named."""
+    if part.get_content_type() != "multipart/related":
+        return [child for child in parts if child.is_multipart() or not _is_attached(child)]
+    start = part.get_param("start")  # RFC 2387
+    return [child for child in parts if start and child["Content-ID"] == start] or parts[:1]
 
 
 def _decoded(part: Message) -> str:
@@ -49,7 +111,9 @@ def _decoded(part: Message) -> str:
 
 
 def _is_attached(part: Message) -> bool:
-    return not part.is_multipart() and (part.get_content_disposition() == "attachment" or bool(part.get_filename()))
+    """Return whether a part is told by its name, and not shown."""
+    named = part.get_content_disposition() == "attachment" or bool(part.get_filename())
+    return named or part.get_content_maintype() not in ("text", "multipart")
 
 
 def _named(part: Message) -> str:
