@@ -49,6 +49,16 @@ def test_headings_and_lists_of_a_docx_are_kept(read):
     assert read(data, "docx") == "## Plan\n\nNow:\n\n3. dig\n  3.a) deep\n4. sow\n- rest\n"
 
 
+def test_a_list_of_a_docx_that_begins_anew_counts_anew(read):
+    """Two lists that look the same share their pattern; a list may also have its pattern from a style."""
+    again = '<w:num w:numId="3"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride></w:num>'
+    styled = LISTS.replace('"0"><w:lvl', '"0"><w:styleLink w:val="Ours"/><w:lvl', 1)
+    linked = '<w:abstractNum w:abstractNumId="7"><w:numStyleLink w:val="Ours"/></w:abstractNum><w:num w:numId="7"><w:abstractNumId w:val="7"/></w:num>'
+    body = listed("a", 1) + listed("b", 1) + listed("c", 3) + listed("d", 3) + listed("deep", 3, 1) + listed("e", 1) + listed("f", 7)
+    data = docx(body, [("numbering", "numbering.xml")], numbering=styled + again + linked)
+    assert read(data, "docx") == "3. a\n4. b\n1. c\n2. d\n  2.a) deep\n3. e\n3. f\n"
+
+
 def test_a_table_of_a_docx_is_a_table(read):
     rows = [["Name", "Sum"], ["Ada | Eve", "7"], ["", ""]]
     table = "".join("<w:tr>" + "".join(f"<w:tc>{paragraph(cell)}</w:tc>" for cell in row) + "</w:tr>" for row in rows)
@@ -110,6 +120,15 @@ def test_a_sheet_is_a_table_with_dates_shares_and_values(read):
     )
 
 
+def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):
+    """It was shown as one that nobody has worked out, and its row counted among the first 1,000."""
+    empty = '<c r="A{0}" t="str"><f>IF(C{0}="","",C{0})</f><v></v></c>'
+    rows = "".join(f'<row r="{n}">{empty.format(n)}</row>' for n in range(2, 1500))
+    last = f'<row r="1500">{empty.format(1500)}<c r="B1500"><v>7</v></c><c r="C1500"><f>NOW()</f><v></v></c></row>'
+    text = read(xlsx(("One", f'<sheetData><row r="1"><c r="B1"><v>1</v></c></row>{rows}{last}</sheetData>')), "xlsx")
+    assert text == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n| 7 | =NOW() |\n"
+
+
 def test_the_first_thousand_rows_are_read_and_the_others_counted(read):
     rows = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 25_001))
     text = read(xlsx(("Long", f"<sheetData>{rows}</sheetData>")), "xlsx")
@@ -143,6 +162,29 @@ def test_a_page_is_read_as_it_is_seen(read):
     assert read(PAGE, "html") == (
         "Title: Tea & more\n\n# Tea\n\nGreen or black?\nBoth.\n\n2. boil\n  - water\n3. wait\n\n"
         "| Kind | Price |\n| --- | --- |\n| Green | 4\\|5 |\n\n```\na  b\nc\n```\n\n[more](https://example.org/x) [Picture: a cup]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>one<p hidden>x<p>two", "one\n\ntwo\n"),
+        ("<p hidden>x <b>y<div>two</div>", "two\n"),
+        ("<ul><li hidden>x<ul><li>y</ul>z<li>two</ul>three", "- two\n\nthree\n"),
+        ("<div><p hidden>x</div>two", "two\n"),
+        ("<table><tr><td>a<td style='display:none'><p>x<td>c<tr hidden><td>y<td>z<tr><td>d<td>e</table>two", "| a | c |\n| --- | --- |\n| d | e |\n\ntwo\n"),
+        ("<div hidden><p>x<ul><li>y</ul></p><b></div>two", "two\n"),
+        ("<svg><title>x</title><path/></svg>two", "two\n"),
+    ],
+)  # fmt: skip
+def test_what_is_hidden_ends_where_a_browser_ends_it(read, page, text):
+    assert read(page, "html") == text
+
+
+def test_a_link_around_blocks_leads_from_the_first(read):
+    assert read('<pre><a href="/z">a\nb</pre><a name="top">c<br>d', "html") == "```\na\nb\n```\n\nc\nd\n"
+    assert read('<p>See<a href="https://example.org/x">\n<h3>Card</h3><p>words</p></a> <a href="/y">more</a>', "html") == (
+        "See\n\n### [Card](https://example.org/x)\n\nwords\n\n[more](/y)\n"
     )
 
 
@@ -268,6 +310,14 @@ def test_a_message_is_read_and_its_attachments_named(read):
 def test_a_message_in_html_alone_is_read_as_a_page(read):
     mail = "Subject: hi\nContent-Type: text/html; charset=utf-8\n\n<h1>Hello</h1><p>you</p>"
     assert read(mail, "message/rfc822") == "Subject: hi\n\n# Hello\n\nyou\n"
+
+
+def test_a_notebook_or_json_that_speaks_of_pdf_is_none(read):
+    """Its head within the first 1,024 bytes had them refused as damaged."""
+    book = NOTEBOOK.replace("# Hi", "%PDF-1.7")
+    assert read("\ufeff" + book, "application/json").startswith("%PDF-1.7\nthere\n\n```python")
+    words = '{"magic": "%PDF-1.7", "kind": "pdf"}\n'
+    assert read(words, "application/json") == words
 
 
 def multipart(kind, *parts):

@@ -4,6 +4,8 @@ A kind is a word: `text`, `html`, `eml`, `pdf`, `any`, and of the latter the doc
 one, add a row here and its module to `reader`.
 """
 
+import codecs
+
 from lazu import containers
 from lazu.documents import refusals
 from lazu.documents.refusals import Refused
@@ -42,6 +44,9 @@ _OLD = {
 #: How far into a file its PDF may begin.
 _PDF_WITHIN = 1024
 
+#: Bytes that tell whether it is text.
+_HEAD = 64 << 10
+
 
 def kind(media_type: str) -> str:
     """Return the kind of files of this type; `any` if only what is in the file tells.
@@ -72,10 +77,24 @@ def sniff(data: bytes) -> str:
         return _contained(data)
     if data.startswith(b"{\\rtf"):
         return "rtf"
-    if b"%PDF-" in data[:_PDF_WITHIN]:
-        return "pdf"
-    notebook = data[:1] == b"{" and b'"nbformat"' in data and (b'"cells"' in data or b'"worksheets"' in data)
-    return "ipynb" if notebook else "text"
+    if _is_notebook(data):
+        return "ipynb"
+    return "pdf" if _is_pdf(data) else "text"
+
+
+def _is_notebook(data: bytes) -> bool:
+    begins = data[:_PDF_WITHIN].lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{")
+    return begins and b'"nbformat"' in data and (b'"cells"' in data or b'"worksheets"' in data)
+
+
+def _is_pdf(data: bytes) -> bool:
+    """Return whether a file is a PDF; within a text, as JSON is, its head is an example."""
+    found = data.find(b"%PDF-", 0, _PDF_WITHIN)
+    if found <= 0:
+        return found == 0
+    from lazu import texttypes  # its patterns take some milliseconds
+
+    return texttypes.encoding(data[:_HEAD]) is None
 
 
 def _packed(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """Notebooks (ipynb) as Markdown: words as they are, code and its output in fences (nbformat 3 and 4)."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ Cell = dict[str, Any]
 def blocks(data: bytes) -> Iterator[str]:
     """Give the notebook in `data` as blocks of Markdown; raises `Refused`."""
     try:
-        book = json.loads(data)
+        book = json.loads(data.removeprefix(codecs.BOM_UTF8))
         metadata = book.get("metadata", {})
         cells = book["cells"] if "cells" in book else [cell for sheet in book["worksheets"] for cell in sheet["cells"]]
         language = str(

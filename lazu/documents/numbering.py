@@ -26,6 +26,7 @@ class Numbering:
 
     def __init__(self, tree: Element) -> None:
         self._abstract = {entry.get("abstractNumId", ""): entry for entry in tree.iter("abstractNum")}
+        self._styled = {markup.value(entry, "styleLink"): entry for entry in self._abstract.values()}
         self._lists = {entry.get("numId", ""): entry for entry in tree.iter("num")}
         self._levels: dict[str, list[Level]] = {}
         self._counts: dict[str, list[int]] = {}
@@ -35,13 +36,28 @@ class Numbering:
         entry = self._lists.get(number)
         if entry is None or not 0 <= depth < _LEVELS:
             return None
-        if number not in self._levels:
-            self._levels[number] = _levels(self._abstract.get(markup.value(entry, "abstractNumId")), entry)
-        levels = self._levels[number]
         counts = self._counts.setdefault(markup.value(entry, "abstractNumId"), [0] * _LEVELS)
+        if number not in self._levels:
+            self._levels[number] = _levels(self._pattern(entry), entry)
+            _begin_anew(entry, counts)
+        levels = self._levels[number]
         counts[depth] = counts[depth] + 1 if counts[depth] else levels[depth].start
         counts[depth + 1 :] = [0] * (_LEVELS - depth - 1)
         return _shown(levels, counts, depth)
+
+    def _pattern(self, entry: Element) -> Element | None:
+        """Return the pattern of a list: its own, or that of the style that it names."""
+        own = self._abstract.get(markup.value(entry, "abstractNumId"))
+        link = "" if own is None else markup.value(own, "numStyleLink")
+        return self._styled.get(link) if link else own
+
+
+def _begin_anew(entry: Element, counts: list[int]) -> None:
+    """Forget the counts of those levels that a list starts itself; the others it goes on from lists of its pattern."""
+    for override in entry.iter("lvlOverride"):
+        depth = int(override.get("ilvl", "0"))
+        if markup.value(override, "startOverride") and 0 <= depth < _LEVELS:
+            counts[depth] = 0
 
 
 def _levels(abstract: Element | None, number: Element) -> list[Level]:

@@ -19,6 +19,22 @@ _BLOCKS = set(
     footer form head header html legend main nav option p section select summary textarea""".split()
 )
 
+#: Elements that hold others, and hide them with themselves.
+_HOLDERS = _BLOCKS | _UNSEEN | {"ul", "ol", "menu", "table", "button"}
+
+#: Elements whose end may be left out, and what ends them (HTML Standard, 13.1.2.4). Their parent's end does so too.
+_ENDED_BY = {
+    tag: set(enders.split())
+    for tags, enders in (
+        ("li", "li"), ("dt dd", "dt dd"), ("td th", "td th tr tbody thead tfoot"), ("tr", "tr tbody thead tfoot"),
+        ("tbody thead tfoot", "tbody thead tfoot"), ("caption", "tr tbody thead tfoot"), ("rt rp", "rt rp"),
+        ("option", "option optgroup"), ("optgroup", "optgroup"),
+    )
+    for tag in tags.split()
+}  # fmt: skip
+_ENDED_BY["p"] = _BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
+_ENDED_BY["p"] |= set(_HEADINGS)
+
 #: Tables within tables that are kept apart; deeper ones are part of their cell.
 _MAX_DEPTH = 20
 
@@ -65,8 +81,8 @@ class _Page(HTMLParser):
         self._lists: list[int] = []  # the number of the item that is open, 0 in a list without numbers
         self._marker: str | None = None  # of an item that has no words yet
         self._tables: list[_Table] = []
-        self._links: list[tuple[int, str]] = []  # where the words of a link begin, and its target
-        self._unseen: tuple[str, int] = ("", 0)
+        self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
+        self._unseen: list[str] = []  # an element that nobody sees, and what holds more within it
         self._verbatim = self._in_title = False
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002 - as it is called
@@ -75,13 +91,14 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element begins."""
-        name, depth = self._unseen
-        if depth:
-            self._unseen = (name, depth + (tag == name))
+        if self._unseen:
+            _end_before(tag, self._unseen)
+        if self._unseen:
+            self._unseen += [tag] * (tag in _HOLDERS or tag in _ENDED_BY or tag == self._unseen[0])
             return
         attributes = {key: value or "" for key, value in attrs}
         if tag not in _VOID and (tag in _UNSEEN or _hidden(attributes)):
-            self._unseen = (tag, 1)
+            self._unseen = [tag]
         elif tag in _HEADINGS:
             self.flush()
             self._level = _HEADINGS[tag]
@@ -92,10 +109,14 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
-        name, depth = self._unseen
-        if depth:
-            self._unseen = (name, depth - (tag == name))
-        elif tag in _BLOCKS or tag in _HEADINGS:
+        if tag in self._unseen:
+            while self._unseen.pop() != tag:
+                pass
+            return
+        if self._unseen and not (self._unseen[0] in _ENDED_BY and (tag in _HOLDERS or tag in _ENDED_BY)):
+            return
+        self._unseen = []
+        if tag in _BLOCKS or tag in _HEADINGS:
             self.flush()
         elif end := getattr(self, f"_end_{tag}", None):
             end()
@@ -104,7 +125,7 @@ class _Page(HTMLParser):
         """Words."""
         if self._in_title:
             self.title += data
-        elif not self._unseen[1]:
+        elif not self._unseen:
             self._words.append(data if self._verbatim else markdown.spaced(data))
 
     def end(self) -> None:
@@ -114,8 +135,12 @@ class _Page(HTMLParser):
             self._end_table()
 
     def flush(self) -> None:
-        """End the line that is open."""
-        words, self._words, self._links = "".join(self._words), [], []
+        """End the line that is open; a link goes on if no words of it have come yet."""
+        start, target = self._link or (0, "")
+        if target and not self._verbatim and "".join(self._words[start:]).strip():
+            self._end_a()
+        words, self._words = "".join(self._words), []
+        self._link = self._link and (0, self._link[1])
         level, self._level = self._level, 0
         if self._verbatim:
             self._put(words if self._tables else markdown.fenced(words.strip("\n")))
@@ -161,11 +186,13 @@ class _Page(HTMLParser):
             self._words.append(f" {attributes.get('value', '')} ")
 
     def _begin_a(self, attributes: dict[str, str]) -> None:
-        self._links.append((len(self._words), attributes.get("href", "")))
+        self._end_a()
+        self._link = len(self._words), attributes.get("href", "")
 
     def _end_a(self) -> None:
-        if self._links:
-            start, target = self._links.pop()
+        if self._link:
+            start, target = self._link
+            self._link = None
             words = "".join(self._words[start:])
             spaced = " " if words[:1].isspace() else ""
             self._words[start:] = [spaced + markdown.link(words, target) if words.strip() else words]
@@ -244,6 +271,15 @@ class _Page(HTMLParser):
             self.blocks.extend(words for row in rows for words in row)
         else:
             self.blocks.append(markdown.table(rows))
+
+
+def _end_before(tag: str, unseen: list[str]) -> None:
+    """End the elements whose end was left out before one that begins."""
+    for place in reversed(range(len(unseen))):
+        if unseen[place] in _ENDED_BY:
+            del unseen[place if tag in _ENDED_BY[unseen[place]] else len(unseen) :]
+        else:
+            return
 
 
 def _hidden(attributes: dict[str, str]) -> bool:

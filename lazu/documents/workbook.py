@@ -204,7 +204,8 @@ class _Sheet:
         """Keep a cell that has something in it."""
         words = {tag: "".join(found) for tag, found in self._words.items()}
         kind, style = self._attributes.get("t", ""), self._attributes.get("s", "0")
-        cell = Cell(kind, style, words.get("v") or words.get("t", ""), words.get("f", ""))
+        empty = kind == "str" and words.get("v") == ""  # the value of its formula, as of =IF(A1="","",A1)
+        cell = Cell(kind, style, words.get("v") or words.get("t", ""), "" if empty else words.get("f", ""))
         if cell.raw or cell.formula:
             self.rows.setdefault(self._row, {})[self._column] = cell
 
