@@ -52,6 +52,14 @@ def test_links_between_documents_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_what_lazu_says_of_its_pages_is_there():
+    """A cure of `flask doctor` that names a section."""
+    told = {found for path in (PROJECT / "lazu").rglob("*.py") for found in re.findall(r'docs/(\w+\.md), ([^"]+)"', path.read_text())}
+    assert told
+    for page, section in told:
+        assert f"\n## {section}\n" in (PROJECT / "docs" / page).read_text(), section
+
+
 def test_a_size_is_never_told_as_nothing():
     assert [sizes.words(size) for size in (1, 300, 2**10, 1536, 64 * 2**20, 2**30)] == ["1 bytes", "300 bytes", "1 KB", "1.5 KB", "64 MB", "1 GB"]
 

@@ -20,7 +20,7 @@ from botocore import exceptions
 
 from lazu import metrics, slots
 from lazu.errors import Busy, Full
-from lazu.store.bucket_client import Body, Clients, Seekable
+from lazu.store.bucket_client import Body, Clients, Seekable, quotes_credential
 
 #: Seconds without a byte of an answer: to a call that carries bytes, and to any other, or while the store is silent.
 SILENCE_SECONDS, BRISK_SECONDS = 20, 5
@@ -41,6 +41,10 @@ _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "Insuffici
 
 class ObjectStoreFailed(Busy):
     """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
+
+
+class ObjectRefused(ObjectStoreFailed):
+    """The store takes a call for wrong, and would each time: it answered it by 400, or its like."""
 
 
 class ObjectOfOtherSize(ObjectStoreFailed):
@@ -181,7 +185,7 @@ class Bucket:
         except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
             if verb in _CARRYING and isinstance(e, _SILENCE):
                 self._silent = True
-            raise self._failed(e) from (None if _quotes_credential(e) else e)  # the log would have its trace
+            raise self._failed(e) from (None if quotes_credential(e) else e)  # the log would have its trace
         finally:
             if outcome != "unreachable":
                 self._silent = False
@@ -192,7 +196,7 @@ class Bucket:
         """What to raise for a call without an answer. Without credentials a client would never look for them again."""
         if isinstance(error, _UNKNOWN):
             self._clients.doubt()
-        if _quotes_credential(error):
+        if quotes_credential(error):
             return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
         return ObjectStoreFailed(str(error))
 
@@ -272,12 +276,6 @@ class Reader(Seekable):
             self._stream = None
 
 
-def _quotes_credential(error: Exception) -> bool:
-    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
-    origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
-    return isinstance(origin, ValueError) and "header" in str(origin)
-
-
 def _status(error: exceptions.ClientError) -> int:
     """Of the answer; 200 for an error that came after it, 0 for none."""
     return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
@@ -293,4 +291,5 @@ def _translated(error: exceptions.ClientError, name: str | None) -> Exception:
         return FileNotFoundError(name)
     if status == 507 or code in _FULL:
         return ObjectStoreFull(code)
-    return ObjectStoreFailed(f"{error.operation_name}: {status} {code}")
+    refused = 400 <= status < 500 and status not in (408, 429)
+    return (ObjectRefused if refused else ObjectStoreFailed)(f"{error.operation_name}: {status} {code}")

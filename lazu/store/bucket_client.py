@@ -138,6 +138,12 @@ def _config(silence: float) -> Config:
     )
 
 
+def quotes_credential(error: Exception) -> bool:
+    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
+    origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
+    return isinstance(origin, ValueError) and "header" in str(origin)
+
+
 class Clients:
     """Two clients for all threads: a patient one and a brisk one, which wait `silences` seconds for an answer."""
 
