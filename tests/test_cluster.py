@@ -5,9 +5,10 @@ import json
 import re
 import secrets
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from io import BytesIO
 
 import pytest
@@ -21,13 +22,14 @@ from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
-from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, Unanswered
+from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, Unanswered
 from lazu.routes import content
-from lazu.store import rows
+from lazu.store import rows, upload_rows, uploads
 from lazu.store.connections import database
 from lazu.store.opening import open_store
 from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File
+from lazu.store.uploads import Declared
 from lazu.upkeep import engines
 from lazu.upkeep.purge import ClockJump, purge
 
@@ -183,6 +185,33 @@ def test_uploads_to_all_boxes_at_once_keep_the_quota(boxes):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: upload(both[n % 2], KEY, *form_of(b"%020d" % n)), range(16)))
     assert sorted(answer.status for answer in answers) == [200] * 5 + [507] * 11
+
+
+def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(cluster, tmp_path, monkeypatch):
+    """Each had seen room for itself."""
+    store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+    store.keys.create("alice")
+    key, counted, meet = store.keys.find("alice"), upload_rows.count_parts, threading.Barrier(2)
+    begun = store.uploads.create(key, Declared("a.txt", 2, "user_data", None))
+
+    def count(upload):
+        found = counted(upload)
+        with suppress(threading.BrokenBarrierError):
+            meet.wait(1)
+        return found
+
+    def add(data):
+        with store.contents.stage(10) as place:
+            place.write(data)
+            return store.uploads.add_part(key, begun, place)
+
+    monkeypatch.setattr(upload_rows, "count_parts", count)
+    monkeypatch.setattr(uploads, "MAX_PARTS", 1)
+    with ThreadPoolExecutor(2) as pool:
+        failed = [each.exception() for each in [pool.submit(add, b"a"), pool.submit(add, b"b")]]
+    assert {type(each) for each in failed} == {type(None), InvalidRequest}
+    assert counted(begun) == 1
+    database.close_all()
 
 
 @pytest.mark.parametrize("meanwhile", ["full", "revoked"])

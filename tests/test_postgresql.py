@@ -76,6 +76,17 @@ def test_a_database_that_says_nothing_is_away(engine, monkeypatch, ask):
     assert database.execute_sql("SELECT 1").fetchone() == (1,)
 
 
+def test_a_statement_that_was_given_up_ends_in_the_database_too(engine, monkeypatch):
+    """Long counts that nobody waits for any more heaped up."""
+    with monkeypatch.context() as patch:
+        patch.setattr(connections._Connection, "seconds", 0.2)
+        with pytest.raises(Busy):
+            database.execute_sql("SELECT pg_sleep(600)")
+    at_work = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'sleep' AND pid <> pg_backend_pid()"
+    assert database.execute_sql(at_work).fetchone()[0] > 0
+    until(lambda: database.execute_sql(at_work).fetchone() == (0,))
+
+
 def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres, monkeypatch):
     """The standby is away, and PostgreSQL waits for it without limit. Reads go on, and what was written is there when it is back."""
     monkeypatch.setattr(connections._Connection, "seconds", 0.5)
@@ -278,6 +289,24 @@ def test_a_key_is_not_revoked_while_a_transaction_adds_to_it(engine, key):
         assert revoking.result()
         adding.result()
     assert not engine.write(lambda: rows.hold_key(key, alone=False))
+
+
+def test_a_key_that_is_to_be_revoked_is_held_by_nobody_who_comes_later(engine, key):
+    """Who uploaded without a pause kept its key for 16 s, and more: there was always somebody who shared its row."""
+    held, done = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        adding = pool.submit(engine.write, lambda: (rows.hold_key(key, alone=False), held.set(), done.wait(30)))
+        assert held.wait(30)
+        revoking = pool.submit(engine.write, lambda: rows.update_active_key(key, revoked_at=1))
+        waits = "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()"
+        until(lambda: database.execute_sql(waits).fetchall())
+        later = pool.submit(engine.write, lambda: rows.hold_key(key, alone=False))
+        with pytest.raises(TimeoutError):
+            later.result(0.3)
+        done.set()
+        assert revoking.result()
+        assert not later.result()
+        assert adding.result()[0]
 
 
 def test_a_look_up_is_one_question(engine, key, postgres, url):

@@ -29,8 +29,12 @@ POOL, POOL_SECONDS = 8, 10
 #: A connection that took longer to fail is not tried again by other threads for that long.
 _PAUSE = 1
 #: What a box that lost its power held is free after that, in milliseconds. And a page is read in the order of an
-#: index: in a table that is not counted yet PostgreSQL would gather all rows of the key by a bitmap, and sort them.
-_LIMITS = "SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off"
+#: index: in a table that is not counted yet PostgreSQL would gather all rows of the key by a bitmap, and sort them. A
+#: backend whose client has given up ends, from PostgreSQL 14 on; not by `statement_timeout`, which behind a pooler
+#: would end the long statements of a purge.
+_LIMITS = """SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
+    SELECT set_config('client_connection_check_interval', '2000', FALSE)
+    WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux'"""
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
 _MIGRATION = 0x4C617A75
 

@@ -28,6 +28,9 @@ from lazu.store.tables import (
 
 _KEY_BY_NAME = "name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "secret_sha256 = ? AND revoked_at IS NULL"
+#: Any number; with that of a key it is the lock for which those queue who hold or change it, in the order they came.
+_TURNS = 0x4C617A77
+_IN_TURN = f" AND pg_advisory_xact_lock_shared({_TURNS}, id::int) IS NOT NULL"
 # "+ 0" keeps a database that has planned this when the table was empty from every index but that of the ids.
 _FILE = "id = ? AND key_id + 0 = ? AND expires_at + 0 > ?"
 _WITH_FILE = f"""SELECT {columns(Key)}, {columns(File)} FROM key
@@ -64,11 +67,12 @@ def active_key(name: str) -> Key | None:
 def hold_key(key: Key, alone: bool) -> bool:
     """Whether `key` is as it was read, neither revoked nor renewed; it stays so until the end of the transaction.
 
-    With `alone` nobody else holds it meanwhile, so that a quota is not filled twice.
+    With `alone` nobody else holds it meanwhile, so that a quota is not filled twice. Who comes while somebody waits to
+    change the key waits behind: PostgreSQL lets who shares a row pass such a one, again and again.
     """
     lock = ""
     if database.for_update:  # SQLite has one writer at a time anyway
-        lock = " FOR NO KEY UPDATE" if alone else " FOR SHARE"
+        lock = _IN_TURN + (" FOR NO KEY UPDATE" if alone else " FOR SHARE")
     now = Key.one(_KEY_BY_NAME + lock, key.name)
     return now is not None and (now.id, now.secret_sha256) == (key.id, key.secret_sha256)
 
@@ -121,12 +125,20 @@ def add_key(name: str, secret_sha256: str | None, quota_bytes: int | None = None
 
 def update_key(key: Key, **values: Any) -> None:
     """Set columns of a key."""
+    _wait_turn(key)
     Key.update(**values).where(Key.id == key.id).execute()
 
 
 def update_active_key(key: Key, **values: Any) -> bool:
     """Set columns of a key unless it is revoked; gives whether it was not."""
+    _wait_turn(key)
     return bool(Key.update(**values).where(Key.id == key.id, Key.revoked_at.is_null()).execute())
+
+
+def _wait_turn(key: Key) -> None:
+    """Have nobody come and hold the key, and wait for those who do (`_IN_TURN`)."""
+    if database.for_update:
+        database.execute_sql("SELECT pg_advisory_xact_lock(?, ?)", (_TURNS, key.id))
 
 
 # Files

@@ -15,6 +15,7 @@ from lazu.store.tables import Key, Upload, UploadPart, database, tuples
 # "+ 0": as in `rows`.
 _UPLOAD = """id = ? AND key_id + 0 = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
+_LIVE = "id = ? AND expires_at > ? AND file_id IS NULL AND cancelled_at IS NULL"
 #: Different contents of the parts of one upload: they take room once.
 _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"
 
@@ -42,9 +43,10 @@ def settle(upload: Upload, now: int, **values: str | int) -> bool:
     return bool(Upload.update(**values).where((Upload.id == upload.id) & _live(now)).execute())
 
 
-def is_live(upload: Upload, now: int) -> bool:
-    """Whether parts can be added to an upload."""
-    return bool(Upload.select().where((Upload.id == upload.id) & _live(now)).exists())
+def hold(upload: Upload, now: int) -> bool:
+    """Whether parts can be added to an upload; it stays so, and nobody else adds any, until the transaction ends."""
+    lock = " FOR NO KEY UPDATE" if database.for_update else ""  # SQLite has one writer at a time anyway
+    return Upload.one(_LIVE + lock, upload.id, now) is not None
 
 
 def add_part(part: UploadPart) -> None:

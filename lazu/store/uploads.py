@@ -150,7 +150,7 @@ class Uploads:
 
     def _insert_part(self, key: Key, upload: Upload, part: UploadPart) -> None:
         self._files.hold(key)
-        if not upload_rows.is_live(upload, clock.now()):
+        if not upload_rows.hold(upload, clock.now()):
             raise self._not_pending(key, upload)
         if upload_rows.count_parts(upload) >= MAX_PARTS:
             raise InvalidRequest(f"An upload may have {MAX_PARTS} parts; send larger ones.", "data")
