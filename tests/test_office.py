@@ -129,6 +129,23 @@ def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):
     assert text == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n| 7 | =NOW() |\n"
 
 
+DRAWN = """<xdr:wsDr xmlns:xdr="urn:x" xmlns:a="urn:a" xmlns:mc="urn:mc"><a:p><a:r><a:t>box</a:t></a:r></a:p><mc:AlternateContent>
+<mc:Choice><xdr:graphicFrame/></mc:Choice><mc:Fallback><a:p><a:r><a:t>This chart isn't available</a:t></a:r></a:p></mc:Fallback></mc:AlternateContent></xdr:wsDr>"""
+
+
+def test_what_older_programs_show_in_place_of_a_chart_is_no_word_of_a_sheet(read):
+    parts = {"xl__worksheets___rels__sheet1.xml.rels": relations(("drawing", "../drawing1.xml")), "xl__drawing1.xml": DRAWN}
+    assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == "## Sheet: One\n\nbox\n"
+
+
+def test_escaped_characters_and_times_that_run_backwards_are_shown_as_meant(read):
+    sheet = """<sheetData><row r="1"><c t="s"><v>0</v></c><c t="str"><v>a_x0041__x005F_x0041_</v></c></row>
+    <row r="2"><c s="1"><v>-0.1</v></c><c s="1"><v>1.5</v></c></row></sheetData>"""
+    styles = '<numFmts><numFmt numFmtId="170" formatCode="[h]:mm"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="170"/></cellXfs>'
+    text = read(xlsx(("One", sheet), strings=["Line 1_x000D_\nLine 2"], styles=styles), "xlsx")
+    assert text == "## Sheet: One\n\n| Line 1<br>Line 2 | aA_x0041_ |\n| --- | --- |\n| -02:24:00 | 36:00:00 |\n"
+
+
 def test_the_first_thousand_rows_are_read_and_the_others_counted(read):
     rows = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 25_001))
     text = read(xlsx(("Long", f"<sheetData>{rows}</sheetData>")), "xlsx")
@@ -245,6 +262,18 @@ def test_an_odp_is_read_slide_by_slide(read):
 def test_a_book_is_read_in_its_order(read):
     book = epub("<h1>Two</h1><p>The end&hellip;</p>", "<h1>One</h1>")
     assert read(book, "application/epub+zip") == "Title: A book\n\nAuthor: Ada\n\n# One\n\n# Two\n\nThe end…\n"
+
+
+@pytest.mark.parametrize(("member", "locked"), [("OPS/c%201.xhtml", True), ("OPS/fonts/serif.otf", False)])
+def test_a_book_whose_chapters_are_encrypted_is_refused(read, member, locked):
+    """By any shop; fonts are mixed up in many books that everybody can read."""
+    entry = f'<EncryptedData><CipherData><CipherReference URI="{member}"/></CipherData></EncryptedData>'
+    book = epub("\x8f\x11", "<h1>One</h1>", **{"META-INF__encryption.xml": f"<encryption>{entry}</encryption>"})
+    if locked:
+        with pytest.raises(reading.Unreadable, match="protected by a password"):
+            read(book, "application/epub+zip")
+    else:
+        assert "# One" in read(book, "application/epub+zip")
 
 
 RTF = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}{\stylesheet{\s1\b\f0 heading 1;}}{\info{\title no}}

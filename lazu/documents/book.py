@@ -12,8 +12,7 @@ from lazu.documents.refusals import Refused
 def blocks(data: bytes) -> Iterator[str]:
     """Give the book in `data` as blocks of Markdown; raises `Refused`."""
     archive = Archive(data)
-    if b"EncryptedData" in archive.read("META-INF/encryption.xml") and b"adept" in archive.read("META-INF/rights.xml"):
-        raise Refused(refusals.LOCKED)
+    locked = set(_encrypted(archive))
     roots = [
         entry.get("full-path", "") for entry in markup.tree(archive.read("META-INF/container.xml")).iter("rootfile")
     ]
@@ -26,6 +25,14 @@ def blocks(data: bytes) -> Iterator[str]:
     items = {item.get("id", ""): item.get("href", "") for item in markup.find(package, "manifest")}
     for entry in markup.find(package, "spine"):
         name = posixpath.join(posixpath.dirname(roots[0]), unquote(items.get(entry.get("idref", ""), "")))
+        if posixpath.normpath(name) in locked:
+            raise Refused(refusals.LOCKED)
         chapter = archive.read(name)
         if chapter:
             yield from web.blocks(encodings.declared(chapter), titled=False)
+
+
+def _encrypted(archive: Archive) -> Iterator[str]:
+    """Give the names of what only a shop's own program can read; fonts may be among it in any book."""
+    for entry in markup.tree(archive.read("META-INF/encryption.xml")).iter("CipherReference"):
+        yield posixpath.normpath(unquote(entry.get("URI", "")))

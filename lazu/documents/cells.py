@@ -19,6 +19,8 @@ _BUILT_IN = {
 #: What in a code is no letter of the format: quoted words, escaped signs, colours, conditions and languages.
 _WORDS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|AM/PM|A/P|General', re.IGNORECASE)
 
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+
 #: Day 0 of the calendar that counts from 1900; the other one counts from 1904.
 _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 
@@ -44,8 +46,7 @@ class Formats:
     def _dated(self, value: float, kind: str) -> str:
         """Return a number of days; one that no calendar has stays a number."""
         if kind == SPAN or (kind == TIME and value < 1):
-            minutes, seconds = divmod(round(value * 86400), 60)
-            return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+            return span(value * 86400)
         early = self._epoch is _EPOCH and value < 60  # Lotus held 1900 for a leap year, and so does Excel
         try:
             found = self._epoch + timedelta(days=early, seconds=round(value * 86400))
@@ -58,6 +59,17 @@ def moment(found: datetime, dated: bool = False) -> str:
     """Return a date, with its time unless that is midnight or only the date is `dated`."""
     text = found.isoformat(" ", "seconds")
     return text[:10] if dated or text.endswith(" 00:00:00") else text
+
+
+def span(seconds: float) -> str:
+    """Return a time that passes, in hours, minutes and seconds."""
+    minutes, rest = divmod(abs(round(seconds)), 60)
+    return f"{'-' * (seconds <= -0.5)}{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
+
+
+def unescaped(words: str) -> str:
+    """Return words with the characters that XML can't hold, or that were escaped (`_x000D_`, §22.9.2.19)."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), words) if "_x" in words else words
 
 
 def number(value: float, kind: str = PLAIN) -> str:

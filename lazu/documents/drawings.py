@@ -33,7 +33,11 @@ def alternative(element: Element) -> str:
 
 def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
     """Give the paragraphs of DrawingML within an element: depth of each, and words."""
+    pairs = ((both, markup.newer(both)) for both in element.iter("AlternateContent"))
+    older = {paragraph for both, newer in pairs for form in both if form is not newer for paragraph in form.iter("p")}
     for paragraph in element.iter("p"):
+        if paragraph in older:
+            continue
         depth = markup.find(paragraph, "pPr").get("lvl", "0")
         found = "".join(map(words, paragraph)).strip()
         if found:
@@ -42,6 +46,7 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
 
 def words(part: Element) -> str:
     """Return the words of one run of a paragraph."""
+    part = markup.newer(part) if part.tag == "AlternateContent" else part
     return "\n" if part.tag == "br" else "".join(text.text or "" for text in part.iter("t"))
 
 

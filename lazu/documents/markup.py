@@ -109,6 +109,12 @@ def text(element: Element) -> str:
     return "".join(element.itertext())
 
 
+def newer(both: Element) -> Element:
+    """Return of what stands there in two forms (`AlternateContent`) the newer one."""
+    choice = both.find("Choice")
+    return choice if choice is not None and len(choice) else find(both, "Fallback")
+
+
 def children(element: Element, *names: str) -> Iterator[Element]:
     """Give the children of these names, in order."""
     return (child for child in element if child.tag in names)

@@ -126,8 +126,7 @@ def _shapes(container: Element) -> Iterator[Element]:
         if shape.tag == "grpSp":
             yield from _shapes(shape)
         elif shape.tag == "AlternateContent":
-            choice = markup.find(shape, "Choice")
-            yield from _shapes(choice if len(choice) else markup.find(shape, "Fallback"))
+            yield from _shapes(markup.newer(shape))
         else:
             yield shape
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import python_calamine as calamine
@@ -52,4 +52,6 @@ def _shown(value: Any) -> str:
         return cells.number(value)
     if isinstance(value, datetime):
         return cells.moment(value)
+    if isinstance(value, timedelta):
+        return cells.span(value.total_seconds())
     return value.isoformat() if isinstance(value, date) else str(value)

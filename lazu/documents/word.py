@@ -158,7 +158,7 @@ class Part:
             elif child.tag == "tbl":
                 yield markdown.table(self._row(row) for row in _within(child, "tr"))
             elif child.tag == "AlternateContent":
-                yield from self.blocks(_alternative(child))
+                yield from self.blocks(markup.newer(child))
             elif child.tag not in _SKIPPED:
                 yield from self.blocks(child)
 
@@ -248,7 +248,7 @@ class Part:
         yield drawings.alternative(element)
 
     def _either(self, element: Element) -> Iterator[str]:
-        return self._runs(_alternative(element))
+        return self._runs(markup.newer(element))
 
 
 def _within(element: Element, name: str) -> Iterator[Element]:
@@ -258,9 +258,3 @@ def _within(element: Element, name: str) -> Iterator[Element]:
             yield child
         elif child.tag not in _SKIPPED and child.tag != "tbl":
             yield from _within(child, name)
-
-
-def _alternative(element: Element) -> Element:
-    """Return the newer form of what is there in two."""
-    choice = element.find("Choice")
-    return choice if choice is not None and len(choice) else markup.find(element, "Fallback")

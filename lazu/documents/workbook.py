@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, markdown, markup
-from lazu.documents.cells import Formats
+from lazu.documents.cells import Formats, unescaped
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.package import Package
 
@@ -104,7 +104,7 @@ class Workbook:
             return {"1": "TRUE", "0": "FALSE"}.get(cell.raw, cell.raw)
         if cell.kind in ("", "n") and cell.raw:
             return self._formats.number(cell.raw, cell.style)
-        return cell.raw.removesuffix("T00:00:00") or (f"={cell.formula}" if cell.formula else "")
+        return unescaped(cell.raw).removesuffix("T00:00:00") or (f"={cell.formula}" if cell.formula else "")
 
     def _linked(self, words: str, target: str | None) -> str:
         return markdown.link(words, target) if target else words
@@ -125,7 +125,7 @@ class Workbook:
         threads = self._package.related(name, "threadedComment")
         for part in threads or self._package.related(name, "comments"):
             for comment in self._package.tree(part).iter("threadedComment" if threads else "comment"):
-                words = markdown.line(markup.text(comment))
+                words = markdown.line(unescaped(markup.text(comment)))
                 yield markdown.item(0, f"Comment on {comment.get('ref', '')}: {words}") if words else ""
 
 
@@ -244,7 +244,7 @@ class _Strings:
         tag = self._names[name]
         self._open = False
         if tag == "si":
-            self.found.append("".join(self._words))
+            self.found.append(unescaped("".join(self._words)))
             self._words = []
         elif tag == "rPh":
             self._aside = False

@@ -105,8 +105,8 @@ def odf(kind, body, automatic="", masters="", **members):
     )
 
 
-def epub(*chapters):
-    """A book of chapters, each as the content of its body; the second is read first."""
+def epub(*chapters, **members):
+    """A book of chapters, each as the content of its body; the second is read first. `members` are more, / being __."""
     items = "".join(f'<item id="c{n}" href="c%20{n}.xhtml"/>' for n in range(len(chapters)))
     spine = "".join(f'<itemref idref="c{n}"/>' for n in sorted(range(len(chapters)), key=lambda n: n != 1))
     package = f"<package><metadata><title>A book</title><creator>Ada</creator></metadata><manifest>{items}</manifest><spine>{spine}</spine></package>"
@@ -116,5 +116,6 @@ def epub(*chapters):
             "META-INF/container.xml": '<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>',
             "OPS/book.opf": package,
             **{f"OPS/c {n}.xhtml": f"<html><head><title>no</title></head><body>{body}</body></html>" for n, body in enumerate(chapters)},
+            **{name.replace("__", "/"): content for name, content in members.items()},
         }
     )
