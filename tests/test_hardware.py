@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -433,6 +434,40 @@ def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(t
     finally:
         server.stop()
     assert problems(server.storage) == []
+
+
+CROWDED = """
+import os, resource, sys
+from lazu.documents import launcher
+from lazu.errors import Busy
+from lazu.store import disk
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+os.setuid(65534)  # the limit is not root's
+free = os.dup(0)
+os.close(free)
+with disk.lock(sys.argv[1]) as held:
+    for _ in range(3):
+        try:
+            with disk.lock(sys.argv[1]):
+                sys.exit("nobody waited")
+        except Busy as e:
+            assert "TasksMax" in str(e)
+    try:
+        with launcher.started(["/bin/true"], 0):
+            sys.exit("a process was made")
+    except launcher.Busy:
+        pass
+assert held == free == os.dup(0), "a descriptor was left"
+"""
+
+
+@ROOT
+def test_without_a_thread_or_a_process_left_who_needs_one_is_told_and_leaves_nothing():
+    with tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)  # pytest's own folders are closed to others
+        argv = [sys.executable, "-c", CROWDED, open_to_all]
+        done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "no process left for a reader of documents; raise the limit (TasksMax, ulimit -u)\n")
 
 
 @ROOT

@@ -1,5 +1,6 @@
 """The reader process as the server sees it: started, listened to, and ended whatever it does."""
 
+import logging
 import os
 import select
 import signal
@@ -23,6 +24,8 @@ PATIENCE, SHORT_SECONDS = 60, 1
 #: Signals by which a damaged file ends its reader. By any other the machine's keeper does: it was short of memory, or
 #: the server is being stopped.
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
+
+log = logging.getLogger(__name__)
 
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from lazu.documents import reader; reader.main(sys.argv[1])"
 
@@ -120,11 +123,16 @@ def _read(job: Job, place: Place, wall: float) -> bytes:
 def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command with `file` as standard input. It is dead and reaped when the block is left, however it is left.
 
-    It gets an empty environment (the server's holds keys), and of the server's files only this one.
+    It gets an empty environment (the server's holds keys), and of the server's files only this one. Raises `Busy` where
+    there is no room for one more process.
     """
-    reader = subprocess.Popen(  # noqa: S603 - every word of the command is ours
-        words, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
-    )
+    try:
+        reader = subprocess.Popen(  # noqa: S603 - every word of the command is ours
+            words, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
+        )
+    except BlockingIOError as e:
+        log.warning("no process left for a reader of documents; raise the limit (TasksMax, ulimit -u)")
+        raise Busy from e
     try:
         yield reader
     finally:

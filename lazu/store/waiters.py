@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from lazu.errors import Busy
+
 #: Threads that stay.
 _KEEP = 4
 
@@ -32,14 +34,23 @@ os.register_at_fork(after_in_child=_idle.clear)
 def begin(fd: int, take: Callable[[int], object]) -> threading.Event:
     """Have `take` wait for the lock of `fd`; the event is set when it has it.
 
-    `fd` is a duplicate that is closed then, so that a lock which comes when nobody waits any more is given back.
+    `fd` is a duplicate that is closed then, so that a lock which comes when nobody waits any more is given back. Raises
+    `Busy` where no thread is left to wait; `fd` is closed then, too.
     """
     wait = _Wait(fd, take)
     try:
         _idle.pop().put(wait)
     except IndexError:
-        threading.Thread(target=_serve, args=(wait,), name="lazu-lock", daemon=True).start()
+        _start(wait)
     return wait.held
+
+
+def _start(wait: _Wait) -> None:
+    try:
+        threading.Thread(target=_serve, args=(wait,), name="lazu-lock", daemon=True).start()
+    except RuntimeError as e:
+        os.close(wait.fd)
+        raise Busy("no thread left to wait for a lock; raise the limit (TasksMax, ulimit -u)") from e
 
 
 def _serve(wait: _Wait) -> None:
