@@ -334,18 +334,42 @@ def test_outcomes_are_true(serve, double):
     assert server.log.read_text().count("the upstream broke off") == 5
 
 
-@pytest.mark.parametrize(("end", "outcome"), {
-    b"data: [DONE]\n\n: ping\n\n": "answered",
-    b'data: {"delta": "data: [DONE]"}\n\n': "client_left",
-}.items())  # fmt: skip
-def test_the_end_of_a_stream_is_an_event_of_its_own(serve, end, outcome):
+#: What a client has of a stream when it leaves, in pieces, and whether that is the whole answer.
+ENDS = [
+    ([b"data: [DONE]\n\n: ping\n\n"], True),
+    ([b'data: {"delta": "data: [DONE]"}\n\n'], False),
+    *(([b'data: 1\n\nevent: %b\ndata: {"a": 1}\n\n' % name], True) for name in (b"response.completed", b"response.incomplete", b"response.failed", b"error")),
+    ([b'data: {"type":"response.completed","response":{}}\r\n\r\n: ping\r\n\r\n'], True),
+    ([b"event: response.completed\n", b'data: {"a": 1}', b"\n\n"], True),
+    ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
+    ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
+    ([b'data: 1\n\nevent: response.completed\ndata: {"a'], False),
+    ([b'event: response.output_text.delta\ndata: {"delta": "event: response.completed"}\n\n'], False),
+]  # fmt: skip
+
+
+def test_who_leaves_with_the_last_event_has_the_answer(serve):
     with raw() as upstream:
-        upstream.said, upstream.stays = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + end], True
+        upstream.stays, expected = True, []
         server = serve(**upstream.env)
-        with closing(stream_of(server, "m")) as sock:
-            while end not in sock.recv(65536):
-                pass
-        until(lambda: told(server) == [outcome])
+        for pieces, whole in ENDS:
+            upstream.said = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", *pieces]
+            expected.append("answered" if whole else "client_left")
+            with closing(stream_of(server, "m")) as sock:
+                got = b""
+                while unchunked(got) != b"".join(pieces):
+                    got += sock.recv(2**20)
+            until(lambda: len(told(server)) == len(expected))
+            assert told(server) == expected, pieces
+
+
+def unchunked(got):
+    """The content so far of an answer in chunks."""
+    rest, content = got.partition(b"\r\n\r\n")[2], b""
+    while b"\r\n" in rest:
+        size, _, rest = rest.partition(b"\r\n")
+        content, rest = content + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return content
 
 
 def test_silence_within_an_answer_is_no_breaking_off(serve, double):

@@ -5,7 +5,6 @@ of the answer, for each piece of its body, for a client that reads slowly (docs/
 """
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,14 +12,10 @@ from lazu import clock, logs, metrics
 from lazu.errors import ApiError, ClientLeft, Overloaded, UpstreamError, UpstreamTimeout
 from lazu.gateway import answer, framing, hangup
 from lazu.gateway.answer import Asked
+from lazu.gateway.ending import Ending
 from lazu.gateway.upstream import Call, Line, Upstream
 
 READ_BYTES = 64 * 1024
-
-#: The last event of a stream: clients close when they have it, before the stream's own end, or a comment in one piece
-#: with it.
-_DONE = re.compile(rb"data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
-_DONE_BYTES = 16
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +70,7 @@ class Exchange:
         self._head = framing.HeadReader()
         self._body: framing.Payload | None = None
         self._chunked = self._last = False
-        self._out, self._tail = b"", b""
+        self._out, self._ending = b"", Ending()
         self._patience: Patience | None = None
         self._heard = 0.0
 
@@ -217,7 +212,7 @@ class Exchange:
             self._lose(content or head)
             return
         self.sent += len(content)
-        self._tail = content if len(content) >= _DONE_BYTES else self._tail[-_DONE_BYTES:] + content
+        self._ending.sent(content)
         if ended and not self.blocked:
             self._end("answered")
 
@@ -232,13 +227,13 @@ class Exchange:
             self._patience = self._client.patience()
         return True
 
-    def _is_whole(self) -> bool:
+    def _is_whole(self, unsent: bytes) -> bool:
         """Return whether the client has everything that means something."""
-        return not self._out and (self._last or _DONE.search(self._tail) is not None)
+        return not self._out and ((self._last and not unsent) or self._ending.is_there())
 
     def _lose(self, unsent: bytes = b"") -> None:
         """The client has gone, without the bytes that are `unsent`."""
-        if self._is_whole() and not unsent:
+        if self._is_whole(unsent):
             self._end("answered")
         else:
             self._cut("client_left")

@@ -58,4 +58,5 @@ def raw():
     try:
         yield upstream
     finally:
+        upstream.listener.shutdown(socket.SHUT_RDWR)  # else a thread waits in accept for ever, and takes a caller of its successor
         upstream.listener.close()
