@@ -45,12 +45,12 @@ def pair():
 
 @pytest.fixture
 def cluster(pair, seaweed, monkeypatch):
-    """A place whose database is the one of both servers that takes writes."""
+    """A place whose database is that of both servers: Lazu takes the one that is no standby."""
     for name, value in seaweed.env.items():
         monkeypatch.setenv(name, value)
     first, second = pair
     url = first.database().replace(f":{first.port}/", f":{first.port},127.0.0.1:{second.port}/")
-    return {"database_url": f"{url}?target_session_attrs=read-write", "blobs_url": seaweed.prefix()}
+    return {"database_url": url, "blobs_url": seaweed.prefix()}
 
 
 @contextmanager
