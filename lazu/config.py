@@ -131,7 +131,7 @@ def _postgresql(text: str) -> str:
 
 
 def _may_have_port(host: str) -> bool:
-    """Whether what follows the last colon of a host is a port, if anything does; an address of IPv6 is in brackets."""
+    """Whether what follows a host's colon is a port, if anything does; an address of IPv6 is in brackets."""
     port = host.rpartition("]")[2].partition(":")[2]
     return not port or _is_number(port, 5)
 
