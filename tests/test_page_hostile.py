@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.browser import names, sign_in, sign_out_and_in, until
+from helpers.browser import hold, names, sign_in, sign_out_and_in, until
 from helpers.server import opened as store_opened
 from helpers.upstream import MODELS, streamed
 from helpers.wire import stored
@@ -233,13 +233,6 @@ def many(server, page):
     page.wait_for_selector("#rows .row >> nth=9")
     page.click("#all")
     return key
-
-
-def hold(page, url, most=None):
-    """Hold the requests of `url`, `most` of them, as they come; each is a route to go on with."""
-    waiting = []
-    page.route(url, lambda route: waiting.append(route), times=most)
-    return waiting
 
 
 def test_signing_out_ends_deleting_many(many, server, page):

@@ -6,9 +6,11 @@ import signal
 
 import pytest
 
-from helpers.browser import names, sign_in, until
+from helpers.browser import hold, names, sign_in, until
 from helpers.samples import PNG
+from helpers.server import opened as store_opened
 from helpers.wire import request
+from lazu.store.tables import Upload
 
 MB = 2**20
 
@@ -35,9 +37,9 @@ def slow(page, rate):
     session.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate})
 
 
-def in_parts(page):
-    """Have the page send each file in parts: as if a purpose took no byte, so that it asks first."""
-    rules = {"purposes": {"user_data": {"max_bytes": 0, "types": []}}, "executable": [], "retention_days": 30}
+def in_parts(page, most=0):
+    """Have the page send files of more than `most` bytes in parts: as if that were the limit, so that it asks first."""
+    rules = {"purposes": {"user_data": {"max_bytes": most, "types": []}}, "executable": [], "retention_days": 30}
     page.route("**/page/rules.json", lambda route: route.fulfill(json=rules))
 
 
@@ -253,3 +255,84 @@ def test_signing_out_cancels_uploads_in_parts(server, page, key):
         page.click("#sign-out")
     assert waiting.value.status == 200
     assert page.is_visible("#sign-in")
+
+
+def test_large_files_go_one_after_the_other(server, page, key):
+    """So that each has the line, and its hour, for itself; small ones go beside them."""
+    in_parts(page, most=1000)
+    sign_in(page, server, key)
+    slow(page, 100_000)
+    give(page, ("a.bin", os.urandom(200_000)), ("b.bin", os.urandom(200_000)), ("small.txt", b"words"))
+    page.wait_for_selector("#queue .done >> text=small.txt")
+    assert page.locator("#queue .sending, #queue .checking").count() == 1
+    page.wait_for_selector("#queue .waiting >> text=b.bin")
+    slow(page, -1)
+    page.wait_for_selector("text=3 files uploaded")
+    assert [name for name, _ in files(server, key)] == ["small.txt", "a.bin", "b.bin"]
+
+
+def test_a_line_that_is_too_slow_for_parts_carries_the_file_in_one_piece(server, page, key):
+    """An upload in parts ends with its hour; here the page takes it to be over after the first part of two."""
+    content = os.urandom(8 * MB + 1)
+    asked = []
+
+    def shorten(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "expires_at": answer.json()["created_at"] - 1})
+
+    page.route("**/v1/uploads", shorten)
+    page.on("response", lambda answer: answer.request.method == "POST" and asked.append((answer.url.rpartition("/")[2], answer.status)))
+    in_parts(page)
+    sign_in(page, server, key)
+    slow(page, 6 * MB)
+    give(page, ("a.bin", content))
+    page.wait_for_selector("#queue .sending >> text=begun again in one piece")
+    page.wait_for_selector("#queue .done")
+    assert asked == [("uploads", 200), ("parts", 200), ("cancel", 200), ("files", 200)]
+    [file] = request(server, "GET", "/v1/files", key).json["data"]
+    assert request(server, "GET", f"/v1/files/{file['id']}/content", key).body == content
+
+
+def test_an_upload_whose_hour_is_over_says_so_and_can_begin_anew(server, page, key):
+    in_parts(page)
+    sign_in(page, server, key)
+    waiting = hold(page, "**/parts", most=1)
+    give(page, ("a.txt", b"words"))
+    until(page, lambda: waiting)
+    with store_opened(server.storage):
+        Upload.update(expires_at=1).execute()
+    waiting[0].continue_()
+    page.wait_for_selector("#queue .failed >> text=The hour within which a large file has to arrive is over.")
+    page.click("[aria-label='Try a.txt again']")
+    page.wait_for_selector("#queue .done")
+    assert files(server, key) == [("a.txt", "user_data")]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_that_changed_meanwhile_is_not_blamed_on_the_line(server, page, key, tmp_path, whole):
+    changing = tmp_path / "changing.txt"
+    changing.write_bytes(b"words")
+    sent = []
+    page.on("request", lambda asked: asked.method == "POST" and sent.append(asked.url.rpartition("/")[2]))
+    in_parts(page, most=MB if whole else 0)
+    sign_in(page, server, key)
+    waiting = hold(page, "**/v1/files" if whole else "**/v1/uploads", most=1)
+    page.set_input_files("#picked-files", changing)
+    until(page, lambda: waiting)
+    page.click("[aria-label='Cancel changing.txt']")
+    os.utime(changing, (1, 1))  # Chromium looks at the second in which a file was written
+    page.click("[aria-label='Try changing.txt again']")
+    page.wait_for_selector("#queue .failed >> text=This file has changed or is gone; choose it again.")
+    assert sent == (["files", "files"] if whole else ["uploads", "uploads", "parts"])
+
+
+def test_a_part_on_a_line_that_went_silent_is_sent_again(server, page, key):
+    page.clock.install()
+    in_parts(page)
+    sign_in(page, server, key)
+    waiting = hold(page, "**/parts", most=1)
+    give(page, ("a.txt", b"words"))
+    until(page, lambda: waiting)
+    page.clock.fast_forward(61_000)
+    page.wait_for_selector("#queue .done")
+    assert files(server, key) == [("a.txt", "user_data")]

@@ -67,6 +67,13 @@ def sign_out_and_in(page, key):
     page.wait_for_selector(".signed-in")
 
 
+def hold(page, url, most=None):
+    """Hold the requests of `url`, `most` of them, as they come; each is a route to go on with."""
+    waiting = []
+    page.route(url, lambda route: waiting.append(route), times=most)
+    return waiting
+
+
 def until(page, true):
     """Wait until `true()`: Playwright's own waiting for an expression would need `eval`, which the page forbids."""
     deadline = time.monotonic() + PATIENCE / 1000

@@ -1,6 +1,6 @@
 /** One file on its way to Lazu: in one request, or in parts when it is large, so that a broken line costs one part only. */
 
-import { ApiError, authorization, key, pause, post, problem, unreachable } from './api.js';
+import { ApiError, authorization, key, now, pause, post, problem, unreachable } from './api.js';
 import { extension } from './format.js';
 
 /** From here on a file goes in parts (`/v1/uploads`). */
@@ -11,6 +11,11 @@ const PART = 8 * 2 ** 20;
 
 /** How often a part, or the end of an upload, is tried before a person is asked to. */
 const TRIES = 5;
+
+/** Milliseconds for which no byte moves until the line counts as broken; the server waits no longer either. */
+const SILENCE = 60000;
+
+const changed = () => new Error('This file has changed or is gone; choose it again.');
 
 /** What /page/rules.json says. */
 export const rules = { purposes: {}, executable: [] };
@@ -31,9 +36,13 @@ export class Sending extends EventTarget {
 	made = null;
 	error = null;
 
-	#started = null;
+	/** Whether it goes in one request though it is large: in parts it would take longer than an upload lasts. */
+	whole = false;
+
+	#upload = null;
 	#parts = [];
 	#stop = null;
+	#since = null;
 	#pace = [];
 
 	/** `keep` is the lifetime in seconds, 0 for the longest. */
@@ -48,7 +57,7 @@ export class Sending extends EventTarget {
 		this.#pace = [];
 		this.#turn('sending');
 		try {
-			this.made = await (this.#inParts() ? this.#sendParts() : this.#sendWhole());
+			this.made = await (this.large && !this.whole ? this.#sendParts() : this.#sendWhole());
 			this.#turn('done');
 		} catch (e) {
 			if (signal.aborted) return;
@@ -62,8 +71,14 @@ export class Sending extends EventTarget {
 		if (this.state === 'done') return;
 		this.#turn('cancelled');
 		this.#stop?.abort();
-		if (this.#started) post(`/v1/uploads/${this.#started}/cancel`, {}).catch(() => {}); // else it expires within the hour
-		this.#started = null;
+		this.#discard();
+	}
+
+	/** Have the server forget the parts; else they expire within the hour. */
+	async #discard() {
+		const id = this.#upload?.id;
+		this.#upload = null;
+		if (id) await post(`/v1/uploads/${id}/cancel`, {}).catch(() => {});
 	}
 
 	again() {
@@ -81,8 +96,8 @@ export class Sending extends EventTarget {
 		return this.speed > 0 ? (this.file.size - this.sent) / this.speed : null;
 	}
 
-	/** Also what is likely to be refused: `/v1/uploads` says so before a byte is sent. */
-	#inParts() {
+	/** Whether it goes in parts; also what is likely to be refused: `/v1/uploads` says so before a byte is sent. */
+	get large() {
 		const most = rules.purposes[this.purpose]?.max_bytes ?? LARGE;
 		return this.file.size >= Math.min(LARGE, most + 1) || rules.executable.includes(extension(this.file.name));
 	}
@@ -96,8 +111,10 @@ export class Sending extends EventTarget {
 	}
 
 	async #sendParts() {
-		if (!this.#started) await this.#begin();
-		for (let at = this.#parts.length * PART; at < this.file.size; at += PART) {
+		if (!this.#upload) await this.#begin();
+		this.#since = { time: now(), at: this.#parts.length * PART };
+		for (let { at } = this.#since; at < this.file.size; at += PART) {
+			if (this.#late(at)) return this.#sendAnew();
 			const { id } = await this.#insist(() => this.#sendPart(at));
 			this.#parts.push(id);
 		}
@@ -106,23 +123,38 @@ export class Sending extends EventTarget {
 		return file;
 	}
 
+	/** Whether the upload will end before the last byte comes, at the pace of the bytes up to `at`. */
+	#late(at) {
+		const pace = (at - this.#since.at) / (now() - this.#since.time);
+		return pace > 0 && (this.file.size - at) / pace > this.#upload.expires_at - now();
+	}
+
+	async #sendAnew() {
+		const { signal } = this.#stop;
+		this.whole = true;
+		this.#pace = [];
+		await this.#discard();
+		signal.throwIfAborted();
+		return this.#sendWhole();
+	}
+
 	async #begin() {
 		const { name, size, type } = this.file;
 		const about = { filename: name, bytes: size, mime_type: type || 'application/octet-stream', purpose: this.purpose, expires_after: this.expiry ?? undefined };
-		this.#started = (await this.#post('', about)).id;
+		this.#upload = await this.#post('', about);
 		this.#parts = [];
 	}
 
 	/** POST to what is started, or to start it. */
 	async #post(verb, body) {
-		const path = this.#started ? `/v1/uploads/${this.#started}${verb}` : '/v1/uploads';
+		const path = this.#upload ? `/v1/uploads/${this.#upload.id}${verb}` : '/v1/uploads';
 		return (await post(path, body, this.#stop.signal)).json();
 	}
 
 	#sendPart(at) {
 		const form = new FormData();
 		form.append('data', this.file.slice(at, at + PART), 'part');
-		return this.#transfer(`/v1/uploads/${this.#started}/parts`, form, at);
+		return this.#transfer(`/v1/uploads/${this.#upload.id}/parts`, form, at);
 	}
 
 	/** Try again, after a while, what a repeat may cure. */
@@ -132,7 +164,10 @@ export class Sending extends EventTarget {
 			try {
 				return await attempt();
 			} catch (e) {
-				if (e.code === 'upload_not_found') this.#started = null; // expired: trying again begins anew
+				if (e.code === 'upload_not_found') {
+					this.#upload = null; // trying again begins anew
+					e.message = 'The hour within which a large file has to arrive is over.';
+				}
 				if (!(e instanceof ApiError) || e.final || tries === TRIES) throw e;
 				await pause(Math.max(e.wait, tries), signal);
 				signal.throwIfAborted();
@@ -146,15 +181,25 @@ export class Sending extends EventTarget {
 			const { signal } = this.#stop;
 			const used = key.get();
 			const request = new XMLHttpRequest();
+			let silence;
+			const listen = () => {
+				clearTimeout(silence);
+				silence = setTimeout(() => request.abort(), SILENCE);
+			};
 			request.open('POST', path);
 			request.setRequestHeader('Authorization', authorization().Authorization);
-			request.upload.onprogress = (event) => this.#progress(Math.min(before + event.loaded, this.file.size));
+			request.upload.onloadstart = listen;
+			request.upload.onprogress = (event) => {
+				listen();
+				this.#progress(Math.min(before + event.loaded, this.file.size));
+			};
+			request.upload.onloadend = () => clearTimeout(silence);
 			request.onload = () => {
 				if (request.status === 200) resolve(JSON.parse(request.responseText));
-				else reject(problem(request.status, request.responseText, headers(request), used));
+				else reject(problem(request.status, request.responseText, { get: (name) => request.getResponseHeader(name) }, used));
 			};
-			request.onerror = () => reject(unreachable());
-			request.onabort = () => reject(signal.reason);
+			request.onerror = async () => reject(await this.file.slice(0, 1).arrayBuffer().then(unreachable, changed));
+			request.onabort = () => reject(signal.aborted ? signal.reason : unreachable());
 			signal.addEventListener('abort', () => request.abort());
 			request.send(form);
 		});
@@ -173,5 +218,3 @@ export class Sending extends EventTarget {
 		this.dispatchEvent(new Event('change'));
 	}
 }
-
-const headers = (request) => new Headers(['retry-after', 'x-should-retry'].map((name) => [name, request.getResponseHeader(name) ?? '']));

@@ -1,4 +1,4 @@
-/** Upload: files by dropping, pasting and choosing; five at once, each with its progress. */
+/** Upload: files by dropping, pasting and choosing; five at once, of large ones one, each with its progress. */
 
 import { json, now } from './api.js';
 import { button, find, iconButton, make, say } from './dom.js';
@@ -116,7 +116,13 @@ async function take(files) {
 
 function pump() {
 	tell();
-	for (const each of among('waiting').slice(0, Math.max(0, AT_ONCE - among(...BUSY).length))) run(each);
+	const busy = among(...BUSY);
+	for (const each of among('waiting')) {
+		if (busy.length >= AT_ONCE) return;
+		if (each.large && busy.some(({ large }) => large)) continue; // all of them together would take longer than an upload lasts
+		busy.push(each);
+		run(each);
+	}
 }
 
 async function run(sending) {
@@ -160,10 +166,10 @@ function retry(sending) {
 	pump();
 }
 
-function words({ error, file, left, purpose, sent, speed, state }) {
+function words({ error, file, left, purpose, sent, speed, state, whole }) {
 	if (state === 'failed') return error.message;
 	if (state !== 'sending') return `${bytes(file.size)} · ${state === 'done' ? `${purpose} · uploaded` : state}`;
-	return `${bytes(sent)} of ${bytes(file.size)}${left === null ? '' : ` · ${bytes(speed)}/s · ${span(Math.ceil(left))} left`}`;
+	return `${bytes(sent)} of ${bytes(file.size)}${left === null ? '' : ` · ${bytes(speed)}/s · ${span(Math.ceil(left))} left`}${whole ? ' · begun again in one piece: too slow for parts' : ''}`;
 }
 
 /** How it goes, beside the name of the view and above the list. */
