@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -97,6 +98,60 @@ def test_a_text_box_stands_once_after_its_paragraph(read):
     assert read(docx(body), "docx") == "Before\n\nin the box\n"
 
 
+def math(xml):
+    """A paragraph with an equation; `{words}` in it is a run of these words."""
+    runs = re.sub(r"{(.*?)}", r"<m:r><m:rPr/><m:t>\1</m:t></m:r>", xml)
+    return f'<w:p><m:oMath xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math">{runs}</m:oMath></w:p>'
+
+
+@pytest.mark.parametrize(
+    ("xml", "typed"),
+    [
+        ("<m:d><m:dPr><m:endChr m:val=']'/></m:dPr><m:e>{a+b}</m:e></m:d>{c=}<m:f><m:num>{1}</m:num><m:den>{2d}</m:den></m:f>", "(a+b]c=1/2d"),
+        ("<m:f><m:num>{a+b}</m:num><m:den><m:rad><m:deg>{3}</m:deg><m:e>{x}</m:e></m:rad></m:den></m:f>", "(a+b)/(√[3](x))"),
+        ("<m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{i=1}</m:sub><m:sup>{n}</m:sup><m:e>{i}</m:e></m:nary>", "∑_(i=1)^n i"),
+        ("<m:sSubSup><m:e>{x}</m:e><m:sub>{i}</m:sub><m:sup>{n+1}</m:sup></m:sSubSup>", "x_i^(n+1)"),
+        ("<m:func><m:fName><m:limLow><m:e>{lim}</m:e><m:lim>{x→0}</m:lim></m:limLow></m:fName><m:e>{f}</m:e></m:func>", "lim_(x→0) f"),
+        ("<m:m><m:mr><m:e>{a}</m:e><m:e>{b}</m:e></m:mr><m:mr><m:e>{c}</m:e><m:e>{d}</m:e></m:mr></m:m>", "a, b; c, d"),
+    ],
+)  # fmt: skip
+def test_an_equation_of_a_docx_is_read_as_it_is_typed(read, xml, typed):
+    assert read(docx(math(xml)), "docx") == f"{typed}\n"
+
+
+def field(instruction, shown, form=""):
+    """A field of a docx: its instruction, which may have fields in it, and what it shows."""
+    mark = '<w:r><w:fldChar w:fldCharType="{}">{}</w:fldChar></w:r>'.format
+    asked = instruction if "<" in instruction else f"<w:r><w:instrText> {instruction} </w:instrText></w:r>"
+    return mark("begin", form) + asked + mark("separate", "") + f"<w:r><w:t>{shown}</w:t></w:r>" * bool(shown) + mark("end", "")
+
+
+SYMBOLS = "".join(f'<w:r><w:sym w:font="{font}" w:char="{char}"/></w:r>' for font, char in [("Wingdings", "F0FE"), ("Symbol", "F061"), ("Ours", "F061")])
+CHECKED = "<w:ffData><w:checkBox><w:default w:val='0'/><w:checked/></w:checkBox></w:ffData>"
+CHOSEN = "<w:ffData><w:ddList><w:result w:val='1'/><w:listEntry w:val='France'/><w:listEntry w:val='Spain'/></w:ddList></w:ffData>"
+HIGH = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r>'
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        (f"<w:r><w:t>10</w:t></w:r>{HIGH.format('-6')}{HIGH.format('th')}", "10⁻⁶th"),
+        (SYMBOLS, "☑α"),  # noqa: RUF001 - Greek is meant
+        (field("FORMCHECKBOX", "", CHECKED) + field("FORMDROPDOWN", "", CHOSEN), "[x]Spain"),
+        (field("PAGE", "7") + field("PAGEREF _x \\h", "17"), "17"),
+        (field(f'<w:r><w:instrText>IF </w:instrText></w:r>{field("MERGEFIELD X", "yes")}<w:r><w:instrText> = "yes" "a" "b"</w:instrText></w:r>', "a"), "a"),
+    ],
+    ids=["raised", "letters of fonts", "older forms", "pages", "condition"],
+)  # fmt: skip
+def test_what_is_more_than_words_in_a_docx_is_read_as_it_is_seen(read, runs, words):
+    assert read(docx(f"<w:p>{runs}</w:p>"), "docx") == f"{words}\n"
+
+
+def test_a_document_within_a_docx_is_named(read):
+    data = docx('<w:altChunk r:id="rId1"/>', [("aFChunk", "/word/afchunk.mht")])
+    assert read(data, "docx") == "[Document within, not read: afchunk.mht]\n"
+
+
 # Workbooks
 
 CELLS = """<sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="s"><v>1</v></c></row>
@@ -166,6 +221,14 @@ def test_slides_have_numbers_titles_and_notes(read):
     assert read(data, "pptx") == "## Slide 1: Aims\n\n- more\n- faster\n\nNotes: Speak up\n\n## Slide 2\n\nA box\n\nOn every slide: ACME\n"
 
 
+def test_raised_words_and_equations_of_a_slide_are_read_as_in_a_docx(read):
+    form = "<a14:m><m:oMath><m:sSup><m:e><m:r><m:t>x</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:oMath></a14:m>"
+    both = f'<mc:AlternateContent xmlns:mc="urn:mc" xmlns:a14="urn:a14" xmlns:m="urn:m"><mc:Choice>{form}</mc:Choice><mc:Fallback><a:r><a:t>x2</a:t></a:r></mc:Fallback></mc:AlternateContent>'
+    run = '<a:r><a:rPr baseline="{}"/><a:t>{}</a:t></a:r>'.format
+    words = shape("10").replace("</a:p>", f"{run(30000, 6)}{run(-25000, 2)}{run(0, 7)} {both}</a:p>")
+    assert read(pptx(words), "pptx") == "## Slide 1\n\n10⁶₂7x^2\n"
+
+
 # Web pages
 
 PAGE = """<!doctype html><html><head><title>Tea &amp; more</title><style>p {}</style><script>let x = "<p>no</p>"</script></head>
@@ -192,9 +255,10 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td>a<td style='display:none'><p>x<td>c<tr hidden><td>y<td>z<tr><td>d<td>e</table>two", "| a | c |\n| --- | --- |\n| d | e |\n\ntwo\n"),
         ("<div hidden><p>x<ul><li>y</ul></p><b></div>two", "two\n"),
         ("<svg><title>x</title><path/></svg>two", "two\n"),
+        ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
     ],
 )  # fmt: skip
-def test_what_is_hidden_ends_where_a_browser_ends_it(read, page, text):
+def test_a_page_is_read_as_a_browser_shows_it(read, page, text):
     assert read(page, "html") == text
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import markdown, markup
+from lazu.documents import equations, markdown, markup
 from lazu.documents.package import Package
 
 #: Points of a chart that are given.
@@ -47,7 +47,15 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
 def words(part: Element) -> str:
     """Return the words of one run of a paragraph."""
     part = markup.newer(part) if part.tag == "AlternateContent" else part
-    return "\n" if part.tag == "br" else "".join(text.text or "" for text in part.iter("t"))
+    if part.tag == "br":
+        return "\n"
+    if maths := list(part.iter("oMath")):
+        return "".join(map(equations.words, maths))
+    found = "".join(text.text or "" for text in part.iter("t"))
+    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of the line's
+    if height.lstrip("-").strip("0") == "":
+        return found
+    return markdown.lowered(found) if height.startswith("-") else markdown.raised(found)
 
 
 def _diagram(tree: Element) -> Iterator[str]:

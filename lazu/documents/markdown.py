@@ -15,6 +15,10 @@ MAX_ROWS = 1000
 #: Cells of a sheet; each takes three characters at least, and a text has eight million.
 _MAX_CELLS = 2_500_000
 
+#: What Unicode has raised and lowered. It has few letters, and `1st` is better as it is than `1ˢᵗ`.
+_SCRIPTS = "0123456789+-=()"
+_RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎"))
+
 _SPACE = re.compile(r"[ \t\r\f\v\n]+")
 
 
@@ -108,6 +112,16 @@ def spaced(words: str) -> str:
 def line(words: str) -> str:
     """Return words on one line, with single spaces."""
     return spaced(words).strip(" ")
+
+
+def raised(words: str) -> str:
+    """Return words as superscript if all of them can be (`10⁶`); others stay as they are."""
+    return words.translate(_RAISED) if not words.strip(_SCRIPTS) else words
+
+
+def lowered(words: str) -> str:
+    """Return words as subscript if all of them can be (`H₂O`); others stay as they are."""
+    return words.translate(_LOWERED) if not words.strip(_SCRIPTS) else words
 
 
 def flat(blocks: Iterable[str]) -> str:

@@ -81,6 +81,7 @@ class _Page(HTMLParser):
         self._lists: list[int] = []  # the number of the item that is open, 0 in a list without numbers
         self._marker: str | None = None  # of an item that has no words yet
         self._tables: list[_Table] = []
+        self._script = 0  # where raised or lowered words begin
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
         self._unseen: list[str] = []  # an element that nobody sees, and what holds more within it
         self._verbatim = self._in_title = False
@@ -196,6 +197,17 @@ class _Page(HTMLParser):
             words = "".join(self._words[start:])
             spaced = " " if words[:1].isspace() else ""
             self._words[start:] = [spaced + markdown.link(words, target) if words.strip() else words]
+
+    def _begin_sup(self, _: dict[str, str]) -> None:
+        self._script = len(self._words)
+
+    _begin_sub = _begin_sup
+
+    def _end_sup(self) -> None:
+        self._words[self._script :] = [markdown.raised("".join(self._words[self._script :]))]
+
+    def _end_sub(self) -> None:
+        self._words[self._script :] = [markdown.lowered("".join(self._words[self._script :]))]
 
     def _begin_pre(self, _: dict[str, str]) -> None:
         self.flush()

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup
+from lazu.documents import drawings, equations, markdown, markup, symbols
 from lazu.documents.numbering import Numbering
 from lazu.documents.package import Package
 
@@ -17,7 +18,7 @@ _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t
 
 _TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 #: Fields whose value in a header is that of one page.
-_PAGE_FIELDS = ("PAGE", "NUMPAGES", "SECTIONPAGES")
+_PAGE_FIELDS = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
 
 
 def blocks(data: bytes) -> Iterator[str]:
@@ -129,13 +130,22 @@ def _list(holder: Element) -> Element | None:
 
 #: What makes words of an element, where that is more than its children's words.
 _SPECIAL = {
-    "t": "_text", "sym": "_symbol", "hyperlink": "_link", "fldSimple": "_simple_field",
+    "t": "_text", "sym": "_symbol", "r": "_run", "oMath": "_equation",
+    "hyperlink": "_link", "fldSimple": "_simple_field",
     "fldChar": "_field", "instrText": "_instruction", "txbxContent": "_box", "docPr": "_picture",
     "AlternateContent": "_either", "chart": "_chart", "relIds": "_chart",
     **dict.fromkeys(_SIGNS, "_sign"),
     **dict.fromkeys(_SKIPPED - {"instrText"}, "_none"),
     **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), "_reference"),
 }  # fmt: skip
+
+
+@dataclass
+class _Field:
+    """A field that is open: its instruction, and whether that has ended and what is shown has begun."""
+
+    words: str = ""
+    shown: bool = False
 
 
 class Part:
@@ -146,7 +156,7 @@ class Part:
         self._drawings = drawings.Drawings(package, name)
         self._styles = styles
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
-        self._fields: list[str] = []  # the instructions of the fields that are open, outermost first
+        self._fields: list[_Field] = []  # those that are open, outermost first
 
     def blocks(self, container: Element) -> Iterator[str]:
         """Give the paragraphs and tables within an element, as Markdown."""
@@ -159,8 +169,15 @@ class Part:
                 yield markdown.table(self._row(row) for row in _within(child, "tr"))
             elif child.tag == "AlternateContent":
                 yield from self.blocks(markup.newer(child))
+            elif child.tag == "altChunk":
+                yield self._chunk(child)
             elif child.tag not in _SKIPPED:
                 yield from self.blocks(child)
+
+    def _chunk(self, element: Element) -> str:
+        """Return the name of a document in another form that Word would take in (§17.17.2)."""
+        relation = self._relations.get(element.get("r:id", ""))
+        return f"[Document within, not read: {markdown.line(relation.target.rpartition('/')[2])}]" if relation else ""
 
     def _beside(self) -> Iterator[str]:
         aside, self._aside = self._aside, []
@@ -195,16 +212,27 @@ class Part:
         for child in element:
             yield from getattr(self, _SPECIAL.get(child.tag, "_runs"))(child)
 
+    def _run(self, run: Element) -> Iterator[str]:
+        place = markup.value(run, "rPr", "vertAlign")
+        form = {"superscript": markdown.raised, "subscript": markdown.lowered}.get(place, str)
+        return map(form, self._runs(run))
+
     def _text(self, element: Element) -> Iterator[str]:
-        if not (self._fields and self._fields[-1].lstrip().startswith(_PAGE_FIELDS)):
+        if not (self._asked() or (self._fields and _PAGE_FIELDS.match(self._fields[-1].words))):
             yield element.text or ""
+
+    def _asked(self) -> bool:
+        """Return whether what comes is only part of what an outer field asks, as the condition of an IF is."""
+        return not all(field.shown for field in self._fields[:-1])
 
     def _sign(self, element: Element) -> Iterator[str]:
         yield _SIGNS[element.tag]
 
     def _symbol(self, element: Element) -> Iterator[str]:
-        code = int(element.get("char", "0"), 16)
-        yield "" if 0xE000 <= code < 0xF900 else chr(min(code, 0xFFFF))  # a font's own sign has no name
+        yield symbols.sign(element)
+
+    def _equation(self, element: Element) -> Iterator[str]:
+        yield equations.words(element)
 
     def _none(self, _: Element) -> Iterator[str]:
         return iter(())
@@ -215,22 +243,24 @@ class Part:
         yield markdown.link(words, relation.target) if relation and relation.outside else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
-        if not element.get("instr", "").lstrip().startswith(_PAGE_FIELDS):
+        if not _PAGE_FIELDS.match(element.get("instr", "")):
             yield from self._runs(element)
 
     def _field(self, element: Element) -> Iterator[str]:
         """A field begins, or ends: the target of a link follows its words."""
         kind = element.get("fldCharType")
         if kind == "begin":
-            self._fields.append("")
+            self._fields.append(_Field())
+            yield symbols.filled(markup.find(element, "ffData"))
+        elif kind == "separate" and self._fields:
+            self._fields[-1].shown = True
         elif kind == "end" and self._fields:
-            target = _TARGET.match(self._fields.pop())
-            if target:
-                yield f" ({target[1]})"
+            asked, target = self._asked(), _TARGET.match(self._fields.pop().words)
+            yield f" ({target[1]})" if target and not asked else ""
 
     def _instruction(self, element: Element) -> Iterator[str]:
         if self._fields:
-            self._fields[-1] += element.text or ""
+            self._fields[-1].words += element.text or ""
         return iter(())
 
     def _reference(self, element: Element) -> Iterator[str]:

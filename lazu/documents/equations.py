@@ -1,0 +1,78 @@
+"""Equations of a docx or pptx on one line, as they are typed: `(a+b)^2/(2c)`, `√(x)` (ECMA-376 part 1, §22.1)."""
+
+from xml.etree.ElementTree import Element
+
+from lazu.documents import markup
+
+
+def words(element: Element) -> str:
+    """Return what is in an element of an equation."""
+    return "".join(map(_one, element))
+
+
+def _one(element: Element) -> str:
+    if element.tag == "t":
+        return element.text or ""
+    if element.tag.endswith("Pr"):
+        return ""
+    return _FORMS.get(element.tag, words)(element)
+
+
+def _part(element: Element, name: str) -> str:
+    return words(markup.find(element, name))
+
+
+def _whole(found: str) -> str:
+    """Return words in brackets, unless they are one number, name or sign."""
+    return found if found.isalnum() or len(found) < 2 else f"({found})"
+
+
+def _fraction(element: Element) -> str:
+    if markup.value(element, "fPr", "type") == "noBar":
+        return f"{_part(element, 'num')} over {_part(element, 'den')}"
+    return f"{_whole(_part(element, 'num'))}/{_whole(_part(element, 'den'))}"
+
+
+def _scripts(element: Element) -> str:
+    """Return the index and the exponent, or the limits, of what is before them."""
+    low = _part(element, "lim" if element.tag == "limLow" else "sub")
+    high = _part(element, "lim" if element.tag == "limUpp" else "sup")
+    return f"{f'_{_whole(low)}' if low else ''}{f'^{_whole(high)}' if high else ''}"
+
+
+def _scripted(element: Element) -> str:
+    return _part(element, "e") + _scripts(element)
+
+
+def _sum(element: Element) -> str:
+    """Return a sum, a product, an integral, with its limits."""
+    sign = markup.find(element, "naryPr", "chr").get("val", "\u222b")
+    return f"{sign}{_scripts(element)} {_part(element, 'e')}"
+
+
+def _bracketed(element: Element) -> str:
+    properties, usual = markup.find(element, "dPr"), {"begChr": "(", "sepChr": "|", "endChr": ")"}
+    begin, between, end = (markup.find(properties, name).get("val", sign) for name, sign in usual.items())
+    return f"{begin}{between.join(map(words, markup.children(element, 'e')))}{end}"
+
+
+def _root(element: Element) -> str:
+    degree = _part(element, "deg")
+    return f"\u221a{f'[{degree}]' if degree else ''}({_part(element, 'e')})"
+
+
+def _function(element: Element) -> str:
+    return f"{_part(element, 'fName')} {_part(element, 'e')}"
+
+
+def _rows(element: Element) -> str:
+    rows = markup.children(element, "mr", "e")
+    return "; ".join(
+        ", ".join(map(words, markup.children(row, "e"))) if row.tag == "mr" else words(row) for row in rows
+    )
+
+
+_FORMS = {
+    "f": _fraction, "nary": _sum, "d": _bracketed, "rad": _root, "func": _function, "m": _rows, "eqArr": _rows,
+    **dict.fromkeys(("sSup", "sSub", "sSubSup", "limLow", "limUpp"), _scripted),
+}  # fmt: skip
