@@ -1,5 +1,6 @@
 """What deploy/ promises beside answers: addresses counted by their network, no file for a slow reader, units that hold."""
 
+import http.client
 import ipaddress
 import os
 import random
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from helpers.edge import Edge
+from helpers.raw_upstream import raw
 from helpers.server import PROJECT, Server, free_port
+from helpers.waiting import until
 from helpers.wire import dial, request, stored
 
 #: A server that says for whom nginx takes a client, whose address the client tells.
@@ -79,6 +82,34 @@ def test_begun_heads_of_one_address_shut_nobody_out(edge):
         assert request(edge, "GET", "/healthz").status == 200
 
 
+def test_what_nginx_can_not_repeat_goes_on_no_kept_connection(tmp_path):
+    """An old worker may be closing it. Here it stays, and what comes on it a second time is never answered."""
+    with raw() as lazu:
+        lazu.said, lazu.stays = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"], True
+        edge = Edge(Server(tmp_path / "storage", port=lazu.listener.getsockname()[1]), tmp_path / "nginx").start()
+        with closing(http.client.HTTPConnection("127.0.0.1", edge.port, timeout=30)) as client:  # one process of nginx
+            paths = ["/v1/files", "/v1/uploads", "/v1/uploads/upload_1/parts", "/v1/responses", "/v1/chat/completions"]
+            for method, path in [("GET", "/healthz"), *(("POST", path) for path in paths)]:
+                client.request(method, path, b"{}")
+                answer = client.getresponse()
+                assert (answer.status, answer.read()) == (200, b"{}"), path
+        edge.stop()
+
+
+def test_a_model_server_that_says_nothing_stops_nothing_but_models(deploy):
+    """An application server looks for models again and again, and is one address."""
+    head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n"
+    with raw() as upstream, ExitStack() as waiting:
+        upstream.said, upstream.stays = [], True
+        edge = deploy(**upstream.env)
+        for _ in range(70):
+            waiting.enter_context(closing(dial(edge, head)))
+        until(lambda: upstream.open >= 64)
+        for path in ("/v1/files", "/healthz"):
+            assert request(edge, "GET", path, "k").status == 200
+        until(lambda: upstream.open == 70)
+
+
 def spooled(edge):
     """Bytes in files that nginx keeps answers in; they have no name any more."""
     for process in [edge.process.pid, *children(edge.process.pid)]:
@@ -115,6 +146,7 @@ def test_nginx_follows_no_link_in_the_place_of_a_blob(edge, tmp_path):
     assert answer.error == (404, "file_not_found", "file_id")
     blob.unlink()
     blob.write_bytes(content)
+    request(edge, "DELETE", f"/v1/files/{file['id']}", key)  # a blob that Lazu made has another mode
 
 
 @pytest.fixture
