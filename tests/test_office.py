@@ -298,6 +298,45 @@ def test_an_odt_is_read_with_lists_notes_comments_and_margins(read):
     )
 
 
+OUTLINE = """<text:outline-style style:name="Outline"><text:outline-level-style text:level="1" style:num-format="I" style:num-suffix="."/>
+<text:outline-level-style text:level="2" style:num-format="1" text:display-levels="2"/><text:outline-level-style text:level="3" style:num-format=""/></text:outline-style>"""
+LETTERS = """<text:list-style style:name="L2"><text:list-level-style-number text:level="1" style:num-format="a" style:num-prefix="(" style:num-suffix=")"/>
+<text:list-level-style-number text:level="2" style:num-format="1" text:display-levels="2" text:start-value="3"/></text:list-style>"""
+
+
+def entries(*words, style="L2", attributes=""):
+    """A list; an item is its words, or XML."""
+    items = "".join(f"<text:list-item>{word if '<' in word else f'<text:p>{word}</text:p>'}</text:list-item>" for word in words)
+    return f'<text:list text:style-name="{style}" {attributes}>{items}</text:list>'
+
+
+def test_headings_and_lists_of_an_odt_are_numbered_as_in_the_document(read):
+    headings = "".join(f'<text:h text:outline-level="{level}">{words}</text:h>' for level, words in [(1, "Aims"), (2, "First"), (2, "Second"), (3, "Plain"), (1, "Means"), (2, "Third")])
+    body = (
+        headings
+        + entries("a", f"<text:p>b</text:p>{entries('deep', 'deeper')}", attributes='xml:id="x"')
+        + entries("other", style="L1")
+        + entries("c", attributes='text:continue-list="x"')
+        + entries(entries("under c"), attributes='text:continue-numbering="true"')
+        + entries("d", attributes='text:continue-numbering="true"')
+        + entries("anew")
+        + entries("nine").replace("<text:list-item>", '<text:list-item text:start-value="9">')
+    )
+    assert read(odf("text", body, NUMBERED + LETTERS, OUTLINE), "application/vnd.oasis.opendocument.text") == (
+        "# I. Aims\n\n## I.1 First\n\n## I.2 Second\n\n### Plain\n\n# II. Means\n\n## II.1 Third\n\n"
+        "(a) a\n(b) b\n  b.3. deep\n  b.4. deeper\n1. other\n(c) c\n  c.3. under c\n(d) d\n(a) anew\n(i) nine\n"
+    )
+
+
+def test_hidden_sheets_and_slides_of_opendocument_are_marked(read):
+    kinds = [("table", "table", 'table:display="false"'), ("drawing-page", "drawing-page", 'presentation:visibility="hidden"')]
+    styles = "".join(f'<style:style style:name="s" style:family="{family}"><style:{name}-properties {what}/></style:style>' for family, name, what in kinds)
+    sheets = '<table:table table:name="One" table:style-name="s"/><table:table table:name="Two" table:style-name="t"/>'
+    assert read(odf("spreadsheet", sheets, styles), "application/zip") == "## Sheet: One (hidden)\n\n## Sheet: Two\n"
+    pages = '<draw:page draw:style-name="s"/><draw:page draw:style-name="t"/>'
+    assert read(odf("presentation", pages, styles), "application/zip") == "## Slide 1 (hidden)\n\n## Slide 2\n"
+
+
 def test_an_ods_is_read_by_its_values_and_counts_its_rows(read):
     cell = '<table:table-cell office:value-type="{}" office:{}="{}"><text:p>{}</text:p></table:table-cell>'
     body = (

@@ -88,14 +88,14 @@ def _shown(levels: list[Level], counts: list[int], depth: int) -> str | None:
     if level.form == "none" or "%" not in level.label:
         return level.label or None
 
-    def number(match: re.Match[str]) -> str:
+    def counted(match: re.Match[str]) -> str:
         at = int(match[1]) - 1
-        return _number(counts[at] or levels[at].start, levels[at].form)
+        return number(counts[at] or levels[at].start, levels[at].form)
 
-    return re.sub(r"%([1-9])", number, level.label)
+    return re.sub(r"%([1-9])", counted, level.label)
 
 
-def _number(count: int, form: str) -> str:
+def number(count: int, form: str) -> str:
     """Return a number in letters, Roman or Arabic digits."""
     if form in ("lowerLetter", "upperLetter"):
         letters = chr(ord("a") + (count - 1) % 26) * min((count - 1) // 26 + 1, 9)

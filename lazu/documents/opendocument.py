@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 from lazu.documents import cells as values
 from lazu.documents import markdown, markup, refusals
 from lazu.documents.archive import Archive
+from lazu.documents.labels import Labels
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.refusals import Refused
 
@@ -46,11 +47,12 @@ _WORDS = {
 
 
 class Document:
-    """One document: `trees` are those in which styles of lists are looked for."""
+    """One document: `trees` are those in which styles are looked for."""
 
     def __init__(self, archive: Archive, trees: list[Element]) -> None:
         self._archive = archive
-        self._ordered = {name for tree in trees for name in _ordered(tree)}
+        self._labels = Labels(trees)
+        self._hidden = {name for tree in trees for name in _hidden(tree)}
         self._notes: list[str] = []
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._slides = 0
@@ -81,9 +83,11 @@ class Document:
         yield self._words(paragraph).strip()
         yield from self._beside()
 
-    def _heading(self, heading: Element) -> Iterator[str]:
-        level = heading.get("outline-level", "1")
-        yield markdown.heading(int(level) if level.isdigit() else 1, self._words(heading))
+    def _heading(self, heading: Element, label: str = "") -> Iterator[str]:
+        outline, words = heading.get("outline-level", "1"), self._words(heading)
+        level = int(outline) if outline.isdecimal() else 1
+        label = label or self._labels.heading(heading, level)
+        yield markdown.heading(level, f"{label} {words}" if words.strip() else "")
         yield from self._beside()
 
     def _beside(self) -> Iterator[str]:
@@ -95,10 +99,10 @@ class Document:
         yield from self._items(element, 0, element.get("style-name", ""))
 
     def _items(self, element: Element, depth: int, style: str) -> Iterator[str]:
-        number = 0
+        self._labels.begin(element, depth, style)
         for entry in markup.children(element, "list-item", "list-header"):
-            number += entry.tag == "list-item"
-            yield from self._item(entry, depth, style, f"{number}." if (style, depth) in self._ordered else "-")
+            yield from self._item(entry, depth, style, self._labels.item(entry, depth, style))
+        self._labels.end(element, depth, style)
 
     def _item(self, entry: Element, depth: int, style: str, marker: str) -> Iterator[str]:
         """Give an item of a list: its first words behind the marker, what follows them below."""
@@ -110,6 +114,8 @@ class Document:
                 yield markdown.item(depth, words, marker)
                 marker = " " * len(marker) if words.strip() else marker
                 yield from self._beside()
+            elif child.tag == "h":
+                yield from self._heading(child, marker.removesuffix("-"))
             else:
                 yield from self._one(child)
 
@@ -210,7 +216,8 @@ class Document:
                 if room > 0:
                     cells = dict(enumerate(self._row(row), 1))
                     shown.update((at, cells) for at in range(number, number + room))
-            yield from markdown.sheet(f"Sheet: {table.get('name', '')}", shown, last)
+            hidden = " (hidden)" * (("table", table.get("style-name", "")) in self._hidden)
+            yield from markdown.sheet(f"Sheet: {table.get('name', '')}{hidden}", shown, last)
             yield from self._beside()
             for shapes in markup.children(table, "shapes"):
                 yield from self._within(shapes)
@@ -219,7 +226,8 @@ class Document:
         self._slides += 1
         title = next((frame for frame in page.iter("frame") if frame.get("class") == "title"), None)
         words = "" if title is None else markdown.flat(self._framed(title))
-        yield markdown.heading(2, f"Slide {self._slides}{': ' if words else ''}{words}")
+        hidden = " (hidden)" * (("drawing-page", page.get("style-name", "")) in self._hidden)
+        yield markdown.heading(2, f"Slide {self._slides}{hidden}{': ' if words else ''}{words}")
         for child in page:
             if child is not title and child.tag != "notes" and child.get("class") not in _REPEATED:
                 yield from self._one(child)
@@ -228,12 +236,12 @@ class Document:
             yield f"Notes: {words}" if words.strip() else ""
 
 
-def _ordered(tree: Element) -> Iterator[tuple[str, int]]:
-    """Give the styles of lists that count, by name and depth."""
-    for style in tree.iter("list-style"):
-        for level in markup.children(style, "list-level-style-number"):
-            if level.get("num-format"):
-                yield style.get("name", ""), int(level.get("level", "1")) - 1
+def _hidden(tree: Element) -> Iterator[tuple[str, str]]:
+    """Give the styles of sheets and slides that are hidden, each behind its family."""
+    for style in tree.iter("style"):
+        for properties in markup.children(style, "table-properties", "drawing-page-properties"):
+            if properties.get("display") == "false" or properties.get("visibility") == "hidden":
+                yield style.get("family", ""), style.get("name", "")
 
 
 def _rows(table: Element, number: int = 1) -> Iterator[tuple[Element, int, int]]:

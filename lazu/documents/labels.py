@@ -1,0 +1,91 @@
+"""Labels of lists and headings in OpenDocument, counted as its programs do: ODF 1.3 part 3, §16.30 to §16.34."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from lazu.documents import markup, numbering
+
+_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+
+#: The name of the style of all headings, which has none: no list's style is called so.
+_OUTLINE = "\0"
+
+
+class _Level(NamedTuple):
+    """One level of a list: how it counts, from which number, of how many levels its label shows the numbers."""
+
+    form: str
+    before: str
+    after: str
+    shown: int
+    start: int
+
+
+class Labels:
+    """The labels of one document, whose styles are in `trees`. It counts, so ask once a heading or item, in order."""
+
+    def __init__(self, trees: list[Element]) -> None:
+        self._levels = {place: level for tree in trees for place, level in _levels(tree)}
+        self._outline: dict[int, int] = {}
+        self._counts: dict[int, int] = {}  # of the list that is open, by depth
+        self._last: dict[tuple[str, int], int] = {}  # where lists ended, by their ids and styles
+
+    def heading(self, heading: Element, level: int) -> str:
+        """Return the label of a heading, empty without."""
+        if heading.get("is-list-header") == "true":
+            return ""
+        own = heading.get("start-value", "") if heading.get("restart-numbering") == "true" else ""
+        self._count(self._outline, _OUTLINE, level - 1, own)
+        return self._label(self._outline, _OUTLINE, level - 1)
+
+    def begin(self, entries: Element, depth: int, style: str) -> None:
+        """A list begins: anew, or it goes on from another."""
+        before = entries.get("continue-list") or (style if entries.get("continue-numbering") == "true" else "")
+        self._counts.pop(depth, None)
+        if (before, depth) in self._last:
+            self._counts[depth] = self._last[before, depth]
+
+    def end(self, entries: Element, depth: int, style: str) -> None:
+        """A list ends, from which others may go on."""
+        if depth in self._counts:
+            self._last.update(((name, depth), self._counts[depth]) for name in (style, entries.get("id", "")) if name)
+
+    def item(self, entry: Element, depth: int, style: str) -> str:
+        """Return the marker of an item; one that is there for the list in it alone is not counted."""
+        if entry.tag == "list-item" and not (len(entry) and entry[0].tag == "list"):
+            self._count(self._counts, style, depth, entry.get("start-value", ""))
+        return self._label(self._counts, style, depth) or "-"
+
+    def _count(self, counts: dict[int, int], style: str, depth: int, own: str) -> None:
+        level = self._levels.get((style, depth))
+        following = counts[depth] + 1 if depth in counts else level.start if level else 1
+        counts[depth] = int(own) if own.isdecimal() else following
+        for deeper in [other for other in counts if other > depth]:
+            del counts[deeper]
+
+    def _label(self, counts: dict[int, int], style: str, depth: int) -> str:
+        level = self._levels.get((style, depth))
+        if level is None:
+            return ""
+        places = range(max(0, depth + 1 - level.shown), depth + 1)
+        levels = [(place, self._levels[style, place]) for place in places if (style, place) in self._levels]
+        numbers = (numbering.number(counts.get(place, found.start), found.form) for place, found in levels)
+        return f"{level.before}{'.'.join(numbers)}{level.after}"
+
+
+def _levels(tree: Element) -> Iterator[tuple[tuple[str, int], _Level]]:
+    """Give the levels that count, by style and depth."""
+    for style in tree.iter():
+        if style.tag in ("list-style", "outline-style"):
+            name = style.get("name", "") if style.tag == "list-style" else _OUTLINE
+            for level in markup.children(style, "list-level-style-number", "outline-level-style"):
+                if level.get("num-format"):
+                    yield (name, int(level.get("level", "1")) - 1), _level(level)
+
+
+def _level(level: Element) -> _Level:
+    before, after = level.get("num-prefix", ""), level.get("num-suffix", "")
+    usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
+    shown, start = int(level.get("display-levels", "1")), int(level.get("start-value", "1"))
+    return _Level(_FORMS.get(level.get("num-format", ""), "decimal"), before, after or usual, shown, start)
