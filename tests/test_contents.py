@@ -13,7 +13,7 @@ import pytest
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
-from lazu.store import counts, rows, upload_rows
+from lazu.store import counts, rows, upload_rows, uploads
 from lazu.store.connections import database
 from lazu.store.contents import STEPS, copies
 from lazu.store.contents.shards import Shards
@@ -439,6 +439,21 @@ def test_parts_of_an_expired_upload_go_with_the_sweep(store):
     assert swept(store) == (1, 4)
     assert not is_there(store, part.sha256)
     assert upload_rows.upload_of(store.keys.find("alice"), upload.id, 1) is None
+
+
+def test_who_begins_an_upload_does_not_wait_for_all_that_has_expired(store, monkeypatch):
+    """Each portion may take a quarter of a minute while the object store is silent; the purge, or the next upload, takes the rest."""
+    _, upload, _ = begun(store, b"a", b"b", b"c")
+    true = clock.milliseconds
+    monkeypatch.setattr(clock, "milliseconds", lambda: true() + 2 * 3_600_000)
+    monkeypatch.setattr(uploads, "BATCH", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "CLEARING_SECONDS", 0)
+        begun(store)
+    assert upload_rows.count_parts(upload) == 2
+    begun(store)
+    assert upload_rows.count_parts(upload) == 0
+    assert swept(store) == (0, 0)
 
 
 def test_parts_that_another_clock_ends_while_they_are_joined_are_no_fault_of_lazu(store, monkeypatch):

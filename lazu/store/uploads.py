@@ -30,12 +30,10 @@ LIFETIME = 3600
 MEMORY = 3600
 #: How many of them for one key: whoever begins and cancels all day must not fill the database.
 MAX_SETTLED = 5_000
-
 #: Seconds for which the row of an expired upload stays: the transaction of its last part may still be on its way.
 GRACE = 60
-
-#: Parts removed in one transaction: it holds the write lock for some 10 ms.
-BATCH = 500
+#: Parts removed in one transaction, which holds the write lock for some 10 ms; seconds that a client waits for them.
+BATCH, CLEARING_SECONDS = 500, 10
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +101,12 @@ class Uploads:
         return upload
 
     def _clear(self, key: Key, now: int) -> None:
-        """What has expired counts no more, so its bytes must not stay until the purge: a key could hold ever more."""
-        while self.drop_dead(now, key):
+        """What has expired counts no more, so its bytes must not stay until the purge: a key could hold ever more.
+
+        But a client waits, and perhaps the object store is away: what takes long is left to the next one.
+        """
+        end = clock.monotonic() + CLEARING_SECONDS
+        while self.drop_dead(now, key) and clock.monotonic() < end:
             pass
         self.forget(now, key)
 
