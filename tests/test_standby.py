@@ -10,7 +10,7 @@ from helpers.postgresql import Postgres
 from helpers.waiting import until
 from lazu.config import Settings
 from lazu.errors import Busy
-from lazu.store import object_rows, postgresql
+from lazu.store import connections, object_rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store
 
@@ -93,11 +93,17 @@ def test_the_primary_is_asked_whichever_server_comes_first(pair, url, cluster, t
             assert not other(), "a lock of the standby would be another one"
 
 
+def test_a_standby_alone_is_an_engine_that_is_away(pair, url, cluster, tmp_path):
+    store = opened(at(url, pair[1]), cluster, tmp_path)
+    for ask in (lambda: store.keys.find("alice"), lambda: store.contents.alone().__enter__()):
+        with pytest.raises(Busy, match="standby"):
+            ask()
+
+
 def test_a_standby_behind_a_connection_is_not_asked_what_may_be_deleted(pair, url, cluster, tmp_path, monkeypatch):
     """A pooler puts one there when its primary is gone, and the connection to the pooler stays."""
-    monkeypatch.setattr(postgresql, "_connecting", lambda _: {"target_session_attrs": "any"})
+    monkeypatch.setattr(connections._Connecting, "_prepare", lambda _, connection: setattr(connection, "prepared", set()))
     store = opened(at(url, pair[1]), cluster, tmp_path)
-    monkeypatch.setattr(database, "ready", True)
     assert store.keys.find("alice")
     with pytest.raises(Busy, match="standby"):
         object_rows.known(["any"])

@@ -32,9 +32,9 @@ _PAUSE = 1
 #: index: in a table that is not counted yet PostgreSQL would gather all rows of the key by a bitmap, and sort them. A
 #: backend whose client has given up ends, from PostgreSQL 14 on; not by `statement_timeout`, which behind a pooler
 #: would end the long statements of a purge.
-_LIMITS = """SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
-    SELECT set_config('client_connection_check_interval', '2000', FALSE)
-    WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux'"""
+_LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_check_interval', '2000', FALSE)
+        WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
+    SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off"""
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
 _MIGRATION = 0x4C617A75
 
@@ -68,7 +68,6 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
 
 #: SQLSTATE: there is no statement of this name, or its plan is of older tables; there is one of this name already.
 _UNPREPARED, _PREPARED = (b"26000", b"0A000"), b"42P05"
-
 _OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
 
 
@@ -175,7 +174,9 @@ class _Connecting(_Peewees):
 
     def _prepare(self, connection: Any) -> None:
         connection.prepared = set()
-        connection.execute(_LIMITS)
+        standby, _ = connection.execute(_LIMITS).fetchone()
+        if standby:  # it may not have yet what was acknowledged
+            raise psycopg.OperationalError("this server is a standby")
         if not self.ready:
             _migrate(connection)
             self.ready = True

@@ -108,9 +108,12 @@ class Postgresql:
         options = {**_connecting(self._url), "application_name": "lazu purge"}
         with translating(), psycopg.connect(self._url, **options) as connection:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            found = connection.execute(f"SELECT pg_try_advisory_xact_lock({_PURGE})").fetchone()
+            asked = f"SELECT pg_try_advisory_xact_lock({_PURGE}), pg_is_in_recovery()"
+            alone, standby = connection.execute(asked).fetchone() or (False, False)
+            if standby:
+                raise psycopg.OperationalError("this server is a standby")
             try:
-                yield lambda: found == (True,) and _answers(connection)
+                yield lambda: alone and _answers(connection)
             finally:
                 with suppress(psycopg.Error):  # a closed connection lets go too, but not at once
                     connection.rollback()
@@ -168,12 +171,13 @@ def _asking(url: str) -> psycopg.Connection[Any]:
 
 
 def _connecting(url: str) -> dict[str, Any]:
-    """How to connect: to no standby, which may not have yet what was acknowledged. libpq goes on to the next host.
+    """How to connect: of several hosts to the one that is no standby, or that takes writes if the URL says so.
 
-    A URL may ask for a server that takes writes too. Else one that takes none for a while may be read.
+    One host is not asked by libpq: what pgbouncer tells of a standby that it goes on telling when that was promoted.
     """
-    strict = conninfo_to_dict(url).get("target_session_attrs") == "read-write"
-    return {**_CONNECTING, "target_session_attrs": "read-write" if strict else "primary"}
+    asked = conninfo_to_dict(url)
+    given, several = asked.get("target_session_attrs"), "," in str(asked.get("host"))
+    return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
 
 
 def _require_url(url: str) -> None:
