@@ -3,6 +3,7 @@
 from flask import Flask
 
 from lazu import cli, config, routes
+from lazu.documents import launcher
 from lazu.errors import CannotStart
 from lazu.gateway.upstream import Upstream
 from lazu.store import disk
@@ -19,6 +20,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["lazu"] = store = _opened(settings)
     if isinstance(store, Store):
         app.extensions["lazu.upstream"] = Upstream(store.settings)
+        launcher.share(store.settings.workers)
     routes.init_app(app)
     cli.init_app(app)
     return app

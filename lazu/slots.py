@@ -63,6 +63,12 @@ class Slots:
         self._short: Counter[Owner] = Counter()
         self._waiting: dict[Owner, deque[_Gate]] = {}
 
+    def resize(self, count: int, share: int) -> None:
+        """Be `count` slots, of which each owner has `share` at most; nobody may wait yet."""
+        with self._lock:
+            self._free = count - self._held.total()
+            self._share = self._alone = share
+
     @property
     def wanted(self) -> bool:
         """Whether somebody waits."""

@@ -391,6 +391,11 @@ def test_an_rtf_is_read_in_the_charsets_of_its_fonts(read):
     )
 
 
+def test_what_an_rtf_hides_or_replaces_ends_where_it_says(read):
+    """`\\plain` ends all formatting, and the end of a group what stands there for older programs."""
+    assert read(rb"{\rtf1 a\v b\plain c {\u8217}text {\u8217\'92}s\par}", "text/rtf") == "ac ’text ’s\n"  # noqa: RUF001 - as it is typeset
+
+
 NOTEBOOK = """{"nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}, "cells": [
 {"cell_type": "markdown", "source": ["# Hi\\n", "there"]},
 {"cell_type": "code", "source": "1 + 1", "outputs": [{"output_type": "execute_result", "data": {"text/plain": ["2"], "text/html": "<b>2</b>"}},

@@ -15,7 +15,7 @@ READ = {"fldinst", "shpinst", "shptxt", "footnote", "annotation", "nestcell", "r
 ACTS = {
     "u": "_unicode", "par": "_par", "sect": "_par", "page": "_par", "cell": "_cell", "row": "_row", "pard": "_reset",
     "ansicpg": "_page", "mac": "_page", "f": "_set_font", "fcharset": "_charset", "s": "_style",
-    "intbl": "_in_table", "v": "_hide", "deleted": "_hide", "uc": "_width", "ilvl": "_list_depth",
+    "intbl": "_in_table", "v": "_hide", "deleted": "_hide", "plain": "_hide", "uc": "_width", "ilvl": "_list_depth",
     "outlinelevel": "_outline",
     **dict.fromkeys(("fonttbl", "stylesheet", "fldinst"), "_into"),
     **dict.fromkeys(("field", "listtext", "pntext", "shptxt"), "_begin"),

@@ -38,10 +38,15 @@ class _TakesLong(Exception):
     """Others wait for the place, and there is none among those for long files."""
 
 
-_HALF = max(1, len(os.sched_getaffinity(0)) // 2)
+#: How many readers this process may have at once, as many for files that take long, and of these one owner half.
+SHORT, LONG = Slots(1, 1), Slots(1, 1)
 
-#: How many readers this process may have at once, half of them for files that take long; and of these one owner half.
-SHORT, LONG = (Slots(_HALF, max(1, _HALF // 2)) for _ in range(2))
+
+def share(processes: int) -> None:
+    """Have so many readers that those of all `processes` keep the CPUs busy, but each process one for either kind."""
+    count = max(1, len(os.sched_getaffinity(0)) // (2 * processes))
+    for places in (SHORT, LONG):
+        places.resize(count, max(1, count // 2))
 
 
 class Place:

@@ -95,6 +95,7 @@ class _Reader:
             elif words:
                 self._plain(words)
             elif brace:
+                self._skip = 0
                 self._open() if brace == b"{" else self._close()
             elif sign:
                 self._sign(sign, first=data[match.start() - 1 : match.start()] == b"{")
@@ -242,8 +243,8 @@ class _Reader:
     def _in_table(self, _: str, number: int) -> None:
         self._group = replace(self._group, table=bool(number))
 
-    def _hide(self, _: str, number: int) -> None:
-        self._group = replace(self._group, hidden=bool(number))
+    def _hide(self, word: str, number: int) -> None:
+        self._group = replace(self._group, hidden=bool(number) and word != "plain")
 
     def _width(self, _: str, number: int) -> None:
         self._group = replace(self._group, width=min(max(number, 0), 9))
