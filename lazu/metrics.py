@@ -5,14 +5,16 @@ imported; a scrape sums the files. Without it (a `flask` command, a test) one pr
 No label has a value that a client chose: neither names nor ids can be read here, nor can anybody fill the memory.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -112,7 +114,10 @@ def render(figures: list[Figure]) -> bytes:
     registry = CollectorRegistry()
     for figure in figures:
         registry.register(figure)
-    return generate_latest(_counted()) + generate_latest(registry)
+    shared = folder()
+    with _still(shared, fcntl.LOCK_SH) if shared else nullcontext():
+        counted = generate_latest(_counted())
+    return counted + generate_latest(registry)
 
 
 def folder() -> str | None:
@@ -121,15 +126,39 @@ def folder() -> str | None:
 
 
 def forget(pid: int) -> None:
-    """Drop the gauges of a worker that died; its counters stay."""
-    if folder():
+    """Drop the gauges of a worker that died, and add its counts to those of all that did: a scrape reads each file.
+
+    While a scrape reads, they stay where they are, for good. Called by the process that has the workers.
+    """
+    if shared := folder():
         mark_process_dead(pid)
+        with suppress(BlockingIOError), _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for kind in ("counter", "histogram"):
+                _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
+
+
+@contextmanager
+def _still(shared: str, how: int) -> Iterator[None]:
+    """Hold the lock under which counts move from file to file, as flock(2) is told by `how`."""
+    os.makedirs(shared, mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
+    with open(os.path.join(shared, "moving.lock"), "ab") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def _bury(own: str, dead: str) -> None:
+    """Add the counts in the file `own` to those in `dead`, and remove it."""
+    if os.path.exists(own) and os.path.getsize(own):
+        total = MmapedDict(dead)
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(own):
+            total.write_value(key, total.read_value(key)[0] + value, 0.0)
+        total.close()
+        os.remove(own)
 
 
 def _counted() -> CollectorRegistry:
-    if (shared := folder()) is None:
+    if folder() is None:
         return _memory
-    os.makedirs(shared, mode=0o700, exist_ok=True)
     registry = CollectorRegistry()
     _Shared(registry)  # type: ignore[no-untyped-call]  # Prometheus has no types
     return registry

@@ -1,12 +1,15 @@
 """What machines that watch can ask: health, readiness, Prometheus."""
 
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,13 +122,46 @@ def alive(server):
         return False
 
 
-def test_a_reload_goes_on_counting(serve):
-    server = serve(LAZU_WORKERS="1")
-    stored(server, server.new_key())
-    before = server.pids()[1:]
-    server.process.send_signal(signal.SIGHUP)
-    until(lambda: server.pids()[1:] and not set(before) & set(server.pids()))
-    assert count(server, method="POST", route="/v1/files", status="200") == 1
+def test_a_reload_goes_on_counting(serve, tmp_path):
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path), LAZU_WORKERS="1")
+    for number in range(1, 4):
+        stored(server, server.new_key())
+        before = server.pids()[1:]
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda before=before: server.pids()[1:] and not set(before) & set(server.pids()))
+        assert count(server, method="POST", route="/v1/files", status="200") == number
+    names = [path.name for path in tmp_path.glob("lazu-counters-*/counter_*.db")]
+    assert "counter_dead.db" in names
+    assert len(names) <= 3, "of the master, its worker, and all dead together"
+
+
+def test_what_dead_workers_counted_is_told_once_at_any_time(serve):
+    """Their counts move to another file while others scrape."""
+    server = serve()
+    key, seen, done = server.new_key(), [], threading.Event()
+    for _ in range(3):
+        stored(server, key)
+
+    def scrape():
+        while not done.is_set():
+            with suppress(OSError, http.client.HTTPException):  # the worker that died
+                seen.append(scraped(server))
+
+    before = samples(server)
+    threads = [threading.Thread(target=scrape) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        left = server.pids()
+        os.kill(left[1], signal.SIGKILL)
+        until(lambda left=left: len(server.pids()) == 3 and left[1] not in server.pids())
+    done.set()
+    for thread in threads:
+        thread.join()
+    label = ("lazu_requests_total", ("method", "POST"), ("route", "/v1/files"), ("status", "200"))
+    assert {each[label] for each in seen} == {3}
+    sums = [name for name in before if name[0].startswith("lazu_request_seconds") and ("method", "POST") in name]
+    assert [seen[-1][name] for name in sums] == [before[name] for name in sums]
 
 
 def test_the_counters_leave_with_the_server(serve, tmp_path):
