@@ -1,6 +1,7 @@
 """Restarts under load, through nginx: no acknowledged file lost, no read failed. And the units that do it in production."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -168,3 +169,11 @@ def test_the_parts_of_the_deployment_name_the_same_places():
     assert "LAZU_ACCEL_LOCATION=/_blobs/\n" in settings
     assert "LAZU_STORAGE_DIR=/var/lib/lazu/storage\n" in settings
     assert "alias /var/lib/lazu/storage/blobs/$blob;" in nginx
+
+
+def test_a_stop_waits_for_a_reload_and_for_the_requests_in_flight_after_it():
+    """gunicorn hears nothing while a reload waits for its old workers."""
+    unit, compose, settings = ((PROJECT / name).read_text() for name in ("deploy/lazu.service", "deploy/compose.yaml", "gunicorn.conf.py"))
+    seconds = int(re.search(r"^graceful_timeout = (\d+)$", settings, re.MULTILINE)[1])
+    for text, pattern in ((unit, r"^TimeoutStopSec=(\d+)$"), (compose, r"stop_grace_period: (\d+)s$")):
+        assert int(re.search(pattern, text, re.MULTILINE)[1]) > 2 * seconds
