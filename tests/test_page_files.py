@@ -235,3 +235,49 @@ def test_a_clock_that_is_wrong_does_not_make_files_go(server, browser, key):
         sign_in(page, server, key)
         page.clock.run_for(3000)
         page.wait_for_selector("#rows .gone >> text=gone in 30 days")
+
+
+@pytest.fixture
+def listed(server, page, key):
+    """The list of two files, of which `second.txt` is the newer one; the first one's row is marked."""
+    page.clock.install()
+    expire(server, stored(server, key, filename="first.txt"), 3600)
+    stored(server, key, filename="second.txt")
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row >> nth=1")
+    page.evaluate("document.querySelector('#rows [title=\"first.txt\"]').closest('.row').marked = true")
+
+
+def arrive(server, page, key):
+    """Another file is there, and the list is loaded again, as when one comes back to the tab."""
+    stored(server, key, filename="third.txt")
+    with page.expect_response("**/v1/files?limit=100"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+#: Whether the marked row has the keyboard, and the class of the part of it that has.
+FOCUSED = "[document.activeElement.closest('.row')?.marked ?? false, document.activeElement.title || document.activeElement.className]"
+
+
+def test_the_keyboard_stays_where_it_is_while_files_come_and_time_goes(listed, server, page, key):
+    page.focus("#rows .row:last-child")
+    page.wait_for_selector("#rows .row:last-child .gone >> text=gone in 60 minutes")
+    page.clock.fast_forward(150_000)
+    page.wait_for_selector("#rows .row:last-child .gone >> text=/gone in 5[78] minutes/")
+    assert page.evaluate(FOCUSED) == [True, "row"]
+    page.focus("[aria-label='Download first.txt']")
+    arrive(server, page, key)
+    until(page, lambda: names(page) == ["third.txt", "second.txt", "first.txt"])
+    assert page.evaluate(FOCUSED) == [True, "Download first.txt"]
+    assert page.locator("#rows .row").evaluate_all("rows => rows.map((row) => row.ariaRowIndex)") == ["2", "3", "4"]
+
+
+def test_a_row_does_not_move_from_under_the_mouse(listed, server, page, key):
+    page.hover("#rows >> text=first.txt")
+    page.mouse.down()
+    arrive(server, page, key)
+    page.clock.run_for(1000)
+    assert names(page) == ["second.txt", "first.txt"]
+    page.mouse.up()
+    page.wait_for_selector("#details[open] h2 >> text=first.txt")
+    until(page, lambda: names(page) == ["third.txt", "second.txt", "first.txt"])

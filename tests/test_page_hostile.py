@@ -190,7 +190,7 @@ def held(server, page):
         [(route, response)] = waiting
         with page.expect_response("**/v1/files?limit=100"):
             route.fulfill(response=response)
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(1000)  # in which it is shown
 
     return arrive
 

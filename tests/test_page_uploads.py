@@ -88,6 +88,39 @@ def test_a_folder_brings_the_files_within(server, page, key, tmp_path):
     assert sorted(files(server, key)) == [("first.txt", "user_data"), ("new.txt", "user_data")]
 
 
+#: Have the browser fail where it would read a file called `lost`, as when the visitor may not.
+LOSE = """const entry = DataTransferItem.prototype.webkitGetAsEntry;
+const reading = (reader) => ({ readEntries: (done, failed) => reader.readEntries((some) => done(some.map(losing)), failed) });
+const losing = (given) => ({
+    isFile: given.isFile,
+    file: (done, failed) => given.name.startsWith('lost') ? failed(new DOMException('no', 'NotReadableError')) : given.file(done, failed),
+    createReader: () => reading(given.createReader()),
+});
+DataTransferItem.prototype.webkitGetAsEntry = function () { return losing(entry.call(this)); };
+"""
+
+
+def drop(page, path):
+    """Drop what stands at `path` on the page, as a person does."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+
+
+def test_a_file_that_cannot_be_read_costs_no_other_of_its_folder(server, page, key, tmp_path):
+    folder = tmp_path / "papers"
+    (folder / "old").mkdir(parents=True)
+    for name in ("a.txt", "lost.txt", "old/b.txt", "old/lost.txt"):
+        (folder / name).write_text(name)
+    page.add_init_script(LOSE)
+    sign_in(page, server, key)
+    drop(page, folder)
+    page.wait_for_selector("#said >> text=2 files could not be read")
+    page.wait_for_selector("text=2 files uploaded")
+    assert sorted(files(server, key)) == [("a.txt", "user_data"), ("b.txt", "user_data")]
+
+
 def test_purpose_and_lifetime_can_be_chosen(server, page, key):
     sign_in(page, server, key)
     page.click("nav [href='#upload']")

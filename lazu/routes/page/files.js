@@ -30,7 +30,7 @@ let rows;
 /** Set the view up; `ask(files)` is called with those that one wants to ask about. */
 export function start(ask) {
 	asking = ask;
-	rows = new Rows(find('#rows'), draw);
+	rows = new Rows(find('#rows'), draw, update);
 	find('#rows').addEventListener('keydown', press);
 	find('#filter').oninput = find('#purposes').onchange = show;
 	find('#refresh').onclick = () => shelf.load();
@@ -98,20 +98,30 @@ function arrange(wanted) {
 	show();
 }
 
-function draw(file, index) {
-	const picked = chosen.has(file.id);
-	const row = make('div', { className: 'row', role: 'row', 'aria-rowindex': index + 2, 'aria-selected': picked });
+function draw(file) {
+	const row = make('div', { className: 'row', role: 'row' });
 	row.append(
-		cell('pick', make('input', { type: 'checkbox', checked: picked, tabIndex: -1, 'aria-label': `Select ${file.filename}`, onclick: () => choose(file) })),
-		cell('name', ...glance(file, make('span', { className: 'more' }, summary(file)))),
+		cell('pick', make('input', { type: 'checkbox', tabIndex: -1, 'aria-label': `Select ${file.filename}`, onclick: () => choose(file) })),
+		cell('name', ...glance(file, make('span', { className: 'more' }))),
 		cell('size', bytes(file.bytes)),
 		cell('purpose', file.purpose),
-		cell('created', make('span', { title: moment(file.created_at) }, when(file.created_at, now()))),
-		cell('gone', make('span', { title: moment(file.expires_at) }, gone(file))),
+		cell('created', make('span', { title: moment(file.created_at) })),
+		cell('gone', make('span', { title: moment(file.expires_at) })),
 		cell('acts', ...actions(file)),
 	);
 	row.onclick = (event) => event.target.closest('button, input') || (event.ctrlKey || event.metaKey ? choose(file) : look(file));
 	return row;
+}
+
+/** Have `row` show what changes of `file`, and only where it has changed: someone may be reading it. */
+function update(row, file) {
+	const picked = chosen.has(file.id);
+	row.setAttribute('aria-selected', picked);
+	find('input', row).checked = picked;
+	for (const [place, text] of [['.more', summary(file)], ['.created span', when(file.created_at, now())], ['.gone span', gone(file)]]) {
+		const shown = find(place, row);
+		if (shown.textContent !== text) shown.textContent = text;
+	}
 }
 
 const cell = (name, ...inside) => make('div', { className: `cell ${name}`, role: 'gridcell' }, ...inside);

@@ -8,6 +8,9 @@ const PAGE = 1000;
 /** Loaded without being asked for; what is older comes when one scrolls to the end. */
 const PLENTY = 10000;
 
+/** Milliseconds between two changes of what is shown: a list that moves all the time can't be read. */
+const OFTEN = 500;
+
 class Shelf extends EventTarget {
 	/** Files by id, in no order. */
 	files = new Map();
@@ -27,7 +30,8 @@ class Shelf extends EventTarget {
 	/** Ids that were deleted: a page of the list may have been made before. */
 	#gone = new Set();
 
-	#told = null;
+	#timer = null;
+	#told = -OFTEN;
 
 	/** Load the files anew, a screenful first. What is shown stays until there is as much. */
 	load() {
@@ -104,12 +108,13 @@ class Shelf extends EventTarget {
 		return [...this.files.values()].reduce((sum, file) => sum + file.bytes, 0);
 	}
 
-	/** Tell the views, once for many changes at a time. */
+	/** Tell the views, once for many changes. */
 	#changed() {
-		this.#told ??= setTimeout(() => {
-			this.#told = null;
+		this.#timer ??= setTimeout(() => {
+			this.#timer = null;
+			this.#told = performance.now();
 			this.dispatchEvent(new Event('change'));
-		}, 20);
+		}, Math.max(20, this.#told + OFTEN - performance.now()));
 	}
 }
 

@@ -66,27 +66,33 @@ function startDropping() {
 	addEventListener('drop', async (event) => {
 		event.preventDefault();
 		over(-depth)(event);
-		take(await dropped(event.dataTransfer));
+		const found = await dropped(event.dataTransfer);
+		const files = found.filter(Boolean);
+		take(files, found.length - files.length);
 	});
 }
 
-/** All files of a drop, those within folders too. */
+/** All files of a drop, those within folders too; null for each entry that can't be read. */
 async function dropped(transfer) {
 	const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
 	if (!entries.length) return [...transfer.files];
-	return (await Promise.all(entries.map(within))).flat();
+	return (await Promise.all(entries.map(within))).flat(Infinity);
 }
 
 const promised = (method, entry) => new Promise((resolve, reject) => entry[method](resolve, reject));
 
 async function within(entry) {
-	if (entry.isFile) return [await promised('file', entry)];
-	const reader = entry.createReader();
 	const files = [];
-	for (;;) {
-		const some = await promised('readEntries', reader);
-		if (!some.length) return files;
-		files.push(...(await Promise.all(some.map(within))).flat());
+	try {
+		if (entry.isFile) return [await promised('file', entry)];
+		const reader = entry.createReader();
+		for (;;) {
+			const some = await promised('readEntries', reader);
+			if (!some.length) return files;
+			files.push(await Promise.all(some.map(within)));
+		}
+	} catch {
+		return [files, null];
 	}
 }
 
@@ -104,13 +110,16 @@ function named(file) {
 	return new File([file], `pasted ${time}.png`, { type: file.type });
 }
 
-async function take(files) {
+/** Have `files` uploaded; `lost` could not be read. */
+async function take(files, lost = 0) {
 	await learned?.catch(() => {}); // else a picture that comes early is taken for any file
-	if (!files.length || !uses.ready()) return;
+	if (!uses.ready()) return;
+	if (lost) say(`${count(lost, 'file')} could not be read`);
+	if (!files.length) return;
 	const [purpose, keep] = [find('#purpose').value, Number(find('#keep').value)];
 	for (const file of files) queue.push(shown(new Sending(file, purpose || proposed(file), keep)));
 	uses.go('upload');
-	say(`${count(files.length, 'file')} to upload`);
+	if (!lost) say(`${count(files.length, 'file')} to upload`);
 	pump();
 }
 
