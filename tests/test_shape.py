@@ -31,7 +31,7 @@ DOORS = {
     "dotenv": {"config"},
     "secrets": {"ids", "store.keys", "upkeep.engines"},
     "random": set(),
-    "fcntl": {"store.disk", "server", "ledger"},
+    "fcntl": {"store.disk", "server", "ledger", "metrics"},
     "ctypes": {"store.disk", "documents", "filetypes"},
     "tempfile": {"upkeep.engines"},
     "shutil": {"store.disk"},
