@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.office import archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
-from lazu.documents import reading
+from lazu.documents import controls, reading
 
 TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -389,6 +389,15 @@ def test_an_rtf_is_read_in_the_charsets_of_its_fonts(read):
         "Header: ACME\n\n# Plan\n\n1. dig €5\n\ncafé При [site](https://example.org)[^1]\n\n| Name | Sum |\n| --- | --- |\n| Ada | 7 |\n\n end😀\n\n"
         "[^1]: Small print\n".replace("\n end", "\nend")
     )
+
+
+def test_an_rtf_is_read_in_every_charset_that_fonts_may_have(read):
+    """One in Traditional Chinese was refused as damaged: its codec was looked for behind the seal."""
+    words = {"cp950": "\u4e2d", "gb18030": "\u4e2d", "cp932": "\u65e5", "cp949": "\ud55c"}
+    fonts = "".join(f"{{\\f{number}\\fcharset{number} X;}}" for number in controls.CHARSETS)
+    body = "".join(f"\\f{number} " + "".join(f"\\'{byte:02x}" for byte in words.get(codec, "\xe9").encode(codec, "ignore")) for number, codec in controls.CHARSETS.items())
+    text = "".join(words.get(codec, "\xe9").encode(codec, "ignore").decode(codec) for codec in controls.CHARSETS.values())
+    assert read(f"{{\\rtf1\\ansi{{\\fonttbl{fonts}}}{body}}}", "text/rtf") == f"{text}\n"
 
 
 def test_what_an_rtf_hides_or_replaces_ends_where_it_says(read):
