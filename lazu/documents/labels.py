@@ -76,12 +76,11 @@ class Labels:
 
 def _levels(tree: Element) -> Iterator[tuple[tuple[str, int], _Level]]:
     """Give the levels that count, by style and depth."""
-    for style in tree.iter():
-        if style.tag in ("list-style", "outline-style"):
-            name = style.get("name", "") if style.tag == "list-style" else _OUTLINE
-            for level in markup.children(style, "list-level-style-number", "outline-level-style"):
-                if level.get("num-format"):
-                    yield (name, int(level.get("level", "1")) - 1), _level(level)
+    for style in (found for found in tree.iter() if found.tag in ("list-style", "outline-style")):
+        name = style.get("name", "") if style.tag == "list-style" else _OUTLINE
+        for level in markup.children(style, "list-level-style-number", "outline-level-style"):
+            if level.get("num-format"):
+                yield (name, int(level.get("level", "1")) - 1), _level(level)
 
 
 def _level(level: Element) -> _Level:

@@ -35,4 +35,4 @@ def filled(form: Element) -> str:
         return "[ ]" if state is None or state.get("val", "1") in ("0", "false", "off") else "[x]"
     entries = [entry.get("val", "") for entry in markup.children(choice, "listEntry")]
     chosen = markup.value(choice, "result") or markup.value(choice, "default") or "0"
-    return entries[int(chosen)] if chosen.isdigit() and int(chosen) < len(entries) else ""
+    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""

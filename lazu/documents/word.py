@@ -16,6 +16,8 @@ _SKIPPED = {"del", "moveFrom", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", 
 #: Characters that are elements.
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
+_HEIGHTS = {"superscript": markdown.raised, "subscript": markdown.lowered}
+
 _TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 #: Fields whose value in a header is that of one page.
 _PAGE_FIELDS = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
@@ -213,12 +215,14 @@ class Part:
             yield from getattr(self, _SPECIAL.get(child.tag, "_runs"))(child)
 
     def _run(self, run: Element) -> Iterator[str]:
-        place = markup.value(run, "rPr", "vertAlign")
-        form = {"superscript": markdown.raised, "subscript": markdown.lowered}.get(place, str)
-        return map(form, self._runs(run))
+        properties = run.find("rPr")
+        height = None if properties is None else properties.find("vertAlign")
+        if height is None:
+            return self._runs(run)
+        return map(_HEIGHTS.get(height.get("val", ""), str), self._runs(run))
 
     def _text(self, element: Element) -> Iterator[str]:
-        if not (self._asked() or (self._fields and _PAGE_FIELDS.match(self._fields[-1].words))):
+        if not (self._fields and (self._asked() or _PAGE_FIELDS.match(self._fields[-1].words))):
             yield element.text or ""
 
     def _asked(self) -> bool:
