@@ -181,16 +181,12 @@ export class Sending extends EventTarget {
 			const { signal } = this.#stop;
 			const used = key.get();
 			const request = new XMLHttpRequest();
-			let silence;
-			const listen = () => {
-				clearTimeout(silence);
-				silence = setTimeout(() => request.abort(), SILENCE);
-			};
+			let silence; // from the first byte on: before, it may wait for a connection
 			request.open('POST', path);
 			request.setRequestHeader('Authorization', authorization().Authorization);
-			request.upload.onloadstart = listen;
 			request.upload.onprogress = (event) => {
-				listen();
+				clearTimeout(silence);
+				silence = setTimeout(() => request.abort(), SILENCE);
 				this.#progress(Math.min(before + event.loaded, this.file.size));
 			};
 			request.upload.onloadend = () => clearTimeout(silence);
