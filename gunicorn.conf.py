@@ -83,6 +83,20 @@ def on_starting(server):
         sys.exit(1)
 
 
+def _stop_once(server):
+    """Let only the first worker that can't start stop the server: gunicorn 27 leaves its own stopping at the second."""
+    reap_workers = server.reap_workers
+
+    def reap():
+        try:
+            reap_workers()
+        except HaltServer:
+            if server.LISTENERS:  # closed is the first thing that is done in stopping
+                raise
+
+    server.reap_workers = reap
+
+
 def _refuse_bad_reloads(server):
     """Let a HUP that can't succeed change nothing: it would end this process, and with it workers that serve."""
     reload = server.reload
@@ -107,20 +121,6 @@ def _can_open():
     _, status = os.waitpid(opener, 0)
     metrics.forget(opener)
     return not status
-
-
-def _stop_once(server):
-    """Let only the first worker that can't start stop the server: gunicorn 27 leaves its own stopping at the second."""
-    reap_workers = server.reap_workers
-
-    def reap():
-        try:
-            reap_workers()
-        except HaltServer:
-            if server.LISTENERS:  # closed is the first thing that is done in stopping
-                raise
-
-    server.reap_workers = reap
 
 
 def _open_and_leave():
