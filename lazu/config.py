@@ -20,6 +20,8 @@ from lazu.errors import CannotStart
 
 #: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
 _OBJECT_NAME = re.compile(r"[\w.!'()*/-]*", re.ASCII)
+#: Its hosts; not by urllib, of which some versions take no list of hosts with an address of IPv6.
+_POSTGRESQL = re.compile(r"postgresql://(?:[^@/?#\[\]]*@)?([^@/?#]*)/[^@?#]*[^@/?#](?:[?#].*)?", re.DOTALL)
 _BUCKET = re.compile(r"[\w.-]+", re.ASCII)
 
 #: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
@@ -120,11 +122,9 @@ def _secret(text: str) -> str:
 
 
 def _postgresql(text: str) -> str:
-    url = _split(text)
-    user, _, hosts = url.netloc.rpartition("@")
-    named = url.scheme == "postgresql" and url.path.strip("/") and text.isascii()
+    url = _POSTGRESQL.fullmatch(text)
     # Of a password with such characters libpq takes a part for the host, and names it in its errors.
-    if not named or "@" in user + url.path or not all(map(_may_have_port, hosts.split(","))):
+    if not url or not text.isascii() or not all(map(_may_have_port, url[1].split(","))):
         encoded = "with @ / : ? # % of a password percent-encoded, as %40 for @"
         raise ValueError(f"postgresql://USER:PASSWORD@HOST/DATABASE, as libpq reads it, {encoded}")
     return text
@@ -193,7 +193,7 @@ class Settings:
     kept_bytes: int = _setting(
         _number(0, " of bytes"), 2**30,
         "bytes on disk for texts and pages that were read out of files; past it what was not used for longest goes (of "
-        "several boxes the oldest, at each purge)",
+        "several boxes the oldest, at each purge); on one box 4 KiB more for each blob that was read",
     )  # fmt: skip
     upstream_timeout: int = _setting(
         _number(1, " of seconds", _TIME), 600, "the model server is given up after that long without a byte"

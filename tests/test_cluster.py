@@ -415,7 +415,7 @@ def unanswered(work, frees=False):
     raise Unanswered("the connection is lost")
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:hidden%zzword@h/db", "postgresql://u:hidden@[h/db"])
+@pytest.mark.parametrize("url", ["postgresql://u:hidden%zzword@h/db", "postgresql://u:hidden%deword@h/db", "postgresql://u:hidden@[h/db"])
 def test_a_url_that_libpq_can_not_read_is_not_quoted(url):
     with pytest.raises(CannotStart, match="LAZU_DATABASE_URL must be a URL") as refused:
         Postgresql(url).open()

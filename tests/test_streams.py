@@ -341,6 +341,8 @@ ENDS = [
     *(([b'data: 1\n\nevent: %b\ndata: {"a": 1}\n\n' % name], True) for name in (b"response.completed", b"response.incomplete", b"response.failed", b"error")),
     ([b'data: {"type":"response.completed","response":{}}\r\n\r\n: ping\r\n\r\n'], True),
     ([b"event: response.completed\n", b'data: {"a": 1}', b"\n\n"], True),
+    ([b'event: response.completed\ndata: {"a": 1}\n\n', b": ping, and ping again\n\n"], True),
+    ([b"data: [DONE]\n\n", b": ping, and ping again\n\n"], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a'], False),

@@ -16,29 +16,32 @@ _LAST = re.compile(
 #: Found in 64 KiB in a thirtieth of the time that the pattern takes. `error` is short, and comes in one piece.
 _LONG = (b"response.completed", b"response.incomplete", b"response.failed")
 _EVENT_END = re.compile(rb"\n\r?\n")
-_EVENT_ENDS = (b"\n\n", b"\n\r\n")
 
 
 class Ending:
-    """What a client has of the end of a stream.
+    """What a client has of the end of a stream; comments and empty pieces may follow its last event.
 
-    Each piece costs a look at its last bytes. An event whose first line comes in two pieces is not known for the last.
+    Each piece costs a look for three words. An event whose first line comes in two pieces is not known for the last.
     """
 
     def __init__(self) -> None:
         self._tail = b""
-        #: A last event began in an earlier piece than `_tail`.
-        self._begun = False
+        #: A last event has begun; it has ended.
+        self._begun = self._ended = False
 
     def sent(self, piece: bytes) -> None:
         """Note the next piece."""
+        if not piece or self._ended:
+            return
         self._tail = piece if len(piece) >= _DONE_BYTES else self._tail[-_DONE_BYTES:] + piece
-        if not piece.endswith(_EVENT_ENDS) and any(name in piece for name in _LONG):
-            self._begun = self._begun or _LAST.search(piece) is not None  # it goes on in the next piece
+        if any(name in piece for name in _LONG):
+            self._begun = self._begun or _LAST.search(piece) is not None
+        if self._begun or b"[DONE]" in self._tail:
+            self._ended = self.is_there()
 
     def is_there(self) -> bool:
         """Whether the last event has been sent, and to its end."""
-        if _DONE.search(self._tail):
+        if self._ended or _DONE.search(self._tail):
             return True
         last = _LAST.search(self._tail)
         return bool((last or self._begun) and _EVENT_END.search(self._tail, last.end() - 1 if last else 0))

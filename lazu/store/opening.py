@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lazu import clock, logs
 from lazu.config import Settings
-from lazu.errors import Busy, CannotStart, InsufficientStorage, NotReady, StorageFailed, StorageMoved, StoreError
+from lazu.errors import Busy, CannotStart, Full, InsufficientStorage, NotReady, StorageFailed, StorageMoved, StoreError
 from lazu.store import disk, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Contents, Engine
@@ -68,9 +68,11 @@ def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
     keys = Keys(engine, settings.api_key)
     try:
         _open(storage, engine, blobs, keys)
-    except (OSError, StoreError):
-        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any.
-        if disk.free(storage) > BALLAST or not ballast.spend():
+    except (OSError, StoreError) as e:
+        # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any. Without a
+        # free inode there may be room enough.
+        full = disk.free(storage) <= BALLAST or isinstance(e, Full) or getattr(e, "errno", None) in disk.FULL
+        if not full or not ballast.spend():
             raise
         _open(storage, engine, blobs, keys)
     ballast.fill()

@@ -183,7 +183,7 @@ def _connecting(url: str) -> dict[str, Any]:
 def _require_url(url: str) -> None:
     try:
         conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # it quotes the URL, and its password
+    except (psycopg.ProgrammingError, ValueError):  # they quote the URL, and its password
         raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
 
 

@@ -58,7 +58,7 @@ class _Cursor(peewee.sqlite3.Cursor):  # type: ignore[name-defined]  # of the SQ
     def __next__(self) -> Any:
         try:
             return super().__next__()
-        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]
+        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]  # as above
             raise _translated(e) from e
 
     def fetchone(self) -> Any:
@@ -69,7 +69,7 @@ class _Cursor(peewee.sqlite3.Cursor):  # type: ignore[name-defined]  # of the SQ
         """All rows that are left."""
         try:
             return super().fetchall()
-        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]
+        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]  # as above
             raise _translated(e) from e
 
 

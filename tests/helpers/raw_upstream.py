@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import contextmanager
 
 
@@ -33,6 +34,7 @@ class Raw:
                 hear(sock)
                 for piece in self.said:
                     sock.sendall(piece)
+                    time.sleep(0.01)  # so that each is received by itself
                 while self.stays and sock.recv(4096):
                     pass
         except OSError:

@@ -104,6 +104,8 @@ class Objects:
         be silent for each of a thousand. The next purge takes the rest.
         """
         todo = list(loose)
+        if not todo:
+            return []
         with slots.waiting():  # here, for the threads that delete have no turn
             gone = list(self._deleted(todo, each_one) if len(todo) > 1 else filter(self._delete, todo))
         if gone:
