@@ -264,7 +264,7 @@ def test_an_upload_that_is_tried_again_meanwhile_is_one_upload(server, page, key
     """Cancelled while a part waits for its next try: nothing of that goes on beside the new one."""
     parts = []
     page.on("request", lambda asked: asked.url.endswith("/parts") and parts.append(asked))
-    page.route("**/parts", lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}))
+    page.route("**/parts", lambda route: route.fulfill(status=503, headers={"Retry-After": "6"}))
     in_parts(page)
     sign_in(page, server, key)
     with page.expect_response("**/parts"):
@@ -273,7 +273,7 @@ def test_an_upload_that_is_tried_again_meanwhile_is_one_upload(server, page, key
     page.unroute("**/parts")
     page.click("[aria-label='Try a.txt again']")
     page.wait_for_selector("#queue .done")
-    page.wait_for_timeout(2500)  # in which the first one would have tried again
+    page.wait_for_timeout(6500)  # in which the first one would have tried again
     assert len(parts) == 2
     assert files(server, key) == [("a.txt", "user_data")]
 
