@@ -19,6 +19,7 @@ import pytest
 from helpers import uploads
 from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, Server, opened, problems
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
 from lazu.store import rows, sqlite
@@ -114,6 +115,7 @@ def test_a_full_place_for_temporary_files_ends_no_worker(small, serve):
     """What the workers share is mapped: a write that finds no room is no error but a signal."""
     server = serve(TMPDIR=str(small), LAZU_WORKERS="1", LAZU_API_KEY="k")
     fill(small)
+    until(lambda: len(server.pids()) == 2)
     before = server.pids()
     file = stored(server, "k", b"before")
     for path in ("/v1/files", f"/v1/files/{file['id']}", f"/v1/files/{file['id']}/content", "/readyz", "/metrics"):

@@ -504,7 +504,6 @@ def test_a_call_that_nobody_waits_for_may_be_a_workers_first(serve):
     with raw() as upstream:
         upstream.said = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
         server = serve(**upstream.env, LAZU_WORKERS="1")
-        before = server.pids()
         head = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
             sock.sendall(head)
@@ -512,6 +511,7 @@ def test_a_call_that_nobody_waits_for_may_be_a_workers_first(serve):
             sock.send(b"{}", socket.MSG_MORE)
             sock.shutdown(socket.SHUT_WR)
             until(lambda: told(server) == ["client_left"])
+        before = server.pids()
         assert request(server, "POST", "/v1/responses", "k", b"{}").status == 200
         assert (server.pids(), upstream.calls) == (before, 1)
 
