@@ -53,7 +53,7 @@ export class Rows {
 		this.height = parseFloat(getComputedStyle(this.box).getPropertyValue('--row'));
 		this.box.style.height = `${this.#items.length * this.height}px`;
 		const focused = this.box.contains(document.activeElement);
-		this.#show();
+		this.#show(true);
 		if (focused && !this.box.contains(document.activeElement)) this.#row?.focus({ preventScroll: true });
 	}
 
@@ -94,8 +94,8 @@ export class Rows {
 		return new Map([...indexes].sort((a, b) => a - b).map((index) => [this.#items[index].id, index]));
 	}
 
-	/** Rows stand in the document in their order, for those who hear it. */
-	#show() {
+	/** Rows stand in the document in their order, for those who hear it. Those that are there stay as they are, unless `all` are to change. */
+	#show(all = false) {
 		const wanted = this.box.offsetParent ? this.#wanted() : new Map();
 		for (const [id, row] of this.#drawn) {
 			if (wanted.has(id)) continue;
@@ -103,8 +103,8 @@ export class Rows {
 			this.#drawn.delete(id);
 		}
 		let next = this.box.firstChild;
-		for (const index of wanted.values()) {
-			const row = this.#put(index);
+		for (const [id, index] of wanted) {
+			const row = all || !this.#drawn.has(id) ? this.#put(index) : this.#drawn.get(id);
 			if (row === next) next = row.nextSibling;
 			else this.box.insertBefore(row, next);
 		}
