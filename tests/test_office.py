@@ -255,6 +255,10 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td>a<td style='display:none'><p>x<td>c<tr hidden><td>y<td>z<tr><td>d<td>e</table>two", "| a | c |\n| --- | --- |\n| d | e |\n\ntwo\n"),
         ("<div hidden><p>x<ul><li>y</ul></p><b></div>two", "two\n"),
         ("<svg><title>x</title><path/></svg>two", "two\n"),
+        ("<ul><li><p hidden>x<li>two</ul>", "- two\n"),
+        ("<table><tr><td>a<td><p hidden>x<td>c<tr><td><p hidden>y<tr><td>d</table>", "| a |  | c |\n| --- | --- | --- |\n| d |  |  |\n"),
+        ("<div>one <span hidden>x <i>y</i></div>two", "one\n\ntwo\n"),
+        ("<p>one <b hidden><div>x</div>y</b> two", "one two\n"),
         ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
     ],
 )  # fmt: skip
@@ -267,6 +271,20 @@ def test_a_link_around_blocks_leads_from_the_first(read):
     assert read('<p>See<a href="https://example.org/x">\n<h3>Card</h3><p>words</p></a> <a href="/y">more</a>', "html") == (
         "See\n\n### [Card](https://example.org/x)\n\nwords\n\n[more](/y)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ('<p><a name="i">See the <a href="/x">manual</a>', "See the [manual](/x)\n"),
+        ('<p><a name="i">one<br>two<br><a href="/x">three</a>', "one\ntwo\n[three](/x)\n"),
+        ('<p><a href="/x">See the </a>manual', "[See the](/x) manual\n"),
+        ('<p>a<a href="/x"> </a>b', "a b\n"),
+    ],
+    ids=["anchor", "lines", "space", "no words"],
+)  # fmt: skip
+def test_a_link_takes_no_space_from_the_words_beside_it(read, page, text):
+    assert read(page, "html") == text
 
 
 def test_marks_that_only_one_program_knows_are_comments(read):
@@ -599,6 +617,12 @@ def test_a_cell_in_the_last_corner_costs_nothing(read):
 def test_a_sheet_of_two_million_cells_is_read_no_further_than_shown(read):
     rows = "".join(f'<row r="{n}">{"<c><v>1</v></c>" * 20}</row>' for n in range(1, 100_001))
     assert "(rows 1–1000 of 100000)" in read(xlsx(("One", f"<sheetData>{rows}</sheetData>")), "xlsx")  # noqa: RUF001 - a range has a dash
+
+
+def test_elements_without_an_end_that_nobody_sees_cost_little(read):
+    assert read("<div hidden>" + "<caption>x" * 200_000 + "</div>words", "html") == "words\n"
+    with pytest.raises(reading.Unreadable, match="nested too deeply"):
+        read("<div hidden>" * 200_000 + "</p>" * 200_000, "html")
 
 
 def test_tables_without_an_end_lose_no_words(read):

@@ -3,37 +3,8 @@
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from lazu.documents import markdown
-
-#: Elements whose content nobody sees.
-_UNSEEN = {"script", "style", "template", "noscript", "svg", "object", "iframe", "audio", "video", "canvas", "map"}
-
-#: Elements without an end.
-_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
-
-#: Elements that begin on a line of their own, besides those that are handled by name.
-_BLOCKS = set(
-    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
-    footer form head header html legend main nav option p section select summary textarea""".split()
-)
-
-#: Elements that hold others, and hide them with themselves.
-_HOLDERS = _BLOCKS | _UNSEEN | {"ul", "ol", "menu", "table", "button"}
-
-#: Elements whose end may be left out, and what ends them (HTML Standard, 13.1.2.4). Their parent's end does so too.
-_ENDED_BY = {
-    tag: set(enders.split())
-    for tags, enders in (
-        ("li", "li"), ("dt dd", "dt dd"), ("td th", "td th tr tbody thead tfoot"), ("tr", "tr tbody thead tfoot"),
-        ("tbody thead tfoot", "tbody thead tfoot"), ("caption", "tr tbody thead tfoot"), ("rt rp", "rt rp"),
-        ("option", "option optgroup"), ("optgroup", "optgroup"),
-    )
-    for tag in tags.split()
-}  # fmt: skip
-_ENDED_BY["p"] = _BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
-_ENDED_BY["p"] |= set(_HEADINGS)
+from lazu.documents import elements, markdown
+from lazu.documents.elements import BLOCKS, HEADINGS, VOID
 
 #: Tables within tables that are kept apart; deeper ones are part of their cell.
 _MAX_DEPTH = 20
@@ -83,7 +54,7 @@ class _Page(HTMLParser):
         self._tables: list[_Table] = []
         self._script = 0  # where raised or lowered words begin
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
-        self._unseen: list[str] = []  # an element that nobody sees, and what holds more within it
+        self._unseen = elements.Unseen()
         self._verbatim = self._in_title = False
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002 - as it is called
@@ -92,32 +63,24 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element begins."""
-        if self._unseen:
-            _end_before(tag, self._unseen)
-        if self._unseen:
-            self._unseen += [tag] * (tag in _HOLDERS or tag in _ENDED_BY or tag == self._unseen[0])
+        if self._unseen and not self._unseen.ends_before(tag):
             return
         attributes = {key: value or "" for key, value in attrs}
-        if tag not in _VOID and (tag in _UNSEEN or _hidden(attributes)):
-            self._unseen = [tag]
-        elif tag in _HEADINGS:
+        if tag not in VOID and elements.hidden(tag, attributes):
+            self._unseen.begin(tag)
+        elif tag in HEADINGS:
             self.flush()
-            self._level = _HEADINGS[tag]
-        elif tag in _BLOCKS:
+            self._level = HEADINGS[tag]
+        elif tag in BLOCKS:
             self.flush()
         elif begin := getattr(self, f"_begin_{tag}", None):
             begin(attributes)
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
-        if tag in self._unseen:
-            while self._unseen.pop() != tag:
-                pass
+        if self._unseen and not self._unseen.ends_with(tag):
             return
-        if self._unseen and not (self._unseen[0] in _ENDED_BY and (tag in _HOLDERS or tag in _ENDED_BY)):
-            return
-        self._unseen = []
-        if tag in _BLOCKS or tag in _HEADINGS:
+        if tag in BLOCKS or tag in HEADINGS:
             self.flush()
         elif end := getattr(self, f"_end_{tag}", None):
             end()
@@ -191,12 +154,12 @@ class _Page(HTMLParser):
         self._link = len(self._words), attributes.get("href", "")
 
     def _end_a(self) -> None:
-        if self._link:
+        if self._link and self._link[1]:
             start, target = self._link
-            self._link = None
             words = "".join(self._words[start:])
-            spaced = " " if words[:1].isspace() else ""
-            self._words[start:] = [spaced + markdown.link(words, target) if words.strip() else words]
+            before, behind = (" " * place.isspace() for place in (words[:1], words[-1:]))
+            self._words[start:] = [before + markdown.link(words, target) + behind if words.strip() else words]
+        self._link = None
 
     def _begin_sup(self, _: dict[str, str]) -> None:
         self._script = len(self._words)
@@ -283,16 +246,3 @@ class _Page(HTMLParser):
             self.blocks.extend(words for row in rows for words in row)
         else:
             self.blocks.append(markdown.table(rows))
-
-
-def _end_before(tag: str, unseen: list[str]) -> None:
-    """End the elements whose end was left out before one that begins."""
-    for place in reversed(range(len(unseen))):
-        if unseen[place] in _ENDED_BY:
-            del unseen[place if tag in _ENDED_BY[unseen[place]] else len(unseen) :]
-        else:
-            return
-
-
-def _hidden(attributes: dict[str, str]) -> bool:
-    return "hidden" in attributes or "display:none" in attributes.get("style", "").replace(" ", "").casefold()

@@ -1,0 +1,84 @@
+"""HTML's elements: which have no end, begin a line, hold others; and what nobody sees of a page."""
+
+from lazu.documents import refusals
+from lazu.documents.refusals import Refused
+
+#: Elements whose content nobody sees.
+_UNSEEN = {"script", "style", "template", "noscript", "svg", "object", "iframe", "audio", "video", "canvas", "map"}
+
+#: Elements without an end.
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+
+#: Elements that begin on a line of their own, besides those that are handled by name.
+BLOCKS = set(
+    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
+    footer form head header html legend main nav option p section select summary textarea""".split()
+)
+
+#: Elements that hold others, and hide them with themselves.
+_HOLDERS = BLOCKS | _UNSEEN | {"ul", "ol", "menu", "table", "button"}
+
+#: Elements whose end may be left out, and what ends them (HTML Standard, 13.1.2.4). Their parent's end does so too.
+_ENDED_BY = {
+    tag: set(enders.split())
+    for tags, enders in (
+        ("li", "li"), ("dt dd", "dt dd"), ("td th", "td th tr tbody thead tfoot"), ("tr", "tr tbody thead tfoot"),
+        ("tbody thead tfoot", "tbody thead tfoot"), ("caption", "caption tr tbody thead tfoot"), ("rt rp", "rt rp"),
+        ("option", "option optgroup"), ("optgroup", "optgroup"),
+    )
+    for tag in tags.split()
+}  # fmt: skip
+_ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
+_ENDED_BY["p"] |= set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
+
+#: Elements within each other that nobody sees; a page has some ten.
+_MAX_OPEN = 1000
+
+
+def hidden(tag: str, attributes: dict[str, str]) -> bool:
+    """Return whether nobody sees what is in an element."""
+    style = attributes.get("style", "").replace(" ", "").casefold()
+    return tag in _UNSEEN or "hidden" in attributes or "display:none" in style
+
+
+class Unseen:
+    """An element that nobody sees, if one is open, and those within it that hold more."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def begin(self, tag: str) -> None:
+        """An element that nobody sees begins."""
+        self._open = [tag]
+
+    def ends_before(self, tag: str) -> bool:
+        """Take an element that begins; return whether it is seen, as what was not ends before it.
+
+        Raises `Refused` for more elements within each other than any page has.
+        """
+        for place in reversed(range(len(self._open))):
+            if self._open[place] not in _ENDED_BY:
+                break
+            del self._open[place if tag in _ENDED_BY[self._open[place]] else len(self._open) :]
+        if self._open and (tag in _HOLDERS or tag in _ENDED_BY or tag == self._open[0]):
+            self._open.append(tag)
+        if len(self._open) > _MAX_OPEN:
+            raise Refused(refusals.DEEP)
+        return not self._open
+
+    def ends_with(self, tag: str) -> bool:
+        """Take the end of an element; return whether it is that of one that is seen, which ends what is not."""
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+            return False
+        first = self._open[0]
+        if (first in _HOLDERS and first not in _ENDED_BY) or (tag not in _HOLDERS and tag not in _ENDED_BY):
+            return False
+        self._open = []
+        return True
