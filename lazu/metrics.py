@@ -7,6 +7,7 @@ No label has a value that a client chose: neither names nor ids can be read here
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -128,11 +129,12 @@ def folder() -> str | None:
 def forget(pid: int) -> None:
     """Drop the gauges of a worker that died, and add its counts to those of all that did: a scrape reads each file.
 
-    While a scrape reads, they stay where they are, for good. Called by the process that has the workers.
+    While a scrape reads, or without room, they stay where they are, for good. Called by the process that has the
+    workers, which nothing here may end.
     """
     if shared := folder():
         mark_process_dead(pid)
-        with suppress(BlockingIOError), _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(OSError, RuntimeError, ValueError), _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
             for kind in ("counter", "histogram"):
                 _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
 
@@ -148,12 +150,24 @@ def _still(shared: str, how: int) -> Iterator[None]:
 
 def _bury(own: str, dead: str) -> None:
     """Add the counts in the file `own` to those in `dead`, and remove it."""
-    if os.path.exists(own) and os.path.getsize(own):
+    if _used(own):
+        counts = list(MmapedDict.read_all_values_from_file(own))
+        with open(dead, "ab") as file:  # all of it now: a mapped page without room ends who writes to it
+            os.posix_fallocate(file.fileno(), 0, _used(own) + _used(dead))
         total = MmapedDict(dead)
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(own):
+        for key, value, _, _ in counts:
             total.write_value(key, total.read_value(key)[0] + value, 0.0)
         total.close()
         os.remove(own)
+
+
+def _used(path: str) -> int:
+    """Bytes of a file of counts that are in use, which are its first word; 0 if it is not there."""
+    try:
+        with open(path, "rb") as file:
+            return int.from_bytes(file.read(4), sys.byteorder)
+    except FileNotFoundError:
+        return 0
 
 
 def _counted() -> CollectorRegistry:

@@ -96,6 +96,12 @@ def test_what_nginx_can_not_repeat_goes_on_no_kept_connection(tmp_path):
         edge.stop()
 
 
+def test_both_upstreams_of_nginx_have_the_same_servers():
+    """Else lists go to one Lazu, and uploads and calls to another."""
+    both = re.findall(r"^upstream lazu\w* \{(.*?)^\}", (PROJECT / "deploy/nginx.conf").read_text(), re.MULTILINE | re.DOTALL)
+    assert len({tuple(re.findall(r"^ *server .*;", each, re.MULTILINE)) for each in both}) == 1 < len(both)
+
+
 def test_a_model_server_that_says_nothing_stops_nothing_but_models(deploy):
     """An application server looks for models again and again, and is one address."""
     head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n"

@@ -1,5 +1,6 @@
 """What machines that watch can ask: health, readiness, Prometheus."""
 
+import errno
 import http.client
 import json
 import os
@@ -13,12 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
 from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from lazu import metrics
 
 
 def samples(server):
@@ -133,6 +136,26 @@ def test_a_reload_goes_on_counting(serve, tmp_path):
     names = [path.name for path in tmp_path.glob("lazu-counters-*/counter_*.db")]
     assert "counter_dead.db" in names
     assert len(names) <= 3, "of the master, its worker, and all dead together"
+
+
+def test_without_room_the_counts_of_a_dead_worker_stay_where_they_are(tmp_path, monkeypatch):
+    """The master moves them; a write to a mapped page that finds no room would end it, and with it all workers."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    own, dead = tmp_path / "counter_7.db", tmp_path / "counter_dead.db"
+    counts = MmapedDict(str(own))
+    counts.write_value("key", 3.0, 0.0)
+    counts.close()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "posix_fallocate", full)
+        metrics.forget(7)
+    assert [each[:2] for each in MmapedDict.read_all_values_from_file(str(own))] == [("key", 3.0)]
+    metrics.forget(7)
+    assert not own.exists()
+    assert [each[:2] for each in MmapedDict.read_all_values_from_file(str(dead))] == [("key", 3.0)]
 
 
 def test_what_dead_workers_counted_is_told_once_at_any_time(serve):

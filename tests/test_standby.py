@@ -80,6 +80,16 @@ def test_a_purge_that_loses_its_primary_deletes_nothing_that_a_standby_has_not_h
         assert content.read() == b"acknowledged"
 
 
+def test_a_list_of_servers_may_stand_wherever_libpq_reads_it(pair, url, cluster, tmp_path, monkeypatch):
+    first, second = pair
+    name = url.rpartition("/")[2]
+    ports = f"port={second.port},{first.port}&user=lazu"
+    opened(f"postgresql:///{name}?hostaddr=127.0.0.1,127.0.0.1&{ports}", cluster, tmp_path).keys.create("by-address")
+    database.close_all()
+    monkeypatch.setenv("PGHOST", "127.0.0.1,127.0.0.1")
+    opened(f"postgresql:///{name}?{ports}", cluster, tmp_path).keys.create("by-environment")
+
+
 def test_the_primary_is_asked_whichever_server_comes_first(pair, url, cluster, tmp_path):
     first, second = pair
     store = opened(at(url, first), cluster, tmp_path)

@@ -343,6 +343,8 @@ ENDS = [
     ([b"event: response.completed\n", b'data: {"a": 1}', b"\n\n"], True),
     ([b'event: response.completed\ndata: {"a": 1}\n\n', b": ping, and ping again\n\n"], True),
     ([b"data: [DONE]\n\n", b": ping, and ping again\n\n"], True),
+    ([b'data: 1\n\nevent: error\n', b'data: {"a": 1}\n\n', b": ping, and ping again\n\n"], True),
+    ([b'data: 1\n\nevent: error\n', b"data: 1"], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a'], False),
@@ -360,7 +362,7 @@ def test_who_leaves_with_the_last_event_has_the_answer(serve):
             with closing(stream_of(server, "m")) as sock:
                 got = b""
                 while unchunked(got) != b"".join(pieces):
-                    got += sock.recv(2**20)
+                    got += sock.recv(2**20) or pytest.fail(f"ended after {got[-200:]}")
             until(lambda: len(told(server)) == len(expected))
             assert told(server) == expected, pieces
 

@@ -229,7 +229,7 @@ class Exchange:
 
     def _is_whole(self, unsent: bytes) -> bool:
         """Return whether the client has everything that means something."""
-        return not self._out and ((self._last and not unsent) or self._ending.is_there())
+        return not self._out and ((self._last and not unsent) or self._ending.is_there)
 
     def _lose(self, unsent: bytes = b"") -> None:
         """The client has gone, without the bytes that are `unsent`."""

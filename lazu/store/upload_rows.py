@@ -15,6 +15,7 @@ from lazu.store.tables import Key, Upload, UploadPart, database, tuples
 # "+ 0": as in `rows`.
 _UPLOAD = """id = ? AND key_id + 0 = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
+#: `_live` as text, for the question that each part asks: writing the query down takes Peewee longer than its answer.
 _LIVE = "id = ? AND expires_at > ? AND file_id IS NULL AND cancelled_at IS NULL"
 #: Different contents of the parts of one upload: they take room once.
 _ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"
