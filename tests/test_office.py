@@ -2,6 +2,7 @@
 
 import base64
 import io
+import quopri
 import re
 import zipfile
 from pathlib import Path
@@ -107,7 +108,10 @@ def math(xml):
 @pytest.mark.parametrize(
     ("xml", "typed"),
     [
-        ("<m:d><m:dPr><m:endChr m:val=']'/></m:dPr><m:e>{a+b}</m:e></m:d>{c=}<m:f><m:num>{1}</m:num><m:den>{2d}</m:den></m:f>", "(a+b]c=1/2d"),
+        ("<m:d><m:dPr><m:endChr m:val=']'/></m:dPr><m:e>{a+b}</m:e></m:d>{c=}<m:f><m:num>{1}</m:num><m:den>{2d}</m:den></m:f>", "(a+b]c=1/(2d)"),
+        ("<m:sSup><m:e>{x}</m:e><m:sup>{2}</m:sup></m:sSup>{n+}<m:sSup><m:e>{x}</m:e><m:sup>{2n}</m:sup></m:sSup>", "x^2n+x^(2n)"),
+        ("<m:f><m:num>{a}</m:num><m:den>{bc}</m:den></m:f>{+}<m:sSub><m:e>{a}</m:e><m:sub>{12}</m:sub></m:sSub>", "a/(bc)+a_12"),
+        ("{a}<w:del>{+b}</w:del><w:moveFrom>{+d}</w:moveFrom><w:ins>{+c}</w:ins><m:r><m:t>=</m:t><w:br/><m:t>e</m:t></m:r>", "a+c= e"),
         ("<m:f><m:num>{a+b}</m:num><m:den><m:rad><m:deg>{3}</m:deg><m:e>{x}</m:e></m:rad></m:den></m:f>", "(a+b)/(√[3](x))"),
         ("<m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{i=1}</m:sub><m:sup>{n}</m:sup><m:e>{i}</m:e></m:nary>", "∑_(i=1)^n i"),
         ("<m:sSubSup><m:e>{x}</m:e><m:sub>{i}</m:sub><m:sup>{n+1}</m:sup></m:sSubSup>", "x_i^(n+1)"),
@@ -145,6 +149,20 @@ HIGH = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r
 )  # fmt: skip
 def test_what_is_more_than_words_in_a_docx_is_read_as_it_is_seen(read, runs, words):
     assert read(docx(f"<w:p>{runs}</w:p>"), "docx") == f"{words}\n"
+
+
+@pytest.mark.parametrize("begun", ["SEQ a", "PAGE"])
+def test_a_field_without_its_end_costs_no_words_of_the_paragraphs_behind_it(read, begun):
+    whole = field(begun, "")
+    for cut in (whole[: whole.rindex("<w:r>")], whole[: whole.index('<w:r><w:fldChar w:fldCharType="separate"')]):
+        body = f"<w:p><w:r><w:t>Before</w:t></w:r>{cut}</w:p><w:p>{field('REF x', 'shown')}</w:p>{paragraph('words')}"
+        assert read(docx(body), "docx") == "Before\n\nshown\n\nwords\n"
+
+
+def test_a_field_that_shows_several_paragraphs_ends_in_the_last(read):
+    whole = field('HYPERLINK "https://example.org"', "one")
+    place = whole.rindex("<w:r>")
+    assert read(docx(f"<w:p>{whole[:place]}</w:p><w:p><w:r><w:t>two</w:t></w:r>{whole[place:]}</w:p>"), "docx") == "one\n\ntwo (https://example.org)\n"
 
 
 def test_a_document_within_a_docx_is_named(read):
@@ -346,6 +364,21 @@ def test_headings_and_lists_of_an_odt_are_numbered_as_in_the_document(read):
     )
 
 
+def test_a_list_goes_on_after_one_in_a_note_or_box_of_its_item(read):
+    note = f'<text:note text:id="ftn1"><text:note-body>{entries("x", "y")}</text:note-body></text:note>'
+    box = f"<draw:frame><draw:text-box>{entries('z')}</draw:text-box></draw:frame>"
+    inner = f"<text:p>b</text:p>{entries(f'<text:p>deep{note}{box}</text:p>', 'deeper')}"
+    assert read(odf("text", entries("a", inner, "c"), LETTERS), "application/vnd.oasis.opendocument.text") == (
+        "(a) a\n(b) b\n  b.3. deep[^1]\n(a) z\n  b.4. deeper\n(c) c\n[^1]: (a) x (b) y\n"
+    )
+
+
+def test_the_header_of_a_list_has_no_number(read):
+    header = "<text:list-header><text:p>Aims</text:p></text:list-header>"
+    body = entries("a", "b").replace("<text:list-item>", f"{header}<text:list-item>", 1)
+    assert read(odf("text", body, LETTERS), "application/vnd.oasis.opendocument.text") == "  Aims\n(a) a\n(b) b\n"
+
+
 def test_hidden_sheets_and_slides_of_opendocument_are_marked(read):
     kinds = [("table", "table", 'table:display="false"'), ("drawing-page", "drawing-page", 'presentation:visibility="hidden"')]
     styles = "".join(f'<style:style style:name="s" style:family="{family}"><style:{name}-properties {what}/></style:style>' for family, name, what in kinds)
@@ -507,12 +540,14 @@ LOGO = "Content-Type: image/png; name=logo.png\nContent-ID: <l>\n\nPNG"
         (multipart("alternative", PLAIN.format(" "), multipart("related", WEB.format("rich"), LOGO)), "rich\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("alternative", WEB.format("rich"), PLAIN.format("plain")), "plain\n"),
         (multipart("alternative", "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", WEB.format("come")), "come\n"),
-        (multipart("mixed", PLAIN.format("see"), PLAIN.format("log line").replace("plain", "plain; name=a.log")), "see\n\nAttachments:\n\n- a.log (text/plain, 8 bytes)\n"),
+        (multipart("mixed", PLAIN.format("see"), PLAIN.format("log line").replace("plain", "plain; name=a.log")), "see\n\nlog line\n"),
+        (multipart("mixed", PLAIN.format("see"), "Content-Disposition: attachment; filename=a.log\n" + PLAIN.format("log line")), "see\n\nAttachments:\n\n- a.log (text/plain, 8 bytes)\n"),
+        (multipart("mixed", "Content-Disposition: inline\n" + WEB.format("hello").replace("html", "html; name=body.html"), LOGO), "hello\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("mixed", PLAIN.format("scanned"), "Content-Type: application/pdf\n\n%PDF"), "scanned\n\nAttachments:\n\n- unnamed (application/pdf, 4 bytes)\n"),
         ("Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\n"),
         ("Content-Type: multipart/mixed\n\nno boundary\n", "no boundary\n"),
     ],
-    ids=["footer of a list", "around a picture", "empty plain form", "two forms", "calendar and page", "named text", "without a name", "calendar", "no parts"],
+    ids=["footer of a list", "around a picture", "empty plain form", "two forms", "calendar and page", "named text", "attached text", "named body", "without a name", "calendar", "no parts"],
 )  # fmt: skip
 def test_every_text_of_a_message_is_read_and_of_its_forms_one(read, body, words):
     assert read(mail(body), "message/rfc822") == f"Subject: hi\n\n{words}"
@@ -531,6 +566,16 @@ def test_messages_within_a_message_are_read_with_their_own_attachments(read):
     assert read(mail(digest), "message/rfc822") == (
         "Subject: hi\n\nForwarded message:\n\nSubject: one\n\none\n\nForwarded message:\n\nSubject: two\n\ntwo\n"
     )
+
+
+@pytest.mark.parametrize(("coding", "encode"), [("BASE64", base64.encodebytes), ("quoted-printable", quopri.encodestring), ("base64", bytes)])
+def test_a_message_within_a_message_that_is_encoded_is_read(read, coding, encode):
+    """No program may encode one; some do, and some only say so."""
+    order = mail(multipart("mixed", PLAIN.format("Größe = 10, " + "long " * 20), LOGO), "order").encode()
+    part = f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {coding}\n\n{encode(order).decode()}"
+    text = read(mail(multipart("mixed", PLAIN.format("see"), part)), "message/rfc822")
+    assert text.startswith("Subject: hi\n\nsee\n\nForwarded message:\n\nSubject: order\n\nGröße = 10, long long")
+    assert text.endswith("long\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n")
 
 
 @pytest.mark.parametrize(

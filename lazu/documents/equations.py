@@ -1,4 +1,4 @@
-"""Equations of a docx or pptx on one line, as they are typed: `(a+b)^2/(2c)`, `√(x)` (ECMA-376 part 1, §22.1)."""
+"""Equations of a docx or pptx on one line, as they are typed: `(a+b)/(2c)`, `√(x)` (ECMA-376 part 1, §22.1)."""
 
 from xml.etree.ElementTree import Element
 
@@ -13,7 +13,9 @@ def words(element: Element) -> str:
 def _one(element: Element) -> str:
     if element.tag == "t":
         return element.text or ""
-    if element.tag.endswith("Pr"):
+    if element.tag in ("br", "tab"):
+        return " "
+    if element.tag.endswith("Pr") or element.tag in ("del", "moveFrom"):
         return ""
     return _FORMS.get(element.tag, words)(element)
 
@@ -23,8 +25,8 @@ def _part(element: Element, name: str) -> str:
 
 
 def _whole(found: str) -> str:
-    """Return words in brackets, unless they are one number, name or sign."""
-    return found if found.isalnum() or len(found) < 2 else f"({found})"
+    """Return words in brackets, unless they are one number, letter or sign: x^2n would be x^(2n) as well as x^2·n."""
+    return found if found.isdecimal() or len(found) < 2 else f"({found})"
 
 
 def _fraction(element: Element) -> str:

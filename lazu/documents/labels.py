@@ -1,6 +1,7 @@
 """Labels of lists and headings in OpenDocument, counted as its programs do: ODF 1.3 part 3, §16.30 to §16.34."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -39,6 +40,15 @@ class Labels:
         self._count(self._outline, _OUTLINE, level - 1, own)
         return self._label(self._outline, _OUTLINE, level - 1)
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Count a list for itself, also one in a note or box of another's item."""
+        outer, self._counts = self._counts, {}
+        try:
+            yield
+        finally:
+            self._counts = outer
+
     def begin(self, entries: Element, depth: int, style: str) -> None:
         """A list begins: anew, or it goes on from another."""
         before = entries.get("continue-list") or (style if entries.get("continue-numbering") == "true" else "")
@@ -52,8 +62,10 @@ class Labels:
             self._last.update(((name, depth), self._counts[depth]) for name in (style, entries.get("id", "")) if name)
 
     def item(self, entry: Element, depth: int, style: str) -> str:
-        """Return the marker of an item; one that is there for the list in it alone is not counted."""
-        if entry.tag == "list-item" and not (len(entry) and entry[0].tag == "list"):
+        """Return the marker of an item; headers have none, and one that is there for the list in it is not counted."""
+        if entry.tag == "list-header":
+            return " "
+        if not (len(entry) and entry[0].tag == "list"):
             self._count(self._counts, style, depth, entry.get("start-value", ""))
         return self._label(self._counts, style, depth) or "-"
 

@@ -2,7 +2,7 @@
 
 import email.policy
 from collections.abc import Iterator
-from email.errors import MessageError
+from email.errors import MessageError, MissingHeaderBodySeparatorDefect
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from typing import Any
@@ -31,7 +31,11 @@ class _Policy(email.policy.EmailPolicy):
 
 def blocks(data: bytes) -> Iterator[str]:
     """Give the message in `data` as blocks of Markdown."""
-    return _message(BytesParser(EmailMessage, policy=_Policy()).parsebytes(data))
+    return _message(_parsed(data))
+
+
+def _parsed(data: bytes) -> Message:
+    return BytesParser(EmailMessage, policy=_Policy()).parsebytes(data)
 
 
 def _message(message: Message) -> Iterator[str]:
@@ -47,7 +51,23 @@ def _message(message: Message) -> Iterator[str]:
         if part.get_content_type() in ("message/rfc822", "message/global"):
             for inner in _parts(part):
                 yield "Forwarded message:"
-                yield from _message(inner)
+                yield from _message(_opened(part, inner))
+
+
+def _opened(part: Message, inner: Message) -> Message:
+    """Return the message within a part. Some programs encode it as any attachment, which RFC 2046 (§5.2.1) forbids."""
+    coding, body = str(part.get("Content-Transfer-Encoding", "")).strip().casefold(), inner.get_payload()
+    coded = coding == "quoted-printable" or (coding == "base64" and not inner.keys())
+    if not (coded and isinstance(body, str)):
+        return inner
+    headers = "".join(f"{name}: {value}\n" for name, value in inner.raw_items())
+    if not any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in inner.defects):
+        headers += "\n"  # else the parser broke off within a long header
+    whole = Message()
+    whole["Content-Transfer-Encoding"] = coding
+    whole.set_payload(headers + body)
+    data = whole.get_payload(decode=True)
+    return _parsed(data.lstrip(b"\n")) if isinstance(data, bytes) else inner
 
 
 def _parts(part: Message) -> list[Message]:
@@ -111,9 +131,8 @@ def _decoded(part: Message) -> str:
 
 
 def _is_attached(part: Message) -> bool:
-    """Return whether a part is told by its name, and not shown."""
-    named = part.get_content_disposition() == "attachment" or bool(part.get_filename())
-    return named or part.get_content_maintype() not in ("text", "multipart")
+    """Return whether a part is told by its name, and not shown. A text may have a name and be there to be read."""
+    return part.get_content_disposition() == "attachment" or part.get_content_maintype() not in ("text", "multipart")
 
 
 def _named(part: Message) -> str:

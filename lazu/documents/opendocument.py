@@ -96,7 +96,8 @@ class Document:
             yield from found
 
     def _list(self, element: Element) -> Iterator[str]:
-        yield from self._items(element, 0, element.get("style-name", ""))
+        with self._labels.apart():
+            yield from self._items(element, 0, element.get("style-name", ""))
 
     def _items(self, element: Element, depth: int, style: str) -> Iterator[str]:
         self._labels.begin(element, depth, style)

@@ -1,12 +1,10 @@
 """Word's documents (docx, docm) as Markdown: ECMA-376 part 1, §17. Macros are never looked at."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, equations, markdown, markup, symbols
+from lazu.documents import drawings, equations, fields, markdown, markup, symbols
 from lazu.documents.numbering import Numbering
 from lazu.documents.package import Package
 
@@ -17,10 +15,6 @@ _SKIPPED = {"del", "moveFrom", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", 
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
 _HEIGHTS = {"superscript": markdown.raised, "subscript": markdown.lowered}
-
-_TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
-#: Fields whose value in a header is that of one page.
-_PAGE_FIELDS = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
 
 
 def blocks(data: bytes) -> Iterator[str]:
@@ -142,14 +136,6 @@ _SPECIAL = {
 }  # fmt: skip
 
 
-@dataclass
-class _Field:
-    """A field that is open: its instruction, and whether that has ended and what is shown has begun."""
-
-    words: str = ""
-    shown: bool = False
-
-
 class Part:
     """One part of a document: its body, a header, its footnotes."""
 
@@ -158,7 +144,7 @@ class Part:
         self._drawings = drawings.Drawings(package, name)
         self._styles = styles
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
-        self._fields: list[_Field] = []  # those that are open, outermost first
+        self._fields = fields.Fields()
 
     def blocks(self, container: Element) -> Iterator[str]:
         """Give the paragraphs and tables within an element, as Markdown."""
@@ -188,6 +174,7 @@ class Part:
 
     def _paragraph(self, paragraph: Element) -> str:
         words = "".join(self._runs(paragraph)).strip()
+        self._fields.end_paragraph()
         properties = paragraph.find("pPr")
         if properties is None:
             return words
@@ -222,12 +209,8 @@ class Part:
         return map(_HEIGHTS.get(height.get("val", ""), str), self._runs(run))
 
     def _text(self, element: Element) -> Iterator[str]:
-        if not (self._fields and (self._asked() or _PAGE_FIELDS.match(self._fields[-1].words))):
+        if not self._fields.hide():
             yield element.text or ""
-
-    def _asked(self) -> bool:
-        """Return whether what comes is only part of what an outer field asks, as the condition of an IF is."""
-        return not all(field.shown for field in self._fields[:-1])
 
     def _sign(self, element: Element) -> Iterator[str]:
         yield _SIGNS[element.tag]
@@ -247,24 +230,23 @@ class Part:
         yield markdown.link(words, relation.target) if relation and relation.outside else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
-        if not _PAGE_FIELDS.match(element.get("instr", "")):
+        if not fields.is_of_page(element.get("instr", "")):
             yield from self._runs(element)
 
     def _field(self, element: Element) -> Iterator[str]:
         """A field begins, or ends: the target of a link follows its words."""
         kind = element.get("fldCharType")
         if kind == "begin":
-            self._fields.append(_Field())
+            self._fields.begin()
             yield symbols.filled(markup.find(element, "ffData"))
-        elif kind == "separate" and self._fields:
-            self._fields[-1].shown = True
-        elif kind == "end" and self._fields:
-            asked, target = self._asked(), _TARGET.match(self._fields.pop().words)
-            yield f" ({target[1]})" if target and not asked else ""
+        elif kind == "separate":
+            self._fields.show()
+        elif kind == "end":
+            target = self._fields.end()
+            yield f" ({target})" if target else ""
 
     def _instruction(self, element: Element) -> Iterator[str]:
-        if self._fields:
-            self._fields[-1].words += element.text or ""
+        self._fields.ask(element.text or "")
         return iter(())
 
     def _reference(self, element: Element) -> Iterator[str]:

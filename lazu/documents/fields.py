@@ -1,0 +1,69 @@
+"""Fields of a docx that are open: what they ask, and whether what they show has begun (ECMA-376 part 1, §17.16.18)."""
+
+import re
+from typing import NamedTuple
+
+_TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+#: Fields whose value in a header is that of one page.
+_OF_PAGE = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
+
+#: Fields within each other whose end is awaited in further paragraphs.
+_MAX_OPEN = 100
+
+#: Characters of an instruction after which no more pieces of it are kept.
+_MAX_INSTRUCTION = 10_000
+
+
+class _Field(NamedTuple):
+    """A field: `asked` if it is only part of what an outer one asks, as in the condition of an IF."""
+
+    asked: bool
+    instruction: str = ""
+    shown: bool = False
+
+    def hides(self) -> bool:
+        """Return whether the words in it are not part of the text."""
+        return self.asked or is_of_page(self.instruction)
+
+
+class Fields:
+    """The fields that are open, each within the one before."""
+
+    def __init__(self) -> None:
+        self._open: list[_Field] = []
+
+    def hide(self) -> bool:
+        """Return whether words that come now are not part of the text."""
+        return bool(self._open) and self._open[-1].hides()
+
+    def begin(self) -> None:
+        """A field begins: its instruction comes first."""
+        outer = self._open[-1] if self._open else _Field(asked=False, shown=True)
+        self._open.append(_Field(outer.asked or not outer.shown))
+
+    def ask(self, words: str) -> None:
+        """Take words of an instruction."""
+        if self._open and len(self._open[-1].instruction) < _MAX_INSTRUCTION:
+            self._open[-1] = self._open[-1]._replace(instruction=self._open[-1].instruction + words)
+
+    def show(self) -> None:
+        """What the innermost field shows begins."""
+        if self._open:
+            self._open[-1] = self._open[-1]._replace(shown=True)
+
+    def end(self) -> str:
+        """The innermost field ends; return the target of a link, empty for another field."""
+        ended = self._open.pop() if self._open else _Field(asked=True)
+        target = _TARGET.match(ended.instruction)
+        return target[1] if target and not ended.asked else ""
+
+    def end_paragraph(self) -> None:
+        """End the fields whose own end is missing: those that show nothing yet, and those of a page's number."""
+        if self._open and (self._open[-1].hides() or not self._open[-1].shown):
+            shown = [field._replace(asked=False) for field in self._open[-_MAX_OPEN:] if field.shown]
+            self._open = [field for field in shown if not field.hides()]
+
+
+def is_of_page(instruction: str) -> bool:
+    """Return whether a field gives the number of a page, or of all."""
+    return bool(_OF_PAGE.match(instruction))
