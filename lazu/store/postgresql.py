@@ -175,8 +175,9 @@ def _connecting(url: str) -> dict[str, Any]:
 
     One host is not asked by libpq: what pgbouncer tells of a standby that it goes on telling when that was promoted.
     """
-    asked = conninfo_to_dict(url)
-    given, several = asked.get("target_session_attrs"), "," in str(asked.get("host"))
+    defaults = psycopg.pq.Conninfo.get_defaults()  # of the environment, too: PGHOST may have several
+    asked = {each.keyword.decode(): (each.val or b"").decode() for each in defaults} | conninfo_to_dict(url)
+    given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"
     return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
 
 
