@@ -130,7 +130,8 @@ def field(instruction, shown, form=""):
     return mark("begin", form) + asked + mark("separate", "") + f"<w:r><w:t>{shown}</w:t></w:r>" * bool(shown) + mark("end", "")
 
 
-SYMBOLS = "".join(f'<w:r><w:sym w:font="{font}" w:char="{char}"/></w:r>' for font, char in [("Wingdings", "F0FE"), ("Symbol", "F061"), ("Ours", "F061")])
+SYMBOLS = "".join(f'<w:r><w:sym w:font="{font}" w:char="{char}"/></w:r>' for font, char in [("Wingdings", "F0FE"), ("Symbol", "F061"), ("Symbol", "F02D"), ("Symbol", "F032"), ("Ours", "F061")])
+MINUS = "\u2212"
 CHECKED = "<w:ffData><w:checkBox><w:default w:val='0'/><w:checked/></w:checkBox></w:ffData>"
 CHOSEN = "<w:ffData><w:ddList><w:result w:val='1'/><w:listEntry w:val='France'/><w:listEntry w:val='Spain'/></w:ddList></w:ffData>"
 HIGH = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r>'
@@ -139,8 +140,8 @@ HIGH = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        (f"<w:r><w:t>10</w:t></w:r>{HIGH.format('-6')}{HIGH.format('th')}", "10⁻⁶th"),
-        (SYMBOLS, "☑α"),  # noqa: RUF001 - Greek is meant
+        (f"<w:r><w:t>10</w:t></w:r>{HIGH.format('-6')}{HIGH.format(MINUS + '6')}{HIGH.format('th')}", "10⁻⁶⁻⁶th"),
+        (SYMBOLS, f"☑α{MINUS}2"),  # noqa: RUF001 - Greek is meant
         (field("FORMCHECKBOX", "", CHECKED) + field("FORMDROPDOWN", "", CHOSEN), "[x]Spain"),
         (field("PAGE", "7") + field("PAGEREF _x \\h", "17"), "17"),
         (field(f'<w:r><w:instrText>IF </w:instrText></w:r>{field("MERGEFIELD X", "yes")}<w:r><w:instrText> = "yes" "a" "b"</w:instrText></w:r>', "a"), "a"),
@@ -202,6 +203,14 @@ def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):
     assert text == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n| 7 | =NOW() |\n"
 
 
+def test_a_sheet_that_is_filled_far_down_with_nothing_is_read_only_so_far(read):
+    """Formulas without a word, or cells that only have a colour; it was read to its end, and refused as taking too long."""
+    empty = '<c r="A{0}" t="str"><f>IF(C{0}="","",C{0})</f><v></v></c><c r="B{0}" s="1"/><c r="C{0}" s="1"/>'
+    rows = "".join(f'<row r="{n}">{empty.format(n)}</row>' for n in range(2, 150_000))
+    text = read(xlsx(("One", f'<sheetData><row r="1"><c r="A1"><v>7</v></c></row>{rows}</sheetData>')), "xlsx")
+    assert text == "## Sheet: One (rows 1–125001 of 149999)\n\n| 7 |\n| --- |\n"  # noqa: RUF001 - a range has a dash
+
+
 DRAWN = """<xdr:wsDr xmlns:xdr="urn:x" xmlns:a="urn:a" xmlns:mc="urn:mc"><a:p><a:r><a:t>box</a:t></a:r></a:p><mc:AlternateContent>
 <mc:Choice><xdr:graphicFrame/></mc:Choice><mc:Fallback><a:p><a:r><a:t>This chart isn't available</a:t></a:r></a:p></mc:Fallback></mc:AlternateContent></xdr:wsDr>"""
 
@@ -243,8 +252,8 @@ def test_raised_words_and_equations_of_a_slide_are_read_as_in_a_docx(read):
     form = "<a14:m><m:oMath><m:sSup><m:e><m:r><m:t>x</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:oMath></a14:m>"
     both = f'<mc:AlternateContent xmlns:mc="urn:mc" xmlns:a14="urn:a14" xmlns:m="urn:m"><mc:Choice>{form}</mc:Choice><mc:Fallback><a:r><a:t>x2</a:t></a:r></mc:Fallback></mc:AlternateContent>'
     run = '<a:r><a:rPr baseline="{}"/><a:t>{}</a:t></a:r>'.format
-    words = shape("10").replace("</a:p>", f"{run(30000, 6)}{run(-25000, 2)}{run(0, 7)} {both}</a:p>")
-    assert read(pptx(words), "pptx") == "## Slide 1\n\n10⁶₂7x^2\n"
+    words = shape("10").replace("</a:p>", f"{run(30000, 6)}{run(-25000, 2)}{run(0, 7)}{run('0%', 8)}{run('30%', 9)} {both}</a:p>")
+    assert read(pptx(words), "pptx") == "## Slide 1\n\n10⁶₂78⁹x^2\n"
 
 
 # Web pages
@@ -445,9 +454,10 @@ def test_an_rtf_is_read_in_the_charsets_of_its_fonts(read):
 def test_an_rtf_is_read_in_every_charset_that_fonts_may_have(read):
     """One in Traditional Chinese was refused as damaged: its codec was looked for behind the seal."""
     words = {"cp950": "\u4e2d", "gb18030": "\u4e2d", "cp932": "\u65e5", "cp949": "\ud55c"}
+    words |= {"cp1251": "\u0436", "cp1253": "\u03c9", "cp1255": "\u05d0", "cp1256": "\u0628", "cp874": "\u0e01"}
     fonts = "".join(f"{{\\f{number}\\fcharset{number} X;}}" for number in controls.CHARSETS)
-    body = "".join(f"\\f{number} " + "".join(f"\\'{byte:02x}" for byte in words.get(codec, "\xe9").encode(codec, "ignore")) for number, codec in controls.CHARSETS.items())
-    text = "".join(words.get(codec, "\xe9").encode(codec, "ignore").decode(codec) for codec in controls.CHARSETS.values())
+    body = "".join(f"\\f{number} " + "".join(f"\\'{byte:02x}" for byte in words.get(codec, "\xe9").encode(codec)) for number, codec in controls.CHARSETS.items())
+    text = "".join(words.get(codec, "\xe9") for codec in controls.CHARSETS.values())
     assert read(f"{{\\rtf1\\ansi{{\\fonttbl{fonts}}}{body}}}", "text/rtf") == f"{text}\n"
 
 

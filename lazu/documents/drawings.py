@@ -52,8 +52,8 @@ def words(part: Element) -> str:
     if maths := list(part.iter("oMath")):
         return "".join(map(equations.words, maths))
     found = "".join(text.text or "" for text in part.iter("t"))
-    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of the line's
-    if height.lstrip("-").strip("0") == "":
+    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of the line's, strictly in percent
+    if not height.strip("-0.%"):
         return found
     return markdown.lowered(found) if height.startswith("-") else markdown.raised(found)
 

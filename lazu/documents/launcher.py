@@ -38,7 +38,8 @@ class _TakesLong(Exception):
     """Others wait for the place, and there is none among those for long files."""
 
 
-#: How many readers this process may have at once, as many for files that take long, and of these one owner half.
+#: How many readers this process may have at once, and as many for files that take long. One owner has half of either,
+#: but one at least: with a process for each CPU that is all of them, and turns protect the others.
 SHORT, LONG = Slots(1, 1), Slots(1, 1)
 
 

@@ -16,8 +16,8 @@ MAX_ROWS = 1000
 _MAX_CELLS = 2_500_000
 
 #: What Unicode has raised and lowered. It has few letters, and `1st` is better as it is than `1ˢᵗ`.
-_SCRIPTS = "0123456789+-=()"
-_RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎"))
+_SCRIPTS = "0123456789+-\u2212=()"
+_RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎"))
 
 _SPACE = re.compile(r"[ \t\r\f\v\n]+")
 
@@ -83,15 +83,16 @@ def last_of(row: list[str]) -> int:
     return next((place for place in range(len(row), 0, -1) if row[place - 1]), 0)
 
 
-def sheet(title: str, rows: dict[int, dict[int, str]], last: int) -> Iterator[str]:
+def sheet(title: str, rows: dict[int, dict[int, str]], last: int, read: int = 0) -> Iterator[str]:
     """Give a sheet: its title and a table of its cells, which `rows` has by row and column, numbered from 1.
 
-    `last` is its last row, whether or not it is among `rows`.
+    `last` is its last row, whether or not it is among `rows`; `read` the one where reading was broken off, if it was.
 
     Rows and columns that are empty are left out, and of the others all but the first 1,000 rows.
     """
     used = [row for row in sorted(rows) if any(words.strip() for words in rows[row].values())][:MAX_ROWS]
-    more = f" (rows {used[0]}–{used[-1]} of {last})" if len(used) == MAX_ROWS and last > used[-1] else ""  # noqa: RUF001 - a range has a dash
+    end = read or (used[-1] if len(used) == MAX_ROWS else last)
+    more = f" (rows {used[0] if used else 1}–{end} of {last})" if last > end else ""  # noqa: RUF001 - a range has a dash
     columns = sorted({column for row in used for column, words in rows[row].items() if words.strip()})
     if len(used) * len(columns) > _MAX_CELLS:
         raise Refused(refusals.LONG)

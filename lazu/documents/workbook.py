@@ -12,6 +12,9 @@ from lazu.documents.cells import Formats, unescaped
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.package import Package
 
+#: Empty cells, and rows, after which a sheet is read no further: some four seconds of CPU.
+_MAX_EMPTY = 500_000
+
 #: Links of a sheet that are given.
 _MAX_LINKS = 10_000
 
@@ -74,7 +77,7 @@ class Workbook:
         links = self._links(name, sheet.end)
         shown = {row: {at: self._linked(self._shown(cell), links.get((row, at))) for at, cell in cells.items()}
                  for row, cells in sheet.rows.items()}  # fmt: skip
-        yield from markdown.sheet(title, shown, sheet.last)
+        yield from markdown.sheet(title, shown, sheet.last, sheet.broken_off)
         yield from self._beside(name, sheet.end)
 
     def _beside(self, name: str, end: bytes) -> Iterator[str]:
@@ -135,21 +138,22 @@ def blocks(data: bytes) -> Iterator[str]:
 
 
 class _Full(Exception):
-    """As many rows are read as are shown."""
+    """As many rows are read as are shown, or so many empty ones that no more are looked for."""
 
 
 class _Sheet:
     """Reads the first rows of a sheet: `rows` by number, of cells by column.
 
-    `last` is the number of the sheet's last row, 0 if its rows have none; `end` the XML after the rows.
+    `last` is the number of the sheet's last row, 0 if its rows have none; `broken_off` the number of the last one that
+    was read, 0 if all were; `end` the XML after the rows.
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.rows: dict[int, dict[int, Cell]] = {}
-        self.last = 0
+        self.last = self.broken_off = 0
         self.end = b""
         self._names = markup.Names()
-        self._row = self._column = 0
+        self._row = self._column = self._empty = 0
         self._attributes: dict[str, str] = {}
         self._words: dict[str, list[str]] = {}
         self._into: list[str] | None = None
@@ -194,8 +198,10 @@ class _Sheet:
         elif tag in ("v", "t", "f"):
             self._into = self._words.setdefault(tag, [])
         elif tag == "row":
-            if len(self.rows) == MAX_ROWS:
+            if len(self.rows) == MAX_ROWS or self._empty > _MAX_EMPTY:
+                self.broken_off = self._row
                 raise _Full
+            self._empty += 1
             number = attributes.get("r", "")
             self._row = int(number) if number.isdigit() else self._row + 1
             self._column = 0
@@ -208,6 +214,8 @@ class _Sheet:
         cell = Cell(kind, style, words.get("v") or words.get("t", ""), "" if empty else words.get("f", ""))
         if cell.raw or cell.formula:
             self.rows.setdefault(self._row, {})[self._column] = cell
+        else:
+            self._empty += 1
 
     def stop(self, name: str) -> None:
         """An element ends."""
