@@ -554,10 +554,11 @@ LOGO = "Content-Type: image/png; name=logo.png\nContent-ID: <l>\n\nPNG"
         (multipart("mixed", PLAIN.format("see"), "Content-Disposition: attachment; filename=a.log\n" + PLAIN.format("log line")), "see\n\nAttachments:\n\n- a.log (text/plain, 8 bytes)\n"),
         (multipart("mixed", "Content-Disposition: inline\n" + WEB.format("hello").replace("html", "html; name=body.html"), LOGO), "hello\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("mixed", PLAIN.format("scanned"), "Content-Type: application/pdf\n\n%PDF"), "scanned\n\nAttachments:\n\n- unnamed (application/pdf, 4 bytes)\n"),
+        (multipart("alternative", PLAIN.format("come"), "Content-Type: text/calendar; name=invite.ics\n\nBEGIN"), "come\n\nAttachments:\n\n- invite.ics (text/calendar, 5 bytes)\n"),
         ("Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\n"),
         ("Content-Type: multipart/mixed\n\nno boundary\n", "no boundary\n"),
     ],
-    ids=["footer of a list", "around a picture", "empty plain form", "two forms", "calendar and page", "named text", "attached text", "named body", "without a name", "calendar", "no parts"],
+    ids=["footer of a list", "around a picture", "empty plain form", "two forms", "calendar and page", "named text", "attached text", "named body", "without a name", "named form", "calendar", "no parts"],
 )  # fmt: skip
 def test_every_text_of_a_message_is_read_and_of_its_forms_one(read, body, words):
     assert read(mail(body), "message/rfc822") == f"Subject: hi\n\n{words}"
@@ -678,6 +679,12 @@ def test_elements_without_an_end_that_nobody_sees_cost_little(read):
     assert read("<div hidden>" + "<caption>x" * 200_000 + "</div>words", "html") == "words\n"
     with pytest.raises(reading.Unreadable, match="nested too deeply"):
         read("<div hidden>" * 200_000 + "</p>" * 200_000, "html")
+
+
+def test_fields_without_an_end_cost_little(read):
+    begun = '<w:r><w:fldChar w:fldCharType="begin"/></w:r>' * 80_000
+    body = f"<w:p>{begun}{'<w:r><w:t>x</w:t></w:r>' * 80_000}</w:p>{paragraph('words')}"
+    assert read(docx(body), "docx") == "words\n"
 
 
 def test_tables_without_an_end_lose_no_words(read):

@@ -41,9 +41,11 @@ def _parsed(data: bytes) -> Message:
 def _message(message: Message) -> Iterator[str]:
     """Give a message: who, to whom, when; its words; what is attached; and the messages within it, each as such."""
     yield "\n".join(f"{name}: {markdown.line(str(message[name]))}" for name in _HEADERS if message[name])
-    yield from _words(message)
+    read = set[Message]()
+    yield from _words(message, read)
     leaves = list(_leaves(message))
-    attached = [_named(part) for part in leaves if not part.is_multipart() and _is_attached(part)]
+    others = (part for part in leaves if not part.is_multipart() and part not in read)
+    attached = [_named(part) for part in others if _is_attached(part) or part.get_filename()]
     if attached:
         yield "Attachments:"
         yield from (markdown.item(0, words) for words in attached)
@@ -85,24 +87,26 @@ def _leaves(part: Message) -> Iterator[Message]:
         yield from _leaves(child)
 
 
-def _words(part: Message) -> Iterator[str]:
-    """Give the words of a part, as blocks; one that says it has parts and has none is text."""
+def _words(part: Message, read: set[Message]) -> Iterator[str]:
+    """Give the words of a part, as blocks, and add to `read` which parts they are from.
+
+    A part that says it has parts and has none is text.
+    """
     kind, parts = part.get_content_type(), _parts(part)
     if parts and kind == "multipart/alternative":
-        yield from _first(sorted(parts, key=_rank))
+        yield from _first(sorted(parts, key=_rank), read)
     elif parts and kind.startswith("multipart/"):
         for child in _read(part, parts):
-            yield from _words(child)
-    elif kind == "text/html":
-        yield from web.blocks(_decoded(part), titled=False)
+            yield from _words(child, read)
     elif kind.startswith(("text/", "multipart/")):
-        yield _decoded(part)
+        read.add(part)
+        yield from web.blocks(_decoded(part), titled=False) if kind == "text/html" else [_decoded(part)]
 
 
-def _first(parts: list[Message]) -> Iterator[str]:
+def _first(parts: list[Message], read: set[Message]) -> Iterator[str]:
     """Give the first of some parts that has words."""
     for part in parts:
-        words = list(_words(part))
+        words = list(_words(part, read))
         if any(block.strip() for block in words):
             yield from words
             return
