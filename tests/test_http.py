@@ -131,11 +131,6 @@ def test_a_compressed_request_to_the_model_is_told_so(front, double):
     assert len(double.received) == 1
 
 
-@pytest.mark.parametrize("purpose", ["", "x" * 65, "%00" * 65])
-def test_a_purpose_that_can_be_none_is_refused(server, purpose):
-    assert request(server, "GET", f"/v1/files?purpose={purpose}", server.any_key).error == (400, "invalid_request", "purpose")
-
-
 @pytest.mark.parametrize("purpose", ["batch", "x" * 64, "%ff", "%00"])
 def test_an_unknown_purpose_has_no_files(server, purpose):
     assert request(server, "GET", f"/v1/files?purpose={purpose}", server.any_key).json["data"] == []

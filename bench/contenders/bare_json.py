@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from flask import Flask, request
 
 from lazu import config
+from lazu.gateway.upstream import Upstream
 
 app = Flask(__name__)
+settings = config.load()
+app.extensions["lazu.upstream"] = Upstream(settings)
 app.extensions["lazu"] = SimpleNamespace(
-    settings=config.load(),
+    settings=settings,
     engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
     keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
 )
