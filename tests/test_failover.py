@@ -6,13 +6,11 @@ With LAZU_LONG_TESTS=1, half a minute.
 
 import os
 import signal
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from helpers.postgresql import Postgres
+from helpers.postgresql import primary_and_standby
 from helpers.race import Race
 from helpers.server import Server, variables
 from helpers.waiting import until
@@ -28,19 +26,8 @@ UPLOADS = 60
 
 @pytest.fixture
 def pair():
-    """A primary, and a standby that follows it asynchronously."""
-    with tempfile.TemporaryDirectory(prefix="lazu-failover-") as home:
-        Path(home).chmod(0o755)
-        settings = "wal_log_hints = on\nwal_keep_size = 1GB\n"  # what pg_rewind needs
-        servers = [Postgres(Path(home) / name, settings=settings) for name in ("first", "second")]
-        for each in servers:
-            each.home.mkdir()
-        try:
-            first = servers[0].start()
-            yield first, servers[1].follow(first)
-        finally:
-            for each in servers:
-                each.stop()
+    with primary_and_standby("wal_log_hints = on\nwal_keep_size = 1GB\n") as servers:  # what pg_rewind needs
+        yield servers
 
 
 @pytest.fixture

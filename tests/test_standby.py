@@ -1,12 +1,9 @@
 """A standby of PostgreSQL may not know yet what was acknowledged: no box believes it, wherever an address leads to."""
 
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from helpers.in_store import put
-from helpers.postgresql import Postgres
+from helpers.postgresql import primary_and_standby
 from helpers.waiting import until
 from lazu.config import Settings
 from lazu.errors import Busy
@@ -19,18 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pair():
-    """A primary, and a standby that follows it."""
-    with tempfile.TemporaryDirectory(prefix="lazu-standby-") as home:
-        Path(home).chmod(0o755)
-        servers = [Postgres(Path(home) / name) for name in ("first", "second")]
-        for each in servers:
-            each.home.mkdir()
-        try:
-            first = servers[0].start()
-            yield first, servers[1].follow(first)
-        finally:
-            for each in servers:
-                each.stop()
+    with primary_and_standby() as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,3 +145,19 @@ class Postgres:
             self.process.send_signal(how)
             self.process.wait(60)
             self.process = None
+
+
+@contextmanager
+def primary_and_standby(settings=""):
+    """A primary, and a standby that follows it asynchronously."""
+    with tempfile.TemporaryDirectory(prefix="lazu-postgresql-") as home:
+        Path(home).chmod(0o755)
+        servers = [Postgres(Path(home) / name, settings=settings) for name in ("first", "second")]
+        for each in servers:
+            each.home.mkdir()
+        try:
+            first = servers[0].start()
+            yield first, servers[1].follow(first)
+        finally:
+            for each in servers:
+                each.stop()
