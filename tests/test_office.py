@@ -286,6 +286,9 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td>a<td><p hidden>x<td>c<tr><td><p hidden>y<tr><td>d</table>", "| a |  | c |\n| --- | --- | --- |\n| d |  |  |\n"),
         ("<div>one <span hidden>x <i>y</i></div>two", "one\n\ntwo\n"),
         ("<p>one <b hidden><div>x</div>y</b> two", "one two\n"),
+        ("<div><h1>Title <span hidden>x</h1><p>words</p></div>two", "# Title\n\nwords\n\ntwo\n"),
+        ("<ul><li>a <span hidden>x<li>b<li>c</ul>two", "- a\n- b\n- c\n\ntwo\n"),
+        ("<table><tr><td>a<span hidden>x<td>b<tr><td>c<td>d</table>", "| a | b |\n| --- | --- |\n| c | d |\n"),
         ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
     ],
 )  # fmt: skip

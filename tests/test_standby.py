@@ -74,6 +74,7 @@ def test_a_list_of_servers_may_stand_wherever_libpq_reads_it(pair, url, cluster,
     opened(f"postgresql:///{name}?hostaddr=127.0.0.1,127.0.0.1&{ports}", cluster, tmp_path).keys.create("by-address")
     database.close_all()
     monkeypatch.setenv("PGHOST", "127.0.0.1,127.0.0.1")
+    monkeypatch.setenv("PGPASSWORD", "\udce9")  # a byte that is no UTF-8
     opened(f"postgresql:///{name}?{ports}", cluster, tmp_path).keys.create("by-environment")
 
 

@@ -52,7 +52,7 @@ def words(part: Element) -> str:
     if maths := list(part.iter("oMath")):
         return "".join(map(equations.words, maths))
     found = "".join(text.text or "" for text in part.iter("t"))
-    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of the line's, strictly in percent
+    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of a percent of the line's; strict: 30%
     if not height.strip("-0.%"):
         return found
     return markdown.lowered(found) if height.startswith("-") else markdown.raised(found)

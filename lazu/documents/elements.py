@@ -33,6 +33,11 @@ _ENDED_BY = {
 _ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
 _ENDED_BY["p"] |= set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
+#: Elements whose end ends what is still open in them.
+_ENDING = _HOLDERS | set(_ENDED_BY) | set(HEADINGS) | {"pre"}
+#: Elements that end one of a line that was left open before them: their parent's end was left out.
+_BESIDE = {"li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot"}
+
 #: Elements within each other that nobody sees; a page has some ten.
 _MAX_OPEN = 1000
 
@@ -57,7 +62,7 @@ class Unseen:
         self._open = [tag]
 
     def ends_before(self, tag: str) -> bool:
-        """Take an element that begins; return whether it is seen, as what was not ends before it.
+        """Take an element that begins; return whether it is seen: the hidden one may end before it.
 
         Raises `Refused` for more elements within each other than any page has.
         """
@@ -65,20 +70,22 @@ class Unseen:
             if self._open[place] not in _ENDED_BY:
                 break
             del self._open[place if tag in _ENDED_BY[self._open[place]] else len(self._open) :]
-        if self._open and (tag in _HOLDERS or tag in _ENDED_BY or tag == self._open[0]):
+        if len(self._open) == 1 and self._open[0] not in _ENDING and tag in _BESIDE:
+            self._open = []
+        if self._open and (tag in _ENDING or tag == self._open[0]):
             self._open.append(tag)
         if len(self._open) > _MAX_OPEN:
             raise Refused(refusals.DEEP)
         return not self._open
 
     def ends_with(self, tag: str) -> bool:
-        """Take the end of an element; return whether it is that of one that is seen, which ends what is not."""
+        """Take an end; return whether it is that of an element that is seen. The hidden one within ends with it."""
         if tag in self._open:
             while self._open.pop() != tag:
                 pass
             return False
         first = self._open[0]
-        if (first in _HOLDERS and first not in _ENDED_BY) or (tag not in _HOLDERS and tag not in _ENDED_BY):
+        if (first in _HOLDERS and first not in _ENDED_BY) or tag not in _ENDING:
             return False
         self._open = []
         return True

@@ -25,7 +25,7 @@ def _part(element: Element, name: str) -> str:
 
 
 def _whole(found: str) -> str:
-    """Return words in brackets, unless they are one number, letter or sign: x^2n would be x^(2n) as well as x^2·n."""
+    """Return words in brackets, but for one whole number, letter or sign: x^2n may mean x^(2n) or x^2·n."""
     return found if found.isdecimal() or len(found) < 2 else f"({found})"
 
 

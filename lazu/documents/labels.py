@@ -62,7 +62,7 @@ class Labels:
             self._last.update(((name, depth), self._counts[depth]) for name in (style, entries.get("id", "")) if name)
 
     def item(self, entry: Element, depth: int, style: str) -> str:
-        """Return the marker of an item; headers have none, and one that is there for the list in it is not counted."""
+        """Return the marker of an item. A header has none, and an item that begins with a list is not counted."""
         if entry.tag == "list-header":
             return " "
         if not (len(entry) and entry[0].tag == "list"):

@@ -174,7 +174,8 @@ class Files:
         while more:
             with pace:
                 gone = self._contents.drop(lambda: rows.delete_files_of(key, PIECE), "delete")
-            # No row gone is not the end: a purge may have just taken the same ones. What has expired is left to it.
+            # That none went does not mean that none is left: a purge may have just taken the same ones. What has
+            # expired is left to it.
             count, more = count + len(gone), bool(gone) or counts.held(key.id, clock.now()) > 0
         return count
 

@@ -173,10 +173,13 @@ def _asking(url: str) -> psycopg.Connection[Any]:
 def _connecting(url: str) -> dict[str, Any]:
     """How to connect: of several hosts to the one that is no standby, or that takes writes if the URL says so.
 
-    One host is not asked by libpq: what pgbouncer tells of a standby that it goes on telling when that was promoted.
+    With one host libpq is not told to ask: pgbouncer would go on calling a server a standby after its promotion.
+    `connections` asks the server itself.
     """
     defaults = psycopg.pq.Conninfo.get_defaults()  # of the environment, too: PGHOST may have several
-    asked = {each.keyword.decode(): (each.val or b"").decode() for each in defaults} | conninfo_to_dict(url)
+    asked = {each.keyword.decode(): (each.val or b"").decode(errors="replace") for each in defaults} | conninfo_to_dict(
+        url
+    )
     given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"
     return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
 

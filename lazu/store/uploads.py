@@ -32,7 +32,7 @@ MEMORY = 3600
 MAX_SETTLED = 5_000
 #: Seconds for which the row of an expired upload stays: the transaction of its last part may still be on its way.
 GRACE = 60
-#: Parts removed in one transaction, which holds the write lock for some 10 ms; seconds after which none more begins.
+#: Parts removed in one transaction, which holds the write lock for some 10 ms; seconds after which none follows it.
 BATCH, CLEARING_SECONDS = 500, 10
 
 log = logging.getLogger(__name__)
