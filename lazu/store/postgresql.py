@@ -176,10 +176,9 @@ def _connecting(url: str) -> dict[str, Any]:
     With one host libpq is not told to ask: pgbouncer would go on calling a server a standby after its promotion.
     `connections` asks the server itself.
     """
-    defaults = psycopg.pq.Conninfo.get_defaults()  # of the environment, too: PGHOST may have several
-    asked = {each.keyword.decode(): (each.val or b"").decode(errors="replace") for each in defaults} | conninfo_to_dict(
-        url
-    )
+    # Of the environment, too: PGHOST may have several; a password there may be no UTF-8.
+    usual = {each.keyword.decode(): each.val or b"" for each in psycopg.pq.Conninfo.get_defaults()}
+    asked = {name: value.decode(errors="replace") for name, value in usual.items()} | conninfo_to_dict(url)
     given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"
     return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
 
