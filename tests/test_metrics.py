@@ -1,6 +1,7 @@
 """What machines that watch can ask: health, readiness, Prometheus."""
 
 import errno
+import fcntl
 import http.client
 import json
 import os
@@ -14,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.server import PROJECT, free_port, opened
@@ -138,13 +139,27 @@ def test_a_reload_goes_on_counting(serve, tmp_path):
     assert len(names) <= 3, "of the master, its worker, and all dead together"
 
 
-def test_without_room_the_counts_of_a_dead_worker_stay_where_they_are(tmp_path, monkeypatch):
-    """The master moves them; a write to a mapped page that finds no room would end it, and with it all workers."""
+KEY = mmap_key("lazu_told", "lazu_told_total", [], [], "A counter.")
+
+
+@pytest.fixture
+def dead(tmp_path, monkeypatch):
+    """The counts that the worker 7 left, in a directory where this process counts with others."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    own, dead = tmp_path / "counter_7.db", tmp_path / "counter_dead.db"
-    counts = MmapedDict(str(own))
-    counts.write_value("key", 3.0, 0.0)
+    counts = MmapedDict(str(tmp_path / "counter_7.db"))
+    counts.write_value(KEY, 3.0, 0.0)
     counts.close()
+    return tmp_path
+
+
+def counted(folder):
+    """What stands in each file of counters."""
+    files = [path for path in folder.glob("counter_*.db") if path.stat().st_size]
+    return {path.name: [each[:2] for each in MmapedDict.read_all_values_from_file(str(path))] for path in files}
+
+
+def test_without_room_the_counts_of_a_dead_worker_stay_where_they_are(dead, monkeypatch):
+    """The master moves them; a write to a mapped page that finds no room would end it, and with it all workers."""
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -152,10 +167,25 @@ def test_without_room_the_counts_of_a_dead_worker_stay_where_they_are(tmp_path, 
     with monkeypatch.context() as disk:
         disk.setattr(os, "posix_fallocate", full)
         metrics.forget(7)
-    assert [each[:2] for each in MmapedDict.read_all_values_from_file(str(own))] == [("key", 3.0)]
+    assert counted(dead)["counter_7.db"] == [(KEY, 3.0)]
     metrics.forget(7)
-    assert not own.exists()
-    assert [each[:2] for each in MmapedDict.read_all_values_from_file(str(dead))] == [("key", 3.0)]
+    assert counted(dead) == {"counter_dead.db": [(KEY, 3.0)]}
+
+
+def test_counts_of_a_dead_worker_move_only_while_nobody_scrapes(dead):
+    """A scrape that read one file before and the other one after would tell them twice, or not at all."""
+    told = []
+    with (dead / "moving.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as a scrape
+        metrics.forget(7)
+        assert counted(dead) == {"counter_7.db": [(KEY, 3.0)]}
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the master
+        scrape = threading.Thread(target=lambda: told.append(metrics.render([])))
+        scrape.start()
+        scrape.join(0.5)
+        assert told == []
+    scrape.join(60)
+    assert b"lazu_told_total 3.0" in told[0]
 
 
 def test_what_dead_workers_counted_is_told_once_at_any_time(serve):
