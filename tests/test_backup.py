@@ -10,7 +10,7 @@ import pytest
 from helpers.in_process import content, put
 from helpers.server import opened, problems
 from helpers.wire import request, stored
-from lazu.store import counts
+from lazu.store import counts, disk
 from lazu.store.contents import STEPS
 from lazu.store.tables import File
 from lazu.upkeep import backup as backups
@@ -147,6 +147,30 @@ def test_a_damaged_backup_is_refused_and_leaves_the_store_empty(serve, tmp_path)
     assert (done.returncode, "nothing was restored" in done.stderr) == (1, True)
     with opened(other.storage):
         assert File.select().count() == 0
+
+
+def test_a_store_that_was_set_up_anew_does_not_empty_the_only_backup(app, tmp_path):
+    """Before it was filled by `flask restore`, or with its disk not mounted. Once it is filled the next backup goes there."""
+    put(app.test_client(), b"only here")
+    backups.backup(app.extensions["lazu"], tmp_path / "b")
+    with opened(tmp_path / "new") as store:
+        for key in ("alice", "bob"):  # first it has no key at all
+            with pytest.raises(backups.BackupProblem, match="another store"):
+                backups.backup(store, tmp_path / "b")
+            store.keys.create(key)
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {"lazu.sqlite3", "blobs"}
+    with opened(tmp_path / "restored") as store:
+        backups.restore(store, tmp_path / "b")
+        assert backups.backup(store, tmp_path / "b")["present"] == 1
+    assert faults(tmp_path / "b") == []
+
+
+def test_while_a_backup_is_restored_no_other_goes_into_its_directory(app, tmp_path):
+    put(app.test_client(), b"words")
+    backups.backup(app.extensions["lazu"], tmp_path / "b")
+    with disk.lock(tmp_path / "b"), opened(tmp_path / "new") as store:
+        with pytest.raises(backups.BackupProblem, match="is running"):
+            backups.restore(store, tmp_path / "b")
 
 
 def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):

@@ -54,6 +54,14 @@ def wanted(path: Path) -> list[Wanted]:
         return list(copy.execute_sql(f"{each} ORDER BY sha256"))
 
 
+def keys(path: Path) -> set[tuple[str, int]]:
+    """Name and time of creation of each key in the snapshot at `path`, none if there is no file; raises `Failed`."""
+    if not path.exists():
+        return set()
+    with _opened(path) as copy:
+        return set(copy.execute_sql("SELECT name, created_at FROM key"))
+
+
 def forget(path: Path, hashes: Iterable[str]) -> None:
     """Delete from the snapshot at `path` the files and parts with these hashes, durably."""
     with _opened(path) as copy, copy.atomic():

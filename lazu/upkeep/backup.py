@@ -7,7 +7,7 @@ after the deletion. So every row of a backup has its blob. The directory has the
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lazu.errors import Busy, Doubt, Failed, Full
@@ -19,6 +19,11 @@ from lazu.store.opening import Store, is_served
 NAME = "lazu.sqlite3"
 
 _VERIFY = "all of the backup is there, and 'flask fsck --rehash' verifies it"
+_STRANGER = (
+    "that directory holds the backup of another store: this one has none of its keys. Is LAZU_STORAGE_DIR right, and "
+    "its disk mounted? 'flask restore' fills a new store; to begin anew, name an empty directory"
+)
+_TAKEN = "another backup into that directory, or a restore from it, is running"
 _NOT_EMPTY = f"the store is not empty; restore into a new one. If a restore was ended while it verified, {_VERIFY}"
 
 
@@ -29,15 +34,16 @@ class BackupProblem(Exception):
 def backup(store: Store, target: Path, tick: Tick = no_tick) -> Copied:
     """Make `target` a whole copy of the store, durably; what an earlier backup put there is used again.
 
-    Until the last step the earlier backup stays whole. Raises `BackupProblem`, also when a blob of the store turns out
-    damaged or lost: the copy is then whole but for the files named. Calls `tick` `contents.STEPS` times.
+    Until the last step the earlier backup stays whole, and for good if it is another store's. Raises `BackupProblem`,
+    also when a blob of the store turns out damaged or lost: the copy is then whole but for the files named. Calls
+    `tick` `contents.STEPS` times.
     """
     _prepare(target, store.settings.storage_dir)
     try:
         with disk.lock(target, wait=False), _telling("the backup was broken off; run it again, it goes on from there"):
             copied = _take(store, target, tick)
     except disk.Taken as e:
-        raise BackupProblem("another backup into that directory is running") from e
+        raise BackupProblem(_TAKEN) from e
     if copied["damaged"]:
         raise BackupProblem(
             f"{copied['damaged']} blobs are missing or damaged, so not in the backup; 'flask fsck --rehash' names them"
@@ -82,6 +88,7 @@ def _take(store: Store, target: Path, tick: Tick) -> Copied:
     """Rows, bytes, then the new rows in the place of the old; gives what was done, also what was `damaged`."""
     new = target / (NAME + NEW)
     snapshot.take(new, store.engine)
+    _require_same(target / NAME, new)
     copied, absent = store.contents.copy_out(target / "blobs", snapshot.wanted(new), tick)
     snapshot.forget(new, absent)
     os.replace(new, target / NAME)
@@ -90,8 +97,29 @@ def _take(store: Store, target: Path, tick: Tick) -> Copied:
     return copied
 
 
+def _require_same(earlier: Path, new: Path) -> None:
+    """Raise `BackupProblem`, and remove `new`, unless both are of one store: keys are never deleted, so one is in both.
+
+    A store that was set up anew, or a mount point without its disk, would else empty the only backup. An earlier one
+    that can't be read can't be restored either: it gives way.
+    """
+    with suppress(Failed):
+        before = snapshot.keys(earlier)
+        if before and not before & snapshot.keys(new):
+            new.unlink()
+            raise BackupProblem(_STRANGER)
+
+
 def _take_in(store: Store, source: Path, tick: Tick) -> Copied:
-    """Bytes, then their rows; gives what was done."""
+    """Bytes, then their rows; gives what was done. No backup takes bytes away from `source` meanwhile."""
+    try:
+        with disk.lock(source, wait=False):
+            return _absorb(store, source, tick)
+    except disk.Taken as e:
+        raise BackupProblem(_TAKEN) from e
+
+
+def _absorb(store: Store, source: Path, tick: Tick) -> Copied:
     copied, lost = store.contents.copy_in(source / "blobs", _wanted(source), tick)
     if lost:
         raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
