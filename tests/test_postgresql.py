@@ -180,6 +180,17 @@ def test_boxes_that_start_at_once_make_the_tables_once(url):
     assert [box.wait() for box in boxes] == [0] * 4
 
 
+def test_a_box_that_starts_while_no_tables_can_be_made_works_with_those_that_are_there(engine, key, postgres, url):
+    """PostgreSQL refuses `CREATE TABLE IF NOT EXISTS` then too: a worker that started answered nothing but 503."""
+    role, name = f"plain_{secrets.token_hex(6)}", url.rpartition("/")[2]
+    with postgres.connect(name) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    for user in ("lazu", role):
+        Postgresql(url.replace("lazu@", f"{user}@")).open()
+        assert rows.find_key("alice") == key
+
+
 def test_more_threads_than_connections_take_turns(engine):
     def one(number):
         engine.write(lambda: (add_key(f"key-{number}"), time.sleep(0.01)))

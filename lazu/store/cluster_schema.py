@@ -1,6 +1,12 @@
 """The tables of the PostgreSQL engine, as numbered steps from nothing to now."""
 
+from typing import Any
+
+from lazu.errors import Failed
 from lazu.store.schema import COUNTED
+
+#: Any number, the same for every Lazu: who brings the tables up to date holds it.
+_MIGRATION = 0x4C617A75
 
 #: Numbered steps of the schema; the table `schema` says how many were taken. Only ever append.
 STEPS: tuple[str, ...] = (
@@ -94,3 +100,35 @@ STEPS: tuple[str, ...] = (
     AS 'SELECT to_json(value)::text'
     """,
 )
+
+
+class Newer(Failed):
+    """The tables were made by a newer Lazu."""
+
+
+def migrate(connection: Any) -> None:
+    """Take the steps that are missing, one box after the other; raises `Newer`, psycopg's errors.
+
+    Where none is missing nothing is written: the server may take no writes now, or this role may make no tables, and
+    PostgreSQL refuses even what is there already `IF NOT EXISTS`.
+    """
+    with connection.transaction():
+        if _taken(connection) == len(STEPS):
+            return
+        connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")
+        connection.execute("CREATE TABLE IF NOT EXISTS schema (version BIGINT NOT NULL)")
+        connection.seconds = None  # a step may take longer than a request waits
+        for number, step in list(enumerate(STEPS, 1))[_taken(connection) :]:
+            connection.execute(step)
+            connection.execute("INSERT INTO schema VALUES (%s)", (number,))
+        del connection.seconds
+
+
+def _taken(connection: Any) -> int:
+    """How many steps were taken; raises `Newer`."""
+    if connection.execute("SELECT to_regclass('schema')").fetchone() == (None,):
+        return 0
+    [taken] = connection.execute("SELECT coalesce(max(version), 0) FROM schema").fetchone()
+    if taken > len(STEPS):
+        raise Newer(f"its tables are of version {taken}, this Lazu knows {len(STEPS)}")
+    return int(taken)

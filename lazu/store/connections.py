@@ -22,7 +22,7 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from lazu import clock
 from lazu.errors import Busy, Failed, Full, StoreError
-from lazu.store.cluster_schema import STEPS
+from lazu.store import cluster_schema
 
 #: Connections of a process, and seconds that a thread waits for one.
 POOL, POOL_SECONDS = 8, 10
@@ -35,16 +35,10 @@ _PAUSE = 1
 _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_check_interval', '2000', FALSE)
         WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
     SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off"""
-#: Any number, the same for every Lazu: who brings the tables up to date holds it.
-_MIGRATION = 0x4C617A75
 
 
 class Absent(Failed):
     """A row refers to one that is not there (a foreign key)."""
-
-
-class Newer(Failed):
-    """The tables were made by a newer Lazu."""
 
 
 class Present(Failed):
@@ -178,7 +172,7 @@ class _Connecting(_Peewees):
         if standby:  # it may not have yet what was acknowledged
             raise psycopg.OperationalError("this server is a standby")
         if not self.ready:
-            _migrate(connection)
+            cluster_schema.migrate(connection)
             self.ready = True
 
 
@@ -283,18 +277,3 @@ class _Lost(peewee.OperationalError):
 
 
 database: Any = _Database(None, max_connections=POOL, stale_timeout=600, timeout=POOL_SECONDS)
-
-
-def _migrate(connection: Any) -> None:
-    """Take the steps that are missing, one box after the other; raises `Newer`."""
-    with connection.transaction():
-        connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")
-        connection.execute("CREATE TABLE IF NOT EXISTS schema (version BIGINT NOT NULL)")
-        [taken] = connection.execute("SELECT coalesce(max(version), 0) FROM schema").fetchone()
-        if taken > len(STEPS):
-            raise Newer(f"its tables are of version {taken}, this Lazu knows {len(STEPS)}")
-        connection.seconds = None  # a step may take longer than a request waits
-        for number, step in enumerate(STEPS[taken:], taken + 1):
-            connection.execute(step)
-            connection.execute("INSERT INTO schema VALUES (%s)", (number,))
-        del connection.seconds

@@ -16,7 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from lazu import clock, metrics, slots
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
-from lazu.store.connections import Newer, database, limit_waits, translating
+from lazu.store.cluster_schema import Newer
+from lazu.store.connections import database, limit_waits, translating
 
 Result = TypeVar("Result")
 
