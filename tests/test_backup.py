@@ -168,9 +168,9 @@ def test_a_store_that_was_set_up_anew_does_not_empty_the_only_backup(app, tmp_pa
 def test_while_a_backup_is_restored_no_other_goes_into_its_directory(app, tmp_path):
     put(app.test_client(), b"words")
     backups.backup(app.extensions["lazu"], tmp_path / "b")
-    with disk.lock(tmp_path / "b"), opened(tmp_path / "new") as store:
-        with pytest.raises(backups.BackupProblem, match="is running"):
-            backups.restore(store, tmp_path / "b")
+    running = pytest.raises(backups.BackupProblem, match="is running")
+    with disk.lock(tmp_path / "b"), opened(tmp_path / "new") as store, running:
+        backups.restore(store, tmp_path / "b")
 
 
 def test_a_backup_under_load_has_the_blob_of_each_of_its_rows(serve, tmp_path):
