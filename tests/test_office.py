@@ -290,10 +290,28 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<ul><li>a <span hidden>x<li>b<li>c</ul>two", "- a\n- b\n- c\n\ntwo\n"),
         ("<table><tr><td>a<span hidden>x<td>b<tr><td>c<td>d</table>", "| a | b |\n| --- | --- |\n| c | d |\n"),
         ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
+        ("Price: <del>10</del><ins>12</ins> <s>a</s><s> <b>b</b> </s>c<strike><p>d<p>e</strike>f", "Price: ~~10~~12 ~~a b~~ c\n\n~~d~~\n\n~~e~~f\n"),
+        ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
     ],
 )  # fmt: skip
 def test_a_page_is_read_as_a_browser_shows_it(read, page, text):
     assert read(page, "html") == text
+
+
+HEADS = "<table><tr><th rowspan=2>Region<th colspan=2>2023<th colspan=2>2024<tr><th>Q1<th>Q2<th>Q1<th>Q2<tr><td>North<td>1<td>2<td>3<td>4</table>"
+GROUPS = "<table><thead><tr><th>Kind<th>Sum<tbody><tr><td rowspan=0>Tea<td>1<tr><td>2<tbody><tr><td>Milk<td rowspan=9>3<tfoot><tr><td>All<td>6</table>"
+
+
+def test_numbers_stand_under_their_heads_where_cells_reach_over_columns_and_rows(read):
+    assert read(HEADS, "html") == (
+        "| Region | 2023 |  | 2024 |  |\n| --- | --- | --- | --- | --- |\n|  | Q1 | Q2 | Q1 | Q2 |\n| North | 1 | 2 | 3 | 4 |\n"
+    )
+    assert read(GROUPS, "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n|  | 2 |\n| Milk | 3 |\n| All | 6 |\n"
+
+
+def test_cells_that_reach_over_all_there_is_cost_little(read):
+    many = "<td colspan=9999999 rowspan=0>" * 300 + "x" + "<tr><td>y" * 1000
+    assert read(f"<table>{many}</table>", "html").count("y") == 1000
 
 
 def test_a_link_around_blocks_leads_from_the_first(read):
@@ -467,6 +485,10 @@ def test_an_rtf_is_read_in_every_charset_that_fonts_may_have(read):
 def test_what_an_rtf_hides_or_replaces_ends_where_it_says(read):
     """`\\plain` ends all formatting, and the end of a group what stands there for older programs."""
     assert read(rb"{\rtf1 a\v b\plain c {\u8217}text {\u8217\'92}s\par}", "text/rtf") == "ac ’text ’s\n"  # noqa: RUF001 - as it is typeset
+
+
+def test_an_rtf_in_utf8_is_read(read):
+    assert read(rb"{\rtf1\ansi\ansicpg65001 Gr\'c3\'bc\'c3\'9fe\par}", "text/rtf") == "Grüße\n"
 
 
 NOTEBOOK = """{"nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}, "cells": [

@@ -38,4 +38,4 @@ CHARSETS = {
 
 #: Codecs by the number of the document's code page.
 PAGES = {name.removeprefix("cp"): name for name in ("cp1252", "cp437", "cp850", "cp852", "cp866", *CHARSETS.values())}
-PAGES["936"], PAGES["10000"] = "gb18030", "mac_roman"
+PAGES["936"], PAGES["10000"], PAGES["65001"] = "gb18030", "mac_roman", "utf-8"

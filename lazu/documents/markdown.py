@@ -19,6 +19,10 @@ _MAX_CELLS = 2_500_000
 _SCRIPTS = "0123456789+-\u2212=()"
 _RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎"))
 
+#: Stand around words that are struck out until their line is whole: neither XML nor clean text has them.
+STRUCK = "\x02", "\x03"
+_STRUCK = re.compile(r"\x02(\s*+)([^\x02\x03]*?)(\s*)\x03")
+
 _SPACE = re.compile(r"[ \t\r\f\v\n]+")
 
 
@@ -123,6 +127,14 @@ def raised(words: str) -> str:
 def lowered(words: str) -> str:
     """Return words as subscript if all of them can be (`H₂O`); others stay as they are."""
     return words.translate(_LOWERED) if not words.strip(_SCRIPTS) else words
+
+
+def struck(words: str) -> str:
+    """Return words in which those between `STRUCK` are marked as struck out: `~~10~~`."""
+    if STRUCK[0] not in words:
+        return words
+    joined = words.replace("".join(reversed(STRUCK)), "")
+    return _STRUCK.sub(lambda found: f"{found[1]}~~{found[2]}~~{found[3]}" if found[2] else found[1], joined)
 
 
 def flat(blocks: Iterable[str]) -> str:

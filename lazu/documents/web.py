@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 from lazu.documents import elements, markdown
 from lazu.documents.elements import BLOCKS, HEADINGS, VOID
+from lazu.documents.grid import Table
 
 #: Tables within tables that are kept apart; deeper ones are part of their cell.
 _MAX_DEPTH = 20
@@ -21,25 +22,6 @@ def blocks(text: str, titled: bool = True) -> Iterator[str]:
     yield from page.blocks
 
 
-class _Table:
-    """A table that is open: `rows` of cells, of which the last one grows."""
-
-    def __init__(self) -> None:
-        self.rows: list[list[list[str]]] = []
-
-    def cell(self) -> list[str]:
-        """Return the lines of the last cell; words between cells come into one of their own."""
-        if not self.rows:
-            self.rows.append([])
-        if not self.rows[-1]:
-            self.rows[-1].append([])
-        return self.rows[-1][-1]
-
-    def words(self) -> Iterator[list[str]]:
-        """Give the rows as words."""
-        return (["\n".join(cell) for cell in row] for row in self.rows)
-
-
 class _Page(HTMLParser):
     """Makes blocks of what the parser tells."""
 
@@ -51,8 +33,9 @@ class _Page(HTMLParser):
         self._level = 0  # of the heading that is open
         self._lists: list[int] = []  # the number of the item that is open, 0 in a list without numbers
         self._marker: str | None = None  # of an item that has no words yet
-        self._tables: list[_Table] = []
+        self._tables: list[Table] = []
         self._script = 0  # where raised or lowered words begin
+        self._struck = 0  # elements that are open and strike their words out
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
         self._unseen = elements.Unseen()
         self._verbatim = self._in_title = False
@@ -103,8 +86,9 @@ class _Page(HTMLParser):
         start, target = self._link or (0, "")
         if target and not self._verbatim and "".join(self._words[start:]).strip():
             self._end_a()
-        words, self._words = "".join(self._words), []
-        self._link = self._link and (0, self._link[1])
+        words = markdown.struck("".join(self._words) + markdown.STRUCK[1] * bool(self._struck))
+        self._words = [markdown.STRUCK[0]] * bool(self._struck)
+        self._link = self._link and (len(self._words), self._link[1])
         level, self._level = self._level, 0
         if self._verbatim:
             self._put(words if self._tables else markdown.fenced(words.strip("\n")))
@@ -172,6 +156,18 @@ class _Page(HTMLParser):
     def _end_sub(self) -> None:
         self._words[self._script :] = [markdown.lowered("".join(self._words[self._script :]))]
 
+    def _begin_del(self, _: dict[str, str]) -> None:
+        self._words.append(markdown.STRUCK[0] * (not self._struck))
+        self._struck += 1
+
+    _begin_s = _begin_strike = _begin_del
+
+    def _end_del(self) -> None:
+        self._words.append(markdown.STRUCK[1] * (self._struck == 1))
+        self._struck = max(self._struck - 1, 0)
+
+    _end_s = _end_strike = _end_del
+
     def _begin_pre(self, _: dict[str, str]) -> None:
         self.flush()
         self._verbatim = True
@@ -185,9 +181,9 @@ class _Page(HTMLParser):
         self._lists.append(0)
 
     def _begin_ol(self, attributes: dict[str, str]) -> None:
+        """A list that counts backwards has no numbers: how many items come is not known yet."""
         self.flush()
-        start = attributes.get("start", "1")
-        self._lists.append(int(start) if start.isdecimal() and len(start) < 9 else 1)
+        self._lists.append(_count(attributes.get("start", ""), 1) * ("reversed" not in attributes))
 
     def _end_ul(self) -> None:
         self.flush()
@@ -197,13 +193,14 @@ class _Page(HTMLParser):
 
     _end_ol = _end_ul
 
-    def _begin_li(self, _: dict[str, str]) -> None:
+    def _begin_li(self, attributes: dict[str, str]) -> None:
         self.flush()
         number = self._lists[-1] if self._lists else 0
+        number = _count(attributes.get("value", ""), number) if number else 0
         self._marker = f"{number}." if number else "-"
         if not self._lists:
             self._lists.append(0)
-        self._lists[-1] += bool(number)
+        self._lists[-1] = number and number + 1
 
     def _end_li(self) -> None:
         self.flush()
@@ -212,20 +209,24 @@ class _Page(HTMLParser):
     def _begin_table(self, _: dict[str, str]) -> None:
         self.flush()
         if len(self._tables) < _MAX_DEPTH:
-            self._tables.append(_Table())
+            self._tables.append(Table())
+
+    def _begin_tbody(self, _: dict[str, str]) -> None:
+        self.flush()
+        if self._tables:
+            self._tables[-1].begin_group()
+
+    _begin_thead = _begin_tfoot = _begin_tbody
 
     def _begin_tr(self, _: dict[str, str]) -> None:
         self.flush()
         if self._tables:
-            self._tables[-1].rows.append([])
+            self._tables[-1].begin_row()
 
-    def _begin_td(self, _: dict[str, str]) -> None:
+    def _begin_td(self, attributes: dict[str, str]) -> None:
         self.flush()
         if self._tables:
-            rows = self._tables[-1].rows
-            if not rows:
-                rows.append([])
-            rows[-1].append([])
+            self._tables[-1].begin_cell(attributes.get("colspan", ""), attributes.get("rowspan", ""))
 
     _begin_th = _begin_td
 
@@ -246,3 +247,8 @@ class _Page(HTMLParser):
             self.blocks.extend(words for row in rows for words in row)
         else:
             self.blocks.append(markdown.table(rows))
+
+
+def _count(words: str, usual: int) -> int:
+    """Return the number that an attribute says, if it says one that counts."""
+    return int(words) if words.isdecimal() and len(words) < 9 else usual
