@@ -166,6 +166,34 @@ def test_a_field_that_shows_several_paragraphs_ends_in_the_last(read):
     assert read(docx(f"<w:p>{whole[:place]}</w:p><w:p><w:r><w:t>two</w:t></w:r>{whole[place:]}</w:p>"), "docx") == "one\n\ntwo (https://example.org)\n"
 
 
+GOOGLE = """<w:style w:styleId="Heading2"><w:name w:val="heading 2"/><w:pPr><w:keepNext/></w:pPr></w:style>
+<w:style w:styleId="Ours"><w:name w:val="Ours"/><w:basedOn w:val="Heading2"/></w:style>"""
+
+
+def test_headings_of_google_s_documents_are_told_by_the_names_of_their_styles(read):
+    body = paragraph("One", '<w:pStyle w:val="Heading2"/>') + paragraph("Two", '<w:pStyle w:val="Ours"/>') + paragraph("three", '<w:pStyle w:val="Else"/>')
+    assert read(docx(body, [("styles", "styles.xml")], styles=GOOGLE), "docx") == "## One\n\n## Two\n\nthree\n"
+    styles = """<style:style style:name="Heading_20_1" style:family="paragraph" style:display-name="Heading 1"/>
+    <style:style style:name="P2" style:family="paragraph" style:parent-style-name="Heading_20_1"/>"""
+    body = '<text:p text:style-name="P2">One</text:p><text:p text:style-name="P3">two</text:p>'
+    assert read(odf("text", body, styles), "application/vnd.oasis.opendocument.text") == "# One\n\ntwo\n"
+
+
+UNSEEN = """<w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId="More"><w:basedOn w:val="Secret"/></w:style>"""
+
+
+def test_hidden_words_of_a_docx_are_left_out_and_struck_ones_marked(read):
+    run = "<w:r><w:rPr>{}</w:rPr><w:t xml:space='preserve'>{}</w:t></w:r>".format
+    link = f'<w:hyperlink r:id="rId2">{run("<w:strike/>", "page")}</w:hyperlink>'
+    runs = [
+        run("", "Price: "), run("<w:strike/>", "10 "), run("<w:b/><w:strike/>", "EUR "), run("<w:strike w:val='0'/>", "12"), run("<w:vanish/>", " x"),
+        run("<w:rStyle w:val='More'/>", " y"), run("<w:rStyle w:val='More'/><w:vanish w:val='false'/>", " seen"), run("<w:dstrike/>", " "), link,
+        field("HYPERLINK", "<w:t>z</w:t>").replace("<w:r>", "<w:r><w:rPr><w:vanish/></w:rPr>"),
+    ]  # fmt: skip
+    data = docx(f"<w:p>{''.join(runs)}</w:p>{paragraph('words')}", [("styles", "styles.xml"), ("hyperlink", "https://example.org")], styles=UNSEEN)
+    assert read(data, "docx") == "Price: ~~10 EUR~~ 12 seen [~~page~~](https://example.org)\n\nwords\n"
+
+
 def test_a_document_within_a_docx_is_named(read):
     data = docx('<w:altChunk r:id="rId1"/>', [("aFChunk", "/word/afchunk.mht")])
     assert read(data, "docx") == "[Document within, not read: afchunk.mht]\n"
@@ -192,6 +220,18 @@ def test_a_sheet_is_a_table_with_dates_shares_and_values(read):
         "## Sheet: Plan\n\n| When | Share |\n| --- | --- |\n| 2024-01-01 | 12.5% |\n| [typed](https://example.org) | 0.1 |\n| TRUE | =NOW() |\n\n"
         "- Comment on C3: Sure?\n\nHeader: Budget\n\n## Sheet: Empty\n"
     )
+
+
+def test_plain_notes_of_a_sheet_stand_beside_its_threads(read):
+    """A thread is there a second time, as a note."""
+    note = '<comment ref="{}"><text><t>{}</t></text></comment>'.format
+    parts = {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("comments", "../comments1.xml"), ("threadedComment", "../threads.xml")),
+        "xl__comments1.xml": f'<comments><commentList>{note("A1", "[Threaded comment] Why?")}{note("B2", "net")}</commentList></comments>',
+        "xl__threads.xml": "".join(["<ThreadedComments>", *(f'<threadedComment ref="A1"><text>{words}</text></threadedComment>' for words in ("Why?", "So.")), "</ThreadedComments>"]),
+    }
+    text = read(xlsx(("One", "<sheetData/>"), **parts), "xlsx")
+    assert text == "## Sheet: One\n\n- Comment on A1: Why?\n- Comment on A1: So.\n- Comment on B2: net\n"
 
 
 def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):

@@ -1,5 +1,6 @@
 """Labels of lists and headings in OpenDocument, counted as its programs do: ODF 1.3 part 3, §16.30 to §16.34."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -11,6 +12,11 @@ _FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upper
 
 #: The name of the style of all headings, which has none: no list's style is called so.
 _OUTLINE = "\0"
+
+#: Styles on which one is based that are looked at.
+_MAX_PARENTS = 20
+
+_HEADING = re.compile("heading ([1-9])")
 
 
 class _Level(NamedTuple):
@@ -100,3 +106,28 @@ def _level(level: Element) -> _Level:
     usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
     shown, start = int(level.get("display-levels", "1")), int(level.get("start-value", "1"))
     return _Level(_FORMS.get(level.get("num-format", ""), "decimal"), before, after or usual, shown, start)
+
+
+def headings(trees: list[Element]) -> dict[str, int]:
+    """Return the levels of the styles that make a heading of a paragraph.
+
+    Google's documents have no other headings, and no level but in the names of styles.
+    """
+    found = (style for tree in trees for style in tree.iter("style") if style.get("family") == "paragraph")
+    styles = {style.get("name", ""): style for style in found}
+    levels = ((name, _named(styles, name)) for name in styles)
+    return {name: level for name, level in levels if level}
+
+
+def _named(styles: dict[str, Element], name: str) -> int:
+    """Return the level that the name of a style tells, or of one that it is based on; 0 for none."""
+    for _ in range(_MAX_PARENTS):
+        if name not in styles:
+            break
+        shown = styles[name].get("display-name", name.replace("_20_", " ")).casefold()
+        if shown == "title":
+            return 1
+        if found := _HEADING.fullmatch(shown):
+            return int(found[1])
+        name = styles[name].get("parent-style-name", "")
+    return 0

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 from lazu.documents import cells as values
 from lazu.documents import markdown, markup, refusals
 from lazu.documents.archive import Archive
-from lazu.documents.labels import Labels
+from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.refusals import Refused
 
@@ -53,6 +53,7 @@ class Document:
         self._archive = archive
         self._labels = Labels(trees)
         self._hidden = {name for tree in trees for name in _hidden(tree)}
+        self._headings = headings(trees)
         self._notes: list[str] = []
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._slides = 0
@@ -80,7 +81,9 @@ class Document:
             yield from getattr(self, _BLOCKS.get(element.tag, "_within"))(element)
 
     def _paragraph(self, paragraph: Element) -> Iterator[str]:
-        yield self._words(paragraph).strip()
+        words = self._words(paragraph).strip()
+        level = self._headings.get(paragraph.get("style-name", ""))
+        yield markdown.heading(level, words) if level else words
         yield from self._beside()
 
     def _heading(self, heading: Element, label: str = "") -> Iterator[str]:

@@ -1,12 +1,13 @@
 """Word's documents (docx, docm) as Markdown: ECMA-376 part 1, §17. Macros are never looked at."""
 
+from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import chain
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, equations, fields, markdown, markup, symbols
-from lazu.documents.numbering import Numbering
 from lazu.documents.package import Package
+from lazu.documents.styles import Styles
 
 #: What is not part of the text as it stands: deleted and moved words, properties, and the older form of a drawing.
 _SKIPPED = {"del", "moveFrom", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", "sdtPr", "delText", "instrText", "rt"}
@@ -32,7 +33,7 @@ def blocks(data: bytes) -> Iterator[str]:
     yield from _margins(package, main, styles, "footer")
 
 
-def _margins(package: Package, main: str, styles: "Styles", kind: str) -> Iterator[str]:
+def _margins(package: Package, main: str, styles: Styles, kind: str) -> Iterator[str]:
     """Headers or footers, each once, however many sections have it."""
     seen = set()
     for name in package.related(main, kind):
@@ -52,76 +53,6 @@ def _notes(part: "Part", tree: Element, wanted: str) -> Iterator[str]:
 
 def _mark(kind: str, number: str | None) -> str:
     return number or "" if kind == "footnote" else f"{kind}-{number}"
-
-
-class Style(NamedTuple):
-    """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of."""
-
-    level: int
-    listed: Element | None
-
-
-class Styles:
-    """The styles of a document: is a paragraph a heading, of which level; is it an item of a list."""
-
-    def __init__(self, package: Package, main: str) -> None:
-        trees = [package.tree(name) for name in package.related(main, "styles")]
-        self._styles = {style.get("styleId", ""): style for tree in trees for style in tree.iter("style")}
-        self._known: dict[str, Style] = {}
-        numbering = [package.tree(name) for name in package.related(main, "numbering")]
-        self.numbering = Numbering(numbering[0] if numbering else Element(""))
-
-    def level(self, properties: Element) -> int:
-        """Return the level of a heading from 1 on, 0 for other text."""
-        own = _outline(properties)
-        return self._style(properties).level if own is None else own
-
-    def place(self, properties: Element) -> tuple[str, int] | None:
-        """Return the list of which a paragraph is an item, and the depth in it."""
-        listed = _list(properties)
-        if listed is None:
-            listed = self._style(properties).listed
-        if listed is None:
-            return None
-        depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
-        return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
-
-    def _style(self, properties: Element) -> Style:
-        """Return the style of a paragraph; found once for all that have it, of which there may be a million."""
-        name = markup.value(properties, "pStyle")
-        if name not in self._known:
-            self._known[name] = self._inherited(name)
-        return self._known[name]
-
-    def _inherited(self, name: str) -> Style:
-        chain = list(self._parents(name))
-        holders = [markup.find(style, "pPr") for style in chain]
-        levels = [level for level in map(_outline, holders) if level is not None]
-        title = bool(chain) and markup.value(chain[0], "name").casefold() == "title"
-        lists = [listed for listed in map(_list, holders) if listed is not None]
-        return Style(levels[0] if levels else int(title), lists[0] if lists else None)
-
-    def _parents(self, name: str) -> Iterator[Element]:
-        """Give the style of this name, and those that it is based on."""
-        seen = set[str]()
-        while name in self._styles and name not in seen:
-            seen.add(name)
-            yield self._styles[name]
-            name = markup.value(self._styles[name], "basedOn")
-
-
-def _outline(holder: Element) -> int | None:
-    """Return the level that properties name themselves."""
-    outline = markup.value(holder, "outlineLvl")
-    if not outline.isdigit():
-        return None
-    return int(outline) + 1 if int(outline) < 9 else 0
-
-
-def _list(holder: Element) -> Element | None:
-    """Return the list that properties name themselves."""
-    listed = holder.find("numPr")
-    return listed if listed is not None and markup.value(listed, "numId") else None
 
 
 #: What makes words of an element, where that is more than its children's words.
@@ -173,7 +104,7 @@ class Part:
             yield from found
 
     def _paragraph(self, paragraph: Element) -> str:
-        words = "".join(self._runs(paragraph)).strip()
+        words = markdown.struck("".join(self._runs(paragraph))).strip()
         self._fields.end_paragraph()
         properties = paragraph.find("pPr")
         if properties is None:
@@ -202,11 +133,24 @@ class Part:
             yield from getattr(self, _SPECIAL.get(child.tag, "_runs"))(child)
 
     def _run(self, run: Element) -> Iterator[str]:
-        properties = run.find("rPr")
-        height = None if properties is None else properties.find("vertAlign")
-        if height is None:
-            return self._runs(run)
-        return map(_HEIGHTS.get(height.get("val", ""), str), self._runs(run))
+        properties, words = run.find("rPr"), self._runs(run)
+        if properties is None:
+            return words
+        if self._styles.has(properties, "vanish"):
+            return self._unseen(words)
+        height = properties.find("vertAlign")
+        if height is not None:
+            words = map(_HEIGHTS.get(height.get("val", ""), str), words)
+        if self._styles.has(properties, "strike", "dstrike"):
+            return chain(markdown.STRUCK[:1], words, markdown.STRUCK[1:])
+        return words
+
+    def _unseen(self, words: Iterator[str]) -> Iterator[str]:
+        """Give nothing of hidden words; a field may begin or end among them."""
+        boxes = len(self._aside)
+        deque(words, maxlen=0)
+        del self._aside[boxes:]
+        yield from ()
 
     def _text(self, element: Element) -> Iterator[str]:
         if not self._fields.hide():
@@ -225,7 +169,7 @@ class Part:
         return iter(())
 
     def _link(self, element: Element) -> Iterator[str]:
-        words = "".join(self._runs(element))
+        words = markdown.struck("".join(self._runs(element)))
         relation = self._relations.get(element.get("r:id", ""))
         yield markdown.link(words, relation.target) if relation and relation.outside else words
 

@@ -125,11 +125,15 @@ class Workbook:
 
     def _comments(self, name: str) -> Iterator[str]:
         """Give the comments on cells; a threaded comment is there a second time as a plain one, for older programs."""
-        threads = self._package.related(name, "threadedComment")
-        for part in threads or self._package.related(name, "comments"):
-            for comment in self._package.tree(part).iter("threadedComment" if threads else "comment"):
-                words = markdown.line(unescaped(markup.text(comment)))
-                yield markdown.item(0, f"Comment on {comment.get('ref', '')}: {words}") if words else ""
+        threads = list(self._remarks(name, "threadedComment"))
+        cells = {cell for cell, _ in threads}
+        for cell, words in [*threads, *(found for found in self._remarks(name, "comments") if found[0] not in cells)]:
+            yield markdown.item(0, f"Comment on {cell}: {words}") if words else ""
+
+    def _remarks(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
+        for part in self._package.related(name, kind):
+            for comment in self._package.tree(part).iter(kind.removesuffix("s")):
+                yield comment.get("ref", ""), markdown.line(unescaped(markup.text(comment)))
 
 
 def blocks(data: bytes) -> Iterator[str]:

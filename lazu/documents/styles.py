@@ -1,0 +1,109 @@
+"""Styles of a docx: is a paragraph a heading or an item of a list, are words hidden (ECMA-376 part 1, §17.7)."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from lazu.documents import markup
+from lazu.documents.numbering import Numbering
+from lazu.documents.package import Package
+
+_HEADING = re.compile("heading ([1-9])")
+
+
+class Style(NamedTuple):
+    """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of."""
+
+    level: int
+    listed: Element | None
+
+
+class Styles:
+    """The styles of a document: is a paragraph a heading, of which level; is it an item of a list."""
+
+    def __init__(self, package: Package, main: str) -> None:
+        trees = [package.tree(name) for name in package.related(main, "styles")]
+        self._styles = {style.get("styleId", ""): style for tree in trees for style in tree.iter("style")}
+        self._known: dict[str, Style] = {}
+        self._marks: dict[tuple[str, str], Element | None] = {}
+        numbering = [package.tree(name) for name in package.related(main, "numbering")]
+        self.numbering = Numbering(numbering[0] if numbering else Element(""))
+
+    def level(self, properties: Element) -> int:
+        """Return the level of a heading from 1 on, 0 for other text."""
+        own = _outline(properties)
+        return self._style(properties).level if own is None else own
+
+    def place(self, properties: Element) -> tuple[str, int] | None:
+        """Return the list of which a paragraph is an item, and the depth in it."""
+        listed = _list(properties)
+        if listed is None:
+            listed = self._style(properties).listed
+        if listed is None:
+            return None
+        depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
+        return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
+
+    def has(self, properties: Element, *names: str) -> bool:
+        """Return whether a run has one of these properties, itself or from its style."""
+        style = markup.value(properties, "rStyle")
+        return any(_is_on(properties.find(name), self._of_style(style, name)) for name in names)
+
+    def _of_style(self, style: str, name: str) -> Element | None:
+        """Return a property that the style of a run has; found once for all runs of the style."""
+        if style not in self._styles:
+            return None
+        if (style, name) not in self._marks:
+            found = (markup.find(parent, "rPr").find(name) for parent in self._parents(style))
+            self._marks[style, name] = next((mark for mark in found if mark is not None), None)
+        return self._marks[style, name]
+
+    def _style(self, properties: Element) -> Style:
+        """Return the style of a paragraph; found once for all that have it, of which there may be a million."""
+        name = markup.value(properties, "pStyle")
+        if name not in self._known:
+            self._known[name] = self._inherited(name)
+        return self._known[name]
+
+    def _inherited(self, name: str) -> Style:
+        chain = list(self._parents(name))
+        holders = [markup.find(style, "pPr") for style in chain]
+        levels = [level for level in map(_outline, holders) if level is not None]
+        lists = [listed for listed in map(_list, holders) if listed is not None]
+        return Style(levels[0] if levels else _named(chain), lists[0] if lists else None)
+
+    def _parents(self, name: str) -> Iterator[Element]:
+        """Give the style of this name, and those that it is based on."""
+        seen = set[str]()
+        while name in self._styles and name not in seen:
+            seen.add(name)
+            yield self._styles[name]
+            name = markup.value(self._styles[name], "basedOn")
+
+
+def _named(chain: list[Element]) -> int:
+    """Return the level that the names of styles tell: Google's documents have no other."""
+    names = [markup.value(style, "name").casefold() for style in chain]
+    found = next(filter(None, map(_HEADING.fullmatch, names)), None)
+    return int(found[1]) if found else int(names[:1] == ["title"])
+
+
+def _outline(holder: Element) -> int | None:
+    """Return the level that properties name themselves."""
+    outline = markup.value(holder, "outlineLvl")
+    if not outline.isdigit():
+        return None
+    return int(outline) + 1 if int(outline) < 9 else 0
+
+
+def _list(holder: Element) -> Element | None:
+    """Return the list that properties name themselves."""
+    listed = holder.find("numPr")
+    return listed if listed is not None and markup.value(listed, "numId") else None
+
+
+def _is_on(own: Element | None, other: Element | None) -> bool:
+    """Return whether a property is on: its own word counts, else that of the style."""
+    found = other if own is None else own
+    return found is not None and found.get("val", "1") not in ("0", "false", "off")
