@@ -6,6 +6,7 @@ import signal
 import pytest
 from peewee import chunked
 
+from helpers.between import EARLY_END, PASS, between
 from helpers.browser import names, opened, sign_in, site, until
 from helpers.pdfs import scripted
 from helpers.samples import PNG
@@ -200,6 +201,17 @@ def test_a_server_that_restarts_is_waited_for(serve, page):
     assert names(page) == ["hello.txt"]
 
 
+def test_a_list_on_a_line_that_breaks_is_asked_for_again(server, page, key):
+    stored(server, key)
+    with between(server.url) as proxy:
+        proxy.rule = lambda _, path: EARLY_END if path.endswith("limit=100") and proxy.calls.count(("GET", path)) == 1 else PASS
+        proxy.url = proxy.endpoint
+        sign_in(page, proxy, key)
+        page.wait_for_selector("#away:visible")
+        until(page, lambda: names(page) == ["hello.txt"])
+        page.wait_for_selector("#away", state="hidden")
+
+
 def test_a_final_answer_ends_the_word_that_nobody_answers(serve, page):
     server = serve()
     key = server.new_key("leaving")
@@ -235,6 +247,20 @@ def test_a_clock_that_is_wrong_does_not_make_files_go(server, browser, key):
         sign_in(page, server, key)
         page.clock.run_for(3000)
         page.wait_for_selector("#rows .gone >> text=gone in 30 days")
+        page.clock.set_system_time("2041-01-01T00:00:00Z")  # as a machine that goes on after a pause
+        page.clock.run_for(3000)
+        assert names(page) == ["hello.txt"]
+
+
+def test_what_expires_by_a_wrong_clock_of_the_server_comes_back(server, page, key):
+    stored(server, key)
+    sign_in(page, server, key)
+    page.wait_for_selector("#rows .row")
+    page.route("**/v1/files?limit=100", lambda route: route.fulfill(response=(answer := route.fetch()), headers={**answer.headers, "date": "Tue, 01 Jan 2041 00:00:00 GMT"}), times=1)
+    page.click("#refresh")
+    page.wait_for_selector("#no-files")
+    page.click("#refresh")
+    page.wait_for_selector("#rows .gone >> text=gone in 30 days")
 
 
 @pytest.fixture

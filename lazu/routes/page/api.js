@@ -44,14 +44,17 @@ export const key = {
 	},
 };
 
-let skew = 0;
+/** Seconds that this page is open, whatever becomes of the visitor's clock meanwhile. */
+const open = () => performance.now() / 1000;
+
+let opened = Date.now() / 1000 - open();
 
 /** The server's time, in Unix seconds: it decides what has expired. */
-export const now = () => Math.floor(Date.now() / 1000 + skew);
+export const now = () => Math.floor(opened + open());
 
 function noteTime(response) {
 	const date = Date.parse(response.headers.get('date')) / 1000;
-	if (date && Math.abs(date - now()) > 2) skew = date - Date.now() / 1000;
+	if (date && Math.abs(date - now()) > 2) opened = date - open();
 }
 
 /** The key as a header carries it: in UTF-8, since it may have letters of any language. */
@@ -60,13 +63,20 @@ export const authorization = () => ({ Authorization: `Bearer ${String.fromCharCo
 /** The answer to one request; throws `ApiError` unless it is a success. */
 export async function call(path, { headers, ...options } = {}) {
 	const used = key.get();
-	const response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } }).catch((e) => {
-		throw e.name === 'AbortError' ? e : unreachable();
-	});
+	const response = await arrived(fetch(path, { cache: 'no-store', credentials: 'omit', ...options, headers: { ...authorization(), ...headers } }));
 	noteTime(response);
-	if (!response.ok) throw problem(response.status, await response.text(), response.headers, used);
+	if (!response.ok) throw problem(response.status, await read(response, 'text'), response.headers, used);
 	return response;
 }
+
+/** What `coming` gives; fetch and bodies say with a TypeError that the line broke. */
+export const arrived = (coming) =>
+	coming.catch((e) => {
+		throw e instanceof TypeError ? unreachable() : e;
+	});
+
+/** The body of an answer, as `json`, `text`, `blob` or `arrayBuffer`; throws `ApiError` if the line breaks meanwhile. */
+export const read = (response, kind) => arrived(response[kind]());
 
 /** The error of an answer; tells the page when the key that was `used` is no longer accepted, unless it has another by now. */
 export function problem(status, text, headers, used) {
@@ -80,7 +90,7 @@ export function problem(status, text, headers, used) {
 	return new ApiError(status, error, headers);
 }
 
-export const json = async (path, options) => (await call(path, options)).json();
+export const json = async (path, options) => read(await call(path, options), 'json');
 
 /** Send `body` as JSON. */
 export const post = (path, body, signal) => call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal });

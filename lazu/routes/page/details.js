@@ -1,6 +1,6 @@
 /** One file: what is known of it, what it looks like, what can be done with it. */
 
-import { call, key, now } from './api.js';
+import { call, key, now, read } from './api.js';
 import { copy, find, iconButton, make, say } from './dom.js';
 import { bytes, moment } from './format.js';
 import { glance, gone } from './glance.js';
@@ -58,7 +58,7 @@ export async function save(file) {
 	const mine = key.get();
 	say(`Downloading ${file.filename} …`);
 	try {
-		const blob = await (await call(`/v1/files/${file.id}/content`)).blob();
+		const blob = await read(await call(`/v1/files/${file.id}/content`), 'blob');
 		if (key.get() !== mine) return;
 		const href = URL.createObjectURL(new Blob([blob], { type: 'application/octet-stream' }));
 		make('a', { href, download: file.filename }).click();

@@ -1,6 +1,6 @@
 /** What a file looks like, inert: pictures as pictures, text as text, a PDF without whatever it could run. */
 
-import { call } from './api.js';
+import { call, read } from './api.js';
 import { make } from './dom.js';
 import { bytes } from './format.js';
 
@@ -23,13 +23,13 @@ export async function preview(file, box, signal) {
 }
 
 async function draw(file, signal) {
-	const read = (options) => call(`/v1/files/${file.id}/content`, { signal, ...options });
-	const { headers } = await read({ method: 'HEAD' });
+	const get = (options) => call(`/v1/files/${file.id}/content`, { signal, ...options });
+	const { headers } = await get({ method: 'HEAD' });
 	const type = (headers.get('content-type') ?? '').split(';')[0];
-	if (TEXT.test(type)) return text(file, await read({ headers: { Range: `bytes=0-${TEXT_BYTES - 1}` } }));
+	if (TEXT.test(type)) return text(file, await get({ headers: { Range: `bytes=0-${TEXT_BYTES - 1}` } }));
 	if (!PICTURE.test(type) && type !== 'application/pdf') return [hint(`No preview of ${type || 'this type'}.`)];
 	if (file.bytes > MOST) return [hint(`A preview is shown up to ${bytes(MOST)}.`)];
-	const data = await (await read()).arrayBuffer();
+	const data = await read(await get(), 'arrayBuffer');
 	return (PICTURE.test(type) ? picture : paper)(file, data, type, signal);
 }
 
@@ -47,7 +47,7 @@ function picture(file, data, type, signal) {
 }
 
 async function text(file, response) {
-	const data = new Uint8Array(await response.arrayBuffer());
+	const data = new Uint8Array(await read(response, 'arrayBuffer'));
 	const words = new TextDecoder(encoding(data)).decode(data);
 	const more = file.bytes > data.length ? [hint(`The first ${bytes(data.length)} of ${bytes(file.bytes)}.`)] : [];
 	return [make('pre', { tabIndex: 0, role: 'region', 'aria-label': `Text of ${file.filename}` }, words), ...more];

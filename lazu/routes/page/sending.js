@@ -1,6 +1,6 @@
 /** One file on its way to Lazu: in one request, or in parts when it is large, so that a broken line costs one part only. */
 
-import { ApiError, authorization, key, now, pause, post, problem, unreachable } from './api.js';
+import { ApiError, authorization, key, now, pause, post, problem, read, unreachable } from './api.js';
 import { extension } from './format.js';
 
 /** From here on a file goes in parts (`/v1/uploads`). */
@@ -148,7 +148,7 @@ export class Sending extends EventTarget {
 	/** POST to what is started, or to start it. */
 	async #post(verb, body) {
 		const path = this.#upload ? `/v1/uploads/${this.#upload.id}${verb}` : '/v1/uploads';
-		return (await post(path, body, this.#stop.signal)).json();
+		return read(await post(path, body, this.#stop.signal), 'json');
 	}
 
 	#sendPart(at) {
@@ -191,14 +191,14 @@ export class Sending extends EventTarget {
 			};
 			request.upload.onloadend = () => clearTimeout(silence);
 			request.onload = () => {
-				if (request.status === 200) resolve(JSON.parse(request.responseText));
+				if (request.status === 200) resolve(request.responseText);
 				else reject(problem(request.status, request.responseText, { get: (name) => request.getResponseHeader(name) }, used));
 			};
 			request.onerror = async () => reject(await this.file.slice(0, 1).arrayBuffer().then(unreachable, changed));
 			request.onabort = () => reject(signal.aborted ? signal.reason : unreachable());
 			signal.addEventListener('abort', () => request.abort());
 			request.send(form);
-		});
+		}).then(JSON.parse);
 	}
 
 	#progress(sent) {

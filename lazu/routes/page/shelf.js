@@ -1,6 +1,6 @@
 /** The files of the key, as far as they are loaded: what every view shows. */
 
-import { call, json, key, now, patiently } from './api.js';
+import { call, json, key, now, patiently, read } from './api.js';
 
 const FIRST = 100;
 const PAGE = 1000;
@@ -10,6 +10,12 @@ const PLENTY = 10000;
 
 /** Milliseconds between two changes of what is shown: a list that moves all the time can't be read. */
 const OFTEN = 500;
+
+/** A page of the list, and the bytes that the key may hold. */
+async function take(path) {
+	const response = await call(path);
+	return [await read(response, 'json'), Number(response.headers.get('x-lazu-quota-bytes'))];
+}
 
 class Shelf extends EventTarget {
 	/** Files by id, in no order. */
@@ -59,12 +65,11 @@ class Shelf extends EventTarget {
 
 	async #take(files, enough) {
 		const path = this.#oldest ? `/v1/files?limit=${PAGE}&after=${this.#oldest}` : `/v1/files?limit=${FIRST}`;
-		const response = await patiently(() => call(path));
-		const page = await response.json();
+		const [page, quota] = await patiently(() => take(path));
 		if (this.#fresh !== files) return;
 		for (const file of page.data) if (!this.#gone.has(file.id)) files.set(file.id, file);
 		this.#oldest = page.last_id;
-		this.quota = Number(response.headers.get('x-lazu-quota-bytes'));
+		this.quota = quota;
 		if (!page.has_more) this.state = 'whole';
 		else if (files.size >= enough) this.state = 'more';
 		if (this.state === 'loading' && files.size < this.files.size) return;
@@ -83,16 +88,16 @@ class Shelf extends EventTarget {
 		await json(`/v1/files/${id}`, { method: 'DELETE' }).catch((e) => {
 			if (e.status !== 404) throw e;
 		});
+		this.#gone.add(id);
 		this.#drop(id);
 	}
 
 	#drop(id) {
-		this.#gone.add(id);
 		for (const files of [this.files, this.#fresh]) files.delete(id);
 		this.#changed();
 	}
 
-	/** Forget what has expired. */
+	/** Forget what has expired, until the server's list has it again. */
 	expire() {
 		for (const file of this.files.values()) if (file.expires_at <= now()) this.#drop(file.id);
 	}

@@ -1,4 +1,4 @@
-/** Upload: files by dropping, pasting and choosing; five at once, of large ones one, each with its progress. */
+/** Upload: files by dropping, pasting and choosing; three at once, of large ones one, each with its progress. */
 
 import { json, now } from './api.js';
 import { button, find, iconButton, make, say } from './dom.js';
@@ -7,7 +7,8 @@ import { glance } from './glance.js';
 import { proposed, rules, Sending } from './sending.js';
 import { shelf } from './shelf.js';
 
-const AT_ONCE = 5;
+/** By HTTP/1.1 a browser opens six connections to a host, for all tabs: the list, deletions and answers need some too. */
+const AT_ONCE = 3;
 
 /** States in which bytes travel, or are judged. */
 const BUSY = ['sending', 'checking'];
@@ -53,18 +54,24 @@ export function clear() {
 	clearDone();
 }
 
+const isField = (element) => element.matches?.('input, textarea');
+
+const hasFiles = ({ dataTransfer }) => dataTransfer.types.includes('Files');
+
 function startDropping() {
 	let depth = 0;
 	const over = (change) => (event) => {
-		if (!event.dataTransfer.types.includes('Files')) return;
+		if (!hasFiles(event)) return;
 		depth = Math.max(0, depth + change);
 		document.body.classList.toggle('dropping', depth > 0 && uses.ready());
 	};
 	addEventListener('dragenter', over(1));
 	addEventListener('dragleave', over(-1));
-	addEventListener('dragover', (event) => event.preventDefault());
+	// Text belongs to the field it is dropped on; elsewhere the browser might go to a link that is dropped.
+	const hold = (event) => (hasFiles(event) || !isField(event.target)) && event.preventDefault();
+	addEventListener('dragover', hold);
 	addEventListener('drop', async (event) => {
-		event.preventDefault();
+		hold(event);
 		over(-depth)(event);
 		const found = await dropped(event.dataTransfer);
 		const files = found.filter(Boolean);
@@ -96,9 +103,10 @@ async function within(entry) {
 	}
 }
 
+/** Upload what is pasted. Word and Excel put a picture of a text beside it: into a field goes the text. */
 function paste(event) {
 	const files = [...event.clipboardData.files];
-	if (!files.length || !uses.ready()) return;
+	if (!files.length || !uses.ready() || (isField(event.target) && event.clipboardData.types.includes('text/plain'))) return;
 	event.preventDefault();
 	take(files.map(named));
 }
@@ -112,7 +120,7 @@ function named(file) {
 
 /** Have `files` uploaded; `lost` could not be read. */
 async function take(files, lost = 0) {
-	await learned?.catch(() => {}); // else a picture that comes early is taken for any file
+	await learned?.catch(learn).catch(() => {}); // else a picture that comes early is taken for any file
 	if (!uses.ready()) return;
 	if (lost) say(`${count(lost, 'file')} could not be read`);
 	if (!files.length) return;
