@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.office import archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
-from lazu.documents import controls, reading
+from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
+from lazu.documents import cells, controls, reading
 
 TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -273,6 +273,76 @@ def test_the_first_thousand_rows_are_read_and_the_others_counted(read):
     text = read(xlsx(("Long", f"<sheetData>{rows}</sheetData>")), "xlsx")
     assert text.startswith("## Sheet: Long (rows 1–1000 of 25000)\n\n| 1 |\n| --- |\n| 2 |")  # noqa: RUF001 - a range has a dash
     assert text.endswith("| 1000 |\n")
+
+
+def cached(kind, values, code=""):
+    """What a chart keeps of cells: `kind` is str or num; None is an empty one."""
+    points = "".join(f'<c:pt idx="{n}"><c:v>{value}</c:v></c:pt>' for n, value in enumerate(values) if value is not None)
+    return f"<c:{kind}Ref><c:f>x</c:f><c:{kind}Cache>{f'<c:formatCode>{code}</c:formatCode>' * bool(code)}{points}</c:{kind}Cache></c:{kind}Ref>"
+
+
+def series(name, places, values, numbers="val", at="cat"):
+    return f"<c:ser><c:tx>{cached('str', [name])}</c:tx><c:{at}>{places}</c:{at}><c:{numbers}>{values}</c:{numbers}></c:ser>"
+
+
+def charted(title, group, axes):
+    """A chart of the older kind: its axes by name and title, the one across first."""
+    kinds = "".join(f'<c:{kind}><c:axId val="{n}"/><c:title><c:tx>{words}</c:tx></c:title></c:{kind}>' for n, (kind, words) in enumerate(axes, 1))
+    return f'<c:chartSpace xmlns:c="urn:c" xmlns:a="urn:a"><c:chart><c:title><c:tx>{title}</c:tx></c:title><c:plotArea>{group}{kinds}</c:plotArea></c:chart></c:chartSpace>'
+
+
+def rich(words):
+    return f"<c:rich><a:p><a:r><a:t>{words}</a:t></a:r></a:p></c:rich>"
+
+
+def levels(*levels):
+    points = ("".join(f'<c:pt idx="{n}"><c:v>{words}</c:v></c:pt>' for n, words in enumerate(level) if words) for level in levels)
+    return f"<c:multiLvlStrRef><c:multiLvlStrCache>{''.join(f'<c:lvl>{level}</c:lvl>' for level in points)}</c:multiLvlStrCache></c:multiLvlStrRef>"
+
+
+AXIS_IDS = '<c:axId val="1"/><c:axId val="2"/>'
+SHARES = charted(
+    cached("str", ["Sales of"]),
+    f'<c:barChart>{series("EU", levels(["Q1", "Q2", "Q1"], ["2023", None, "2024"]), cached("num", [0.10000000000000001, None, 0.5], "0%"))}{AXIS_IDS}</c:barChart>',
+    [("catAx", rich("Quarter")), ("valAx", rich("share"))],
+)  # fmt: skip
+DAYS = charted(rich("Days"), f'<c:lineChart>{series("kg", cached("num", [45292, 45293], "m/d/yyyy"), cached("num", [0.1, 2]))}{AXIS_IDS}</c:lineChart>', [])
+POINTS = charted(
+    rich("Points"),
+    f"<c:scatterChart>{series('A', cached('num', [1, 2]), cached('num', [3, 4]), 'yVal', 'xVal')}{series('B', cached('num', [5]), cached('num', [6]), 'yVal', 'xVal')}{AXIS_IDS}</c:scatterChart>",
+    [("valAx", rich("s")), ("valAx", rich("m"))],
+)
+WATERFALL = """<cx:chartSpace xmlns:cx="urn:cx"><cx:chartData><cx:data id="7"><cx:strDim type="cat"><cx:lvl><cx:pt idx="0">Start</cx:pt><cx:pt idx="1">End</cx:pt></cx:lvl></cx:strDim>
+<cx:numDim type="val"><cx:lvl formatCode="0&quot; t&quot;"><cx:pt idx="0">5</cx:pt><cx:pt idx="1">-2</cx:pt></cx:lvl></cx:numDim></cx:data></cx:chartData><cx:chart><cx:title><cx:tx><cx:txData><cx:v>Stock</cx:v></cx:txData></cx:tx></cx:title>
+<cx:plotArea><cx:plotAreaRegion><cx:series><cx:tx><cx:txData><cx:v>Coal</cx:v></cx:txData></cx:tx><cx:dataId val="7"/></cx:series></cx:plotAreaRegion><cx:axis><cx:catScaling/></cx:axis></cx:plotArea></cx:chart></cx:chartSpace>"""
+
+
+def test_charts_are_tables_with_their_units_dates_and_levels(read):
+    charts = {"a": SHARES, "b": DAYS, "c": POINTS, "d": WATERFALL}
+    frames = "".join(f'<c:chart xmlns:c="urn:c" r:id="rId{n}"/>' for n in range(1, 5))
+    drawing = f'<xdr:wsDr xmlns:xdr="urn:x" xmlns:r="{OFFICE}">{frames}</xdr:wsDr>'
+    parts = {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("drawing", "../drawing1.xml")), "xl__drawing1.xml": drawing,
+        "xl___rels__drawing1.xml.rels": relations(*(("chart", f"{name}.xml") for name in charts)), **{f"xl__{name}.xml": xml for name, xml in charts.items()},
+    }  # fmt: skip
+    assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == (
+        "## Sheet: One\n\nChart: Sales of\n\nAxis: share\n\n| Quarter | EU |\n| --- | --- |\n| 2023 / Q1 | 10% |\n| 2023 / Q2 |  |\n| 2024 / Q1 | 50% |\n\n"
+        "Chart: Days\n\n|  | kg |\n| --- | --- |\n| 2024-01-01 | 0.1 |\n| 2024-01-02 | 2 |\n\n"
+        "Chart: Points\n\nAxis: m\n\n| s | A | s | B |\n| --- | --- | --- | --- |\n| 1 | 3 | 5 | 6 |\n| 2 | 4 |  |  |\n\n"
+        "Chart: Stock\n\n|  | Coal |\n| --- | --- |\n| Start | 5 t |\n| End | -2 t |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "raw", "words"),
+    [
+        ("[$€-407] #,##0.00", "1234.5", "€ 1234.5"), ('#,##0.00\\ [$€-407];[Red]-#,##0.00\\ [$€-407]', "-1234.5", "-1234.5 €"), ('0" kg"', "5", "5 kg"),
+        ('_("$"* #,##0_);_("$"* (#,##0)', "-9", "-$9"), ('0.0%" p.a."', "0.125", "12.5% p.a."), ('0.0,,"M"', "1500000", "1500000"), ('000"-"0000', "5551234", "5551234"),
+        ('[<2]0" day";0" days"', "5", "5"), ('"a;b "0', "4", "a;b 4"), (";;;", "4", "4"), ("[h]:mm", "inf", "inf"), ("[$-409]m/d/yyyy", "45292", "2024-01-01"),
+    ],
+)  # fmt: skip
+def test_a_number_keeps_the_currency_or_unit_of_its_format(code, raw, words):
+    assert cells.shown(raw, cells.form(code), False) == words
 
 
 # Presentations

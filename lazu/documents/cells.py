@@ -1,7 +1,10 @@
-"""Numbers in a workbook as a person sees them: dates as dates, shares as percent (ECMA-376 part 1, §18.8.30)."""
+"""Numbers in a workbook as a person sees them: dates as dates, shares as percent, units (ECMA-376 part 1, §18.8.30)."""
 
+import math
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from lazu.documents import markup
@@ -19,10 +22,29 @@ _BUILT_IN = {
 #: What in a code is no letter of the format: quoted words, escaped signs, colours, conditions and languages.
 _WORDS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|AM/PM|A/P|General', re.IGNORECASE)
 
+#: The first part of a code; what stands for a digit in it, and what is shown as it is.
+_SECTION = re.compile(r'(?:"[^"]*"?|\\.|[^;])*+')
+_PIECE = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^]-]*)[^]]*\]|\[[^]]*\]|([0#?]|General)|([$€£¥ ])|.', re.DOTALL)
+
+#: What shows other numbers than those that are there: one in thousands or millions, one of several words by the number.
+_SCALED = re.compile(r"[0#?],+(?![0#?,])")
+_CONDITION = re.compile(r"\[[<>=]")
+
+#: Letters of a unit, at most.
+_MAX_WORDS = 40
+
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 #: Day 0 of the calendar that counts from 1900; the other one counts from 1904.
 _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
+
+
+class Form(NamedTuple):
+    """How a number is shown: what kind it is, and the words around it, such as a unit."""
+
+    kind: str
+    before: str = ""
+    after: str = ""
 
 
 class Formats:
@@ -31,28 +53,41 @@ class Formats:
     def __init__(self, styles: Element, since_1904: bool) -> None:
         codes = {entry.get("numFmtId", ""): entry.get("formatCode", "") for entry in styles.iter("numFmt")}
         forms = [entry.get("numFmtId", "") for entry in markup.find(styles, "cellXfs")]
-        self._forms = [form(codes[key]) if key in codes else _BUILT_IN.get(key, PLAIN) for key in forms]
-        self._epoch = _EPOCH_1904 if since_1904 else _EPOCH
+        self._forms = [form(codes[key]) if key in codes else Form(_BUILT_IN.get(key, PLAIN)) for key in forms]
+        self._since_1904 = since_1904
 
     def number(self, raw: str, style: str) -> str:
         """Return the number `raw` in a cell of this style; what is no number stays as it is."""
-        try:
-            value = float(raw)
-        except ValueError:
-            return raw
-        kind = self._forms[int(style)] if style.isdigit() and int(style) < len(self._forms) else PLAIN
-        return self._dated(value, kind) if kind in (DATE, TIME, MOMENT, SPAN) else number(value, kind)
+        known = style.isdigit() and int(style) < len(self._forms)
+        return shown(raw, self._forms[int(style)] if known else Form(PLAIN), self._since_1904)
 
-    def _dated(self, value: float, kind: str) -> str:
-        """Return a number of days; one that no calendar has stays a number."""
-        if kind == SPAN or (kind == TIME and value < 1):
-            return span(value * 86400)
-        early = self._epoch is _EPOCH and value < 60  # Lotus held 1900 for a leap year, and so does Excel
-        try:
-            found = self._epoch + timedelta(days=early, seconds=round(value * 86400))
-        except OverflowError:
-            return number(value, PLAIN)
-        return moment(found, kind == DATE)
+
+def shown(raw: str, form: Form, since_1904: bool) -> str:
+    """Return the number `raw` in a form; what is no number stays as it is. Dates count days from 1900, or from 1904."""
+    try:
+        value = float(raw)
+    except ValueError:
+        return raw
+    if not math.isfinite(value):
+        return raw
+    if form.kind in (DATE, TIME, MOMENT, SPAN):
+        return _dated(value, form.kind, _EPOCH_1904 if since_1904 else _EPOCH)
+    words = number(value, form.kind)
+    if not (form.before or form.after):
+        return words
+    return f"{'-' * words.startswith('-')}{form.before}{words.removeprefix('-')}{form.after}"
+
+
+def _dated(value: float, kind: str, epoch: datetime) -> str:
+    """Return a number of days; one that no calendar has stays a number."""
+    if kind == SPAN or (kind == TIME and value < 1):
+        return span(value * 86400)
+    early = epoch is _EPOCH and value < 60  # Lotus held 1900 for a leap year, and so does Excel
+    try:
+        found = epoch + timedelta(days=early, seconds=round(value * 86400))
+    except OverflowError:
+        return number(value, PLAIN)
+    return moment(found, kind == DATE)
 
 
 def moment(found: datetime, dated: bool = False) -> str:
@@ -85,14 +120,28 @@ def plain(raw: str) -> str:
         return raw
 
 
-def form(code: str) -> str:
-    """Return the kind of a number by its format code: that of positive numbers counts."""
-    bare = _WORDS.sub("", code.partition(";")[0]).casefold()
+@lru_cache
+def form(code: str) -> Form:
+    """Return how a format code shows a number: that of positive numbers counts."""
+    section = next(_SECTION.finditer(code))[0]
+    bare = _WORDS.sub("", section).casefold()
     if "[" in bare:
-        return SPAN
+        return Form(SPAN)
     day, hour = re.search(r"[yd]", bare), re.search(r"[hs]", bare)
     if day or hour:
-        return MOMENT if day and hour else DATE if day else TIME
+        return Form(MOMENT if day and hour else DATE if day else TIME)
     if "m" in bare:
-        return DATE
-    return PERCENT if "%" in bare else PLAIN
+        return Form(DATE)
+    kind = PERCENT if "%" in bare else PLAIN
+    return Form(kind) if _CONDITION.search(code) or _SCALED.search(bare) else Form(kind, *_around(section))
+
+
+def _around(section: str) -> tuple[str, str]:
+    """Return the words of a format before its digits and behind them; none if there are some among the digits."""
+    parts = [""]
+    for quoted, escaped, currency, digit, sign in _PIECE.findall(section):
+        parts += [""] if digit else []
+        parts[-1] += quoted or escaped or currency or sign
+    among = any(part.strip() for part in parts[1:-1])
+    before, after = parts[0].lstrip(), parts[-1].rstrip()
+    return ("", "") if len(parts) == 1 or among or len(before + after) > _MAX_WORDS else (before, after)

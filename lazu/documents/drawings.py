@@ -1,13 +1,10 @@
-"""Charts and diagrams in a docx or pptx: their words and values. Both stand in parts of their own."""
+"""Charts, diagrams and text boxes in a docx, pptx or xlsx. The first two stand in parts of their own."""
 
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import equations, markdown, markup
+from lazu.documents import charts, equations, markdown, markup
 from lazu.documents.package import Package
-
-#: Points of a chart that are given.
-MAX_POINTS = 1000
 
 
 class Drawings:
@@ -22,7 +19,7 @@ class Drawings:
         relation = self._relations.get(element.get("r:dm", element.get("r:id", "")))
         if relation and not relation.outside:
             tree = self._package.tree(relation.target)
-            yield from _chart(tree) if element.tag == "chart" else _diagram(tree)
+            yield from charts.blocks(tree) if element.tag == "chart" else _diagram(tree)
 
 
 def alternative(element: Element) -> str:
@@ -61,28 +58,3 @@ def words(part: Element) -> str:
 def _diagram(tree: Element) -> Iterator[str]:
     for _, found in paragraphs(tree):
         yield markdown.item(0, found)
-
-
-def _chart(tree: Element) -> Iterator[str]:
-    """Give a chart as a table: a column for each series."""
-    title = " ".join(found for _, found in paragraphs(markup.find(tree, "chart", "title")))
-    yield f"Chart: {title}" if title else "Chart"
-    series = list(tree.iter("ser"))
-    columns = [[_label(entry), *_points(entry, "val", "yVal")] for entry in series]
-    heads = next(filter(None, (_points(entry, "cat", "xVal") for entry in series)), [])
-    length = max(map(len, [*columns, heads]), default=0)
-    rows = [["", *heads], *columns]
-    yield markdown.table(zip(*(row + [""] * (length + 1 - len(row)) for row in rows), strict=False))
-
-
-def _label(entry: Element) -> str:
-    return " ".join(value.text or "" for value in markup.find(entry, "tx").iter("v"))
-
-
-def _points(entry: Element, *names: str) -> list[str]:
-    for holder in markup.children(entry, *names):
-        points = {point.get("idx", ""): markup.find(point, "v").text or "" for point in holder.iter("pt")}
-        if points:
-            places = [int(place) for place in points if place.isdigit()]
-            return [points.get(str(place), "") for place in range(min(max(places, default=-1) + 1, MAX_POINTS))]
-    return []
