@@ -184,3 +184,10 @@ def test_the_units_leave_little_open(units, name):
     assert float(re.search(r"exposure level for \S+: ([\d.]+)", found.stdout)[1]) <= 2
     told = (PROJECT / "deploy" / name).read_text()
     assert {"MemoryMax=", "TasksMax=", "ProtectProc=invisible"} <= set(re.findall(r"^(?:MemoryMax|TasksMax)=|^ProtectProc=invisible", told, re.MULTILINE))
+
+
+def test_the_purge_has_the_network_that_the_service_has():
+    """A cluster's PostgreSQL and object store are reached by it: with PrivateNetwork= no purge could ever run there."""
+    service, purge = ((PROJECT / "deploy" / name).read_text() for name in ("lazu.service", "lazu-purge.service"))
+    network = re.compile(r"^(?:PrivateNetwork|RestrictAddressFamilies|IPAddress\w+|SocketBind\w+)=.*", re.MULTILINE)
+    assert network.findall(purge) == network.findall(service) == ["RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"]

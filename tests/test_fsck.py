@@ -1,8 +1,10 @@
 """`flask fsck` finds every disagreement, repairs what can be, and never serves what is damaged."""
 
+import errno
 import json
 import os
 import threading
+from io import FileIO
 
 import pytest
 
@@ -108,6 +110,53 @@ def test_an_upload_of_the_same_bytes_heals_a_blob_of_the_wrong_size(app, http, r
     again = put(http, b"cut by a failing disk")
     assert content(http, file) == content(http, again) == b"cut by a failing disk"
     assert run(app, "--rehash", code=0) == {}
+
+
+class Torn(FileIO):
+    """A blob on a bad sector."""
+
+    def readinto(self, _):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def forbidden(*_):
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_blob_that_may_not_be_opened_is_not_lost(app, http, root, monkeypatch):
+    """It was taken for gone: its file was deleted, its whole bytes were moved to quarantine."""
+    file = put(http, b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(app.extensions["lazu"].contents.blobs, "open", forbidden)
+        for options in ((), ("--repair",), ("--rehash", "--repair")):
+            [found] = run(app, *options, code=1).values()
+            assert (found["kind"], found["about"], found["repaired"]) == ("damaged", file["id"], "")
+            assert found["detail"].endswith("can't be read: Permission denied")
+    assert run(app, "--rehash", code=0) == {}
+    assert content(http, file) == b"whole"
+
+
+def test_a_blob_on_a_bad_sector_goes_to_quarantine_with_its_file_deleted(app, http, root, monkeypatch):
+    file = put(http, b"on a bad sector")
+    monkeypatch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _, place=path(root, file): Torn(place))
+    assert run(app, code=0) == {}, "only --rehash reads the bytes"
+    [found] = run(app, "--rehash", "--repair", code=0).values()
+    assert (found["kind"], found["about"]) == ("damaged", file["id"])
+    assert "quarantine" in found["repaired"]
+    monkeypatch.undo()
+    assert run(app, "--rehash", code=0) == {}
+    assert [each.read_bytes() for each in (root.parent / "quarantine").iterdir()] == [b"on a bad sector"]
+
+
+def test_a_file_system_that_has_gone_away_costs_no_file(app, http, root, monkeypatch):
+    """Each of its blobs is EIO, and the database is on another disk; a move fails there too."""
+    file = put(http, b"away")
+    blobs = app.extensions["lazu"].contents.blobs
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "open", lambda _: Torn(path(root, file)))
+        patch.setattr(blobs, "quarantine", forbidden)
+        assert run(app, "--rehash", "--repair", code=1)[("damaged", file["id"])]["repaired"] == ""
+    assert content(http, file) == b"away"
 
 
 def test_bytes_without_a_row_are_stray_and_a_purge_or_repair_removes_them(app, http, root):

@@ -48,11 +48,15 @@ class Removed:
 
 @dataclass(frozen=True)
 class Found:
-    """A blob as it was found: `actual` is the hash of its bytes, if they were read."""
+    """A blob as it was found: `actual` is the hash of its bytes, if they were read.
+
+    `fault` is the errno why it could not be opened or read, so that nobody knows whether its bytes are lost.
+    """
 
     size: int
     identity: tuple[int, int]
     actual: str | None = None
+    fault: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Problem:
     """One disagreement: its `kind`, and the file id, hash, path or table it is about.
 
     `missing`: a row whose blob is not there; `damaged`: a blob of another size, or with `rehash` of other bytes, than
-    its row says; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
+    its row says, or one that can't be read; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
     name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside the blobs; `database`:
     what the engine says of its own files; `total`: totals that are not those of the rows. `name` is that of the object,
     in a bucket.
@@ -188,7 +192,8 @@ class Contents(Protocol):
         """Put one problem of `look` right; gives what was done, or "" if nothing could be.
 
         A file whose bytes are lost is deleted: its id answers 404 from then on. Damaged bytes go to `quarantine`, and
-        so does whatever Lazu does not know; only whole bytes that nothing refers to are removed.
+        so does whatever Lazu does not know; only whole bytes that nothing refers to are removed. Bytes that can't be
+        read, but may be whole, stay, and so do their files.
         """
 
     def figures(self) -> list[Figure]:

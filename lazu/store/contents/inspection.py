@@ -3,12 +3,13 @@
 Safe while serving: what a first look without locks finds wrong is looked at again under the shard's lock.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lazu import clock
@@ -52,6 +53,22 @@ def is_same(blobs: Blobs, problem: Problem) -> bool:
     return (found and found.identity) == (problem.found and problem.found.identity)
 
 
+def set_aside(blobs: Blobs, problem: Problem) -> bool:
+    """Quarantine a blob of which the disk can't read the bytes (EIO); false where it stays, as they may be whole.
+
+    Call it before its rows go. A file system that has gone away says EIO of every blob, but can't move one either; a
+    blob that Lazu may not open, or that fsck(8) of the file system may bring back, is not lost. The caller holds the
+    shard's lock.
+    """
+    if problem.found is None or problem.found.fault != errno.EIO:
+        return False
+    try:
+        blobs.quarantine(problem.sha256, problem.sha256)
+    except OSError:
+        return False
+    return True
+
+
 def put_away(blobs: Blobs, problem: Problem) -> str:
     """Remove a leftover of Lazu's own, and quarantine what it does not know; gives what was done."""
     name = os.path.basename(problem.about)
@@ -78,14 +95,17 @@ def _read(blobs: Blobs, rehash: bool, name: str) -> _Shard:
 
 
 def _blob(blobs: Blobs, sha256: str, rehash: bool) -> Found | None:
-    """A blob as it is; None if it is gone, or no file."""
+    """A blob as it is; None if it is gone, or no file. One that can't be opened has no size and no identity."""
+    found = Found(0, (0, 0))
     try:
         with blobs.open(sha256) as file:
             stat = os.fstat(file.fileno())
-            actual = hashlib.file_digest(file, "sha256").hexdigest() if rehash else None
-    except OSError:
+            found = Found(stat.st_size, (stat.st_ino, stat.st_mtime_ns))
+            return replace(found, actual=hashlib.file_digest(file, "sha256").hexdigest()) if rehash else found
+    except FileNotFoundError:
         return None
-    return Found(stat.st_size, (stat.st_ino, stat.st_mtime_ns), actual)
+    except OSError as e:
+        return replace(found, fault=e.errno or errno.EIO)
 
 
 def _compare(shard: _Shard) -> Iterator[Problem]:
@@ -97,14 +117,20 @@ def _compare(shard: _Shard) -> Iterator[Problem]:
         detail = f"{row.told}, {row.bytes} bytes"
         if found is None:
             yield Problem("missing", row.id, detail, row.sha256)
+        elif found.fault:
+            yield Problem("damaged", row.id, f"{detail}, {_unread(found)}", row.sha256, found)
         elif found.size != row.bytes or found.actual not in (None, row.sha256):
             yield Problem("damaged", row.id, detail, row.sha256, found)
     for sha256 in sorted(strays):
         found = shard.blobs[sha256]
         kind = "stray" if found.actual in (None, sha256) else "misnamed"
-        yield Problem(kind, sha256, f"{found.size} bytes", sha256, found)
+        yield Problem(kind, sha256, _unread(found) or f"{found.size} bytes", sha256, found)
     for other in sorted(shard.others):
         yield Problem("leftover", f"{shard.name}/{other}", sha256=shard.name)
+
+
+def _unread(found: Found) -> str:
+    return f"can't be read: {os.strerror(found.fault)}" if found.fault else ""
 
 
 def _stands(blobs: Blobs, problem: Problem) -> bool:

@@ -220,13 +220,19 @@ class Shards:
         return inspection.put_away(self.blobs, problem)
 
     def _bury(self, problem: Problem) -> str:
-        """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second."""
+        """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second.
+
+        The other way round for one that can't be read (`inspection.set_aside`).
+        """
+        aside = bool(problem.found and problem.found.fault)
         with self.blobs.lock(problem.sha256) as shard:
             if not inspection.is_same(self.blobs, problem):
                 return "healed meanwhile, or deleted with another file of the same bytes"
+            if aside and not inspection.set_aside(self.blobs, problem):
+                return ""
             self.drop(lambda: rows.delete_all_with(problem.sha256), "lost", later=True)
             derived.drop(problem.sha256, shard)
-            if problem.found:
+            if problem.found and not aside:
                 self.blobs.quarantine(problem.sha256, problem.sha256)
         return "deleted" + (", its bytes moved to quarantine" if problem.found else ", its bytes are lost")
 
