@@ -16,7 +16,7 @@ import pytest
 from helpers import between as wire
 from helpers.in_store import first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
-from helpers.server import PLACES, Server, free_port, opened
+from helpers.server import PLACES, Server, free_port, opened, variables
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu import clock
@@ -301,6 +301,39 @@ def test_doctor_says_what_the_store_did_and_what_to_do(cluster, tmp_path, seawee
     assert told["bucket"][0] == state
     assert found in told["bucket"][1]
     assert cure in told["bucket"][2]
+
+
+@pytest.mark.parametrize(
+    ("env", "blamed", "lines"),
+    [
+        ({"AWS_ENDPOINT_URL": "store.internal:8333"}, "LAZU_BLOBS_URL or an AWS_", {"ok    database", "fail  bucket"}),
+        ({"LAZU_DATABASE_URL": "{powerless}"}, "LAZU_DATABASE_URL can't", {"fail  database", "ok    bucket"}),
+    ],
+    ids=["store", "database"],
+)
+def test_a_start_that_fails_blames_the_setting_and_doctor_asks_both_engines(cluster, postgres, tmp_path, env, blamed, lines):
+    """It blamed the storage directory, and doctor said nothing of the engines."""
+    role, url = f"powerless_{secrets.token_hex(6)}", cluster["database_url"]
+    with postgres.connect(url.rpartition("/")[2]) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    env = {name: value.format(powerless=url.replace("lazu@", f"{role}@")) for name, value in env.items()}
+    box = Server(tmp_path / "box", {**variables(cluster), **env})
+    assert f"Lazu can't start: {blamed}" in box.flask("stats", check=False).stderr
+    told = box.flask("doctor", check=False).stdout
+    assert lines <= {line[:14].rstrip() for line in told.splitlines()}, told
+    assert f"fail  store        Lazu can't start: {blamed}" in told
+
+
+@pytest.mark.parametrize("missing", ["botocore", "psycopg"])
+def test_without_the_libraries_of_a_cluster_each_command_says_what_installs_them(tmp_path, missing):
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / f"{missing}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{missing}'\")")
+    engines = {"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": "s3://lazu"}
+    box = Server(tmp_path / "box", {**engines, "PYTHONPATH": str(tmp_path / "hidden")})
+    for command in ("stats", "doctor"):
+        done = box.flask(command, check=False)
+        assert "'scripts/venv requirements-cluster.txt' installs it" in done.stdout + done.stderr
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
 
 
 def form_of(content):

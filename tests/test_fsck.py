@@ -3,12 +3,15 @@
 import errno
 import json
 import os
+import re
 import threading
 from io import FileIO
 
 import pytest
 
 from helpers.in_process import AUTH, content, put
+from helpers.server import Server, opened
+from lazu.errors import Busy
 from lazu.store.sqlite import database
 from lazu.store.tables import File
 
@@ -138,7 +141,8 @@ def test_a_blob_that_may_not_be_opened_is_not_lost(app, http, root, monkeypatch)
 
 def test_a_blob_on_a_bad_sector_goes_to_quarantine_with_its_file_deleted(app, http, root, monkeypatch):
     file = put(http, b"on a bad sector")
-    monkeypatch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _, place=path(root, file): Torn(place))
+    place = path(root, file)
+    monkeypatch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _: Torn(place))
     assert run(app, code=0) == {}, "only --rehash reads the bytes"
     [found] = run(app, "--rehash", "--repair", code=0).values()
     assert (found["kind"], found["about"]) == ("damaged", file["id"])
@@ -206,6 +210,49 @@ def test_a_row_of_no_key_is_a_problem_of_the_database(app, http):
     database.execute_sql("UPDATE file SET key_id = 1")
     database.execute_sql("PRAGMA foreign_keys = ON")
     run(app, "--repair", code=0)  # what each key holds was counted for the other one
+
+
+def test_a_repair_that_is_ended_names_what_it_has_deleted(app, http, root, monkeypatch):
+    files, contents = [put(http, b"lost %d" % number) for number in range(2)], app.extensions["lazu"].contents
+    for file in files:
+        path(root, file).unlink()
+    repair, repaired = contents.repair, []
+
+    def once(problem):
+        if repaired:
+            raise Busy("a lock was held for 10 seconds")
+        repaired.append(problem.about)
+        return repair(problem)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contents, "repair", once)
+        done = app.test_cli_runner().invoke(args=["fsck", "--repair"])
+    assert (done.exit_code, done.stderr) == (1, "Error: a lock was held for 10 seconds\n")
+    [line] = [line for line in done.stdout.splitlines() if "→ deleted" in line]
+    assert repaired[0] in line
+    run(app, "--repair", code=0)
+
+
+@pytest.mark.parametrize(("blank", "told"), [(["file_by_expiry"], "(?i)tree .* page"), (["file_by_expiry", "file"], "malformed")])
+def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, blank, told):
+    """An error of the next question, "malformed", came in the place of what was found; and doctor was content."""
+    server = Server(tmp_path / "damaged")
+    server.new_key()
+    with opened(server.storage):
+        pages = [database.execute_sql("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()[0] for name in blank]
+        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        [size] = database.execute_sql("PRAGMA page_size").fetchone()
+    with (server.storage / "lazu.sqlite3").open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * size)
+            file.write(bytes(size))
+    done = server.flask("fsck", "--repair", "--json", check=False)
+    problems = json.loads(done.stdout)["problems"]
+    assert {each["kind"] for each in problems} == {"database"}
+    assert re.search(told, problems[0]["about"])
+    assert done.stderr == "Error: the database is damaged; docs/operations.md, A damaged database\n"
+    doctor = server.flask("doctor", check=False)
+    assert (doctor.returncode, "fail  database     database disk image is malformed" in doctor.stdout) == (1, True), doctor
 
 
 def test_a_check_while_files_come_and_go_accuses_nobody(app, http):

@@ -1,6 +1,5 @@
 """`flask fsck`, `flask backup`, `flask restore`: a store that is damaged, lost or moved."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from lazu.cli.output import Command, as_json_option, opened, progress, say_json
+from lazu.errors import StoreError
 from lazu.store import counts
 from lazu.store.contents import STEPS, Copied, Problem
 from lazu.store.opening import Store
@@ -16,10 +16,10 @@ from lazu.upkeep.backup import backup, restore
 DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Finding:
     problem: Problem
-    repaired: str
+    repaired: str = ""
 
     def as_json(self) -> dict[str, str]:
         problem = self.problem
@@ -47,37 +47,55 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     store = opened()
     if repair:
         store.contents.recover()
-    findings = list(_findings(store, rehash, repair))
-    sound = all(finding.repaired for finding in findings)
-    if sound:
+    findings = _look(store, rehash)
+    try:
+        if repair and findings:
+            _repair(store, findings)
+    finally:  # what was deleted is named, whatever ended the rest
+        _report(findings, as_json)
+    if all(finding.repaired for finding in findings):
         store.contents.recover()
-    _report(findings, as_json)
-    if not sound:
-        again = "flask fsck --rehash --repair" if rehash else "flask fsck --repair"
-        cure = "what is not repaired is above" if repair else f"'{again}' puts right what can be"
-        raise click.ClickException(f"files and bytes disagree; {cure}")
-
-
-def _findings(store: Store, rehash: bool, repair: bool) -> Iterator[_Finding]:
-    with progress("looking", STEPS) as tick:
-        problems = list(store.contents.look(rehash, tick))
-    if not repair or not problems:
-        yield from (_Finding(problem, "") for problem in problems)
         return
-    with progress("repairing", len(problems)) as tick:
-        for problem in problems:
-            yield _Finding(problem, store.contents.repair(problem))
+    raise click.ClickException(_cure(findings, rehash, repair))
+
+
+def _look(store: Store, rehash: bool) -> list[_Finding]:
+    with progress("looking", STEPS) as tick:
+        return [_Finding(problem) for problem in store.contents.look(rehash, tick)]
+
+
+def _repair(store: Store, findings: list[_Finding]) -> None:
+    with progress("repairing", len(findings)) as tick:
+        for finding in findings:
+            finding.repaired = store.contents.repair(finding.problem)
             tick()
 
 
 def _report(findings: list[_Finding], as_json: bool) -> None:
-    count = counts.count()
+    count = _count()
     if as_json:
         say_json({"files": count, "problems": [finding.as_json() for finding in findings]})
         return
     for finding in findings:
         click.echo(finding.line())
-    click.echo(f"{count} files, {len(findings)} problems" if findings else f"{count} files, all sound")
+    files = "an unknown number of" if count is None else count
+    click.echo(f"{files} files, {len(findings)} problems" if findings else f"{files} files, all sound")
+
+
+def _count() -> int | None:
+    """How many files there are; None if the database can't say: what was found is worth more than that."""
+    try:
+        return counts.count()
+    except StoreError:
+        return None
+
+
+def _cure(findings: list[_Finding], rehash: bool, repair: bool) -> str:
+    if any(finding.problem.kind == "database" for finding in findings):
+        return "the database is damaged; docs/operations.md, A damaged database"
+    again = "flask fsck --rehash --repair" if rehash else "flask fsck --repair"
+    cure = "what is not repaired is above" if repair else f"'{again}' puts right what can be"
+    return f"files and bytes disagree; {cure}"
 
 
 @click.command("backup", cls=Command)

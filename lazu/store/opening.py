@@ -1,7 +1,8 @@
 """The store, joined and opened: what the server, the commands and the tests work on."""
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,22 +94,38 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
 
     Imported here, because a store on one box has not even their libraries.
     """
-    from lazu.store.bucket import Bucket
-    from lazu.store.contents.intents import Intents
-    from lazu.store.contents.objects import Waiting
-    from lazu.store.postgresql import Postgresql
+    try:
+        from lazu.store.bucket import Bucket
+        from lazu.store.contents.intents import Intents
+        from lazu.store.contents.objects import Waiting
+        from lazu.store.postgresql import Postgresql
+    except ImportError as e:
+        cure = "'scripts/venv requirements-cluster.txt' installs it"
+        raise CannotStart(f"LAZU_DATABASE_URL needs what requirements-cluster.txt names; {cure} ({e})") from e
 
-    settings.storage_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     engine = Postgresql(str(settings.database_url))
     keys = Keys(engine, settings.api_key)
-    engine.open()
-    with engine.connected(), suppress(Busy):
-        keys.prepare()
+    with _blaming("LAZU_DATABASE_URL"):
+        engine.open()
+        with engine.connected(), suppress(Busy):
+            keys.prepare()
+    with _blaming("LAZU_BLOBS_URL or an AWS_ variable"):
+        bucket = Bucket(str(settings.blobs_url))
+    settings.storage_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
-    contents = Intents(waiting, Bucket(str(settings.blobs_url)), engine, settings.kept_bytes)
-    with engine.connected(), suppress(Busy):
+    contents = Intents(waiting, bucket, engine, settings.kept_bytes)
+    with _blaming("LAZU_DATABASE_URL or LAZU_BLOBS_URL"), engine.connected(), suppress(Busy):
         contents.pairing.require()
     return contents, engine, keys
+
+
+@contextmanager
+def _blaming(setting: str) -> Iterator[None]:
+    """A `StoreError` as a `CannotStart` that names the setting it comes from."""
+    try:
+        yield
+    except StoreError as e:
+        raise CannotStart(f"{setting} can't be used: {e}") from e
 
 
 def require_ready(store: Store) -> None:

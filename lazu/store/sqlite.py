@@ -215,9 +215,14 @@ class Sqlite:
 
     def problems(self) -> Iterator[str]:
         """Give the faults that SQLite finds in its own file, a sentence each."""
-        for (text,) in database.execute_sql("PRAGMA integrity_check"):
-            if text != "ok":
-                yield text
+        try:
+            with translating():
+                damage = [text for (text,) in database.execute_sql("PRAGMA integrity_check") if text != "ok"]
+        except Failed as e:  # so damaged that even the check ends
+            damage = [str(e)]
+        yield from damage
+        if damage:
+            return
         for table, row, parent, _ in database.execute_sql("PRAGMA foreign_key_check"):
             yield f"row {row} of {table} belongs to no {parent}"
 

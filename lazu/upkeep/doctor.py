@@ -5,7 +5,6 @@ It needs no store: a host that can't hold one is what it is asked about.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +58,13 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
         yield _nginx(settings.storage_dir)
     yield _audit(settings)
     yield _upstream(settings)
+    engines = list(_engines(settings))
+    yield from engines
     if isinstance(opened, CannotStart):
         yield Finding("store", FAIL, str(opened), "see the lines above")
     else:
         yield _store(opened)
-        yield from _engines(settings)
-        with suppress(StoreError):  # a database that is away was told already
-            yield _purge()
-            yield _dates()
+        yield from _rows(any((each.check, each.state) == ("database", FAIL) for each in engines))
 
 
 def _store(store: Store) -> Finding:
@@ -200,9 +198,22 @@ def _upstream(settings: Settings) -> Finding:
 def _engines(settings: Settings) -> Iterator[Finding]:
     """PostgreSQL and S3; imported here, because a store on one box has not even their libraries."""
     if settings.database_url:
-        from lazu.upkeep import engines
+        try:
+            from lazu.upkeep import engines
+        except ImportError:
+            return  # why the store does not open tells it
 
         yield from (Finding(*each) for each in engines.look(settings))
+
+
+def _rows(told: bool) -> Iterator[Finding]:
+    """What the rows say of the store; one line if they can't be read, unless that was `told` already."""
+    try:
+        yield _purge()
+        yield _dates()
+    except StoreError as e:
+        if not told:
+            yield Finding("database", FAIL, str(e), "docs/operations.md, A damaged database")
 
 
 def _purge() -> Finding:

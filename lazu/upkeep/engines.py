@@ -26,7 +26,7 @@ Check = tuple[str, str, str, str]
 
 
 def look(settings: Settings) -> Iterator[Check]:
-    """What was found of both engines of an open store."""
+    """What was found of both engines, whether or not the store could be opened with them."""
     try:
         yield from _database()
     except StoreError as e:

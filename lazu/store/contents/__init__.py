@@ -64,10 +64,10 @@ class Problem:
     """One disagreement: its `kind`, and the file id, hash, path or table it is about.
 
     `missing`: a row whose blob is not there; `damaged`: a blob of another size, or with `rehash` of other bytes, than
-    its row says, or one that can't be read; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes are not those of its
-    name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside the blobs; `database`:
-    what the engine says of its own files; `total`: totals that are not those of the rows. `name` is that of the object,
-    in a bucket.
+    its row says, or one that can't be read; `stray`: a blob that no row refers to; `misnamed`: a stray one whose bytes
+    are not those of its name, so that an upload would meet it (found with `rehash`); `leftover`: anything else beside
+    the blobs; `database`: what the engine says of its own files, and then nothing else is looked at; `total`: totals
+    that are not those of the rows. `name` is that of the object, in a bucket.
     """
 
     kind: str

@@ -200,7 +200,10 @@ class Shards:
 
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
         """See `Contents`."""
-        yield from (Problem("database", text) for text in self.engine.problems())
+        damage = [Problem("database", text) for text in self.engine.problems()]
+        yield from damage
+        if damage:
+            return  # what else it is asked may be wrong, or be an error in the place of all that was found
         if not self.engine.is_counted():
             yield Problem("total", "the totals that /metrics shows", "are not those of the rows")
         yield from inspection.look(self.blobs, rehash, tick)
