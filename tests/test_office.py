@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers.everyday import SAMPLES
 from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
-from lazu.documents import cells, controls, reading
+from lazu.documents import cells, controls, encodings, reading
 
 TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -739,6 +740,36 @@ def test_a_message_with_an_odd_address_is_read(read, header, shown):
 def test_a_message_that_says_it_is_ascii_and_is_not_is_read(read):
     message = "Subject: Cron\nContent-Type: text/plain; charset=ANSI_X3.4-1968\nContent-Transfer-Encoding: 8bit\n\nGröße\n"
     assert read(message, "message/rfc822") == "Subject: Cron\n\nGröße\n"
+
+
+def test_the_pictures_of_a_saved_page_are_no_attachments(read):
+    nameless = LOGO.replace("; name=logo.png", "")
+    page = multipart("related", WEB.format("Tea"), nameless, nameless, LOGO)
+    assert read(mail(page), "message/rfc822") == "Subject: hi\n\nTea\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"
+
+
+LABELS = {"iso-8859-8-i": "iso8859_8", "windows-31j": "cp932", "x-sjis": "cp932", "x-gbk": "gbk", "x-euc-jp": "euc_jp", "x-cp1251": "cp1251", "windows-874": "cp874", "utf-7": "utf_7"}
+WORDS = {"iso8859_8": "שלום", "cp932": "資料", "gbk": "报告", "euc_jp": "資料", "cp1251": "отчёт", "cp874": "เอกสาร", "utf_7": "Größe"}
+LABELS |= {f"iso-8859-{part}": f"iso8859_{part}" for part in (3, 4, 10, 13, 14, 16)}
+
+
+def test_a_message_is_read_in_every_charset_that_programs_name(read):
+    """Its headers too."""
+    words = {label: WORDS.get(codec) or bytes(range(0xE0, 0xF0)).decode(codec, "ignore") for label, codec in LABELS.items()}
+    part = "Content-Type: text/plain; charset={}\nContent-Transfer-Encoding: base64\n\n{}".format
+    parts = [part(label, base64.b64encode(text.encode(LABELS[label])).decode()) for label, text in words.items()]
+    subject = f"=?windows-31j?B?{base64.b64encode('資料'.encode('cp932')).decode()}?="
+    assert read(mail(multipart("mixed", *parts), subject), "message/rfc822") == "\n\n".join(["Subject: 資料", *words.values()]) + "\n"
+
+
+def test_a_message_that_names_no_charset_is_read_in_the_one_that_fits(read):
+    """The detector reads its tables before the seal is on; each part is guessed for itself."""
+    parts = [text.encode(codec) for codec, text in SAMPLES if not codec.startswith("iso2022")]
+    body = b"".join(b"--b\n\n%s\n" % part.rstrip() for part in parts) + b"--b--\n"
+    text = read(b"Content-Type: multipart/mixed; boundary=b\n\n" + body, "message/rfc822")
+    expected = [encodings.decode(part.rstrip()).text for part in parts]
+    assert text == "\n\n".join(expected) + "\n"
+    assert "Добрый день, высылаю отчёт за прошлый месяц." in text
 
 
 MACRO = b"Sub AutoOpen()\r\nShell \"calc\"\r\nEnd Sub"

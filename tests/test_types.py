@@ -128,6 +128,8 @@ TYPES = {
     "one.txt": (b"7", "text/plain; charset=utf-8"),
     "subject first.eml": (b"Subject: hi\nContent-Type: text/html\n\n<html><body>x</body></html>\n", "message/rfc822"),
     "from first.eml": (b"From: a@example.org\nSubject: hi\n\nx\n", "message/rfc822"),
+    "saved.mht": (b"From: <Saved by Blink>\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n--b--\n", "message/rfc822"),
+    "a.xhtml": (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', "application/xhtml+xml"),
     "a.kt": (b"fun main() {}", "text/x-kotlin; charset=utf-8"),
     "a.dart": (b"void main() {}", "text/x-dart; charset=utf-8"),
     "a.svg": (b'<?xml version="1.0"?>\n<!-- a --><!-- b -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),

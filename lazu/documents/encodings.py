@@ -6,6 +6,7 @@ UTF-16 and UTF-32 that are evident; only then the statistics of letters (docs/de
 
 import codecs
 import re
+import sys
 import unicodedata
 from itertools import islice
 from typing import NamedTuple
@@ -43,6 +44,22 @@ _WIDER = {
     "tis_620": "cp874", "iso2022_jp": "iso2022_jp_2",
 }  # fmt: skip
 
+#: Codecs that a file may declare, and that are so rare or so like others that the detector does not look for them.
+_DECLARED_ONLY = {f"iso8859_{part}" for part in (3, 4, 10, 13, 14, 16)} | {"utf_7"}
+
+#: Labels of the WHATWG Encoding Standard, and of mail programs, that Python does not know, as it asks for them.
+_LABELS = {
+    "windows_31j": "cp932", "x_sjis": "cp932", "x_euc_jp": "euc_jp", "cp50220": "iso2022_jp_2", "x_gbk": "gbk",
+    "gb_2312_80": "gb2312", "windows_936": "gbk", "x_x_big5": "big5", "cn_big5": "big5", "windows_949": "cp949",
+    "x_windows_949": "cp949", "ks_c_5601_1989": "cp949", "ksc_5601": "cp949", "iso_ir_149": "cp949",
+    "windows_874": "cp874", "dos_874": "cp874", "koi8_ru": "koi8_u", "koi": "koi8_r", "koi8": "koi8_r",
+    "iso_8859_8_i": "iso8859_8", "iso_8859_8_e": "iso8859_8", "csiso88598i": "iso8859_8", "logical": "iso8859_8",
+    "visual": "iso8859_8", "iso_8859_6_e": "iso8859_6", "iso_8859_6_i": "iso8859_6", "latin_9": "iso8859_15",
+    "csisolatin9": "iso8859_15", "mac": "mac_roman", "x_mac_roman": "mac_roman", "x_mac_cyrillic": "mac_cyrillic",
+    "x_mac_ukrainian": "mac_cyrillic", "unicode_1_1_utf_8": "utf_8", "unicode_1_1_utf_7": "utf_7",
+    **{f"x_cp125{page}": f"cp125{page}" for page in range(9)},
+}  # fmt: skip
+
 #: Where files declare their encoding: XML, HTML, CSS, Python and Emacs, Vim, gettext.
 _DECLARED = re.compile(
     rb"""<\?xml[^>]{1,80}encoding\s*=\s*["']([\w.:-]+)|<meta[^>]{1,200}charset\s*=\s*["']?([\w.:-]+)|"""
@@ -68,6 +85,9 @@ _SIGNS = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xa
 
 #: Encodings that are considered, in the order of the detector.
 _CANDIDATES = 8
+
+#: Words of one alphabet and of signs: whoever has told them apart has read all tables.
+_WARMING = ("Добрый день, высылаю отчёт".encode("koi8_r"), "您好请查收附件中的报告".encode("gb18030"))
 
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f]")
@@ -106,7 +126,7 @@ def load(all_of_them: bool) -> None:
 
     Zip archives and XML have but a few; all of them take 10 ms.
     """
-    more = (*NAMES, *_WIDER, "cp950") if all_of_them else ()  # cp950: of fonts in an rtf
+    more = (*NAMES, *_WIDER, *_DECLARED_ONLY, *_LABELS, "cp950") if all_of_them else ()  # cp950: of fonts in an rtf
     for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437", *more):
         codecs.lookup(name)
 
@@ -115,6 +135,19 @@ def declared(data: bytes) -> str:
     """Return `data` as the text that it evidently is, or that it says it is; else as cp1252. Nothing is guessed."""
     text = _evident(data)
     return clean(data.decode("cp1252", errors="replace") if text is None else text)
+
+
+def ready(data: bytes) -> None:
+    """Have the detector read its tables if `data` may need it: they are files, which the sealed reader can't open."""
+    if _utf8(data) is None:
+        for sample in _WARMING:
+            _guessed(sample)
+
+
+def fitting(data: bytes) -> str:
+    """Return `data` as `declared` does, but in the encoding that fits its letters if the detector is `ready`."""
+    guessed = _guessed(data) if "chardet" in sys.modules and _evident(data) is None else None
+    return guessed.text if guessed else declared(data)
 
 
 def clean(text: str) -> str:
@@ -131,7 +164,16 @@ def codec(name: str) -> str | None:
     except (LookupError, ValueError):
         return None
     found = _WIDER.get(found, found)
-    return found if found in NAMES else None
+    return found if found in NAMES or found in _DECLARED_ONLY else None
+
+
+def _labelled(name: str) -> codecs.CodecInfo | None:
+    """Return the codec of a label that Python asks for because it does not know it; in headers of mail too."""
+    found = _LABELS.get(name.replace("-", "_"))
+    return codecs.lookup(found) if found else None
+
+
+codecs.register(_labelled)
 
 
 def _evident(data: bytes) -> str | None:

@@ -83,8 +83,10 @@ def _leaves(part: Message) -> Iterator[Message]:
     if part.get_content_maintype() != "multipart" or not part.is_multipart():
         yield part
         return
+    beside = part.get_content_type() == "multipart/related"  # pictures of a page, which has no words of theirs
     for child in _parts(part):
-        yield from _leaves(child)
+        if not beside or child.is_multipart() or child.get_filename():
+            yield from _leaves(child)
 
 
 def _words(part: Message, read: set[Message]) -> Iterator[str]:
@@ -131,7 +133,7 @@ def _decoded(part: Message) -> str:
     if not isinstance(data, bytes):
         return ""
     name = encodings.codec(part.get_content_charset(""))
-    return data.decode(name, errors="replace") if name else encodings.declared(data)
+    return data.decode(name, errors="replace") if name else encodings.fitting(data)
 
 
 def _is_attached(part: Message) -> bool:

@@ -113,6 +113,8 @@ def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
         from lazu.documents import markdown
 
         encodings.load(all_of_them=kind in ("rtf", "eml", "epub"))
+        if kind == "eml":
+            encodings.ready(data)
         sandbox.seal()
         return None, _something(map(encodings.clean, markdown.pages(module.blocks(data))))
     text, charset = encodings.decode(data)  # the detector reads its tables when it needs them, so without the seal
