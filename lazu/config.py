@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 from lazu.errors import CannotStart
@@ -260,11 +259,13 @@ def _of_file(path: Path) -> dict[str, str | None]:
     known = [variable(entry.name) for entry in fields(Settings)]
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for line in parse_stream(file):
-                _require_known(line, known)
-        return dotenv_values(path)
+            lines = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as e:
         raise CannotStart(f"{path} can't be read as UTF-8 text by this user") from e
+    for line in lines:
+        _require_known(line, known)
+    # Not dotenv_values(), which puts variables in the place of ${NAME}, also in a secret.
+    return {line.key: line.value for line in lines if line.key}
 
 
 def _require_known(line: Binding, known: list[str]) -> None:

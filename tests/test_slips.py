@@ -200,3 +200,11 @@ def test_a_file_of_settings_may_be_written_anywhere(tmp_path, monkeypatch, text)
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     (tmp_path / ".env").write_bytes(text)
     assert config.load({}).retention_days == 7
+
+
+@pytest.mark.parametrize("text", [b"LAZU_API_KEY=a${b}c#$HOME", b"LAZU_API_KEY='a${b}c#$HOME' # a comment"])
+def test_a_secret_in_the_file_of_settings_is_taken_as_it_stands(tmp_path, monkeypatch, text):
+    """`${b}` was taken for a variable that is not set, in silence: the secret was another one."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / ".env").write_bytes(text)
+    assert config.load({}).api_key == "a${b}c#$HOME"
