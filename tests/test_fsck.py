@@ -12,6 +12,7 @@ import pytest
 from helpers.in_process import AUTH, content, put
 from helpers.server import Server, opened
 from lazu.errors import Busy
+from lazu.store import rows
 from lazu.store.sqlite import database
 from lazu.store.tables import File
 
@@ -253,6 +254,23 @@ def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, blank, tol
     assert done.stderr == "Error: the database is damaged; docs/operations.md, A damaged database\n"
     doctor = server.flask("doctor", check=False)
     assert (doctor.returncode, "fail  database     database disk image is malformed" in doctor.stdout) == (1, True), doctor
+
+
+def test_files_of_a_key_are_deleted_though_the_totals_are_wrong(app, http, monkeypatch):
+    """It went on for ever: the totals said that there was more."""
+    put(http)
+    database.execute_sql("UPDATE holding SET files = files + 1, bytes = bytes + 1")
+    delete, asked = rows.delete_files_of, []
+
+    def few(*which):
+        asked.append(which)
+        assert len(asked) < 5
+        return delete(*which)
+
+    monkeypatch.setattr(rows, "delete_files_of", few)
+    store = app.extensions["lazu"]
+    assert store.files.delete_all(store.keys.find("default")) == 1
+    run(app, "--repair", code=0)
 
 
 def test_a_check_while_files_come_and_go_accuses_nobody(app, http):

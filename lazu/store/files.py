@@ -175,8 +175,8 @@ class Files:
             with pace:
                 gone = self._contents.drop(lambda: rows.delete_files_of(key, PIECE), "delete")
             # That none went does not mean that none is left: a purge may have just taken the same ones. What has
-            # expired is left to it.
-            count, more = count + len(gone), bool(gone) or counts.held(key.id, clock.now()) > 0
+            # expired is left to it. Not by the totals: wrong ones would keep this going for ever.
+            count, more = count + len(gone), bool(gone) or rows.has_files(key, clock.now())
         return count
 
 

@@ -225,6 +225,11 @@ def delete_files_of(key: Key, count: int) -> list[Gone]:
     return _delete(File.id.in_(File.select(File.id).where(File.key == key.id).limit(count)))
 
 
+def has_files(key: Key, now: int) -> bool:
+    """Whether `key` has a file that has not expired at `now`."""
+    return bool(File.select().where(File.key == key.id, File.expires_at > now).exists())
+
+
 def delete_all_with(sha256: str) -> list[Gone]:
     """Delete every file and every part of these bytes."""
     return _delete(File.sha256 == sha256) + delete_parts(UploadPart.sha256 == sha256)
