@@ -19,7 +19,9 @@ from helpers import uploads
 from helpers.server import PROJECT, Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import request, stored
+from lazu.errors import CannotStart
 from lazu.store.keys import Keys
+from lazu.store.opening import mark_served
 from lazu.store.sqlite import database
 from lazu.store.tables import File, Key
 from lazu.upkeep import stats
@@ -214,6 +216,29 @@ def test_doctor_warns_of_overdue_files_and_of_a_clock_set_back(serve):
     done = server.flask("doctor")
     assert "warn  purge        never ran, 1 files overdue" in done.stdout
     assert re.search(r"^warn  history +a file was made at .*, in the future$", done.stdout, re.MULTILINE)
+
+
+def test_doctor_tells_of_what_another_user_has_made_in_the_storage(tmp_path):
+    """A server that root ran once leaves it: each completed upload was 500 then, and doctor content."""
+    server = Server(tmp_path / "storage", {"LAZU_MIN_FREE_BYTES": "0"})
+    server.flask("keys", "create", "alice")
+    lock = server.storage / "uploads.lock"
+    lock.touch(0o600)
+    assert "\nok    owner " in server.flask("doctor").stdout
+    if os.geteuid() == 0:
+        os.chown(lock, 65534, -1)
+        assert "\nwarn  owner " in server.flask("doctor").stdout
+    else:
+        lock.chmod(0)
+        assert f"\nfail  owner        {lock} can't be read and written" in server.flask("doctor", check=False).stdout
+
+
+def test_a_lock_that_is_another_users_stops_the_start_in_one_line(app):
+    """It was a traceback, and a new worker every second."""
+    store = app.extensions["lazu"]
+    (store.settings.storage_dir / "served").mkdir()  # root, who may run the tests, may open every file
+    with pytest.raises(CannotStart, match=r"LAZU_STORAGE_DIR .* can't be used: .*served"):
+        mark_served(store)
 
 
 def test_doctor_warns_of_directories_that_nginx_may_not_enter(tmp_path):

@@ -10,7 +10,8 @@ from io import FileIO
 import pytest
 
 from helpers.in_process import AUTH, content, put
-from helpers.server import Server, opened
+from helpers.in_store import blank
+from helpers.server import Server
 from lazu.errors import Busy
 from lazu.store import rows
 from lazu.store.sqlite import database
@@ -234,19 +235,12 @@ def test_a_repair_that_is_ended_names_what_it_has_deleted(app, http, root, monke
     run(app, "--repair", code=0)
 
 
-@pytest.mark.parametrize(("blank", "told"), [(["file_by_expiry"], "(?i)tree .* page"), (["file_by_expiry", "file"], "malformed")])
-def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, blank, told):
+@pytest.mark.parametrize(("names", "told"), [(["file_by_expiry"], "(?i)tree .* page"), (["file_by_expiry", "file"], "malformed")])
+def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, names, told):
     """An error of the next question, "malformed", came in the place of what was found; and doctor was content."""
     server = Server(tmp_path / "damaged")
     server.new_key()
-    with opened(server.storage):
-        pages = [database.execute_sql("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()[0] for name in blank]
-        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        [size] = database.execute_sql("PRAGMA page_size").fetchone()
-    with (server.storage / "lazu.sqlite3").open("r+b") as file:
-        for page in pages:
-            file.seek((page - 1) * size)
-            file.write(bytes(size))
+    blank(server.storage, *names)
     done = server.flask("fsck", "--repair", "--json", check=False)
     problems = json.loads(done.stdout)["problems"]
     assert {each["kind"] for each in problems} == {"database"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.in_store import blank
 from helpers.server import PROJECT, free_port, opened, problems
 from helpers.waiting import until
 from helpers.wire import request, stored
@@ -187,3 +188,13 @@ def test_a_corrupt_blob_without_one_is_never_served_again(used):
     answer = request(used, "GET", f"/v1/files/{used.file['id']}/content", used.alice)
     assert answer.error == (404, "file_not_found", "file_id")
     assert list((used.lazu / "storage/quarantine").iterdir())
+
+
+def test_a_damaged_database_is_saved_or_restored(used):
+    used.run("flask backup /mnt/backup/lazu")
+    restore, save = SECTIONS["A damaged database"]
+    for way, told in ((save, "1 files, all sound"), (restore, "restored: 1 linked")):
+        blank(used.lazu / "storage", "file_by_expiry")
+        assert told in used.run(way)
+        assert used.content(used.alice, used.file) == b"precious" * 1000
+        used.run("rm -r /opt/lazu/storage.damaged")

@@ -26,6 +26,8 @@ SERVED = "served"
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
 
+_UNUSABLE = "LAZU_STORAGE_DIR ({}) can't be used: {}"
+
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +55,7 @@ def open_store(settings: Settings) -> Store:
     except StorageMoved as e:
         raise CannotStart(f"LAZU_DATABASE_URL and LAZU_BLOBS_URL: {e.message}") from e
     except (OSError, StoreError) as e:
-        raise CannotStart(f"LAZU_STORAGE_DIR ({storage}) can't be used: {e}") from e
+        raise CannotStart(_UNUSABLE.format(storage, e)) from e
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
     uploads = Uploads(files, contents, engine, storage / "uploads.lock")
@@ -156,11 +158,14 @@ def mark_served(store: Store) -> None:
 
     The log hears of a LAZU_API_KEY that opens nothing.
     """
-    if store.settings.storage_dir.is_dir():
+    storage = store.settings.storage_dir
+    if storage.is_dir():
         try:
-            disk.share(store.settings.storage_dir / SERVED)
+            disk.share(storage / SERVED)
         except Busy as e:
             raise CannotStart(f"a command that was stopped holds the store: {e}") from e
+        except OSError as e:  # of another user, where Lazu was started as root once
+            raise CannotStart(_UNUSABLE.format(storage, e)) from e
     store.engine.serve()
     with suppress(StoreError), store.engine.connected():
         store.keys.tell()

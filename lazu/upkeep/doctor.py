@@ -23,6 +23,9 @@ NETWORK = frozenset("nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.sshfs f
 #: Gone with the machine, or with the container.
 FLEETING = frozenset("tmpfs ramfs overlay".split())
 
+#: What Lazu makes in its storage directory, but for its logs.
+OURS = ("lazu.sqlite3*", "blobs", "blobs/??", "ballast", "served", "*.lock", "quarantine")
+
 #: A file each for 1000 connections, SQLite's files, an upload or a blob and its shard.
 OPEN_FILES = 6 * 1000 + 64
 
@@ -119,6 +122,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     place = _existing(settings.storage_dir)
     yield _file_system(place)
     yield _device(settings.storage_dir)
+    yield _owner(settings.storage_dir)
     free, floor = disk.free(place), settings.min_free_bytes
     found = f"{free:,} bytes, uploads stop at {floor:,}"
     if free < floor:
@@ -160,6 +164,19 @@ def _device(storage: Path) -> Finding:
         found = "database and blobs lie on different file systems"
         return Finding("device", WARN, found, "back up both; one is simpler")
     return Finding("device", OK, "database and blobs lie on one file system")
+
+
+def _owner(storage: Path) -> Finding:
+    """The server can't use what root has made there, by a server or a command: it fails at the start, or in parts."""
+    there = sorted(path for name in OURS for path in storage.glob(name))
+    closed = [path for path in there if not os.access(path, os.R_OK | os.W_OK)]
+    cure = f"chown -R USER:GROUP {storage}, those that Lazu runs as; run nothing of Lazu as root"
+    if closed:
+        found = f"{closed[0]} can't be read and written by this user, {len(closed)} in all"
+        return Finding("owner", FAIL, found, cure)
+    if len({path.stat().st_uid for path in there}) > 1:
+        return Finding("owner", WARN, "what Lazu made in its storage belongs to several users", cure)
+    return Finding("owner", OK, "what Lazu made in its storage is this user's to read and write")
 
 
 def _nginx(storage: Path) -> Finding:

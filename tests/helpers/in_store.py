@@ -4,8 +4,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from helpers.server import opened
 from lazu.errors import Doubt
 from lazu.store.files import NewFile
+from lazu.store.sqlite import database
 
 
 def put(store, data):
@@ -31,3 +33,15 @@ def first_answer_lost(store, meanwhile):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store.engine, "write", losing)
         yield
+
+
+def blank(storage, *names):
+    """Damage the database in `storage`: the first page of each of these tables or indexes is blank."""
+    with opened(storage):
+        pages = [database.execute_sql("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()[0] for name in names]
+        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        [size] = database.execute_sql("PRAGMA page_size").fetchone()
+    with (storage / "lazu.sqlite3").open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * size)
+            file.write(bytes(size))
