@@ -69,6 +69,10 @@ def test_a_bad_query_names_its_parameter(server, key, query, param):
     assert request(server, "GET", f"/v1/files?{query}", key).error == (400, "invalid_request", param)
 
 
+def test_a_bad_query_without_a_key_hears_of_the_key(server):
+    assert request(server, "GET", "/v1/files?limit=none", "sk-lazu-unknown").error == (401, "invalid_api_key", None)
+
+
 def test_metadata_is_the_file_object_of_the_upload(server, key):
     file = stored(server, key)
     assert request(server, "GET", f"/v1/files/{file['id']}", key).json == file

@@ -14,8 +14,7 @@ from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
 from lazu.store import rows
 from lazu.store import sqlite as engine
-from lazu.store.files import Page
-from lazu.store.rows import Paging
+from lazu.store.list_rows import Paging
 from lazu.store.schema import STEPS
 
 SCHEMAS = PROJECT / "tests/schemas"
@@ -48,8 +47,8 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
     old, new = store_of(version, tmp_path / "old"), tmp_path / "new"
     with opened(old) as store:
         assert [key.name for key in rows.all_keys()] == ["alice", "bob"]
-        alice = store.keys.authenticate("Bearer sk-lazu-alice")
-        listed = json.loads(f"[{','.join(Page(alice, Paging()))}]")
+        _, listed = store.keys.authenticate_list("Bearer sk-lazu-alice", Paging())
+        listed = json.loads(f"[{listed.objects}]")
         assert [file["filename"] for file in listed] == ["again.txt", "a.txt"]
     with opened(new):
         pass

@@ -5,6 +5,8 @@ from flask import current_app, request
 from lazu import ids
 from lazu.errors import FileNotFound
 from lazu.gateway.upstream import Upstream
+from lazu.store.files import Page
+from lazu.store.list_rows import Paging
 from lazu.store.opening import Store
 from lazu.store.tables import File, Key
 
@@ -40,3 +42,15 @@ def callers_file(file_id: str) -> File:
     if file is None:
         raise FileNotFound(file_id)
     return file
+
+
+def callers_page(paging: Paging) -> tuple[Key, Page]:
+    """The key of this request, and a page of its files; raises `InvalidApiKey`."""
+    first = Page.first(paging)
+    if first is None:
+        key = caller()
+        return key, Page(key, paging, None)
+    environ = request.environ
+    key, piece = store().keys.authenticate_list(environ.get("HTTP_AUTHORIZATION"), first)
+    environ["lazu.key"] = key.name
+    return key, Page(key, paging, piece)

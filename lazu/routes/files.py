@@ -9,10 +9,10 @@ from flask import Blueprint, Response, request
 from lazu import ids
 from lazu.errors import InvalidRequest
 from lazu.routes.content import send
-from lazu.routes.context import caller, callers_file, store
+from lazu.routes.context import caller, callers_file, callers_page, store
 from lazu.routes.form import take
 from lazu.store.files import Page
-from lazu.store.rows import MAX_LIMIT, Paging
+from lazu.store.list_rows import MAX_LIMIT, Paging
 
 bp = Blueprint("files", __name__, url_prefix="/v1/files")
 
@@ -26,15 +26,23 @@ def upload_file() -> dict[str, Any]:
 @bp.get("")
 def list_files() -> Response:
     """List."""
-    key = caller()
-    page, limit = Page(key, _paging(request.args.to_dict(flat=False))), store().files.limit(key)
+    key, page = callers_page(_paging())
+    limit = store().files.limit(key)
     told = {"x-lazu-quota-bytes": str(limit)} if limit else {}
     body = _list(page)
     return Response("".join(body) if page.is_short else body, headers=told, mimetype="application/json")
 
 
-def _paging(sent: dict[str, list[str]]) -> Paging:
-    """The `Paging` of a query string's values by name; raises `InvalidRequest` that names the parameter."""
+def _paging() -> Paging:
+    """What the query string asks for; raises `InvalidRequest` that names the parameter, or `InvalidApiKey` first."""
+    try:
+        return _read(request.args.to_dict(flat=False))
+    except InvalidRequest:
+        caller()  # who has no key hears of that, and of nothing else
+        raise
+
+
+def _read(sent: dict[str, list[str]]) -> Paging:
     query = {name: _one(name, sent[name]) for name in ("limit", "order", "after", "purpose") if name in sent}
     limit, order, after = query.get("limit", str(MAX_LIMIT)), query.get("order", "desc"), query.get("after")
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):

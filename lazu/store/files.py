@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from lazu import clock, filetypes, ids, logs, slots
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey
-from lazu.store import counts, rows, upload_rows
+from lazu.store import counts, list_rows, rows, upload_rows
 from lazu.store.arriving import UNCOUNTED, Arrival, Arriving
 from lazu.store.contents import Contents
-from lazu.store.rows import Paging
+from lazu.store.list_rows import Paging, Piece
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key
 
@@ -32,18 +32,23 @@ class Page:
     """One page of the unexpired files of `key`, read as it is given away: no more than a piece of it is in memory.
 
     Iterating gives file objects in JSON, divided by commas, a piece at a time; between two others may go first. Then
-    `first_id`, `last_id` and `has_more` are those of the whole page. The first piece is read at once.
+    `first_id`, `last_id` and `has_more` are those of the whole page. The first piece, which `first` asks for, is there.
     """
 
-    def __init__(self, key: Key, paging: Paging) -> None:
+    def __init__(self, key: Key, paging: Paging, piece: Piece | None) -> None:
         self._key, self._paging = key, paging
-        self._left = paging.limit if paging.purpose in (None, *filetypes.PURPOSES) else 0
+        self._left = paging.limit if piece else 0
         self.first_id: str | None = None
         self.last_id: str | None = None
         self.has_more = False
-        self._objects: str | None = None
-        if self._left:
-            self._read()
+        self._objects = ""
+        if piece:
+            self._take(piece)
+
+    @staticmethod
+    def first(paging: Paging) -> Paging | None:
+        """The first piece of a page; None where there can't be any files."""
+        return _next(paging, paging.limit) if paging.purpose in (None, *filetypes.PURPOSES) else None
 
     @property
     def is_short(self) -> bool:
@@ -52,7 +57,7 @@ class Page:
 
     def __iter__(self) -> Iterator[str]:
         while self._objects:
-            objects, self._objects = self._objects, None
+            objects, self._objects = self._objects, ""
             yield objects
             del objects  # who reads slowly keeps one piece, not two
             slots.give_way()
@@ -60,16 +65,20 @@ class Page:
                 self._read()
 
     def _read(self) -> None:
-        wanted, now = min(self._left, PIECE), clock.now()  # a slow reader's list ends hours later
-        piece = rows.piece(
-            self._key, replace(self._paging, after=self.last_id or self._paging.after, limit=wanted), now
-        )
+        wanted = _next(replace(self._paging, after=self.last_id), self._left)
+        self._take(list_rows.piece(self._key, wanted, clock.now()))  # a slow reader's list ends hours later
+
+    def _take(self, piece: Piece) -> None:
+        self._objects = piece.objects
         if piece.files:
-            self._objects = piece.objects
             first_id, self.last_id = piece.ends
             self.first_id = self.first_id or first_id
-        self._left = self._left - wanted if piece.more else 0
+        self._left = self._left - piece.files if piece.more else 0
         self.has_more = piece.more
+
+
+def _next(paging: Paging, left: int) -> Paging:
+    return replace(paging, limit=min(left, PIECE))
 
 
 class Files:

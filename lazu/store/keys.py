@@ -15,8 +15,9 @@ from contextlib import suppress
 
 from lazu import clock, logs
 from lazu.errors import InvalidApiKey, StoreError
-from lazu.store import rows
+from lazu.store import list_rows, rows
 from lazu.store.contents import Engine
+from lazu.store.list_rows import Paging, Piece
 from lazu.store.tables import File, Key
 
 PREFIX = "sk-lazu-"
@@ -55,23 +56,26 @@ class Keys:
         """Say in the log that LAZU_API_KEY opens nothing, if it is so; before `prepare` nobody knows."""
         if self._setting is None or self._is_default is None:
             return
-        if not (rows.active_key(DEFAULT) if self._is_default else rows.key_of_secret(self._setting)):
+        if not (rows.key_of(rows.by_name(DEFAULT) if self._is_default else rows.by_secret(self._setting))):
             log.warning("LAZU_API_KEY opens nothing: its owner was revoked; 'flask keys create' makes another key")
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
-        secret = self._secret(authorization)
-        return self._admitted(rows.active_key(DEFAULT) if secret is None else rows.key_of_secret(secret))
+        return self._admitted(rows.key_of(self._named(authorization)))
 
     def authenticate_for(self, authorization: str | None, file_id: str) -> tuple[Key, File | None]:
         """The same, and its unexpired file of this id, which has the form of one; both by one question."""
-        secret, now = self._secret(authorization), clock.now()
-        if secret is None:
-            found = rows.active_key_and_file(DEFAULT, file_id, now)
-        else:
-            found = rows.key_and_file(secret, file_id, now)
-        key, file = found or (None, None)
+        key, file = rows.key_and_file(self._named(authorization), file_id, clock.now()) or (None, None)
         return self._admitted(key), file
+
+    def authenticate_list(self, authorization: str | None, paging: Paging) -> tuple[Key, Piece | None]:
+        """The same, and a piece of its unexpired files; both by one question."""
+        key, piece = list_rows.key_and_piece(self._named(authorization), paging, clock.now()) or (None, None)
+        return self._admitted(key), piece
+
+    def _named(self, authorization: str | None) -> rows.Named:
+        secret = self._secret(authorization)
+        return rows.by_name(DEFAULT) if secret is None else rows.by_secret(secret)
 
     def _secret(self, authorization: str | None) -> str | None:
         """The hash of the secret in a header, None if it opens `default`; raises `InvalidApiKey` if there is none."""

@@ -1,12 +1,11 @@
 """Queries of keys and files, as verbs.
 
-Uploads have theirs in `upload_rows`, counts in `counts`, a cluster's own tables in `object_rows`. What writes is
-called within the engine's `write` and by nobody else: there it is committed, durably, or not at all. Times are integer
-UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
+Lists have theirs in `list_rows`, uploads in `upload_rows`, counts in `counts`, a cluster's own tables in `object_rows`.
+What writes is called within the engine's `write` and by nobody else: there it is committed, durably, or not at all.
+Times are integer UTC seconds; hashes are SHA-256 in hex. Every verb may raise `StoreError`.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from peewee import Expression
@@ -14,8 +13,6 @@ from peewee import Expression
 from lazu import clock
 from lazu.errors import Failed
 from lazu.store.tables import (
-    OBJECT_JSON,
-    OBJECT_START,
     File,
     Key,
     Upload,
@@ -46,22 +43,36 @@ _REFERRERS = """SELECT file.id, sha256, bytes, filename, NULL, key.name FROM fil
     WHERE sha256 BETWEEN ? AND ?
     UNION ALL SELECT part.id, sha256, part.bytes, NULL, upload_id, key.name FROM upload_part AS part
     JOIN upload ON upload.id = upload_id JOIN key ON key.id = upload.key_id WHERE sha256 BETWEEN ? AND ?"""
-# "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
-_LISTED = "key_id = ? AND expires_at + 0 > ?"
-_PIECE = f"""SELECT string_agg(object, ','), count(*) FROM (
-    SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object FROM file
-    WHERE {{listed}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
-
-#: The most files of one page.
-MAX_LIMIT = 10_000
 
 
 # Keys
 
 
+class Named(NamedTuple):
+    """How an active key is called: a condition of SQL, and the value for it."""
+
+    condition: str
+    value: str
+
+
+def by_name(name: str) -> Named:
+    """The key called `name`, unless it is revoked."""
+    return Named(_KEY_BY_NAME, name)
+
+
+def by_secret(secret_sha256: str) -> Named:
+    """The key whose secret has this hash, unless it is revoked."""
+    return Named(_KEY_BY_HASH, secret_sha256)
+
+
+def key_of(named: Named) -> Key | None:
+    """The key that is called so, if there is one."""
+    return Key.one(*named)
+
+
 def active_key(name: str) -> Key | None:
     """The key called `name`, unless it is revoked."""
-    return Key.one(_KEY_BY_NAME, name)
+    return key_of(by_name(name))
 
 
 def hold_key(key: Key, alone: bool) -> bool:
@@ -77,28 +88,14 @@ def hold_key(key: Key, alone: bool) -> bool:
     return now is not None and (now.id, now.secret_sha256) == (key.id, key.secret_sha256)
 
 
-def key_of_secret(secret_sha256: str) -> Key | None:
-    """The key whose secret has this hash, unless it is revoked."""
-    return Key.one(_KEY_BY_HASH, secret_sha256)
-
-
 def was_secret(secret_sha256: str) -> bool:
     """Whether a key, active or revoked, has a secret of this hash."""
     return bool(Key.select().where(Key.secret_sha256 == secret_sha256).exists())
 
 
-def key_and_file(secret_sha256: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
-    """As `key_of_secret`, and that file of the key, unless it has expired at `now`, by the same question."""
-    return _with_file(_KEY_BY_HASH, secret_sha256, file_id, now)
-
-
-def active_key_and_file(name: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
-    """As `active_key`, and that file of the key, unless it has expired at `now`, by the same question."""
-    return _with_file(_KEY_BY_NAME, name, file_id, now)
-
-
-def _with_file(condition: str, value: str, file_id: str, now: int) -> tuple[Key, File | None] | None:
-    found = database.look_up(_WITH_FILE + condition, (file_id, now, value))
+def key_and_file(named: Named, file_id: str, now: int) -> tuple[Key, File | None] | None:
+    """A key, and that file of it, unless it has expired at `now`, by one question."""
+    found = database.look_up(_WITH_FILE + named.condition, (file_id, now, named.value))
     if not found:
         return None
     [values], width = found, len(names(Key))
@@ -144,31 +141,6 @@ def _wait_turn(key: Key) -> None:
 # Files
 
 
-@dataclass(frozen=True)
-class Paging:
-    """Which files a list shows: at most `limit`, by id, after the id `after`, of one purpose if given."""
-
-    limit: int = MAX_LIMIT
-    descending: bool = True
-    after: str | None = None
-    purpose: str | None = None
-
-
-class Piece(NamedTuple):
-    """Neighbours in a list: their objects in JSON, divided by commas, their count, and whether others follow."""
-
-    objects: str
-    files: int
-    more: bool
-
-    @property
-    def ends(self) -> tuple[str, str]:
-        """The ids of the first and the last; raises `ValueError` if there is none."""
-        starts = 0, self.objects.rindex(OBJECT_START)
-        first, last = (self.objects[start + len(OBJECT_START) :].partition('"')[0] for start in starts)
-        return first, last
-
-
 class Gone(NamedTuple):
     """A row that was deleted, of a `file` or a `part` of an upload; `owner` is the name of its key."""
 
@@ -195,24 +167,6 @@ def add_file(file: File) -> None:
 def file_of(key: Key, file_id: str, now: int) -> File | None:
     """A file of `key` that has not expired at `now`."""
     return File.one(_FILE, file_id, key.id, now)
-
-
-def piece(key: Key, paging: Paging, now: int) -> Piece:
-    """Files of `key` that have not expired at `now`, by id: the database writes them, without Python's lock.
-
-    It writes one more than asked for, so that nothing has to ask what follows.
-    """
-    listed = _LISTED
-    values: list[object] = [key.id, now]
-    if paging.purpose is not None:
-        listed, values = f"{listed} AND purpose = ?", [*values, paging.purpose]
-    if paging.after is not None:
-        listed, values = f"{listed} AND id {'<' if paging.descending else '>'} ?", [*values, paging.after]
-    text = _PIECE.format(listed=listed, order="DESC" if paging.descending else "ASC")
-    [(objects, count)] = database.look_up(text, (*values, paging.limit + 1))
-    if count <= paging.limit:
-        return Piece(objects or "", count, more=False)
-    return Piece(objects[: objects.rindex(f",{OBJECT_START}")], paging.limit, more=True)
 
 
 def delete_file(key: Key, file_id: str, now: int) -> list[Gone]:
