@@ -180,6 +180,12 @@ def test_headings_of_google_s_documents_are_told_by_the_names_of_their_styles(re
     assert read(odf("text", body, styles), "application/vnd.oasis.opendocument.text") == "# One\n\ntwo\n"
 
 
+def test_struck_words_of_an_odt_are_marked(read):
+    style = '<style:style style:name="{}" style:family="text"><style:text-properties style:text-line-through-style="{}"/></style:style>'.format
+    body = '<text:p>Price: <text:span text:style-name="T1">10 </text:span><text:span text:style-name="T2">12</text:span></text:p>'
+    assert read(odf("text", body, style("T1", "solid") + style("T2", "none")), "application/vnd.oasis.opendocument.text") == "Price: ~~10~~ 12\n"
+
+
 UNSEEN = """<w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId="More"><w:basedOn w:val="Secret"/></w:style>"""
 
 
@@ -365,6 +371,15 @@ def test_raised_words_and_equations_of_a_slide_are_read_as_in_a_docx(read):
     run = '<a:r><a:rPr baseline="{}"/><a:t>{}</a:t></a:r>'.format
     words = shape("10").replace("</a:p>", f"{run(30000, 6)}{run(-25000, 2)}{run(0, 7)}{run('0%', 8)}{run('30%', 9)} {both}</a:p>")
     assert read(pptx(words), "pptx") == "## Slide 1\n\n10⁶₂78⁹x^2\n"
+
+
+def test_numbered_paragraphs_of_a_slide_have_their_numbers_and_struck_words_are_marked(read):
+    line = '<a:p><a:pPr lvl="{}">{}</a:pPr><a:r>{}<a:t>{}</a:t></a:r></a:p>'.format
+    numbered, letters = '<a:buAutoNum type="arabicPeriod"/>', '<a:buAutoNum type="alphaLcParenBoth" startAt="3"/>'
+    lines = [(0, numbered, "", "one"), (1, letters, "", "deep"), (1, letters, "", "deeper"), (0, numbered, "", ""), (0, numbered, '<a:rPr strike="sngStrike"/>', "two")]
+    lines += [(0, "<a:buNone/>", "", "words"), (0, numbered, "", "anew"), (0, "<a:buChar/>", "", "point")]
+    body = shape("x").replace("<a:p><a:r><a:t>x</a:t></a:r></a:p>", "".join(line(*words) for words in lines))
+    assert read(pptx(body), "pptx") == "## Slide 1\n\n1. one\n  (c) deep\n  (d) deeper\n2. ~~two~~\n\nwords\n\n1. anew\n- point\n"
 
 
 # Web pages

@@ -36,23 +36,25 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
         if paragraph in older:
             continue
         depth = markup.find(paragraph, "pPr").get("lvl", "0")
-        found = "".join(map(words, paragraph)).strip()
+        found = markdown.struck("".join(map(words, paragraph))).strip()
         if found:
             yield int(depth) if depth.isdigit() else 0, found
 
 
 def words(part: Element) -> str:
-    """Return the words of one run of a paragraph."""
+    """Return the words of one run of a paragraph, within `markdown.STRUCK` if they are struck out."""
     part = markup.newer(part) if part.tag == "AlternateContent" else part
     if part.tag == "br":
         return "\n"
     if maths := list(part.iter("oMath")):
         return "".join(map(equations.words, maths))
     found = "".join(text.text or "" for text in part.iter("t"))
-    height = markup.find(part, "rPr").get("baseline", "0")  # in thousandths of a percent of the line's; strict: 30%
-    if not height.strip("-0.%"):
-        return found
-    return markdown.lowered(found) if height.startswith("-") else markdown.raised(found)
+    properties = markup.find(part, "rPr")
+    height = properties.get("baseline", "0")  # in thousandths of a percent of the line's; strict: 30%
+    if height.strip("-0.%"):
+        found = markdown.lowered(found) if height.startswith("-") else markdown.raised(found)
+    struck = found and properties.get("strike", "noStrike") != "noStrike"
+    return f"{markdown.STRUCK[0]}{found}{markdown.STRUCK[1]}" if struck else found
 
 
 def _diagram(tree: Element) -> Iterator[str]:

@@ -9,6 +9,9 @@ from lazu.documents import markup
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
           (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 
+#: How the names of schemes begin in a presentation.
+_SCHEMES = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter", "romanLc": "lowerRoman", "romanUc": "upperRoman"}
+
 #: Levels that a list has in Word.
 _LEVELS = 9
 
@@ -93,6 +96,15 @@ def _shown(levels: list[Level], counts: list[int], depth: int) -> str | None:
         return number(counts[at] or levels[at].start, levels[at].form)
 
     return re.sub(r"%([1-9])", counted, level.label)
+
+
+def automatic(scheme: str, count: int) -> str:
+    """Return the label of a numbered paragraph of a slide: `3.`, `c)` or `(iii)`, as its scheme says (§20.1.10.61)."""
+    form = next((form for begin, form in _SCHEMES.items() if scheme.startswith(begin)), "decimal")
+    found = number(count, form)
+    if scheme.endswith("ParenBoth"):
+        return f"({found})"
+    return f"{found})" if scheme.endswith("ParenR") else f"{found}."
 
 
 def number(count: int, form: str) -> str:

@@ -41,8 +41,8 @@ _BLOCKS = {
     "page": "_slide", "frame": "_framed", "annotation": "_remark",
 }  # fmt: skip
 _WORDS = {
-    "s": "_spaces", "tab": "_tab", "line-break": "_break", "a": "_link", "note": "_note", "annotation": "_comment",
-    "frame": "_frame", "custom-shape": "_frame", "rect": "_frame", "g": "_frame",
+    "s": "_spaces", "span": "_span", "tab": "_tab", "line-break": "_break", "a": "_link", "note": "_note",
+    "annotation": "_comment", "frame": "_frame", "custom-shape": "_frame", "rect": "_frame", "g": "_frame",
 }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ class Document:
         self._archive = archive
         self._labels = Labels(trees)
         self._hidden = {name for tree in trees for name in _hidden(tree)}
+        self._struck = {name for tree in trees for name in _struck(tree)}
         self._headings = headings(trees)
         self._notes: list[str] = []
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
@@ -135,6 +136,11 @@ class Document:
     def _spaces(self, element: Element) -> str:
         count = element.get("c", "1")
         return " " * min(int(count) if count.isdigit() else 1, 100)
+
+    def _span(self, element: Element) -> str:
+        words = self._words(element)
+        struck = element.get("style-name", "") in self._struck
+        return markdown.struck(f"{markdown.STRUCK[0]}{words}{markdown.STRUCK[1]}") if struck else words
 
     def _tab(self, _: Element) -> str:
         return "\t"
@@ -246,6 +252,14 @@ def _hidden(tree: Element) -> Iterator[tuple[str, str]]:
         for properties in markup.children(style, "table-properties", "drawing-page-properties"):
             if properties.get("display") == "false" or properties.get("visibility") == "hidden":
                 yield style.get("family", ""), style.get("name", "")
+
+
+def _struck(tree: Element) -> Iterator[str]:
+    """Give the styles that strike words out."""
+    for style in tree.iter("style"):
+        line = markup.find(style, "text-properties").get("text-line-through-style", "none")
+        if style.get("family") == "text" and line != "none":
+            yield style.get("name", "")
 
 
 def _rows(table: Element, number: int = 1) -> Iterator[tuple[Element, int, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup
+from lazu.documents import drawings, markdown, markup, numbering
 from lazu.documents.package import Package
 
 _TITLES = ("title", "ctrTitle")
@@ -88,19 +88,21 @@ class Slide:
         if shape.tag == "graphicFrame":
             yield from self._frame(shape)
         for body in markup.children(shape, "txBody"):
+            items = _Items()
             for paragraph in body.iter("p"):
-                yield self._paragraph(paragraph, kind)
+                yield self._paragraph(paragraph, kind, items)
         for properties in shape.iter("cNvPr"):
             yield drawings.alternative(properties)
 
-    def _paragraph(self, paragraph: Element, kind: str | None) -> str:
+    def _paragraph(self, paragraph: Element, kind: str | None, items: "_Items") -> str:
         properties = markup.find(paragraph, "pPr")
-        words = "".join(self._run(run) for run in paragraph).strip()
+        words = markdown.struck("".join(self._run(run) for run in paragraph)).strip()
         depth = int(properties.get("lvl", "0"))
-        listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth
+        marker = items.marker(properties, depth) if words else "-"
+        listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth or marker != "-"
         if properties.find("buNone") is not None or not listed:
             return words
-        return markdown.item(depth, words.replace("\n", " "))
+        return markdown.item(depth, words.replace("\n", " "), marker)
 
     def _run(self, run: Element) -> str:
         words = drawings.words(run)
@@ -114,6 +116,25 @@ class Slide:
                 yield markdown.table(map(_row, element.iter("tr")))
             elif element.tag in ("chart", "relIds"):
                 yield from self._drawings.blocks(element)
+
+
+class _Items:
+    """Counts the numbered paragraphs of one text, by depth: other words at their depth or above end a list."""
+
+    def __init__(self) -> None:
+        self._lists: dict[int, tuple[str, str]] = {}
+        self._counts: dict[int, int] = {}
+
+    def marker(self, properties: Element, depth: int) -> str:
+        """Return the marker of the next paragraph: its number, or `-`."""
+        found = properties.find("buAutoNum")
+        scheme, start = ("", "") if found is None else (found.get("type", ""), found.get("startAt", "1"))
+        self._lists = {level: known for level, known in self._lists.items() if level <= depth}
+        if self._lists.get(depth) != (scheme, start):
+            self._lists[depth] = scheme, start
+            self._counts[depth] = int(start or 1) - 1
+        self._counts[depth] += 1
+        return numbering.automatic(scheme, self._counts[depth]) if scheme else "-"
 
 
 def _row(row: Element) -> list[str]:
