@@ -1,6 +1,7 @@
 """Office documents and web pages become Markdown, in which everything that was said is there once."""
 
 import base64
+import html
 import io
 import quopri
 import re
@@ -11,7 +12,7 @@ import pytest
 
 from helpers.everyday import SAMPLES
 from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
-from lazu.documents import cells, controls, encodings, reading
+from lazu.documents import controls, encodings, reading
 
 TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -340,16 +341,20 @@ def test_charts_are_tables_with_their_units_dates_and_levels(read):
     )
 
 
-@pytest.mark.parametrize(
-    ("code", "raw", "words"),
-    [
-        ("[$€-407] #,##0.00", "1234.5", "€ 1234.5"), ('#,##0.00\\ [$€-407];[Red]-#,##0.00\\ [$€-407]', "-1234.5", "-1234.5 €"), ('0" kg"', "5", "5 kg"),
-        ('_("$"* #,##0_);_("$"* (#,##0)', "-9", "-$9"), ('0.0%" p.a."', "0.125", "12.5% p.a."), ('0.0,,"M"', "1500000", "1500000"), ('000"-"0000', "5551234", "5551234"),
-        ('[<2]0" day";0" days"', "5", "5"), ('"a;b "0', "4", "a;b 4"), (";;;", "4", "4"), ("[h]:mm", "inf", "inf"), ("[$-409]m/d/yyyy", "45292", "2024-01-01"),
-    ],
-)  # fmt: skip
-def test_a_number_keeps_the_currency_or_unit_of_its_format(code, raw, words):
-    assert cells.shown(raw, cells.form(code), False) == words
+CODES = [
+    ("[$€-407] #,##0.00", "1234.5", "€ 1234.5"), ("#,##0.00\\ [$€-407];[Red]-#,##0.00\\ [$€-407]", "-1234.5", "-1234.5 €"), ('0" kg"', "5", "5 kg"),
+    ('_("$"* #,##0_);_("$"* (#,##0)', "-9", "-$9"), ('0.0%" p.a."', "0.125", "12.5% p.a."), ('0.0,,"M"', "1500000", "1500000"), ('000"-"0000', "5551234", "5551234"),
+    ('[<2]0" day";0" days"', "5", "5"), ('"a;b "0', "4", "a;b 4"), (";;;", "4", "4"), ("[h]:mm", "inf", "inf"), ("[$-409]m/d/yyyy", "45292", "2024-01-01"),
+]  # fmt: skip
+
+
+def test_a_number_keeps_the_currency_or_unit_of_its_format(read):
+    """Where the format shows another number, in millions or with words among its digits, the number stands alone."""
+    cells = "".join(f'<row r="{n}"><c s="{n - 1}"><v>{raw}</v></c></row>' for n, (_, raw, _) in enumerate(CODES, 1))
+    formats = "".join(f'<numFmt numFmtId="{n}" formatCode="{html.escape(code)}"/>' for n, (code, _, _) in enumerate(CODES, 200))
+    styles = f"<numFmts>{formats}</numFmts><cellXfs>{''.join(f'<xf numFmtId={chr(34)}{n}{chr(34)}/>' for n in range(200, 200 + len(CODES)))}</cellXfs>"
+    lines = read(xlsx(("One", f"<sheetData>{cells}</sheetData>"), styles=styles), "xlsx").split("\n")[2:-1]
+    assert [line.strip("| ") for line in lines if line != "| --- |"] == [words for _, _, words in CODES]
 
 
 # Presentations
