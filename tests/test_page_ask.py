@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from helpers.browser import opened, sign_in, sign_out_and_in
+from helpers.browser import hold, opened, sign_in, sign_out_and_in
 from helpers.samples import PNG
 from helpers.server import PROJECT
 from helpers.upstream import MODELS, completed, streamed
@@ -77,6 +77,52 @@ def test_a_picture_goes_as_a_picture_whatever_its_purpose(front, double, page):
     page.click("#ask-button")
     page.wait_for_selector("#answer >> text=A pixel.")
     assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
+
+
+def test_a_question_waits_until_it_is_known_what_its_files_are(front, double, page):
+    """Asked at once, a picture goes as one all the same; leaving ends the waiting."""
+    double.script = streamed("A pixel.")
+    made = front()
+    made.upload("p.png", PNG)
+    sign_in(page, made.server, "client-secret")
+    page.wait_for_selector("#rows .row")
+    page.click("nav [href='#ask']")
+    page.wait_for_selector("#ask[data-state=ready]")
+    waiting = hold(page, "**/content", most=1)
+    page.select_option("#offered", label="p.png")
+    page.click("#add")
+    page.fill("#question", "What is it?")
+    page.click("#ask-button")
+    page.click("#ask-button >> text=Stop")
+    page.wait_for_selector("#answer >> text=Stopped.")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=Waiting for the model")
+    waiting[0].continue_()
+    page.wait_for_selector("#answer >> text=A pixel.")
+    assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
+
+
+def test_files_are_added_and_left_out_by_keyboard(asking, page):
+    """An arrow only moves in the list; the keyboard goes from a chip to the next, and stays while the list is loaded."""
+    for name in ("one.txt", "two.txt"):
+        page.set_input_files("#picked-files", [{"name": name, "mimeType": "", "buffer": b"words"}])
+        page.wait_for_selector(f"#asked-files >> text={name}")
+    leave = "document.activeElement.ariaLabel"
+    page.focus("[aria-label='Leave one.txt out']")
+    with page.expect_response("**/v1/files?limit=100"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(600)  # in which the list is shown
+    page.keyboard.press("Enter")
+    assert page.evaluate(leave) == "Leave two.txt out"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "offered"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#asked-files li").count() == 0
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator("#asked-files .filename").all_text_contents() == ["one.txt"]
 
 
 def test_a_file_dropped_on_the_question_belongs_to_it(asking, double, page):

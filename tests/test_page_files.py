@@ -124,6 +124,9 @@ def test_everything_goes_without_a_mouse(server, page, key):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     page.wait_for_selector("text=2 files selected")
+    page.keyboard.press("Backspace")  # as Macs call their key Delete
+    page.wait_for_selector("#confirm[open] >> text=Delete 2 files?")
+    page.keyboard.press("Escape")
     page.keyboard.press("Delete")
     page.wait_for_selector("#confirm[open] >> text=Delete 2 files?")
     page.keyboard.press("Tab")

@@ -9,8 +9,11 @@ import { shelf } from './shelf.js';
 /** The newest files are offered; any other is chosen in the list of files. */
 const OFFERED = 200;
 
+/** The files of the question, and their chips: each stays in the document, with the keyboard, while its file is asked about. */
 const files = new Map();
-const [question, model, answer] = ['#question', '#model', '#answer'].map((each) => find(each));
+const chips = new Map();
+
+const [question, model, answer, offered] = ['#question', '#model', '#answer', '#offered'].map((each) => find(each));
 let language = 'curl';
 let stop = null;
 
@@ -23,7 +26,7 @@ export function start() {
 	};
 	question.oninput = model.onchange = showSample;
 	question.addEventListener('keydown', (event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && form.requestSubmit());
-	find('#offered').onchange = (event) => add([shelf.files.get(event.target.value)]);
+	find('#add').onclick = addOffered;
 	find('#copy-sample').onclick = () => copy(find('#sample').textContent, `The call for ${language}`);
 	find('#retry-models').onclick = load;
 	find('#languages').append(...Object.keys(SAMPLES).map((name) => button('quiet small', () => showSample((language = name)), {}, name)));
@@ -32,8 +35,7 @@ export function start() {
 
 /** Draw the view from what is loaded. */
 function show() {
-	for (const id of files.keys()) if (!shelf.files.has(id)) files.delete(id);
-	find('#asked-files').replaceChildren(...[...files.values()].map(chip));
+	for (const file of files.values()) if (!shelf.files.has(file.id)) leaveOut(file);
 	offer();
 	showSample();
 }
@@ -42,7 +44,7 @@ export function clear() {
 	stop?.abort();
 	stop = null;
 	turn('Ask');
-	files.clear();
+	for (const file of files.values()) leaveOut(file);
 	answer.replaceChildren();
 	question.value = '';
 	model.replaceChildren();
@@ -51,18 +53,34 @@ export function clear() {
 
 /** Have `more` files in the question. */
 export async function add(more) {
-	for (const file of more) files.set(file.id, file);
-	await Promise.all(more.map(learnType));
+	for (const file of more) {
+		if (!files.has(file.id)) find('#asked-files').append(chip(file));
+		files.set(file.id, file);
+	}
 	show();
+	await Promise.all(more.map(learnType));
+	showSample();
+}
+
+/** Only when one says so: with the keyboard a list is gone through name by name. */
+function addOffered() {
+	const file = shelf.files.get(offered.value);
+	if (!file) return offered.focus();
+	add([file]);
+	say(`${file.filename} is added`);
 }
 
 const types = new Map();
+const learning = new Map();
 
 /** Whether a file goes as picture or as document depends on what it is, not on what it is called. */
-async function learnType({ id }) {
-	if (types.has(id)) return;
-	const { headers } = await patiently(() => call(`/v1/files/${id}/content`, { method: 'HEAD' })).catch(() => ({ headers: new Headers() }));
-	types.set(id, headers.get('content-type'));
+function learnType({ id }) {
+	const ask = async () => {
+		const { headers } = await patiently(() => call(`/v1/files/${id}/content`, { method: 'HEAD' }));
+		types.set(id, headers.get('content-type'));
+	};
+	if (!learning.has(id)) learning.set(id, ask().catch(() => learning.delete(id)));
+	return learning.get(id);
 }
 
 const part = ({ id }) => ({ type: /^image\/(png|jpeg|gif|webp)/.test(types.get(id)) ? 'input_image' : 'input_file', file_id: id });
@@ -88,22 +106,37 @@ export async function load() {
 
 function chip(file) {
 	const drop = () => {
-		files.delete(file.id);
+		leaveOut(file);
 		show();
 	};
-	return make('li', {}, ...glance(file), iconButton('cross', `Leave ${file.filename} out`, drop));
+	const made = make('li', {}, ...glance(file), iconButton('cross', `Leave ${file.filename} out`, drop));
+	chips.set(file.id, made);
+	return made;
+}
+
+/** The keyboard goes from a chip that goes to the next one. */
+function leaveOut({ id }) {
+	const gone = chips.get(id);
+	const next = gone.nextSibling ?? gone.previousSibling;
+	if (gone.contains(document.activeElement)) (next ? find('button', next) : offered).focus();
+	gone.remove();
+	for (const each of [files, chips]) each.delete(id);
 }
 
 function offer() {
 	const others = [...shelf.files.values()].filter(({ id }) => !files.has(id)).sort((a, b) => (a.id < b.id ? 1 : -1));
-	const title = new Option(others.length ? 'Add a file …' : 'Drop a file anywhere on this page', '');
-	find('#offered').replaceChildren(title, ...others.slice(0, OFFERED).map(({ filename, id }) => new Option(filename, id)));
+	const title = new Option(others.length ? 'Choose a file …' : 'Drop a file anywhere on this page', '');
+	const kept = offered.value;
+	offered.replaceChildren(title, ...others.slice(0, OFFERED).map(({ filename, id }) => new Option(filename, id, false, id === kept)));
 }
 
-const wanted = () => body(model.value, question.value.trim(), [...files.values()].map(part));
+/** What is asked: of which model, in which words, about which files. */
+const asked = () => [model.value, question.value.trim(), [...files.values()]];
+
+const wanted = (name, text, some) => body(name, text, some.map(part));
 
 function showSample() {
-	const sent = wanted();
+	const sent = wanted(...asked());
 	sent.model ||= 'MODEL';
 	sent.input[0].content.at(-1).text ||= question.placeholder;
 	find('#sample').textContent = SAMPLES[language](location.origin, sent);
@@ -111,17 +144,15 @@ function showSample() {
 }
 
 async function ask() {
-	const sent = wanted();
-	if (!sent.input[0].content.at(-1).text) {
-		question.focus();
-		return;
-	}
+	const what = asked();
+	if (!what[1]) return question.focus();
 	const mine = (stop = new AbortController());
 	turn('Stop');
 	answer.replaceChildren(make('p', { className: 'faint' }, 'Waiting for the model …'));
 	const text = make('div', { className: 'text' });
 	try {
-		await stream({ ...sent, stream: true }, text);
+		await Promise.race([Promise.all(what[2].map(learnType)), aborted(mine.signal)]);
+		await stream({ ...wanted(...what), stream: true }, text);
 		if (!text.textContent) text.append('The model said nothing.');
 		say('The answer is complete');
 	} catch (e) {
@@ -132,6 +163,8 @@ async function ask() {
 	stop = null;
 	turn('Ask');
 }
+
+const aborted = (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
 function turn(verb) {
 	find('#ask-button').textContent = verb;

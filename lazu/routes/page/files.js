@@ -144,6 +144,7 @@ function press(event) {
 		Enter: () => look(file),
 		' ': () => choose(file),
 		Delete: () => remove(chosen.size ? picked() : [file]),
+		Backspace: () => does.Delete(), // the key that Macs call Delete
 		c: () => copy(file.id, 'Id'),
 		Escape: () => chooseAll(false),
 	};
