@@ -31,7 +31,7 @@ def test_the_page_can_be_switched_off(serve):
 
 
 def test_it_is_small(server, page):
-    """What `/` loads is under 80 KB before compression; the reader of PDFs comes with the first one."""
+    """What `/` loads is under 80 KB before compression; what makes previews comes with the first one."""
     sizes = {}
     page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
     sign_in(page, server, server.new_key())

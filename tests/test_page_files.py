@@ -1,5 +1,6 @@
 """The page's list of files in a real browser: what it shows, what one does with it, and what happens meanwhile."""
 
+import os
 import re
 import signal
 
@@ -155,6 +156,64 @@ def test_a_download_is_the_file(server, page, key):
         page.click("#save-one")
     assert waiting.value.suggested_filename == "daten für später.bin"
     assert waiting.value.path().read_bytes() == content
+
+
+def test_a_download_shows_its_progress_until_it_is_cancelled(server, page, key):
+    """Also within the dialog, beside which nothing can be used."""
+    stored(server, key, os.urandom(4 * 2**20), "large.bin")
+    downloads = []
+    page.on("download", lambda download: downloads.append(download))
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    page.wait_for_selector("#preview >> text=No preview")
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": 300_000, "uploadThroughput": -1})
+    page.click("#save-one")
+    page.wait_for_selector(r"#details #notes >> text=/\d+ KB of 4.0 MB/")
+    assert 0 < page.evaluate("document.querySelector('#notes progress').value") < 4 * 2**20
+    page.click("#details [value=close]")
+    page.click("[aria-label='Cancel the download']")
+    page.wait_for_timeout(300)
+    assert (page.inner_text("#told"), downloads) == ("", [])
+
+
+def test_what_was_not_deleted_is_told_until_it_is_dismissed(listed, page):
+    page.route("**/v1/files/file-*", lambda route: route.fulfill(status=500, json={"error": {"message": "The disk failed."}}))
+    page.focus("#rows .row")
+    page.keyboard.press("Delete")
+    page.click("#confirm [value=yes]")
+    page.wait_for_selector("#notes >> text=1 file not deleted: The disk failed.")
+    page.clock.fast_forward(60_000)
+    page.click("[aria-label='Dismiss']")
+    assert page.inner_text("#told") == ""
+
+
+#: How far the first letter of a preview is from the right, the last one from the left.
+SIDES = """() => {
+    const [pre, range] = [document.querySelector('#preview pre'), document.createRange()];
+    const place = (at) => range.setStart(pre.firstChild, at) ?? range.setEnd(pre.firstChild, at + 1) ?? range.getBoundingClientRect();
+    const box = pre.getBoundingClientRect();
+    return [box.right - place(0).right, place(pre.textContent.length - 1).left - box.left];
+}"""
+
+TEXTS = {
+    "latin.csv": ("Größe;Café\n5;3".encode("cp1252"), "Größe;Café", "windows-1252"),
+    "japanese.txt": ("ファイルを読む".encode("shift_jis"), "ファイルを読む", "shift_jis"),
+    "broken.txt": ("日本語の文 ".encode() + b"\xff", "日本語の文", None),
+    "hebrew.txt": ("שלום עולם\nx".encode(), "שלום עולם", None),
+}
+
+
+def test_texts_are_read_in_their_encoding_and_direction(server, page, key):
+    for name, (content, _, _) in TEXTS.items():
+        stored(server, key, content, name)
+    sign_in(page, server, key)
+    for name, (_, words, guess) in TEXTS.items():
+        page.click(f"#rows >> text={name}")
+        page.wait_for_selector(f"#preview pre >> text={words}")
+        assert (f"Read as {guess}," in page.inner_text("#preview")) == (guess is not None), name
+        if name != "hebrew.txt":
+            page.keyboard.press("Escape")
+    assert max(page.evaluate(SIDES)) < 30
 
 
 def test_previews_run_nothing(server, page, key):

@@ -253,10 +253,10 @@ def test_signing_out_ends_downloading_many(many, server, page):
     downloads = []
     page.on("download", lambda download: downloads.append(download))
     page.click("#save-choice")
-    page.wait_for_selector("#said >> text=Downloading secret")
+    page.wait_for_selector("#notes >> text=Downloading secret")
     until(page, lambda: waiting)
     sign_out_and_in(page, server.new_key())
-    assert page.inner_text("#said") == ""
+    assert page.inner_text("#told") == ""
     waiting[0].continue_()
     page.wait_for_timeout(500)  # in which the next one would be asked for
     assert (len(waiting), downloads) == (1, [])

@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_read_costs_no_other_of_its_folder(server, page, k
     page.add_init_script(LOSE)
     sign_in(page, server, key)
     drop(page, files=[str(folder)])
-    page.wait_for_selector("#said >> text=2 files could not be read")
+    page.wait_for_selector("#notes >> text=2 files could not be read")
     page.wait_for_selector("text=2 files uploaded")
     assert sorted(files(server, key)) == [("a.txt", "user_data"), ("b.txt", "user_data")]
 

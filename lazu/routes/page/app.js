@@ -65,6 +65,7 @@ function leave(why) {
 	for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
 	for (const part of [shelf, upload, ask, files]) part.clear(); // with the key: uploads are cancelled on the server too
 	key.forget();
+	for (const each of document.querySelectorAll('#notes button')) each.click(); // which cancels downloads
 	find('#said').replaceChildren();
 	show();
 	tellProblem(why);

@@ -1,10 +1,10 @@
 /** One file: what is known of it, what it looks like, what can be done with it. */
 
-import { call, key, now, read } from './api.js';
-import { copy, find, iconButton, make, say } from './dom.js';
+import { now } from './api.js';
+import { copy, find, iconButton, make, present } from './dom.js';
+import { save } from './download.js';
 import { bytes, moment } from './format.js';
 import { glance, gone } from './glance.js';
-import { preview } from './preview.js';
 import { shelf } from './shelf.js';
 
 const dialog = find('#details');
@@ -20,7 +20,7 @@ export function open(file, acts) {
 	shown = file;
 	find('h2', dialog).replaceChildren(...glance(file));
 	find('dl', dialog).replaceChildren(...facts(file));
-	find('#save-one').onclick = () => save(file);
+	find('#save-one').onclick = () => save([file]);
 	find('#ask-one').onclick = close(acts.ask);
 	find('#delete-one').onclick = close(acts.remove);
 	dialog.onclose = () => {
@@ -28,9 +28,10 @@ export function open(file, acts) {
 		shown = null;
 		for (const part of ['h2', 'dl', '#preview']) find(part, dialog).replaceChildren();
 	};
-	dialog.showModal();
+	present(dialog);
 	look();
-	preview(file, find('#preview'), stop.signal);
+	const box = find('#preview');
+	import('./preview.js').then(({ preview }) => preview(file, box, stop.signal), () => box.replaceChildren('The preview can’t be loaded.'));
 }
 
 const facts = (file) =>
@@ -52,18 +53,3 @@ function look() {
 
 shelf.addEventListener('change', look);
 setInterval(look, 1000);
-
-/** Download `file` to where the browser puts downloads, unless one signs out. The browser keeps a large blob on disk. */
-export async function save(file) {
-	const mine = key.get();
-	say(`Downloading ${file.filename} …`);
-	try {
-		const blob = await read(await call(`/v1/files/${file.id}/content`), 'blob');
-		if (key.get() !== mine) return;
-		const href = URL.createObjectURL(new Blob([blob], { type: 'application/octet-stream' }));
-		make('a', { href, download: file.filename }).click();
-		setTimeout(() => URL.revokeObjectURL(href), 60000);
-	} catch (e) {
-		if (key.get() === mine) say(`${file.filename} was not downloaded: ${e.message}`);
-	}
-}

@@ -42,6 +42,37 @@ export function say(text) {
 	say.timer = setTimeout(() => said.replaceChildren(), 3500);
 }
 
+/**
+ * Show `children` until the function that this gives is called, or a button called `label` is pressed: then `ended` is told.
+ * The keyboard goes back to where it was.
+ */
+export function note(children, label, ended = () => {}) {
+	const before = document.activeElement;
+	const close = () => {
+		const focused = made.contains(document.activeElement);
+		made.remove();
+		if (focused) before.focus();
+	};
+	const dismiss = () => {
+		close();
+		ended();
+	};
+	const made = make('div', {}, ...children, iconButton('cross', label, dismiss));
+	find('#notes').append(made);
+	return close;
+}
+
+/** Show what went wrong until it is dismissed: nobody may be looking now. */
+export const complain = (text) => note([make('span', { className: 'words problem', role: 'alert' }, text)], 'Dismiss');
+
+/** Open `dialog`, with what is told inside it: all else can't be used or heard meanwhile. */
+export function present(dialog) {
+	const put = (place) => place.append(find('#told'));
+	put(dialog);
+	dialog.showModal();
+	dialog.addEventListener('close', () => put(find('dialog[open]') ?? document.body), { once: true });
+}
+
 /** Put `text` on the clipboard, and say so. */
 export async function copy(text, what) {
 	const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
@@ -65,7 +96,7 @@ export function confirm(title, text, action) {
 	find('p', dialog).textContent = text;
 	find('[value=yes]', dialog).textContent = action;
 	dialog.returnValue = '';
-	dialog.showModal();
+	present(dialog);
 	return new Promise((resolve) => {
 		dialog.onclose = () => {
 			for (const part of ['h2', 'p']) find(part, dialog).textContent = '';

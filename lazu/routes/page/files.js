@@ -1,8 +1,9 @@
 /** Files: the list, its order and filter, and what is done with several at once. */
 
 import { key, now } from './api.js';
-import { open, save } from './details.js';
-import { confirm, copy, find, iconButton, make, say } from './dom.js';
+import { open } from './details.js';
+import { complain, confirm, copy, find, iconButton, make, say } from './dom.js';
+import { save } from './download.js';
 import { bytes, count, moment, when } from './format.js';
 import { glance, gone, summary } from './glance.js';
 import { Rows } from './rows.js';
@@ -38,7 +39,7 @@ export function start(ask) {
 	find('#all').onchange = (event) => chooseAll(event.target.checked);
 	find('#drop-choice').onclick = () => chooseAll(false);
 	find('#ask-choice').onclick = () => asking(picked());
-	find('#save-choice').onclick = () => saveAll(picked());
+	find('#save-choice').onclick = () => save(picked());
 	find('#delete-choice').onclick = () => remove(picked());
 	find('#clear-filter').onclick = clearFilter;
 	shelf.addEventListener('change', show);
@@ -128,7 +129,7 @@ const cell = (name, ...inside) => make('div', { className: `cell ${name}`, role:
 
 const actions = (file) => [
 	action('copy', `Copy the id of ${file.filename}`, () => copy(file.id, 'Id')),
-	action('save', `Download ${file.filename}`, () => save(file)),
+	action('save', `Download ${file.filename}`, () => save([file])),
 	action('bin', `Delete ${file.filename}`, () => remove([file])),
 ];
 
@@ -182,11 +183,6 @@ function showChoice() {
 	Object.assign(find('#all'), { checked: files.length && all, indeterminate: files.length && !all });
 }
 
-async function saveAll(files) {
-	const mine = key.get();
-	for (const file of files) if (key.get() === mine) await save(file);
-}
-
 /** Delete after asking, five at once; says what could not be. */
 async function remove(files) {
 	const [what, them] = files.length === 1 ? [`“${files[0].filename}”`, 'it'] : [count(files.length, 'file'), 'them'];
@@ -199,6 +195,7 @@ async function remove(files) {
 	};
 	await Promise.all([1, 2, 3, 4, 5].map(work));
 	if (key.get() !== mine) return;
-	say(failed.length ? `${count(failed.length, 'file')} not deleted: ${failed[0].message}` : `Deleted ${what}`);
+	if (failed.length) complain(`${count(failed.length, 'file')} not deleted: ${failed[0].message}`);
+	else say(`Deleted ${what}`);
 	rows.focus(rows.active);
 }

@@ -7,6 +7,11 @@ import { bytes } from './format.js';
 const PICTURE = /^image\/(png|jpeg|gif|webp)$/;
 const TEXT = /^(text\/|message\/)|[/+](json|jsonl|xml|yaml|toml|sql|javascript|x-ndjson|x-subrip|x-ipynb\+json)$|^image\/svg/;
 
+/** What a text that is no Unicode is in, by the visitor's language, much as HTML's standard has it; else windows-1252. */
+const LEGACY = { ar: 'windows-1256', cs: 'windows-1250', el: 'windows-1253', he: 'windows-1255', hu: 'windows-1250', ja: 'shift_jis', ko: 'euc-kr', pl: 'windows-1250', ru: 'windows-1251', tr: 'windows-1254', uk: 'windows-1251', zh: 'gb18030' };
+
+const KANA = /[ぁ-ヺ]/;
+
 /** Of a text, this much is shown. */
 const TEXT_BYTES = 256 * 1024;
 
@@ -17,6 +22,7 @@ const hint = (text) => make('p', { className: 'faint', role: 'status' }, text);
 
 /** Show `file` in `box`; `signal` ends it. */
 export async function preview(file, box, signal) {
+	if (signal.aborted) return;
 	box.replaceChildren(hint('Loading …'));
 	const shown = await draw(file, signal).catch((e) => [hint(e.message)]);
 	if (!signal.aborted) box.replaceChildren(...shown);
@@ -48,12 +54,33 @@ function picture(file, data, type, signal) {
 
 async function text(file, response) {
 	const data = new Uint8Array(await read(response, 'arrayBuffer'));
-	const words = new TextDecoder(encoding(data)).decode(data);
-	const more = file.bytes > data.length ? [hint(`The first ${bytes(data.length)} of ${bytes(file.bytes)}.`)] : [];
-	return [make('pre', { tabIndex: 0, role: 'region', 'aria-label': `Text of ${file.filename}` }, words), ...more];
+	const cut = file.bytes > data.length;
+	const declared = marked(data) ?? /charset=([\w-]+)/.exec(response.headers.get('content-type'))?.[1];
+	const [words, guessed] = declared ? [decode(data, cut, declared)] : guess(data, cut);
+	const hints = [guessed && `Read as ${guessed}, which is a guess: this text is no Unicode.`, cut && `The first ${bytes(data.length)} of ${bytes(file.bytes)}.`];
+	return [make('pre', { tabIndex: 0, role: 'region', 'aria-label': `Text of ${file.filename}` }, words), ...hints.filter(Boolean).map(hint)];
 }
 
-const encoding = ([first, second]) => ({ 0xfffe: 'utf-16le', 0xfeff: 'utf-16be' })[first * 256 + second] ?? 'utf-8';
+const marked = ([first, second]) => ({ 0xfffe: 'utf-16le', 0xfeff: 'utf-16be' })[first * 256 + second];
+
+/** The text of `data`, whose end may be `cut` within a character. */
+const decode = (data, cut, label, fatal = false) => new TextDecoder(label, { fatal }).decode(data, { stream: cut });
+
+/** The text of `data`, and the encoding, unless it is UTF-8, maybe with a few broken characters. */
+function guess(data, cut) {
+	const unicode = decode(data, cut, 'utf-8');
+	const [good, bad] = [/[^\0-\x7f\ufffd]/g, /\ufffd/g].map((each) => unicode.match(each)?.length ?? 0);
+	if (good >= bad) return [unicode];
+	for (const [label, fits] of [['shift_jis', KANA], ['euc-jp', KANA], [LEGACY[navigator.language.slice(0, 2)] ?? 'windows-1252', /^/]]) {
+		try {
+			const words = decode(data, cut, label, true);
+			if (fits.test(words)) return [words, label];
+		} catch {
+			// not this one
+		}
+	}
+	return [decode(data, cut, 'windows-1252'), 'windows-1252'];
+}
 
 /** A copy without scripts, in the browser's own viewer: that one would run them, and shows nothing in a sandboxed frame. */
 async function paper(file, data, type, signal) {

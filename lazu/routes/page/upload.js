@@ -1,7 +1,7 @@
 /** Upload: files by dropping, pasting and choosing; three at once, of large ones one, each with its progress. */
 
 import { json, now } from './api.js';
-import { button, find, iconButton, make, say } from './dom.js';
+import { button, complain, find, iconButton, make, say } from './dom.js';
 import { bytes, count, span } from './format.js';
 import { glance } from './glance.js';
 import { proposed, rules, Sending } from './sending.js';
@@ -122,7 +122,7 @@ function named(file) {
 async function take(files, lost = 0) {
 	await learned?.catch(learn).catch(() => {}); // else a picture that comes early is taken for any file
 	if (!uses.ready()) return;
-	if (lost) say(`${count(lost, 'file')} could not be read`);
+	if (lost) complain(`${count(lost, 'file')} could not be read`);
 	if (!files.length) return;
 	const [purpose, keep] = [find('#purpose').value, Number(find('#keep').value)];
 	for (const file of files) queue.push(shown(new Sending(file, purpose || proposed(file), keep)));
