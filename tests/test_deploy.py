@@ -191,3 +191,14 @@ def test_the_purge_has_the_network_that_the_service_has():
     service, purge = ((PROJECT / "deploy" / name).read_text() for name in ("lazu.service", "lazu-purge.service"))
     network = re.compile(r"^(?:PrivateNetwork|RestrictAddressFamilies|IPAddress\w+|SocketBind\w+)=.*", re.MULTILINE)
     assert network.findall(purge) == network.findall(service) == ["RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"]
+
+
+def test_the_units_of_a_store_on_another_disk_wait_for_it(units, tmp_path):
+    """Without the disk they made a new, empty store where it is mounted."""
+    [moved] = re.findall(r"^```ini\n(.*?)^```", (PROJECT / "docs/operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    for name in ("lazu.service", "lazu-purge.service"):
+        (tmp_path / f"{name}.d").mkdir()
+        (tmp_path / f"{name}.d" / "override.conf").write_text(moved.replace("/srv/lazu", "/no/such/mount"))
+    found = units("verify", "--man=no", "./lazu.service", "./lazu-purge.service")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "RequiresMountsFor=/srv/lazu\n" in moved

@@ -101,6 +101,19 @@ def test_the_shell_s_own_test_of_the_time_lets_one_minute_through(tmp_path, show
     assert done.stdout == ("runs\n" if shown == "04:30" else "")
 
 
+@pytest.mark.parametrize("folder", ["storage", "elsewhere"])
+def test_the_purge_runs_wherever_its_log_may_go(tmp_path, folder):
+    """Where the storage is another, `>>storage/purge.log` failed, and the shell started no purge."""
+    (tmp_path / folder).mkdir()
+    flask = tmp_path / ".venv/bin/flask"
+    flask.parent.mkdir(parents=True)
+    flask.write_text("#!/bin/sh\ntouch purged\necho removed >&2\n")
+    flask.chmod(0o755)
+    subprocess.run(["sh", "-c", FIXED_UTC[2].replace("/opt/lazu", str(tmp_path))], stderr=subprocess.DEVNULL, check=False)
+    assert (tmp_path / "purged").exists()
+    assert [path.read_text() for path in tmp_path.glob("storage/purge.log")] == ["removed\n"] * (folder == "storage")
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("start", ["2026-03-07", "2026-03-27", "2026-04-03", "2026-10-02", "2026-10-23", "2026-10-30"])
