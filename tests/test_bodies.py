@@ -1,16 +1,32 @@
 """JSON bodies: one budget of memory for the box, and parsing that stays within four times a body."""
 
+import base64
 import json
+import logging
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
+from werkzeug.test import EnvironBuilder
 
-from helpers.server import PROJECT
+from helpers.documents import RED, pages
+from helpers.in_process import AUTH, descriptors, uncollected
+from helpers.server import PROJECT, free_port
+from lazu.application import create_app
+from lazu.config import Settings
 from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
 from lazu.gateway import json_body
+from lazu.gateway.exchange import Detached, Exchange
+from lazu.server.connection import Connection
+
+ONE_FILE = '{"input": [{"content": [{"type": "input_file", %s}]}], "user": "'
+#: A PDF without text.
+SCAN = f'"file_data": "{base64.b64encode(pages(RED)).decode()}", "filename": "a.pdf"'
 
 
 def reading(pieces):
@@ -33,6 +49,47 @@ def test_bodies_have_one_budget_and_give_it_back():
     with pytest.raises(BodyTooLarge):
         received([piece] * 129, json_body.Budget(2**30))
     assert received([b"{}"], json_body.Budget(0)) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("files", "begin", "outcome"),
+    [
+        ("native", '{"input": "', "upstream_error"),
+        ("native", '{"input": ', "400"),
+        ("native", ONE_FILE % '"file_id": "file-abc"', "404"),
+        ("images", ONE_FILE % SCAN, "upstream_error"),
+    ],
+)
+def test_a_call_that_fails_gives_back_what_it_holds_at_once(tmp_path, caplog, files, begin, outcome):
+    url = f"http://127.0.0.1:{free_port()}"
+    settings = Settings(storage_dir=tmp_path, api_key="test-key", min_free_bytes=0, upstream_url=url, upstream_files=files)
+    app = create_app(settings)
+    upstream = app.extensions["lazu.upstream"]
+    upstream.relay = SimpleNamespace(join=Exchange.begin)
+    upstream.bodies = json_body.Budget(24 * 2**20)  # of which one key may have 9 MB
+    body = f'{begin}{"x" * 5 * 2**20}"}}'.encode()
+    caplog.set_level(logging.CRITICAL)  # pytest keeps what was logged, and with it an error and its trace
+    with uncollected():
+        assert called(app, body) == outcome
+        before = descriptors()
+        assert (called(app, body), descriptors()) == (outcome, before)
+
+
+def called(app, body):
+    """What comes of a call: its outcome if it got as far as the model server, else its status."""
+    ours, theirs = socket.socketpair()
+    with closing(theirs), Connection(ours, app.extensions["lazu"].settings) as client:
+        environ = EnvironBuilder("/v1/responses", method="POST", data=body, headers=AUTH).get_environ()
+        statuses = []
+        try:
+            app({**environ, "gunicorn.socket": client}, lambda status, _: statuses.append(status[:3]))
+        except Detached as detached:
+            exchange = detached.exchange
+        else:
+            return statuses[0]
+        exchange.send()
+        exchange.start(lambda: True, lambda _: None)
+        return exchange.outcome
 
 
 def test_bodies_that_come_at_once_take_turns():

@@ -4,13 +4,15 @@ import sqlite3
 import struct
 import subprocess
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 import peewee
 import pytest
 
-from helpers.in_process import AUTH
+from helpers.in_process import AUTH, uncollected
 from helpers.server import PROJECT, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Busy, StorageMoved
@@ -110,6 +112,28 @@ def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
             group.commit(lambda: done.append("refused"))
     group.commit(lambda: done.append("done"))
     assert done == ["done"]
+
+
+@pytest.mark.parametrize("refuses", ["the work", "the transaction"])
+def test_what_was_refused_is_held_no_longer(refuses):
+    """Not even until Python looks for cycles: it may be much."""
+
+    @contextmanager
+    def transaction():
+        if refuses == "the transaction":
+            raise Busy("held")
+        yield
+
+    def work(_held):
+        raise StorageMoved
+
+    held = {"much"}
+    gone = weakref.ref(held)
+    with uncollected():
+        with suppress(Busy, StorageMoved):
+            GroupCommit(transaction).commit(partial(work, held))
+        del held
+        assert gone() is None
 
 
 @pytest.mark.parametrize("why", ["database or disk is full", "disk I/O error"])

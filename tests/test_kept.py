@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from helpers.documents import RED, pages, words
-from helpers.in_process import blobs
+from helpers.in_process import blobs, descriptors, uncollected
 from helpers.server import PROJECT, problems
 from lazu.documents import reading, refusals
 from lazu.errors import UnsupportedFileType
@@ -156,6 +156,20 @@ def test_a_file_named_sixty_times_is_read_once_also_if_it_can_not_be_read(app, p
         with pytest.raises(UnsupportedFileType):
             once.text(content, "application/octet-stream")
     assert reader.calls == 1
+
+
+def test_what_could_not_be_kept_goes_with_its_request(app, put, monkeypatch):
+    """Without waiting until Python looks for cycles: it has a descriptor and room on the disk."""
+    contents, whole = app.extensions["lazu"].contents, extracts(app)
+    content = put(b"words")
+    whole.text(content, "text/plain")
+    monkeypatch.setattr(contents, "keep", lambda *_: False)
+    with uncollected():
+        before = descriptors()
+        whole.text(content, "text/html")
+        assert descriptors() == before + 1
+        del whole
+        assert descriptors() == before
 
 
 def test_equal_requests_at_once_share_one_reader(app, put, reader):

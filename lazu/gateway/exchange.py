@@ -83,7 +83,7 @@ class Exchange:
         except ClientLeft:
             self._cut("client_left")
         except ApiError as e:
-            self._problem = e
+            self._problem = _bare(e)
 
     def start(self, may_keep: Callable[[], bool], finished: Callable[["Exchange"], None]) -> None:
         """Go on in the relay, after `send`.
@@ -275,3 +275,13 @@ class Exchange:
         if outcome == "answered":
             self._client.brittle(False)
         self.outcome = self.outcome or outcome
+
+
+def _bare(problem: ApiError) -> ApiError:
+    """Return `problem` without what led to it.
+
+    The frames of its traceback hold the exchange and the body of its call: kept by the exchange, they would be a cycle,
+    and the body's memory would come back only when Python looks for those.
+    """
+    problem.__cause__ = problem.__context__ = None
+    return problem.with_traceback(None)

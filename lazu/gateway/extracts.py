@@ -22,6 +22,7 @@ from lazu.gateway.attachment import Content
 from lazu.gateway.splice import Slice
 from lazu.gateway.spool import Spool
 from lazu.store import disk
+from lazu.store.contents import Contents
 from lazu.store.opening import Store
 from lazu.store.tables import Key
 
@@ -123,17 +124,9 @@ class Extracts:
     def _kept(self, sha256: str, kind: str) -> Slice | None:
         try:
             with self.store.contents.open(sha256, kind) as file:
-                return Slice(partial(self._again, sha256, kind), file.seek(0, io.SEEK_END))
+                return Slice(partial(_again, self.store.contents, sha256, kind), file.seek(0, io.SEEK_END))
         except FileNotFoundError:
             return None
-
-    def _again(self, sha256: str, kind: str) -> BinaryIO:
-        """Open what is kept when its turn to be sent has come; raises FileNotFoundError, or `Overloaded`."""
-        try:
-            return self.store.contents.open(sha256, kind)
-        except FileNotFoundError:
-            self.store.contents.open(sha256).close()  # raises it too if the file was deleted
-            raise Overloaded from None  # what was kept had to make room
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
         """Keep `data`, and return it as a slice; of a spool where it can't be kept: the disk is full, the blob gone."""
@@ -176,6 +169,15 @@ class Extracts:
         except (InsufficientStorage, StoreError, OSError):
             return Slice(partial(io.BytesIO, data), len(data))
         return Slice(spool.open, len(data))
+
+
+def _again(contents: Contents, sha256: str, kind: str) -> BinaryIO:
+    """Open what is kept when its turn to be sent has come; raises FileNotFoundError, or `Overloaded`."""
+    try:
+        return contents.open(sha256, kind)
+    except FileNotFoundError:
+        contents.open(sha256).close()  # raises it too if the file was deleted
+        raise Overloaded from None  # what was kept had to make room
 
 
 def _judged(whole: Slice) -> tuple[str, Slice]:

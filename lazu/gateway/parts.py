@@ -102,14 +102,14 @@ class Builder:
         return charset, _words(reference, f"[File: {_name(reference, file)}]\n\n{self._cut(reference, text)}")
 
     def _pages(self, reference: Reference, file: Attachment) -> Iterator[Part]:
-        refused = None
+        refused = ""  # not the error: its trace holds this frame and those that called it, a cycle
         try:
             words = [self._text(reference, file)[1]]
         except UnsupportedFileType as e:  # a scan has no text, but pages
-            words, refused = [], e
+            words, refused = [], e.message
         total, pictures = self._extracts.pages(file.content, _detail(reference))
         if refused and not any(pictures):
-            raise refused
+            raise UnsupportedFileType(refused)
         yield from words
         yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(total, pictures)}]")
         for picture in filter(len, pictures):

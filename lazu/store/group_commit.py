@@ -32,6 +32,15 @@ class _Job:
         except ApiError as e:
             self.refusal = e
 
+    def outcome(self) -> Any:
+        """The result of a job that is done, once; raises its error."""
+        try:
+            if self.error:
+                raise self.error
+            return self.result
+        finally:
+            self.error = self.refusal = None  # its traceback holds this job, which would be a cycle
+
 
 class GroupCommit:
     """Commits in what `transaction` gives: a context that is committed, or certainly not, when it is left."""
@@ -53,9 +62,7 @@ class GroupCommit:
         with slots.waiting(), self._turn:
             if not job.done:
                 self._commit()
-        if job.error:
-            raise job.error
-        result: Result = job.result
+        result: Result = job.outcome()
         return result
 
     def _commit(self) -> None:

@@ -1,5 +1,9 @@
 """The application in this process, for tests that move the clock: its key is `test-key`."""
 
+import gc
+import os
+from contextlib import contextmanager
+
 from helpers.server import objects
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu.store.blobs import is_blob
@@ -33,3 +37,19 @@ def purge(app, *options):
     done = app.test_cli_runner().invoke(args=["purge", *options])
     assert done.exit_code == 0, done.output
     return done.output
+
+
+@contextmanager
+def uncollected():
+    """Python looks for no cycles meanwhile: what goes does so because nothing refers to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def descriptors():
+    """How many are open."""
+    return len(os.listdir("/proc/self/fd"))

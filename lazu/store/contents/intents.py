@@ -124,21 +124,22 @@ class Intents:
         The second transaction waits for the fate of the first at the row that both write. Before that it may refuse for
         what the first has done, a quota that is full now: then the row of `identity` tells.
         """
-        doubted = False
-        for _ in range(_TRIES):
+        doubts = 0
+        while True:
             try:
                 return self.engine.write(work)
-            except Doubt as e:
-                doubted, error = True, e
+            except Doubt:
+                doubts += 1
+                if doubts == _TRIES:
+                    raise
             except Present:
-                if doubted:
+                if doubts:
                     return None
                 raise
             except ApiError:
-                if doubted and rows.has_row(identity):
+                if doubts and rows.has_row(identity):
                     return None
                 raise
-        raise error
 
     def _give_up(self, loose: Loose) -> None:
         """Delete an object that nobody will refer to; what can't be done now the next sweep does.
