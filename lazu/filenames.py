@@ -32,7 +32,8 @@ _STREAM = re.compile(r":[^:]*:\$[A-Za-z_]+$")
 
 # A parameter of Content-Disposition, its value quoted or plain; what stands within quotes is no parameter.
 _PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
-_EXTENDED = re.compile(r"([^']*)'[^']*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+.^_`|~-])+)")
+# RFC 8187 has `'()*` encoded too; `encodeURIComponent` of JavaScript leaves them as they are.
+_EXTENDED = re.compile(r"([^']*)'[^']*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+.^_`|~'()*-])+)")
 _ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
 
 #: The two of RFC 8187 §3.2.1, the common part of both, and a spelling that is not theirs but common.

@@ -9,6 +9,7 @@ freed by the one word that says whose it is, so giving back never waits and neve
 """
 
 import fcntl
+import logging
 import mmap
 import os
 import threading
@@ -28,6 +29,8 @@ _LOOK_SECONDS = 0.001
 
 _SUFFIX = ".ledger"
 
+log = logging.getLogger(__name__)
+
 
 class Taken(NamedTuple):
     """All records that are taken: the owner and the amount of each."""
@@ -44,7 +47,7 @@ Fits = Callable[[Taken], bool]
 
 
 class Ledger:
-    """At most `size` records, in the file called `name`."""
+    """At most `size` records, in the file called `name`; each verb but `give_back` may raise `Overloaded`."""
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
@@ -55,7 +58,7 @@ class Ledger:
     def take(self, owner: int, amount: int, fits: Fits) -> int | None:
         """The place of a new record, if `fits` says so of those there are, and there is one; else None.
 
-        Raises `Overloaded` if the lock can't be had.
+        Raises `Overloaded` if the lock or the file can't be had.
         """
         with self._locked() as table:
             place = table.free()
@@ -90,7 +93,8 @@ class Ledger:
     def _open(self) -> "_Table":
         with self._opening:
             if self._table is None:  # not before it is needed: the process that forks the workers has none
-                self._table = _Table(_path(self._name), self._size)
+                with _reached():
+                    self._table = _Table(_path(self._name), self._size)
             return self._table
 
     @contextmanager
@@ -114,10 +118,23 @@ class Ledger:
     def _lock(self, table: "_Table") -> bool:
         if not self._threads.acquire(blocking=False):
             return False
-        if table.lock():
-            return True
-        self._threads.release()
-        return False
+        with ExitStack() as undo:
+            undo.callback(self._threads.release)
+            with _reached():
+                locked = table.lock()
+            if locked:
+                undo.pop_all()
+        return locked
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Raise `Overloaded` where the system has no descriptor, memory or room for the records: a repeat may find it."""
+    try:
+        yield
+    except OSError as e:
+        log.error("what the processes share can't be reached: %s", e)  # noqa: TRY400 - its one line says it all
+        raise Overloaded from e
 
 
 class _Table:
@@ -125,12 +142,15 @@ class _Table:
 
     def __init__(self, path: str | None, size: int) -> None:
         self._fd, length = -1, max(1, size) * _WORDS * _WORD
-        if path is not None:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.posix_fallocate(self._fd, 0, length)  # never makes it shorter
-            length = os.fstat(self._fd).st_size
-        self._words = memoryview(mmap.mmap(self._fd, length)).cast("Q")
+        with ExitStack() as undo:
+            if path is not None:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
+                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                undo.callback(os.close, self._fd)
+                os.posix_fallocate(self._fd, 0, length)  # never makes it shorter
+                length = os.fstat(self._fd).st_size
+            self._words = memoryview(mmap.mmap(self._fd, length)).cast("Q")
+            undo.pop_all()
 
     def lock(self) -> bool:
         """Keep other processes out, if none is in; the kernel lets them in when this one dies."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from helpers.server import opened
-from helpers.wire import BOUNDARY, PURPOSE, form, head, part, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, rest, stored, upload
 from lazu.store.tables import File
 from test_nginx import parsed, raw
 
@@ -47,6 +47,13 @@ def test_any_host_that_is_one_is_served(server, host):
 
 def test_http_1_0_needs_no_host(server):
     assert raw(server, b"GET /healthz HTTP/1.0\r\n\r\n").startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
+
+
+@pytest.mark.parametrize("body", [b"0", b"00", b"0;x", b"3\r\nabc\r\n0", b"0\r\nX: y", b"3\r\nabc\r\n000;x=y:z\r\nX: y\r\nZ:"])
+def test_an_answer_to_a_chunked_body_that_nobody_reads_is_the_end(server, body):
+    with dial(server, b"GET /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"\r\n\r\n") as client:
+        client.settimeout(20)  # else it comes after LAZU_BODY_TIMEOUT, 30 s
+        assert rest(client).startswith(b"HTTP/1.1 401 ")
 
 
 def test_an_answer_comes_in_one_piece(server):

@@ -1,13 +1,16 @@
 """What all processes of a server share: counted together, given back by the dead, and no lock without a limit of time."""
 
+import errno
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 import time
 
 import pytest
 
+from helpers.in_process import descriptors
 from helpers.server import PROJECT
 from lazu import ledger
 from lazu.errors import Overloaded
@@ -76,3 +79,31 @@ def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_fo
         assert mine.taken() == ([], [])
         ledger.forget(os.getpid())
     assert mine.take(1, 1, lambda _: True) is not None
+
+
+def test_one_without_room_for_its_file_is_busy_and_costs_no_descriptor(folder):
+    """As in a /dev/shm that is full."""
+    mine, (most, hard) = Ledger("things", 1000), resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = descriptors()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(Overloaded):
+            mine.take(1, 1, lambda _: True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    assert descriptors() == before
+    assert mine.take(1, 1, lambda _: True) == 0
+
+
+def test_a_lock_that_the_system_refuses_shuts_nobody_out(folder, monkeypatch):
+    mine = Ledger("things", 4)
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refuse)
+        with pytest.raises(Overloaded):
+            mine.take(1, 1, lambda _: True)
+    monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
+    assert mine.take(1, 1, lambda _: True) == 0

@@ -32,6 +32,7 @@ WRITTEN = {
     "filename* alone": ("filename*=UTF-8''%E2%98%83%20a.txt", "☃ a.txt"),
     "filename* in Latin-1": ("filename*=iso-8859-1'de'gr%FC%DFe.txt", "grüße.txt"),
     "filename* in utf8": ("filename*=utf8''gr%C3%BC%C3%9Fe.txt", "grüße.txt"),
+    "filename* as JavaScript writes it": ("filename*=UTF-8''it's%20report%20(1)*.pdf", "it's report (1)*.pdf"),
     "filename* first": ("filename*=UTF-8''right.txt; filename=\"wrong.txt\"", "right.txt"),
     "filename* broken beside filename": ("filename=\"a.txt\"; filename*=UTF-8''%zz", "a.txt"),
     "filename* within quotes": ("filename=\"a; filename*=UTF-8''b.txt\"", "a; filename*=UTF-8''b.txt"),

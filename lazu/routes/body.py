@@ -5,6 +5,7 @@ answer goes first, and the rest of the body is read and thrown away, within boun
 (docs/decisions/0005-answer-first.md). How slowly it may come is the affair of `lazu.server.connection`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -22,8 +23,11 @@ from lazu.routes.chunks import PIECE_BYTES, Chunks
 DRAIN_BYTES = 640 * 2**20
 DRAIN_SECONDS = 60
 
-#: How a chunked body without trailers ends.
-_LAST_CHUNK = b"\r\n0\r\n\r\n"
+#: The last chunk of a chunked body, perhaps with an extension, and a trailer that may follow it (RFC 9112 §7.1).
+_LAST_CHUNK, _TRAILER = re.compile(rb"0+[ \t]*(?:;.*)?"), re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+:")
+_LINE_END = b"\r\n"
+#: Bytes at the end of what came that are looked at: trailers are short.
+_LOOKED_AT = 4096
 
 Read = Callable[[int], bytes]
 
@@ -122,14 +126,24 @@ def _rest(environ: dict[str, Any]) -> Read:
 
 def _until_last_chunk(seen: bytes, receive: Read) -> Read:
     """A function that reads until a piece ends as chunked bodies do, or the client has nothing more to say."""
-    end = seen[-len(_LAST_CHUNK) :]
+    end = seen[-_LOOKED_AT:]
 
     def read(size: int) -> bytes:
         nonlocal end
-        if end.endswith(_LAST_CHUNK):
+        if _is_last(end):
             return b""
         piece = receive(size)
-        end = (end + piece)[-len(_LAST_CHUNK) :]
+        end = (end + piece)[-_LOOKED_AT:]
         return piece
 
     return read
+
+
+def _is_last(end: bytes) -> bool:
+    """Whether `end` is that of a chunked body: the last chunk, its trailers, an empty line."""
+    if not end.endswith(2 * _LINE_END):
+        return False
+    lines = end.removesuffix(2 * _LINE_END).rpartition(2 * _LINE_END)[2].split(_LINE_END)
+    while len(lines) > 1 and _TRAILER.match(lines[-1]):
+        lines.pop()
+    return _LAST_CHUNK.fullmatch(lines[-1]) is not None

@@ -34,7 +34,7 @@ class Balance:
 
     def join(self) -> None:
         """Begin to take clients."""
-        with suppress(Overloaded, OSError):
+        with suppress(Overloaded):
             self._place = self._ledger.take(0, 0, lambda _: True)
 
     def tell(self, load: int) -> None:
