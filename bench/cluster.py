@@ -57,11 +57,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """An operation, and the most it may cost beside one box: `aims` by `wall` and `box`."""
+    """An operation, and the most it may cost beside one box: `aims` by `wall` and `box`.
+
+    With `floor` it is also done where nothing but PostgreSQL is asked (`bare_rows`).
+    """
 
     name: str
     do: Callable[[Place], Costs]
     aims: dict[str, float]
+    floor: bool = False
 
 
 @contextmanager
@@ -91,13 +95,25 @@ def table(plan: Plan) -> str:
     """Both tables, as Markdown."""
     with engines() as (postgres, seaweed):
         running = {"PostgreSQL": postgres.process.pid, "store": seaweed.process.pid}
-        with servers.lazu() as alone, servers.lazu(**settings(postgres, seaweed)) as box:
-            places = {"alone": Place(alone, {}), "cluster": Place(box, running)}
-            beside = [line(row, race(row, places, plan.pick(3, 5))) for row in rows(plan)]
-            beside += ["", memory(places, plan.pick(32, 128))]
+        beside = list(pair(plan, settings(postgres, seaweed), running))
         many = list(growth(plan, settings(postgres, seaweed), running))
-    head = "| | wall ms, one box | cluster | × | box CPU ms, one box | cluster | × | PostgreSQL | store | aim |"
-    return "\n".join([machine(), "", head, "|---|" + "--:|" * 8 + "---|", *beside, "", *many])
+    head = "| | wall ms, one box | cluster | × | box CPU ms, one box | cluster | × | PostgreSQL | store | floor | aim |"
+    return "\n".join([machine(), "", head, "|---|" + "--:|" * 9 + "---|", *beside, "", *many])
+
+
+def pair(plan: Plan, env: dict[str, str], running: dict[str, int]) -> Iterator[str]:
+    """Each operation on one box and on one of a cluster. The floor is by wall, a multiple of one box too."""
+    with (
+        servers.lazu() as alone,
+        servers.lazu(**env) as box,
+        servers.bare("bare_rows", BENCH_DATABASE=env["LAZU_DATABASE_URL"]) as least,
+    ):
+        places = {"alone": Place(alone, {}), "cluster": Place(box, running)}
+        floor = {"floor": Place(least, running)}
+        for row in rows(plan):
+            yield line(row, race(row, places | (floor if row.floor else {}), plan.pick(3, 5)))
+        yield ""
+        yield memory(places, plan.pick(32, 128))
 
 
 def race(row: Row, places: dict[str, Place], rounds: int) -> dict[str, list[Costs]]:
@@ -114,14 +130,15 @@ def line(row: Row, found: dict[str, list[Costs]]) -> str:
     def middle(place: str, of: str) -> float:
         return statistics.median(costs[of] for costs in found[place])
 
-    def ratio(of: str) -> float:
-        pairs = zip(found["cluster"], found["alone"], strict=True)
+    def ratio(of: str, place: str = "cluster") -> float:
+        pairs = zip(found[place], found["alone"], strict=True)
         return statistics.median(mine[of] / (theirs[of] or 1e-9) for mine, theirs in pairs)
 
     shown = [each for of in ("wall", "box") for each in (middle("alone", of), middle("cluster", of), ratio(of))]
     shown += [middle("cluster", "PostgreSQL"), middle("cluster", "store")]
     aims = [f"{of} ≤ {most} ×: {'met' if ratio(of) <= most else '**not met**'}" for of, most in row.aims.items()]
-    return f"| {row.name} | {' | '.join(map(number, shown))} | {', '.join(aims)} |"
+    floor = number(ratio("wall", "floor")) if row.floor else ""
+    return f"| {row.name} | {' | '.join(map(number, shown))} | {floor} | {', '.join(aims)} |"
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -133,8 +150,8 @@ def rows(plan: Plan) -> list[Row]:
     return [
         Row("upload of 4 KiB, new", lambda place: asked(place, [take(new, count) for _ in range(8)]), {}),
         Row("upload of 4 KiB, known bytes", lambda place: asked(place, [[known] * count] * 8), near),
-        Row("metadata", lambda place: asked(place, [[newest(place)] * 2 * count] * 8), near),
-        Row("list of 300", lambda place: asked(place, [[listed] * count] * 4), near),
+        Row("metadata", lambda place: asked(place, [[newest(place)] * 2 * count] * 8), near, floor=True),
+        Row("list of 300", lambda place: asked(place, [[listed] * count] * 4), near, floor=True),
         Row("download of 4 KiB", lambda place: asked(place, [[newest(place, "/content")] * (count // 2)] * 4), {}),
         Row("DELETE, last of its bytes", partial(deleting, requests=new, count=count // 2), {}),
         Row(f"upload of {size} MiB", lambda place: large(place, next(big))[0], {"box": 1.3}),

@@ -13,6 +13,7 @@ from io import BytesIO
 
 import pytest
 
+from bench import client, servers
 from helpers import between as wire
 from helpers.in_store import first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
@@ -95,6 +96,16 @@ def test_a_request_costs_as_many_statements_as_the_docs_say(boxes, cluster, post
         said = postgres.log()[before:].splitlines()
         counted[name] = sum("statement: " in line or " execute " in line for line in said)
     assert counted == {"metadata": 1, "list": 1, "download": 2, "known": 6, "new": 9, "DELETE": 6}
+
+
+def test_the_floor_of_the_bench_answers_as_a_box_does(boxes, cluster, tmp_path, monkeypatch):
+    """Else its figure in docs/cluster.md says nothing."""
+    monkeypatch.setenv("BENCH_DIR", str(tmp_path / "bench"))
+    box = boxes()
+    file, _ = stored(box, KEY, b"a file"), stored(box, KEY, b"another one")
+    with servers.bare("bare_rows", BENCH_DATABASE=cluster["database_url"]) as floor:
+        for path in (f"/v1/files/{file['id']}", "/v1/files?limit=1"):
+            assert client.ask(floor.port, "GET", path) == get(box, path).json
 
 
 @pytest.mark.parametrize("place", ["cluster"], indirect=True, scope="module")

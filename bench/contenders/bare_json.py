@@ -11,14 +11,20 @@ from flask import Flask, request
 from lazu import config
 from lazu.gateway.upstream import Upstream
 
-app = Flask(__name__)
-settings = config.load()
-app.extensions["lazu.upstream"] = Upstream(settings)
-app.extensions["lazu"] = SimpleNamespace(
-    settings=settings,
-    engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
-    keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
-)
+
+def bare(name: str) -> Flask:
+    """An application without a route, with what Lazu's worker asks for."""
+    made, settings = Flask(name), config.load()
+    made.extensions["lazu.upstream"] = Upstream(settings)
+    made.extensions["lazu"] = SimpleNamespace(
+        settings=settings,
+        engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
+        keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
+    )
+    return made
+
+
+app = bare(__name__)
 
 FILE = {
     "object": "file",
