@@ -27,7 +27,8 @@ def blocks(tree: Element) -> Iterator[str]:
     yield f"Chart: {title}" if title else "Chart"
     across, others = _axes(markup.find(tree, "chart", "plotArea"))
     yield f"Axis: {' · '.join(others)}" if others else ""
-    yield markdown.table(zip_longest(*_columns(tree, across), fillvalue=""))
+    columns = list(_columns(tree, across))
+    yield markdown.table(zip_longest(*columns, fillvalue="")) if any(column[1:] for column in columns) else ""
 
 
 def _columns(tree: Element, across: str) -> Iterator[list[str]]:

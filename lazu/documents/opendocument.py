@@ -126,7 +126,8 @@ class Document:
 
     def _words(self, element: Element) -> str:
         """Return the words within an element on their line; boxes are put aside."""
-        return (element.text or "") + "".join(self._part(child) + (child.tail or "") for child in element)
+        words = "".join(self._part(child) + (child.tail or "") for child in element)
+        return markdown.struck((element.text or "") + words)
 
     def _part(self, child: Element) -> str:
         if child.tag in _SKIPPED:
@@ -140,7 +141,7 @@ class Document:
     def _span(self, element: Element) -> str:
         words = self._words(element)
         struck = element.get("style-name", "") in self._struck
-        return markdown.struck(f"{markdown.STRUCK[0]}{words}{markdown.STRUCK[1]}") if struck else words
+        return f"{markdown.STRUCK[0]}{words}{markdown.STRUCK[1]}" if struck and words else words
 
     def _tab(self, _: Element) -> str:
         return "\t"

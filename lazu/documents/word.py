@@ -171,7 +171,8 @@ class Part:
     def _link(self, element: Element) -> Iterator[str]:
         words = markdown.struck("".join(self._runs(element)))
         relation = self._relations.get(element.get("r:id", ""))
-        yield markdown.link(words, relation.target) if relation and relation.outside else words
+        hidden = not words and next(element.iter("vanish"), None) is not None
+        yield markdown.link(words, relation.target) if relation and relation.outside and not hidden else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
         if not fields.is_of_page(element.get("instr", "")):
