@@ -30,8 +30,8 @@ _PIECE = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^]-]*)[^]]*\]|\[[^]]*\]|([0#?
 _SCALED = re.compile(r"[0#?],+(?![0#?,])")
 _CONDITION = re.compile(r"\[[<>=]")
 
-#: Letters of a unit, at most.
-_MAX_WORDS = 40
+#: Characters of a code and letters of a unit, at most; programs take 255 of the former.
+_MAX_CODE, _MAX_WORDS = 500, 40
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
@@ -123,6 +123,7 @@ def plain(raw: str) -> str:
 @lru_cache
 def form(code: str) -> Form:
     """Return how a format code shows a number: that of positive numbers counts."""
+    code = code[:_MAX_CODE]
     section = next(_SECTION.finditer(code))[0]
     bare = _WORDS.sub("", section).casefold()
     if "[" in bare:
