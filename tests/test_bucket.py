@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -74,6 +75,10 @@ def test_an_object_comes_back_whole_from_any_place_and_goes(bucket, source):
         assert reader.read() == CONTENT[-10:]
         assert reader.seek(1_000_000) == reader.tell()
         assert reader.read(5) == CONTENT[1_000_000:1_000_005]
+    with bucket.open("ab/one", len(CONTENT), 3, 100_000) as reader:
+        assert reader.begin().read() == CONTENT[3:100_000]
+    with closing(bucket.get("ab/one", range(3, 10), len(CONTENT))) as sent:
+        assert sent.read() == CONTENT[3:10], "what nobody reads is not asked for"
     bucket.delete("ab/one")
     assert bucket.size("ab/one") is None
     bucket.delete("ab/one")

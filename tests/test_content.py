@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.in_process import AUTH, put
 from helpers.wire import request, stored
 
 pytestmark = pytest.mark.both_stores
@@ -91,6 +92,14 @@ def test_a_range_outside_the_file_is_416(get, sent):
 def test_a_range_that_is_none_gets_the_whole_file(get, sent):
     answer = get(Range=sent)
     assert (answer.status, answer.body) == (200, BYTES)
+
+
+def test_of_a_range_no_more_is_read(app):
+    """Where no server beneath cuts an answer to its length."""
+    http = app.test_client()
+    file = put(http, BYTES)
+    with http.get(f"/v1/files/{file['id']}/content", headers={**AUTH, "Range": "bytes=3-9"}) as answer:
+        assert (answer.status_code, answer.data) == (206, BYTES[3:10])
 
 
 def test_if_range_serves_the_part_only_of_the_same_bytes(get):

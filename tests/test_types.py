@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.containers import ole2, zipped
-from helpers.wire import PURPOSE, part, request, stored, upload
+from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
 from lazu import filetypes
 
 VISION = part("purpose", "vision")
@@ -25,6 +25,12 @@ def identify(content, name):
 @pytest.mark.parametrize("ending", sorted(filetypes.EXECUTABLE_EXTENSIONS))
 def test_an_executable_name_is_refused(server, key, ending):
     assert upload(server, key, PURPOSE, part("file", b"harmless", f"a.{ending}")).error == EXECUTABLE
+
+
+def test_an_executable_is_refused_before_its_bytes_have_come(server, key):
+    begun = form(PURPOSE, part("file", b"MZ", "a.exe")).split(b"MZ")[0]
+    with dial(server, head(key, length=400 * 2**20) + begun) as client:
+        assert b'"unsupported_file_type"' in client.recv(65536)
 
 
 @pytest.mark.parametrize("name", ["A.EXE", "a.txt.exe", "a.exe. .", "a.exe ", "dir/a.sh", "a\u200e.exe", "a.e\u202exe", ".sh"])

@@ -5,7 +5,7 @@ Behind nginx the bytes go by X-Accel-Redirect; alone, gunicorn sends them by sen
 
 import re
 import unicodedata
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from flask import Response, request
@@ -90,17 +90,31 @@ def _attach(response: Response, file: File) -> None:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
     response.content_length = end - start
-    blob = _opened(file, start)
+    blob = _opened(file, start, end)
     if request.method == "HEAD":
         blob.close()
         return
-    response.response = wrap_file(request.environ, blob, _BLOCK)
+    response.response = wrap_file(request.environ, cast("BinaryIO", _Piece(blob, end - start)), _BLOCK)
     response.direct_passthrough = True
 
 
-def _opened(file: File, start: int) -> BinaryIO:
+class _Piece:
+    """The next `size` bytes of `file`: where there is no sendfile(2), what is read beyond them is read for nobody."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.fileno, self.close = file.fileno, file.close
+        self._file, self._left = file, size
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, empty at the end."""
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+
+def _opened(file: File, start: int, end: int) -> BinaryIO:
     """The bytes of `file`, also for HEAD: its answer is that of GET. They may have gone since its row was read."""
     try:
-        return store().contents.open(file.sha256, start=start)
+        return store().contents.open(file.sha256, start=start, end=end)
     except FileNotFoundError as e:
         raise FileNotFound(file.id) from e

@@ -57,6 +57,7 @@ class _Form:
             raise InvalidRequest("The form has two 'file' parts; upload one file a request.", FILE)
         limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
         self.filename = filenames.clean(part.filename)
+        filetypes.check_name(self.filename)
         self.staged = stack.enter_context(self.contents.stage(limit, self.expected))
         for chunk in part.chunks:
             self.staged.write(chunk)

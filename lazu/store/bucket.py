@@ -101,22 +101,21 @@ class Bucket:
         if not answer.get("ETag"):  # every store gives one; what says 200 to anything is none
             raise ObjectStoreFailed("put_object: an answer without an ETag")
 
-    def open(self, name: str, size: int, start: int = 0) -> "Reader":
-        """The object `name` of `size` bytes, for reading from `start` or any other place.
+    def open(self, name: str, size: int, start: int = 0, end: int | None = None) -> "Reader":
+        """The object `name` of `size` bytes, for reading from `start` or any other place, up to `end`.
 
         Costs nothing until something is read.
         """
-        return Reader(self, name, size, start)
+        return Reader(self, name, size, range(start, size if end is None else end))
 
-    def get(self, name: str, start: int, size: int) -> Any:
-        """The bytes of `name`, which has `size`, from `start` to the end, as a stream that the caller closes.
+    def get(self, name: str, part: range, size: int) -> Any:
+        """The bytes of `name`, which has `size`, in this `part`, as a stream that the caller closes.
 
         Raises `FileNotFoundError`, `ObjectStoreFailed`, `ObjectOfOtherSize`.
         """
-        asked = {"Range": f"bytes={start}-"} if start else {}
-        answer = self._call("get_object", name, **asked)
-        right_place = not start or answer.get("ContentRange", "").startswith(f"bytes {start}-")
-        if right_place and answer.get("ContentLength") == size - start:
+        asked = f"bytes {part.start}-{part.stop - 1}/{size}" if len(part) < size else None
+        answer = self._call("get_object", name, **({"Range": f"bytes={part.start}-{part.stop - 1}"} if asked else {}))
+        if (not asked or answer.get("ContentRange") == asked) and answer.get("ContentLength") == len(part):
             return answer["Body"]
         answer["Body"].close()
         raise ObjectOfOtherSize("get_object: an answer about other bytes")
@@ -208,9 +207,9 @@ class Reader(Seekable):
     read. A seek gives the connection up, so a range costs one call.
     """
 
-    def __init__(self, bucket: Bucket, name: str, size: int, start: int = 0) -> None:
+    def __init__(self, bucket: Bucket, name: str, size: int, part: range) -> None:
         self._bucket, self._name, self.size = bucket, name, size
-        self._at = start
+        self._at, self._end = part.start, part.stop
         self._ahead = b""
         self._stream: Any = None
 
@@ -227,14 +226,14 @@ class Reader(Seekable):
 
     def begin(self) -> Self:
         """Have the first bytes here: raises now what the first `read` would."""
-        if not self._ahead and self._at < self.size:
-            first = bytearray(min(_AHEAD, self.size - self._at))
+        if not self._ahead and self._at < self._end:
+            first = bytearray(min(_AHEAD, self._end - self._at))
             self._ahead = bytes(first[: self._fill(first)])
         return self
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; gives how many bytes came, 0 at the end."""
-        if self._at >= self.size or not len(buffer):
+        if self._at >= self._end or not len(buffer):
             return 0
         if self._ahead:
             count = min(len(buffer), len(self._ahead))
@@ -259,7 +258,7 @@ class Reader(Seekable):
     def _some(self, buffer: Any) -> int:
         """Fill `buffer` from the connection there is, or a new one; 0 when it broke."""
         if self._stream is None:
-            self._stream = self._bucket.get(self._name, self._at, self.size)
+            self._stream = self._bucket.get(self._name, range(self._at, self._end), self.size)
         try:
             with slots.waiting():
                 count: int = self._stream.readinto(buffer)

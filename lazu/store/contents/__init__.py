@@ -150,10 +150,11 @@ class Contents(Protocol):
         there is logged.
         """
 
-    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
+    def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
         """The bytes, seekable, or what is kept of them (`keep`), to be read from `start`; raises FileNotFoundError.
 
-        They stay whole and readable while it is open, whatever is deleted meanwhile.
+        What comes from `end` on will not be read, and need not be fetched. They stay whole and readable while it is
+        open, whatever is deleted meanwhile.
         """
 
     def location(self, sha256: str, size: int) -> str | None:

@@ -174,9 +174,9 @@ class Intents:
 
     # ---- what is there
 
-    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
+    def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
         """See `Contents`. The first bytes of a content are here when this returns."""
-        return self.objects.open(sha256, kind, start)
+        return self.objects.open(sha256, kind, start, end)
 
     def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - the object store would not give them
         """See `Contents`: the path and the query of a URL that opens this one object for a minute."""

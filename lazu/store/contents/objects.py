@@ -62,27 +62,27 @@ class Objects:
             return False
         return True
 
-    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
-        """A content, or what was derived from it, for reading from `start`; raises FileNotFoundError, `StoreError`.
+    def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
+        """A content, or what was derived from it, for reading from `start` up to `end`.
 
-        The first bytes of a content are here when this returns.
+        The first bytes of a content are here when this returns. Raises FileNotFoundError, `StoreError`.
         """
         kept = self.kept(sha256)
         try:
-            return self._opened(kept, kind, start)
+            return self._opened(kept, kind, start, end)
         except FileNotFoundError:
             # Deleted and uploaded again between the look at the row and the GET.
             again = self.kept(sha256)
             if again == kept:
                 raise
-            return self._opened(again, kind, start)
+            return self._opened(again, kind, start, end)
 
-    def _opened(self, kept: Kept, kind: str, start: int) -> BinaryIO:
+    def _opened(self, kept: Kept, kind: str, start: int, end: int | None) -> BinaryIO:
         name = derived.name(kept.name, kind) if kind else kept.name
         size = self.bucket.size(name) if kind else kept.bytes
         if size is None:
             raise FileNotFoundError(name)
-        reader = self.bucket.open(name, size, start)
+        reader = self.bucket.open(name, size, start, end)
         return cast("BinaryIO", reader if kind else reader.begin())
 
     @staticmethod

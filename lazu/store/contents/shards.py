@@ -132,8 +132,8 @@ class Shards:
             self.engine.commit_a_page()
         return free
 
-    def open(self, sha256: str, kind: str = "", start: int = 0) -> BinaryIO:
-        """See `Contents`."""
+    def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:  # noqa: ARG002
+        """See `Contents`: nothing has to be fetched."""
         content = self.shelf.open(sha256, kind) if kind else self.blobs.open(sha256)
         content.seek(start)
         return content
