@@ -329,16 +329,14 @@ def test_a_start_that_fails_blames_the_setting_and_doctor_asks_both_engines(clus
         admin.execute(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     env = {name: value.format(powerless=url.replace("lazu@", f"{role}@")) for name, value in env.items()}
     box = Server(tmp_path / "box", {**variables(cluster), **env})
-    assert f"Lazu can't start: {blamed}" in box.flask("stats", check=False).stderr
     told = box.flask("doctor", check=False).stdout
     assert lines <= {line[:14].rstrip() for line in told.splitlines()}, told
     assert f"fail  store        Lazu can't start: {blamed}" in told
 
 
-@pytest.mark.parametrize("missing", ["botocore", "psycopg"])
-def test_without_the_libraries_of_a_cluster_each_command_says_what_installs_them(tmp_path, missing):
+def test_without_the_libraries_of_a_cluster_each_command_says_what_installs_them(tmp_path):
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden" / f"{missing}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{missing}'\")")
+    (tmp_path / "hidden" / "botocore.py").write_text("raise ModuleNotFoundError(\"No module named 'botocore'\")")
     engines = {"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": "s3://lazu"}
     box = Server(tmp_path / "box", {**engines, "PYTHONPATH": str(tmp_path / "hidden")})
     for command in ("stats", "doctor"):

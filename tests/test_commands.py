@@ -221,7 +221,7 @@ def test_doctor_warns_of_overdue_files_and_of_a_clock_set_back(serve):
 def test_doctor_tells_of_what_another_user_has_made_in_the_storage(tmp_path):
     """A server that root ran once leaves it: each completed upload was 500 then, and doctor content."""
     server = Server(tmp_path / "storage", {"LAZU_MIN_FREE_BYTES": "0"})
-    server.flask("keys", "create", "alice")
+    server.new_key()
     lock = server.storage / "uploads.lock"
     lock.touch(0o600)
     assert "\nok    owner " in server.flask("doctor").stdout

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.in_process import AUTH, content, put
 from helpers.in_store import blank
-from helpers.server import Server
+from lazu.application import create_app
 from lazu.errors import Busy
 from lazu.store import rows
 from lazu.store.sqlite import database
@@ -236,18 +236,20 @@ def test_a_repair_that_is_ended_names_what_it_has_deleted(app, http, root, monke
 
 
 @pytest.mark.parametrize(("names", "told"), [(["file_by_expiry"], "(?i)tree .* page"), (["file_by_expiry", "file"], "malformed")])
-def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, names, told):
+def test_a_damaged_database_is_told_with_all_that_was_found(tmp_path, monkeypatch, names, told):
     """An error of the next question, "malformed", came in the place of what was found; and doctor was content."""
-    server = Server(tmp_path / "damaged")
-    server.new_key()
-    blank(server.storage, *names)
-    done = server.flask("fsck", "--repair", "--json", check=False)
+    monkeypatch.setenv("LAZU_STORAGE_DIR", str(tmp_path / "damaged"))
+    monkeypatch.setenv("LAZU_API_KEY", "test-key")
+    create_app()
+    blank(tmp_path / "damaged", *names)
+    runner = create_app().test_cli_runner()
+    done = runner.invoke(args=["fsck", "--repair", "--json"])
     problems = json.loads(done.stdout)["problems"]
     assert {each["kind"] for each in problems} == {"database"}
     assert re.search(told, problems[0]["about"])
     assert done.stderr == "Error: the database is damaged; docs/operations.md, A damaged database\n"
-    doctor = server.flask("doctor", check=False)
-    assert (doctor.returncode, "fail  database     database disk image is malformed" in doctor.stdout) == (1, True), doctor
+    doctor = runner.invoke(args=["doctor"])
+    assert (doctor.exit_code, "fail  database     database disk image is malformed" in doctor.stdout) == (1, True), doctor.output
 
 
 def test_files_of_a_key_are_deleted_though_the_totals_are_wrong(app, http, monkeypatch):
