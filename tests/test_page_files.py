@@ -310,7 +310,8 @@ def test_a_clock_that_is_wrong_does_not_make_files_go(server, browser, key):
         page.clock.run_for(3000)
         page.wait_for_selector("#rows .gone >> text=gone in 30 days")
         page.clock.set_system_time("2041-01-01T00:00:00Z")  # as a machine that goes on after a pause
-        page.clock.run_for(3000)
+        with page.expect_response("**/v1/files?limit=100"):
+            page.clock.run_for(3000)
         assert names(page) == ["hello.txt"]
 
 

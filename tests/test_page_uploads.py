@@ -206,6 +206,14 @@ def test_what_broke_can_be_tried_again(serve, page):
     assert files(server, key) == [("a.txt", "user_data")]
 
 
+def test_an_answer_that_is_not_lazus_is_no_success(server, page, key):
+    """As a proxy's that wants one to sign in first."""
+    sign_in(page, server, key)
+    page.route("**/v1/files", lambda route: route.fulfill(body="<html>"))
+    give(page, ("a.txt", b"words"))
+    page.wait_for_selector("#queue .failed >> text=it is not Lazu")
+
+
 def test_through_nginx_everything_is_the_same(edge, page):
     """Its limits of requests and sizes leave the page working; it sends the downloads."""
     key = edge.new_key()

@@ -69,10 +69,10 @@ export async function call(path, { headers, ...options } = {}) {
 	return response;
 }
 
-/** What `coming` gives; fetch and bodies say with a TypeError that the line broke. */
+/** What `coming` gives; fetch and bodies say with a TypeError that the line broke, with a SyntaxError that they are no JSON. */
 export const arrived = (coming) =>
 	coming.catch((e) => {
-		throw e instanceof TypeError ? unreachable() : e;
+		throw e instanceof TypeError ? unreachable() : e instanceof SyntaxError ? new Error('The answer can’t be read: it is not Lazu’s.') : e;
 	});
 
 /** The body of an answer, as `json`, `text`, `blob` or `arrayBuffer`; throws `ApiError` if the line breaks meanwhile. */

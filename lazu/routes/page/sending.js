@@ -1,6 +1,6 @@
 /** One file on its way to Lazu: in one request, or in parts when it is large, so that a broken line costs one part only. */
 
-import { ApiError, authorization, key, now, pause, post, problem, read, unreachable } from './api.js';
+import { ApiError, arrived, authorization, key, now, pause, post, problem, read, unreachable } from './api.js';
 import { extension } from './format.js';
 
 /** From here on a file goes in parts (`/v1/uploads`). */
@@ -177,7 +177,7 @@ export class Sending extends EventTarget {
 
 	/** POST a form and tell of its progress, which fetch can't; `before` bytes of the file are there already. */
 	#transfer(path, form, before) {
-		return new Promise((resolve, reject) => {
+		const answer = new Promise((resolve, reject) => {
 			const { signal } = this.#stop;
 			const used = key.get();
 			const request = new XMLHttpRequest();
@@ -198,7 +198,8 @@ export class Sending extends EventTarget {
 			request.onabort = () => reject(signal.aborted ? signal.reason : unreachable());
 			signal.addEventListener('abort', () => request.abort());
 			request.send(form);
-		}).then(JSON.parse);
+		});
+		return arrived(answer.then(JSON.parse));
 	}
 
 	#progress(sent) {

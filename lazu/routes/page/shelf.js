@@ -125,4 +125,17 @@ class Shelf extends EventTarget {
 
 export const shelf = new Shelf();
 
-setInterval(() => key.get() && shelf.expire(), 1000);
+const apart = () => Date.now() - performance.now();
+
+let before = apart();
+
+/** Forget what has expired. A machine that was asleep, where the page's own time may stand still, asks for the server's. */
+function tick() {
+	const slept = Math.abs(apart() - before) > 60000;
+	before = apart();
+	if (!key.get()) return;
+	if (slept && shelf.state !== 'loading') shelf.load();
+	shelf.expire();
+}
+
+setInterval(tick, 1000);
