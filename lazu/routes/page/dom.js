@@ -67,11 +67,12 @@ export const complain = (text) => note([make('span', { className: 'words problem
 
 /** Open `dialog`, with what is told inside it: all else can't be used or heard meanwhile. */
 export function present(dialog) {
-	const put = (place) => place.append(find('#told'));
-	put(dialog);
+	dialog.append(find('#told'));
 	dialog.showModal();
-	dialog.addEventListener('close', () => put(find('dialog[open]') ?? document.body), { once: true });
+	dialog.addEventListener('close', free); // once, as often as this is said
 }
+
+const free = () => (find('dialog[open]') ?? document.body).append(find('#told'));
 
 /** Put `text` on the clipboard, and say so. */
 export async function copy(text, what) {
@@ -99,6 +100,7 @@ export function confirm(title, text, action) {
 	present(dialog);
 	return new Promise((resolve) => {
 		dialog.onclose = () => {
+			if (dialog.open) return; // the event of the time before, which comes late
 			for (const part of ['h2', 'p']) find(part, dialog).textContent = '';
 			resolve(dialog.returnValue === 'yes');
 		};
