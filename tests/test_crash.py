@@ -38,14 +38,14 @@ def power_or_skip(number):
 
 
 def test_a_kill_at_any_boundary_loses_nothing_and_leaks_nothing():
-    found = run.run("kill", POINTS)
+    found = run.run("kill", POINTS, spread=True)
     assert found.faults == []
     assert found.points == POINTS
     assert found.killed > POINTS * 0.98  # a script's boundaries are counted once; some run a call shorter
 
 
 def test_another_process_at_any_boundary_finds_rows_and_blobs_in_step():
-    found = run.run("pause", PAUSES)
+    found = run.run("pause", PAUSES, spread=True)
     assert found.faults == []
     assert found.points > PAUSES // 2
 
@@ -59,10 +59,10 @@ def test_a_power_cut_at_any_boundary_loses_nothing():
 
 def test_an_upload_and_a_deletion_take_their_steps_in_this_order():
     """The order that the protocol stands on; and that the shim sees every step of it."""
-    calls = run.run("kill", 0, [story("+a -a", base="+b")]).calls
-    steps = [f"{call} {place(tail)}" for call, tail in calls if not tail.endswith("-shm")]
-    assert [step for step, before in zip(steps, ["", *steps], strict=False) if step != before] == [
+    assert steps("+c -c") == [
+        "fallocate blob",
         "write blob",
+        "ftruncate blob",  # gives back what was reserved and not filled
         "fsync blob",
         "link blob",
         "fsync shard",
@@ -73,6 +73,31 @@ def test_an_upload_and_a_deletion_take_their_steps_in_this_order():
         *LOG,
         "unlink blob",
     ]
+
+
+def test_few_bytes_are_named_and_committed_and_a_checkpoint_makes_their_blob_durable():
+    assert steps("+a checkpoint -a +a") == [
+        "write blob",
+        "link blob",
+        *LOG,
+        "fsync folder",  # of the log, which is new
+        *LOG,
+        "syncfs folder",
+        *LOG,
+        *LOG,
+        *LOG,
+        "unlink blob",
+        "write blob",
+        "link blob",
+        *LOG,
+    ]
+
+
+def steps(victim):
+    """The calls of a story, each with the place it is made on; the same one in a row counts as one."""
+    calls = run.run("kill", 0, [story(victim, base="+b")]).calls
+    found = [f"{call} {place(tail)}" for call, tail in calls if not tail.endswith("-shm")]
+    return [step for step, before in zip(found, ["", *found], strict=False) if step != before]
 
 
 #: A commit: the row in, the row out, and the one over what may be in doubt, which comes before the unlink.
@@ -102,6 +127,7 @@ KILLS = {
     "parts_removed_before_the_file_is_committed": story("=d", base="<d"),
     "parts_not_counted": story("<d"),
     "no_purge_of_dead_parts": story("=d", base="<d"),
+    "checkpoint_before_the_replay": story("", base="+a +b .a 0b"),
 }
 PAUSED = {
     "unlink_without_the_lock": story("+a", "-a", base="+a"),
@@ -109,11 +135,20 @@ PAUSED = {
     "unlink_without_looking_again": story("+a", "-a", base="+a"),
     "reap_that_only_reads": story("-a", "+a?", base="+a"),
 }
+# The power is cut after a pause, or after a kill; the last word says where the database is.
 CUT_OFF = {
-    "no_fsync_of_the_blob": "same",
-    "no_fsync_of_the_directory": "apart",
-    "no_fsync_of_the_directory_on_a_dedup_hit": "apart",
-    "synchronous_normal": "same",
+    "no_fsync_of_the_blob": ("pause", story("+c", "+c^"), "same"),
+    "no_fsync_of_the_directory": ("pause", story("+c", "+c^"), "apart"),
+    "no_fsync_of_the_directory_on_a_dedup_hit": ("pause", story("+c", "+c^"), "apart"),
+    "synchronous_normal": ("pause", story("+a", "+a^"), "same"),
+    "no_entry_in_the_journal": ("pause", story("+a", "+a^"), "same"),
+    "no_entry_on_a_dedup_hit": ("pause", story("+a", "+a^"), "apart"),
+    "few_bytes_replace_without_a_sync": ("kill", story("+a", "+b", base="+a"), "same"),
+    "no_replay": ("pause", story("+a", "+a^"), "apart"),
+    "replay_that_trusts_names": ("pause", story("+a", "+a^"), "same"),
+    "checkpoint_without_a_sync": ("kill", story("+a checkpoint -a +a", base="+b"), "apart"),
+    "checkpoint_that_removes_what_came_meanwhile": ("pause", story("+b checkpoint", "checkpoint +a"), "apart"),
+    "ids_used_twice": ("pause", story("+b checkpoint", "checkpoint +a"), "apart"),
 }
 
 
@@ -138,5 +173,5 @@ def test_a_pause_finds(mutant):
 @pytest.mark.parametrize("mutant", CUT_OFF)
 def test_a_power_cut_finds(mutant):
     power_or_skip("those")
-    found = run.run("pause", 100, [story("+a", "+a^")], power=CUT_OFF[mutant], mutant=mutant, first=True)
-    assert found_out(found.faults)
+    how, number, place = CUT_OFF[mutant]
+    assert found_out(run.run(how, 200, [number], power=place, mutant=mutant, first=True).faults)

@@ -222,8 +222,9 @@ from helpers.in_process import AUTH
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 http, kept = app.test_client(), {}
 content_type = f"multipart/form-data; boundary={BOUNDARY}"
+data = {1: b"1" * 20000, 2: b"2", 3: b"3" * 20000}  # many bytes have syncs of their own
 for i in (1, 2, 1, 3):
-    body = form(PURPOSE, part("file", b"%d" % i, "a.txt"))
+    body = form(PURPOSE, part("file", data[i], "a.txt"))
     answer = http.post("/v1/files", data=body, content_type=content_type, headers=AUTH)
     if answer.status_code == 200:
         kept[answer.json["id"]] = i
@@ -235,7 +236,7 @@ for i in (1, 2, 1, 3):
             del kept[gone]
 for file_id, i in kept.items():
     with http.get(f"/v1/files/{file_id}/content", headers=AUTH) as answer:
-        assert answer.data == b"%d" % i
+        assert answer.data == data[i]
 print(json.dumps([list(kept), app.extensions["lazu"].contents.blobs.failed]))
 """
 

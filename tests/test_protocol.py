@@ -2,12 +2,18 @@
 
 import pytest
 
-from model_protocol import DESIGNS, MUTANTS, Design, try_design
+from model_protocol import DESIGNS, MUTANTS, try_design
 
 pytestmark = pytest.mark.slow
 
 # Answering changes nothing, a purge may look at a name that is gone, and SQLite begins by itself.
 HARMLESS = {"answer", "list", "begin"}
+# The checkpoint at the end of a replay makes all durable, and nobody works yet; a removal that a power cut takes back is
+# made again, and so is one that never was, at the next start.
+HARMLESS_OF = {
+    "checkpoint": {"remove_entries", "sync_log"},
+    "replay": {"lock", "sync_blob", "sync_dir", "newest", "sync_log"},
+}
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -25,13 +31,18 @@ def test_the_model_finds_what_is_wrong_with(name):
 
 def spared():
     """The design, less one step: every step that counts. A completion has the steps of an upload and of a delete."""
-    design = DESIGNS["row and look in one commit"]
-    for program, words in zip(Design._fields[:3], design, strict=False):
-        steps = words.split()
+    yield from less_one_step("row and look in one commit", ["upload", "delete", "sweep"])
+    yield from less_one_step("few bytes", ["upload", "checkpoint", "replay"])
+
+
+def less_one_step(name, programs):
+    design = DESIGNS[name]
+    for program in programs:
+        steps = getattr(design, program).split()
         for n, word in enumerate(steps):
-            if word not in HARMLESS:
+            if word not in HARMLESS | HARMLESS_OF.get(program, set()):
                 less = " ".join(steps[:n] + steps[n + 1 :])
-                yield pytest.param(design._replace(**{program: less}), id=f"{program}-{n}-{word}")
+                yield pytest.param(design._replace(**{program: less}), id=f"{name}-{program}-{n}-{word}")
 
 
 @pytest.mark.parametrize("design", list(spared()))

@@ -14,7 +14,7 @@ from helpers.waiting import until
 from helpers.wire import stored
 from lazu.errors import CannotStart
 from lazu.store import disk, rows, sqlite
-from lazu.store.disk import Ballast
+from lazu.store.ballast import Ballast
 from lazu.store.sqlite import Sqlite, database
 
 

@@ -1,4 +1,4 @@
-/* Makes each fsync and fdatasync take SYNC_MS milliseconds more, as on a disk without a capacitor, and counts those under
+/* Makes each fsync, fdatasync and syncfs take SYNC_MS milliseconds more, as on a disk without a capacitor, and counts those under
    way at once in the file SYNC_COUNTS (four ints, made before): of files now and at most so far, of directories likewise,
    in all processes. LD_PRELOAD of `cc -shared -fPIC slowsync.c -ldl`. */
 #define _GNU_SOURCE
@@ -40,3 +40,4 @@ static int slow(const char *name, int fd) {
 
 int fsync(int fd) { return slow("fsync", fd); }
 int fdatasync(int fd) { return slow("fdatasync", fd); }
+int syncfs(int fd) { return slow("syncfs", fd); }

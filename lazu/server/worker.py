@@ -103,6 +103,7 @@ class Worker(ThreadWorker):
         self._upstream.relay.start()
         self._balance.join()
         super().run()
+        self._store.contents.close()
 
     def handle(self, conn: TConn) -> Any:
         """Serve a request of `conn`, and those that follow at once, in a thread of the pool."""

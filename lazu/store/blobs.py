@@ -1,7 +1,8 @@
 """The door to the disk: bytes under the name of their SHA-256, `blobs/ab/ab12…`, in 256 shards.
 
 This room knows nothing of rows. Its part of the one invariant (docs/architecture.md): bytes get their name only when
-they are durable, and the name is durable before the caller goes on.
+they are durable, and the name is durable before the caller goes on; but for few bytes, for which the journal answers
+(`contents/journal`).
 """
 
 import logging
@@ -13,10 +14,11 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from lazu import clock, metrics, slots
+from lazu import clock, slots
 from lazu.errors import CannotStart, InsufficientStorage, StorageFailed
 from lazu.store import derived, disk
 from lazu.store.staged import Staged
+from lazu.store.syncs import Syncs
 
 SHARDS = [f"{number:02x}" for number in range(256)]
 
@@ -30,19 +32,16 @@ SWEEP_SECONDS = 3600
 log = logging.getLogger(__name__)
 
 
-class Blobs:
+class Blobs(Syncs):
     """The shards under `root`. An upload that would leave less than `min_free` bytes free is refused.
 
-    `failed` becomes true, for every process, when an fsync failed: from then on nothing comes in and nothing is
-    removed, until `recover`. What the kernel could not write it forgets, so a second fsync would promise too much.
+    Once the store has `failed` nothing comes in and nothing is removed, until `recover`.
     """
 
     def __init__(self, root: Path, min_free: int) -> None:
-        self.root = root
+        super().__init__(root)
         self.min_free = min_free
-        self._marker = root / "failed"
         self._shards = {shard: f"{root}/{shard}" for shard in SHARDS}
-        self._unmarked = False
 
     def prepare(self) -> None:
         """Make the shards that are not there yet, durably; raises `CannotStart` or OSError."""
@@ -54,51 +53,11 @@ class Blobs:
         disk.sync(self.root)
         disk.sync(self.root.parent)
         try:
-            self.stage(0).__exit__()
+            self.require_files()
         except OSError as e:
             if e.errno not in disk.NO_TMPFILE:
                 raise
             raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
-
-    @property
-    def failed(self) -> bool:
-        """Whether a disk error has stopped this store, or it can't be told."""
-        try:
-            os.stat(self._marker)
-        except FileNotFoundError:
-            return self._unmarked
-        except OSError:
-            return True
-        return True
-
-    def fail(self, why: str) -> None:
-        """Stop the store: for every process, or for this one if not even the marker can be made."""
-        log.critical("the store takes nothing more until 'flask fsck' finds it sound: %s", why)
-        try:
-            self._marker.write_text(f"{clock.shanghai(clock.now())} {why}\n")
-        except OSError:
-            self._unmarked = not self._marker.exists()
-
-    def recover(self) -> None:
-        """Go on after a failure, if the disk takes an fsync again; raises OSError."""
-        disk.sync(self.root)
-        self._marker.unlink(missing_ok=True)
-        disk.sync(self.root)
-        self._unmarked = False
-
-    def write_back(self, fd: int, start: int, size: int) -> None:
-        """Begin to make some of `fd` durable, so that less is left for `sync`."""
-        disk.write_back(fd, start, size)
-
-    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
-        """Make `fd` durable; raises OSError, and stops the store unless the error is one of `harmless`."""
-        try:
-            os.fsync(fd)
-        except OSError as e:
-            metrics.fsync_failed()
-            if e.errno not in harmless:
-                self.fail(f"fsync: {e.strerror}")
-            raise
 
     def stage(self, max_bytes: int, expected: int = 0) -> Staged:
         """A place for an upload of at most `max_bytes`, probably `expected`; the caller closes it.
@@ -106,6 +65,10 @@ class Blobs:
         Raises `InsufficientStorage` when there is no room for what is expected.
         """
         return Staged(self, max_bytes, expected)
+
+    def require_files(self) -> None:
+        """Raise OSError if no file can be made for an upload."""
+        os.close(self.unnamed())
 
     def unnamed(self) -> int:
         """Open a new file without a name in the blobs' file system, and give its descriptor; raises OSError."""
@@ -149,19 +112,47 @@ class Blobs:
         with slots.waiting(), disk.lock(self._shards[self.shard(sha256)], wait) as fd:
             yield fd
 
-    def publish(self, staged: Staged, shard: int) -> None:
-        """Give sealed bytes their name, durably. The caller holds the shard's lock, whose descriptor is `shard`.
+    def publish(self, staged: Staged, shard: int) -> bytes | None:
+        """Give staged bytes their name. The caller holds the shard's lock, whose descriptor is `shard`.
 
-        A blob that was there already gives way to these bytes, which are known to be right. The directory is synced
-        then too: the process that named it may have died before its own fsync. Raises `StorageFailed` or OSError.
+        Sealed bytes are durable then, name and all. Few bytes are not: they are given back, for the caller to commit
+        them with their row. Raises `StorageFailed` or OSError.
         """
         if self.failed:
             raise StorageFailed
+        few = staged.few
+        if few is None:
+            self.put(staged, shard)
+            return None
+        self.watch()
+        try:
+            _name(staged, staged.sha256, shard)
+        except FileExistsError:
+            if not self.holds(staged.sha256, few):
+                # Others' rows may need this blob, which a power cut must not find replaced by nothing.
+                staged.seal()
+                self.put(staged, shard)
+        return few
+
+    def put(self, staged: Staged, shard: int) -> None:
+        """Give sealed bytes their name, durably, also in a store that has failed; `shard` as for `publish`.
+
+        A blob that was there already gives way to these bytes, which are known to be right. The directory is synced
+        then too: the process that named it may have died before its own fsync. Raises OSError.
+        """
         try:
             _name(staged, staged.sha256, shard)
         except FileExistsError:
             _replace(staged, shard)
         self.sync(shard)
+
+    def holds(self, sha256: str, few: bytes) -> bool:
+        """Whether a blob is there with just these bytes, and can be read."""
+        try:
+            with self.open(sha256) as blob:
+                return blob.read(len(few) + 1) == few
+        except OSError:
+            return False
 
     def unlink(self, sha256: str, shard: int) -> int:
         """Remove a blob's name; gives the bytes freed, 0 if it was gone. The caller holds the shard's lock.

@@ -33,15 +33,23 @@ _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY, errn
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _FICLONE = 0x40049409  # of linux/fs.h
 
-_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
-_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-
-
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 # sync_file_range(2) is Linux's alone.
-_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+_sync_file_range = getattr(_libc, "sync_file_range", None)
 if _sync_file_range:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _SYNC_FILE_RANGE_WRITE = 2
+
+
+def sync_all(fd: int) -> None:
+    """Make everything durable that is in the file system of `fd` (syncfs(2)).
+
+    Raises OSError if any of it could not be written since `fd` was opened, or since the last time; from Linux 5.8 on.
+    """
+    if _libc.syncfs(fd):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def write_back(fd: int, start: int, size: int) -> None:
@@ -56,7 +64,7 @@ def reserve(fd: int, size: int) -> bool:
     Every process sees the room as taken (statvfs(2)), and it is given back when the file goes, also in a crash, or by
     `os.ftruncate`. False where the file system can't; raises OSError, with an errno of `FULL` if there is no room.
     """
-    if _fallocate(fd, _KEEP_SIZE, 0, size) == 0:
+    if _libc.fallocate(fd, _KEEP_SIZE, 0, size) == 0:
         return True
     code = ctypes.get_errno()
     if code in _UNSUPPORTED:
@@ -262,39 +270,3 @@ def move(source: Path, target: Path) -> None:
         sync(target.parent)
         os.unlink(source)
     sync(target.parent)
-
-
-class Ballast:
-    """A file that takes up `size` bytes, so that deletion can go on when the disk is full: SQLite needs room for it."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self.path = path
-        self.size = size
-
-    def fill(self) -> None:
-        """Have the file, whole, if there is ample room for it; otherwise nothing happens, another time will come."""
-        if self._is_whole() or free(self.path.parent) < 3 * self.size:
-            return
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, self.size)
-        except OSError as e:
-            if e.errno not in FULL:  # a quota of the file system may be full, of which `free` knows nothing
-                raise
-        finally:
-            os.close(fd)
-
-    def _is_whole(self) -> bool:
-        """Whether all of it is there: whoever made it may have been killed, or found no room."""
-        try:
-            return os.stat(self.path).st_size >= self.size
-        except FileNotFoundError:
-            return False
-
-    def spend(self) -> bool:
-        """Give the room to whoever needs it now; false if there is none left."""
-        try:
-            self.path.unlink()
-        except FileNotFoundError:
-            return False
-        return True

@@ -10,11 +10,11 @@ from lazu import clock, logs
 from lazu.config import Settings
 from lazu.errors import Busy, CannotStart, Full, InsufficientStorage, NotReady, StorageFailed, StorageMoved, StoreError
 from lazu.store import disk, rows
+from lazu.store.ballast import Ballast
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Contents, Engine
 from lazu.store.contents.shards import Shards
 from lazu.store.contents.shelf import Shelf
-from lazu.store.disk import Ballast
 from lazu.store.files import Files
 from lazu.store.keys import Keys
 from lazu.store.sqlite import Sqlite
@@ -69,26 +69,29 @@ def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
     blobs = Blobs(storage / "blobs", settings.min_free_bytes)
     engine = Sqlite(storage / "lazu.sqlite3", ballast, blobs.fail)
     keys = Keys(engine, settings.api_key)
+    contents = Shards(blobs, engine, Shelf(blobs, settings.kept_bytes))
     try:
-        _open(storage, engine, blobs, keys)
+        _open(storage, contents, engine, keys)
     except (OSError, StoreError) as e:
         # On a full disk even SQLite's index of its log finds no room, and then the purge could not make any. Without a
         # free inode there may be room enough.
         full = disk.free(storage) <= BALLAST or isinstance(e, Full) or getattr(e, "errno", None) in disk.FULL
         if not full or not ballast.spend():
             raise
-        _open(storage, engine, blobs, keys)
+        _open(storage, contents, engine, keys)
     ballast.fill()
-    return Shards(blobs, engine, Shelf(blobs, settings.kept_bytes)), engine, keys
+    return contents, engine, keys
 
 
-def _open(storage: Path, engine: Sqlite, blobs: Blobs, keys: Keys) -> None:
-    blobs.prepare()
+def _open(storage: Path, contents: Shards, engine: Sqlite, keys: Keys) -> None:
+    contents.prepare()
     # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
     with disk.lock(storage):
         engine.open()
     with engine.connected():
         keys.prepare()
+        if not disk.is_shared(storage / SERVED):  # whoever serves has replayed, and no power was cut since
+            contents.replay()
 
 
 def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:

@@ -132,4 +132,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             SELECT RAISE(ABORT, 'the bytes of a part never change');
         END""",
     ),
+    # The bytes of small uploads until their blobs are durable (docs/decisions/0136-journal.md). An id is used once: a
+    # checkpoint removes all up to one, while others add.
+    ("CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, bytes BLOB NOT NULL) STRICT",),
 )

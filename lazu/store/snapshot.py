@@ -24,6 +24,9 @@ def take(path: Path, engine: Engine) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     if isinstance(engine, Sqlite):
         database.execute_sql("VACUUM INTO ?", (str(path),))
+        with _opened(path) as copy:  # the blobs of a backup are durable
+            copy.execute_sql("PRAGMA secure_delete = ON")
+            copy.execute_sql("DELETE FROM journal")
     else:
         with _opened(path) as copy:
             _crossing().take(copy)

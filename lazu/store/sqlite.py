@@ -16,6 +16,7 @@ import peewee
 from lazu import metrics
 from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
 from lazu.store import disk, tables
+from lazu.store.ballast import Ballast
 from lazu.store.group_commit import GroupCommit
 from lazu.store.schema import COUNTED, STEPS
 
@@ -118,8 +119,9 @@ class Sqlite:
     doubt.
     """
 
-    def __init__(self, path: Path, ballast: disk.Ballast, stop: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, ballast: Ballast, stop: Callable[[str], None]) -> None:
         self._path = path
+        self._name = str(path)
         self._ballast = ballast
         self._stop = stop
         self._identity = (0, 0)
@@ -135,7 +137,7 @@ class Sqlite:
             raise CannotStart(f"{found}; install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer")
         if not database.is_closed():
             database.close()
-        database.init(str(self._path), timeout=BUSY_SECONDS)
+        database.init(self._name, timeout=BUSY_SECONDS)
         tables.database.initialize(database)
         with translating(), database:
             self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
@@ -143,12 +145,12 @@ class Sqlite:
         self._identity = self._found()
 
     def require_same(self) -> None:
-        """Raise `StorageMoved` unless the path still names the database that was opened.
+        """Raise `StorageMoved` unless the path still names the database that was opened, and that is the open one.
 
         A connection goes on in a file that was moved away, and what is committed there nobody finds again. The number
         of a file is not used twice while a connection has it open.
         """
-        if self._found() != self._identity:
+        if self._found() != self._identity or database.database != self._name:
             raise StorageMoved
 
     def _found(self) -> tuple[int, int]:

@@ -10,8 +10,10 @@ from lazu.errors import FileTooLarge
 from lazu.sizes import words
 from lazu.store import disk
 
+#: Up to so many bytes are few: they stay in memory, and the journal keeps them until their blob is durable.
+FEW = 16 * 2**10
 #: Up to here an upload takes no room before its bytes come: it is not worth the two system calls.
-_SMALL = 2**20
+_UNRESERVED = 2**20
 #: An upload of unknown length takes its room in steps of that many bytes.
 _STEP = 16 * 2**20
 
@@ -36,7 +38,7 @@ class Room(Protocol):
 
 
 class Staged:
-    """Bytes on their way in: a file without a name in the store's own file system, gone when closed unpublished.
+    """Bytes on their way in, gone when closed unpublished: few in memory, more in a file of the store's without a name.
 
     Use it as a context manager. `size` counts the bytes written.
     Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
@@ -47,11 +49,12 @@ class Staged:
         self.size = 0
         self._blobs = blobs
         self._hash = hashlib.sha256()
-        self._room = _SMALL
+        self._room = _UNRESERVED
         self._begun = 0
+        self._held = bytearray()
+        self._file: int | None = None
         with ExitStack() as undo:
-            self.fd = blobs.unnamed()
-            undo.callback(os.close, self.fd)  # also when the process is told to end here
+            undo.callback(self.__exit__)  # also when the process is told to end here
             self._grow(min(expected, max_bytes))
             undo.pop_all()
 
@@ -59,7 +62,22 @@ class Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
+        if self._file is not None:
+            os.close(self._file)
+
+    @property
+    def fd(self) -> int:
+        """The file with the bytes; made when it is asked for, at the latest when they are no longer few."""
+        if self._file is None:
+            self._file = self._blobs.unnamed()
+            self._append(self._held)
+            self._held.clear()
+        return self._file
+
+    @property
+    def few(self) -> bytes | None:
+        """All the bytes, if they are few and in no file yet."""
+        return bytes(self._held) if self._file is None else None
 
     def write(self, chunk: bytes) -> None:
         """Append `chunk`.
@@ -71,9 +89,10 @@ class Staged:
             raise FileTooLarge(words(self.max_bytes))
         self._grow(self.size)
         self._hash.update(chunk)
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(self.fd, rest) :]
+        if self._file is None and self.size <= FEW:
+            self._held += chunk
+            return
+        self._append(chunk)
         if self.size - self._begun >= _WRITE_BACK_BYTES:
             self._blobs.write_back(self.fd, self._begun, self.size - self._begun)
             self._begun = self.size
@@ -85,14 +104,21 @@ class Staged:
 
     def peek(self, start: int, size: int) -> bytes:
         """`size` bytes from `start` on, or fewer if there are no more."""
-        return os.pread(self.fd, size, start)
+        if self._file is None:
+            return bytes(self._held[start : start + size])
+        return os.pread(self._file, size, start)
 
     def seal(self) -> None:
         """Make the bytes durable. No lock is held meanwhile."""
-        if self._room > _SMALL:
+        if self._room > _UNRESERVED:
             os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
         with slots.waiting():
             self._blobs.sync(self.fd, harmless=disk.FULL)
+
+    def _append(self, data: bytes | bytearray) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
 
     def _grow(self, size: int) -> None:
         if size <= self._room:

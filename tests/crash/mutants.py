@@ -5,8 +5,10 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from lazu.store import rows
+from lazu.store import journal_rows, rows, schema, sqlite
 from lazu.store.blobs import Blobs
+from lazu.store.contents import shards
+from lazu.store.contents.journal import Journal
 from lazu.store.contents.shards import Shards
 from lazu.store.files import Files
 from lazu.store.sqlite import Sqlite, database
@@ -37,9 +39,8 @@ def no_fsync_of_the_directory() -> None:
 def no_fsync_of_the_directory_on_a_dedup_hit() -> None:
     publish = Blobs.publish
 
-    def hasty(self: Blobs, staged, shard: int) -> None:
-        if staged.sha256 not in os.listdir(shard):
-            publish(self, staged, shard)
+    def hasty(self: Blobs, staged, shard: int) -> bytes | None:
+        return None if staged.sha256 in os.listdir(shard) else publish(self, staged, shard)
 
     Blobs.publish = hasty
 
@@ -137,10 +138,12 @@ def no_sweep() -> None:
 def write_in_place() -> None:
     """The bytes have a name before they are whole: what a crash leaves is a blob like any other."""
 
-    def hasty(self: Blobs, staged, shard: int) -> None:
+    def hasty(self: Blobs, staged, shard: int) -> bytes | None:
+        few = staged.few
         with suppress(FileExistsError), open(self.root / staged.sha256[:2] / staged.sha256, "xb") as blob:
             blob.write(os.pread(staged.fd, staged.size, 0))
         fsync(shard)
+        return few
 
     Blobs.publish = hasty
 
@@ -183,3 +186,78 @@ def parts_not_counted() -> None:
 @mutant
 def no_purge_of_dead_parts() -> None:
     Uploads.drop_dead = lambda *_: 0
+
+
+# Few bytes: the journal (lazu/store/contents/journal.py).
+
+
+@mutant
+def no_entry_in_the_journal() -> None:
+    shards._insert_with = lambda insert, *_: insert()
+
+
+@mutant
+def no_entry_on_a_dedup_hit() -> None:
+    publish = Blobs.publish
+
+    def hasty(self: Blobs, staged, shard: int) -> bytes | None:
+        there = staged.sha256 in os.listdir(shard)
+        few = publish(self, staged, shard)
+        return None if there else few
+
+    Blobs.publish = hasty
+
+
+@mutant
+def few_bytes_replace_without_a_sync() -> None:
+    """A blob that is there, durably, gives way to one that is not."""
+    publish = Blobs.publish
+
+    def hasty(self: Blobs, staged, shard: int) -> bytes | None:
+        if staged.few is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(staged.sha256, dir_fd=shard)
+        return publish(self, staged, shard)
+
+    Blobs.publish = hasty
+
+
+@mutant
+def no_replay() -> None:
+    Journal.replay = lambda *_: None
+
+
+@mutant
+def replay_that_trusts_names() -> None:
+    Blobs.holds = lambda self, sha256, _: (self.root / self.path(sha256)).exists()
+
+
+@mutant
+def checkpoint_before_the_replay() -> None:
+    replay = Journal.replay
+
+    def hasty(self: Journal, trusted: bool = True) -> None:
+        entries = list(journal_rows.entries())
+        self.checkpoint()
+        kept, journal_rows.entries = journal_rows.entries, lambda: entries
+        replay(self, trusted)
+        journal_rows.entries = kept
+
+    Journal.replay = hasty
+
+
+@mutant
+def checkpoint_without_a_sync() -> None:
+    Blobs.sync_all = lambda *_: None
+
+
+@mutant
+def checkpoint_that_removes_what_came_meanwhile() -> None:
+    remove = journal_rows.remove
+    journal_rows.remove = lambda _, limit: remove(journal_rows.newest(), limit)
+
+
+@mutant
+def ids_used_twice() -> None:
+    *steps, (journal,) = schema.STEPS
+    sqlite.STEPS = (*steps, (journal.replace("AUTOINCREMENT", ""),))

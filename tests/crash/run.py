@@ -21,6 +21,8 @@ import shim  # noqa: E402
 from worker import Job  # noqa: E402
 
 PROCESSES = 2
+#: Points that the stories with a name have, about.
+NAMED = 5000
 #: Kept in memory where that is possible: a kill needs no disk, and power cuts bring their own.
 MEMORY = "/dev/shm"
 
@@ -58,7 +60,7 @@ def run(how: str, points: int, stories: list[int] | None = None, **options) -> R
 
 def numbers(how: str, points: int) -> list[int]:
     """Stories enough for that many points; only those with a peer have something to pause for."""
-    last = len(script.STORIES) + max(0, points - 500) // 20
+    last = len(script.STORIES) + max(0, points - NAMED) // 20
     return [n for n in range(last) if how != "pause" or script.story(n).peer]
 
 

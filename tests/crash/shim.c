@@ -202,6 +202,7 @@ ssize_t copy_file_range(int from, off64_t *here, int to, off64_t *there, size_t 
     }
 ON_FD(fsync)
 ON_FD(fdatasync)
+ON_FD(syncfs)
 
 int flock(int fd, int how) {
     REAL(int, flock, int, int)

@@ -4,12 +4,14 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from flask import Flask
 from peewee import sqlite3
 
 from lazu import clock, config
 from lazu.application import create_app
+from lazu.store.contents.journal import Journal
 from lazu.store.opening import open_store
 from lazu.store.sqlite import database
 from lazu.store.tables import Upload, UploadPart
@@ -18,7 +20,7 @@ KEY = "sk-lazu-crash"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 LATER = 31 * clock.DAY
 
-#: What is uploaded: a few bytes, more than a page, and more than one piece of a request's body, with room reserved.
+#: What is uploaded: few bytes, few but more than a page, and many, which come in several pieces and have room reserved.
 CONTENTS = {
     "a": b"a small file\n",
     "b": b"a file of two pages\n" * 300,
@@ -42,7 +44,10 @@ def settings(folder: Path) -> config.Settings:
 
 
 class Store:
-    """A Lazu on `folder`, in this process and thread only; `later` times 31 days ahead."""
+    """A Lazu on `folder`, in this process and thread only; `later` times 31 days ahead.
+
+    No checkpoint comes by itself, so that boundaries are the same each time: `checkpoint` is a word of the scripts.
+    """
 
     app: Flask | None = None
 
@@ -60,6 +65,7 @@ class Store:
         SQLite is closed again: no connection crosses a fork.
         """
         logging.disable()
+        Journal.note = lambda _: None
         cls.app = create_app(settings(folder))
         lazu = cls(folder)
         lazu.delete(lazu.upload("a"))
@@ -77,6 +83,12 @@ class Store:
         answer = self.client.post("/v1/files", headers=HEADERS, data=FORMS[letter], content_type=FORM)
         assert answer.status_code == 200, answer.text
         return str(answer.json["id"])
+
+    def checkpoint(self) -> None:
+        """What a thread does a second after an upload of few bytes."""
+        contents = self.app.extensions["lazu"].contents
+        contents.engine.connect()
+        contents.journal.checkpoint()
 
     def begin(self, letter: str, pieces: str) -> str:
         """Begin an upload of a content whose parts are the contents `pieces`; gives its id."""
@@ -142,21 +154,40 @@ def harm(folder: Path, letter: str, lose: bool) -> None:
         blob.write_bytes(b"?" + CONTENTS[letter][1:])
 
 
+def strip(folder: Path, letter: str, lose: bool) -> None:
+    """Leave of a blob what a power cut may leave of one that no checkpoint has met: no name, or no bytes."""
+    blob = folder / "blobs" / DIGESTS[letter][:2] / DIGESTS[letter]
+    if lose:
+        blob.unlink()
+    else:
+        os.truncate(blob, 0)
+
+
 #: Parts of uploads that are completed or cancelled.
 DEAD = """SELECT id FROM upload_part WHERE upload_id IN (
     SELECT id FROM upload WHERE file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
 
 
-def rows(folder: Path) -> tuple[dict[str, str], set[str]]:
-    """Every row of a file or a part, asked of SQLite and not of Lazu: id to sha256; and those of parts that are dead."""
+class Rows(NamedTuple):
+    """What the database says, asked of SQLite and not of Lazu."""
+
+    files: dict[str, str]  # and parts: id to sha256
+    dead: set[str]  # parts of uploads that are over
+    journal: list[tuple[str, str]]  # of each entry the hash it tells, and that of its bytes
+
+
+def rows(folder: Path) -> Rows:
+    """Every row; `integrity_check` is one if SQLite finds the database damaged."""
     base = sqlite3.connect(folder / "lazu.sqlite3")
     try:
         if base.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
-            return {"integrity_check": ""}, set()
+            return Rows({"integrity_check": ""}, set(), [])
         if not base.execute("SELECT 1 FROM sqlite_schema WHERE name = 'file'").fetchall():
-            return {}, set()
+            return Rows({}, set(), [])
         found = dict(base.execute("SELECT id, sha256 FROM file UNION ALL SELECT id, sha256 FROM upload_part").fetchall())
-        return found, {part_id for (part_id,) in base.execute(DEAD)}
+        entries = base.execute("SELECT sha256, bytes FROM journal")
+        journal = [(sha256, hashlib.sha256(data).hexdigest()) for sha256, data in entries]
+        return Rows(found, {part_id for (part_id,) in base.execute(DEAD)}, journal)
     finally:
         base.close()
 

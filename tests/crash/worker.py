@@ -233,6 +233,7 @@ class Runner:
         found = self.meet(Process(act), peer, ledger)
         if self.power:
             self.power.cut()
+            ledger.cut = True
         self.faults += [f"{story} {place}: {fault}" for fault in found + self.judge(ledger)]
         self.stored += len(ledger.stored)
         self.deleted += len(ledger.gone)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import openai
+from peewee import sqlite3
 
 from helpers.ports import free_port, listening
 from lazu.config import Settings
@@ -148,8 +149,18 @@ def objects(store: Store) -> list[Path]:
 
 
 def problems(storage: Path, rehash: bool = True) -> list[Problem]:
-    """Where rows and blobs of the store in `storage` disagree."""
+    """Where rows and blobs of the store in `storage` disagree, or did before it was opened and its journal replayed."""
     if not (storage / "lazu.sqlite3").exists() and storage not in PLACES:
         return []
+    before = [] if storage in PLACES else _missing(storage)
     with opened(storage) as store:
-        return list(store.contents.look(rehash))
+        found = list(store.contents.look(rehash))
+    return found + [problem for problem in before if problem not in found]
+
+
+def _missing(storage: Path) -> list[Problem]:
+    """Files without their blob, asked of SQLite and the disk and not of Lazu; one may be deleted meanwhile."""
+    with closing(sqlite3.connect(storage / "lazu.sqlite3")) as database:
+        read = "SELECT id, sha256 FROM file"
+        lost = [row for row in database.execute(read).fetchall() if not (storage / "blobs" / row[1][:2] / row[1]).exists()]
+        return [Problem("missing", file_id) for file_id, _ in set(lost) & set(database.execute(read).fetchall())] if lost else []

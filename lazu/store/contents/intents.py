@@ -73,8 +73,6 @@ class Intents:
         """See `Contents`."""
         return self.waiting.stage(max_bytes, expected)
 
-    # ---- bytes and rows come
-
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Commit the row beside the object that is there, or put one and commit both."""
         if not self._hit(staged, identity, insert):
@@ -153,8 +151,6 @@ class Intents:
         else:
             self.objects.erase([loose] if doomed else [])
 
-    # ---- rows and bytes go
-
     def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """See `Contents`. In one transaction: the rows, and the contents that no row refers to any more."""
         seen: dict[str, Gone] = {}
@@ -171,8 +167,6 @@ class Intents:
                 logs.audit(event, key=row.owner, **{row.kind: row.id})
         self.objects.erase(loose)
         return list(seen.values())
-
-    # ---- what is there
 
     def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
         """See `Contents`. The first bytes of a content are here when this returns."""
@@ -195,8 +189,6 @@ class Intents:
             return True
         self.bucket.delete(name)
         return False
-
-    # ---- upkeep
 
     def alone(self) -> AbstractContextManager[Callable[[], bool]]:
         """See `Contents`. Two sweeps at once would be safe: this only saves their work."""
@@ -292,6 +284,9 @@ class Intents:
         """See `Contents`."""
         self.pairing.require()  # told at once when the store refuses: each content would wait for it
         return transfer.copy_out(self.objects, target, wanted, tick)
+
+    def close(self) -> None:
+        """See `Contents`: nothing is left on this box."""
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""

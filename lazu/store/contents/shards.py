@@ -8,15 +8,17 @@ or are hashed.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock, logs, slots
 from lazu.errors import ApiError, StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
-from lazu.store import derived, disk, rows
+from lazu.store import derived, disk, journal_rows, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
+from lazu.store.contents.journal import Journal
 from lazu.store.contents.shelf import Shelf
 from lazu.store.rows import Gone
 from lazu.store.sqlite import Sqlite
@@ -35,6 +37,19 @@ class Shards:
         self.blobs = blobs
         self.engine = engine
         self.shelf = shelf
+        self.journal = Journal(blobs, engine)
+
+    def prepare(self) -> None:
+        """Make the shards that are not there yet, durably, before the rows are opened; raises as `Blobs.prepare`."""
+        self.blobs.prepare()
+
+    def replay(self) -> None:
+        """Have all bytes that rows refer to, whatever ended the last server. Raises `StoreError`, OSError."""
+        self.journal.open()
+
+    def close(self) -> None:
+        """See `Contents`."""
+        self.journal.close()
 
     @property
     def failed(self) -> bool:
@@ -50,7 +65,7 @@ class Shards:
         """See `Contents`."""
         self.engine.require_same()
         self.blobs.require(0)
-        self.blobs.stage(0).__exit__()
+        self.blobs.require_files()
 
     def free(self) -> int:
         """See `Contents`."""
@@ -61,15 +76,21 @@ class Shards:
         return self.blobs.stage(max_bytes, expected)
 
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:  # noqa: ARG002 - for a cluster
-        """Seal the bytes, name them, sync the directory, commit the row; take the name back if no row comes."""
+        """Seal the bytes, name them, sync the directory, commit the row; take the name back if no row comes.
+
+        Few bytes are named, and committed with the row.
+        """
         self.engine.require_same()
         with slots.waiting():  # once for all of it: each time a slot is taken again a thread waits and is woken
-            staged.seal()
+            if staged.few is None:
+                staged.seal()
             with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
                 undo.callback(self._take_back, staged.sha256, shard)
-                self.blobs.publish(staged, shard)
-                self.engine.write(insert)
+                few = self.blobs.publish(staged, shard)
+                self.engine.write(insert if few is None else partial(_insert_with, insert, staged.sha256, few))
                 undo.pop_all()
+        if few is not None:
+            self.journal.note()
 
     def _take_back(self, sha256: str, shard: int) -> None:
         """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""
@@ -247,7 +268,10 @@ class Shards:
         """See `Contents`."""
         if self.blobs.failed:
             self.engine.settle()
+            self.blobs.forget()
+            self.journal.replay(trusted=False)
             self.blobs.recover()
+            self.journal.checkpoint()
 
     def copy_out(self, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
@@ -258,9 +282,16 @@ class Shards:
                 how = copies.copy_again(self.blobs.root, target, blob) if rows.is_referred(blob[0]) else "gone"
             copied[how] += 1
             absent += [blob[0]] if how in ("gone", "damaged") else []
+        if not self.blobs.failed:
+            self.blobs.sync_all()  # a hard link is as durable as its blob, which may be in the journal still
         return copied, absent
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
         copied, lost = copies.copy_all(source, self.blobs.root, wanted, tick)
         return copied, [sha256 for sha256, _ in lost]
+
+
+def _insert_with(insert: Callable[[], None], sha256: str, few: bytes) -> None:
+    insert()  # may refuse, before anything is written
+    journal_rows.add(sha256, few)

@@ -1,0 +1,106 @@
+"""The journal: few bytes are durable with their row, by one commit, and their blob is a second later.
+
+A blob of few bytes gets its name without a sync, and the transaction of its row takes the bytes along
+(docs/decisions/0136-journal.md). A checkpoint makes all blobs durable at once and removes the entries; whoever opens
+the store replays what is left of them, so that after a power cut no row is without its bytes.
+"""
+
+import logging
+import threading
+from contextlib import suppress
+
+from lazu import clock
+from lazu.errors import ApiError, Full, StoreError
+from lazu.store import journal_rows, rows
+from lazu.store.blobs import Blobs
+from lazu.store.sqlite import Sqlite
+
+#: How long entries gather before a checkpoint.
+SECONDS = 1
+#: Entries that one commit removes: a few milliseconds, for which uploads wait.
+PORTION = 500
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """The journal of `blobs` in `engine`."""
+
+    def __init__(self, blobs: Blobs, engine: Sqlite) -> None:
+        self._blobs = blobs
+        self._engine = engine
+        self._lock = threading.Lock()
+        # What went wrong is told once: a second sync at the same time would hear nothing, and remove the entries.
+        self._turn = threading.Lock()
+        self._noted = False
+        self._running = False
+
+    def open(self) -> None:
+        """Replay and checkpoint, unless the store has failed: then `Shards.recover` does. Raises as `replay`."""
+        if not self._blobs.failed:
+            self.replay()
+            with suppress(Full):  # a purge has to begin; the entries can wait
+                self.checkpoint()
+
+    def close(self) -> None:
+        """Checkpoint if that can be. Nothing is lost without it: the entries stay until the next one."""
+        try:
+            self._engine.require_same()
+            with self._engine.connected():
+                self.checkpoint()
+        except Full:
+            pass  # everybody who writes is told
+        except (ApiError, OSError, StoreError) as e:
+            log.warning("the journal keeps its entries for now: %s", e)
+
+    def replay(self, trusted: bool = True) -> None:
+        """Write each blob that has a row and not the bytes of its entry, durably; all of them if none is `trusted`.
+
+        After a failed sync none is: what the kernel could not write may still be read. Raises `StoreError`, OSError.
+        """
+        for sha256, data in journal_rows.entries():
+            with self._blobs.lock(sha256) as shard:
+                if rows.is_referred(sha256) and not (trusted and self._blobs.holds(sha256, data)):
+                    self._restore(data, shard)
+
+    def _restore(self, data: bytes, shard: int) -> None:
+        with self._blobs.stage(len(data)) as staged:
+            staged.write(data)
+            staged.seal()
+            self._blobs.put(staged, shard)
+
+    def checkpoint(self) -> None:
+        """Make the blobs of all entries durable, then remove these. Raises `StoreError`, OSError, `StorageMoved`.
+
+        Does nothing in a store that has failed.
+        """
+        with self._turn:
+            last = journal_rows.newest()
+            if last and not self._blobs.failed:
+                self._blobs.sync_all()
+                while self._engine.write(lambda: journal_rows.remove(last, PORTION)) == PORTION:
+                    pass
+
+    def note(self) -> None:
+        """Have a checkpoint soon, beside the requests: an entry was committed."""
+        with self._lock:
+            self._noted = True
+            if self._running:
+                return
+            self._running = True
+        try:
+            threading.Thread(target=self._run, name="lazu-journal", daemon=True).start()
+        except RuntimeError:  # no thread left: the next entry tries again
+            self._running = False
+
+    def _run(self) -> None:
+        while self._is_noted():
+            clock.sleep(SECONDS)
+            with self._lock:
+                self._noted = False
+            self.close()
+
+    def _is_noted(self) -> bool:
+        with self._lock:
+            self._running = self._noted
+            return self._running

@@ -1,0 +1,236 @@
+"""Few bytes are durable with their row, by one commit: the journal has them until their blob is durable, too."""
+
+import errno
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+
+import pytest
+from peewee import sqlite3
+
+from helpers.in_process import AUTH, content, put
+from helpers.server import PROJECT, opened, problems
+from helpers.waiting import until
+from helpers.wire import request, stored
+from lazu.store import disk
+from lazu.store.blobs import Blobs
+from lazu.store.contents import journal
+from lazu.store.staged import FEW
+
+
+def entries(storage):
+    """The hashes in the journal, asked of SQLite and not of Lazu."""
+    with closing(sqlite3.connect(storage / "lazu.sqlite3")) as database:
+        return [sha256 for (sha256,) in database.execute("SELECT sha256 FROM journal ORDER BY id")]
+
+
+def blob(storage, data):
+    sha256 = hashlib.sha256(data).hexdigest()
+    return storage / "blobs" / sha256[:2] / sha256
+
+
+def killed_with(server, contents):
+    """Upload contents and kill all of the server before its next checkpoint, as the power does; gives the files."""
+    for _ in range(20):
+        files = [stored(server, server.any_key, data) for data in contents]
+        for pid in server.pids():
+            os.kill(pid, signal.SIGKILL)
+        server.stop(signal.SIGKILL)
+        if len(entries(server.storage)) == len(contents):
+            return files
+        server.start()
+    raise AssertionError("a checkpoint came each time")
+
+
+def test_what_a_power_cut_takes_of_few_bytes_is_there_again_after_the_start(serve):
+    server = serve()
+    lost, emptied, torn, whole = contents = [b"lost", b"emptied" * 100, b"torn" * 1000, b"w" * FEW]
+    files = killed_with(server, contents)
+    blob(server.storage, lost).unlink()
+    os.truncate(blob(server.storage, emptied), 0)
+    os.truncate(blob(server.storage, torn), 2048)
+    before = blob(server.storage, whole).stat().st_ino
+    server.start()
+    for file, data in zip(files, contents, strict=True):
+        assert request(server, "GET", f"/v1/files/{file['id']}/content", server.any_key).body == data
+    assert blob(server.storage, whole).stat().st_ino == before, "what is whole is left alone"
+    assert entries(server.storage) == []
+
+
+def test_a_deleted_file_does_not_come_back_from_the_journal(serve):
+    server = serve()
+    [file] = killed_with(server, [b"deleted"])
+    server.start()
+    server.stop()
+    blob(server.storage, b"deleted").unlink()
+    with closing(sqlite3.connect(server.storage / "lazu.sqlite3")) as database, database:
+        database.execute("INSERT INTO journal (sha256, bytes) SELECT sha256, CAST('deleted' AS BLOB) FROM file")
+        database.execute("DELETE FROM file")
+    server.start()
+    assert request(server, "GET", f"/v1/files/{file['id']}", server.any_key).status == 404
+    assert server.blobs() == []
+    assert entries(server.storage) == []
+
+
+def test_the_journal_empties_itself_while_serving_and_at_the_end(serve):
+    server = serve()
+    stored(server, server.any_key, b"soon")
+    until(lambda: entries(server.storage) == [])
+    stored(server, server.any_key, b"at the end")
+    server.stop()
+    assert entries(server.storage) == []
+    assert problems(server.storage) == []
+
+
+@pytest.fixture
+def patient(app, monkeypatch):
+    """The application in this process, whose journal is left alone; and its storage directory."""
+    monkeypatch.setattr(journal.Journal, "note", lambda _: None)
+    return app.test_client(), app.extensions["lazu"].settings.storage_dir
+
+
+def test_only_few_bytes_are_in_the_journal(patient):
+    http, storage = patient
+    for size in (1, FEW, FEW + 1):
+        put(http, b"x" * size)
+    assert entries(storage) == [hashlib.sha256(b"x" * size).hexdigest() for size in (1, FEW)]
+
+
+def test_a_command_beside_a_server_leaves_the_journal_to_it(serve):
+    """Who serves has replayed; a blob that is lost since then is a damage, of which `flask fsck` tells."""
+    server = serve()
+    file = stored(server, server.any_key, b"lost while serving")
+    blob(server.storage, b"lost while serving").unlink()
+    told = server.flask("fsck", check=False)
+    assert (told.returncode, file["id"] in told.stdout) == (1, True)
+    server.flask("fsck", "--repair")
+
+
+def test_a_backup_needs_no_journal(patient, app, tmp_path, monkeypatch):
+    """Its hard links are as durable as the blobs they are made of, so these are synced when they are made."""
+    http, storage = patient
+    put(http, b"in the journal")
+    linked, sync_all = [], disk.sync_all
+
+    def note(fd):
+        linked.append(blob(tmp_path / "backup", b"in the journal").exists())
+        sync_all(fd)
+
+    monkeypatch.setattr(disk, "sync_all", note)
+    assert app.test_cli_runner().invoke(args=["backup", str(tmp_path / "backup")]).exit_code == 0
+    assert linked == [True]
+    assert (len(entries(storage)), entries(tmp_path / "backup")) == (1, [])
+    assert b"in the journal" not in (tmp_path / "backup/lazu.sqlite3").read_bytes()
+
+
+def test_equal_bytes_are_journaled_again_and_their_blob_stays(patient):
+    """Whoever named it may have been killed before its commit, and the power may be cut."""
+    http, storage = patient
+    put(http, b"equal")
+    before = blob(storage, b"equal").stat().st_ino
+    put(http, b"equal")
+    assert len(entries(storage)) == 2
+    assert blob(storage, b"equal").stat().st_ino == before
+
+
+def test_a_sync_that_fails_stops_the_store_and_repair_writes_all_entries_anew(patient, app, monkeypatch):
+    """What the kernel could not write it may still show: nothing that can be read proves anything."""
+    http, storage = patient
+    contents = app.extensions["lazu"].contents
+    file, before = put(http, b"entry"), blob(storage, b"entry").stat().st_ino
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync_all", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            contents.journal.checkpoint()
+    assert contents.failed
+    assert len(entries(storage)) == 1
+    assert http.post("/v1/files", headers=AUTH).status_code == 500
+    assert app.test_cli_runner().invoke(args=["fsck"]).exit_code == 0
+    assert blob(storage, b"entry").stat().st_ino != before
+    assert (content(http, file), entries(storage), contents.failed) == (b"entry", [], False)
+
+
+def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed(patient, app, monkeypatch):
+    """Each worker's descriptor hears of a failure once, however late it asks."""
+    http, storage = patient
+    put(http, b"entry")
+    contents = app.extensions["lazu"].contents
+    with opened(storage) as store:
+        owed = {contents.blobs._watch, store.contents.blobs._watch}
+
+        def late(fd):
+            if fd in owed:
+                owed.remove(fd)
+                failing()
+
+        monkeypatch.setattr(disk, "sync_all", late)
+        put(http, b"another entry")
+        with pytest.raises(OSError, match="Input/output"):
+            contents.journal.checkpoint()
+        contents.recover()
+        put(http, b"a third entry")
+        store.contents.journal.checkpoint()
+        assert (contents.failed, entries(storage)) == (False, [])
+
+
+def test_two_checkpoints_at_once_do_not_share_the_news_of_a_failure(patient, app, monkeypatch):
+    """The kernel tells a descriptor once: the second sync succeeds, and nothing of it is on the disk."""
+    http, storage = patient
+    journal = app.extensions["lazu"].contents.journal
+    put(http, b"entry")
+    told, heard = iter([True]), threading.Event()
+
+    def once(fd):
+        if next(told, False):
+            heard.wait()
+            failing(fd)
+
+    monkeypatch.setattr(disk, "sync_all", once)
+    both = [threading.Thread(target=journal.close) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    both[1].join(0.5)  # as long as it would need
+    heard.set()
+    for thread in both:
+        thread.join()
+    assert len(entries(storage)) == 1
+
+
+def test_an_upload_of_few_bytes_replaces_a_blob_that_cannot_be_read(patient, app, monkeypatch):
+    http, storage = patient
+    put(http, b"few")
+    before = blob(storage, b"few").stat().st_ino
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "open", failing)
+        file = put(http, b"few")
+    assert blob(storage, b"few").stat().st_ino != before
+    assert content(http, file) == b"few"
+
+
+def failing(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_an_error_that_the_kernel_tells_at_the_checkpoint_is_heard(patient):
+    _, storage = patient
+    script = f"from lazu.store import disk; disk.sync_all(__import__('os').open({str(storage)!r}, 0))"
+    traced = [
+        "strace",
+        "-qq",
+        "-f",
+        "-e",
+        "trace=syncfs",
+        "-e",
+        "inject=syncfs:error=EIO",
+        sys.executable,
+        "-c",
+        script,
+    ]
+    done = subprocess.run(traced, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert "OSError: [Errno 5] Input/output error" in done.stderr
