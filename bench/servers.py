@@ -105,7 +105,7 @@ def lazu(app: str = "wsgi:app", **env: str) -> AbstractContextManager[Server]:
 
 
 def bare(app: str = "bare_json", **env: str) -> AbstractContextManager[Server]:
-    """A Flask route that answers with constant JSON, under the very gunicorn.conf.py that Lazu runs with."""
+    """The Flask routes of `bench/contenders/APP.py`, under the very gunicorn.conf.py that Lazu runs with."""
     home, port = folder("bare"), free_port()
     argv = [BIN / "gunicorn", "-b", f"{HOST}:{port}", f"bench.contenders.{app}:app"]
     storage = {"LAZU_STORAGE_DIR": str(home), "LAZU_BIND": f"{HOST}:{port}", "LAZU_API_KEY": KEY}

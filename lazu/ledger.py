@@ -14,7 +14,7 @@ import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from lazu import clock, metrics, slots
@@ -206,11 +206,16 @@ def _path(name: str) -> str | None:
 
 
 def forget(pid: int) -> None:
-    """The worker `pid` has ended: give back what it held."""
+    """Give back what the worker `pid` held, which has ended. Never raises an `OSError`: it would end gunicorn."""
     folder = metrics.folder() or ""
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if name.endswith(_SUFFIX):
-            table = _Table(os.path.join(folder, name), 0)
-            for place in (place for place, process in enumerate(table.processes()) if process == pid):
-                table.forget(place)
-            table.close()
+        path = os.path.join(folder, name)
+        with suppress(OSError):
+            if name.endswith(_SUFFIX) and os.path.getsize(path):  # empty where there was no room for its records
+                _forget(_Table(path, 0), pid)
+
+
+def _forget(table: _Table, pid: int) -> None:
+    for place in (place for place, process in enumerate(table.processes()) if process == pid):
+        table.forget(place)
+    table.close()

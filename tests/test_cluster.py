@@ -56,12 +56,18 @@ def boxes(tmp_path, cluster, seaweed):
         box.stop()
 
 
+@pytest.fixture
+def proxy(seaweed):
+    with wire.between(seaweed.endpoint) as proxy:
+        yield proxy
+
+
 def get(box, path, **headers):
     return request(box, "GET", path, KEY, headers=headers)
 
 
-def test_what_one_box_stores_the_other_serves_and_deletes(boxes):
-    here, there = boxes(), boxes()
+def test_what_one_box_stores_the_other_serves_and_deletes(boxes, proxy):
+    here, there = boxes(), boxes(AWS_ENDPOINT_URL=proxy.endpoint)
     content = secrets.token_bytes(300_000)
     file = stored(here, KEY, content, "größe.bin")
     path = f"/v1/files/{file['id']}"
@@ -71,6 +77,7 @@ def test_what_one_box_stores_the_other_serves_and_deletes(boxes):
     assert (whole.status, whole.body) == (200, content)
     some = get(there, f"{path}/content", Range="bytes=100000-100009")
     assert (some.status, some.body) == (206, content[100_000:100_010])
+    assert proxy.ranges == ["bytes=100000-100009"], "what the store was asked for"
     assert get(there, f"{path}/content", **{"If-None-Match": whole.headers["ETag"]}).status == 304
     assert request(there, "HEAD", f"{path}/content", KEY).headers["Content-Length"] == "300000"
     assert request(there, "DELETE", path, KEY).json["deleted"]

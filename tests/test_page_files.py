@@ -182,9 +182,11 @@ def test_what_was_not_deleted_is_told_until_it_is_dismissed(listed, page):
     page.keyboard.press("Delete")
     page.click("#confirm [value=yes]")
     page.wait_for_selector("#notes >> text=1 file not deleted: The disk failed.")
+    page.fill("#filter", "no such")
     page.clock.fast_forward(60_000)
     page.click("[aria-label='Dismiss']")
     assert page.inner_text("#told") == ""
+    assert page.evaluate("document.activeElement.ariaCurrent") == "page", "the row that had the keyboard is gone"
 
 
 #: How far the first letter of a preview is from the right, the last one from the left.
@@ -214,6 +216,18 @@ def test_texts_are_read_in_their_encoding_and_direction(server, page, key):
         if name != "hebrew.txt":
             page.keyboard.press("Escape")
     assert max(page.evaluate(SIDES)) < 30
+
+
+def test_a_preview_whose_scripts_did_not_come_is_shown_the_next_time(server, page, key):
+    stored(server, key, scripted("opened"), "paper.pdf")
+    sign_in(page, server, key)
+    for missing in ("preview.js", "pdf.js", None):
+        if missing:
+            page.route(f"**/page/{missing}*", lambda route: route.abort())
+        page.click("#rows .filename")
+        page.wait_for_selector("#preview >> text=/The preview can.t be loaded/" if missing else "#preview iframe")
+        page.click("#details [value=close]")
+        page.unroute_all()
 
 
 def test_previews_run_nothing(server, page, key):

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import product
 
 import pytest
 
@@ -344,16 +345,23 @@ def test_a_question_is_read_and_planned_once_a_connection(engine, key, postgres)
     assert count == 1
 
 
+def planned(mode="auto"):
+    """The questions that are prepared, each with its plan."""
+    with database.connection_context():
+        connection = database.connection()
+        connection.execute(f"SET plan_cache_mode = {mode}")
+        asked = connection.execute("SELECT statement, name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
+        plans = [str(connection.execute(f"EXPLAIN EXECUTE {name}({', '.join('1' * count)})").fetchall()) for _, name, count in asked]
+    return [(statement, plan) for (statement, *_), plan in zip(asked, plans, strict=True)]
+
+
 def test_a_plan_that_was_made_for_an_empty_table_finds_a_file_by_its_id(engine, key):
     """It stays for minutes, whatever comes meanwhile."""
     for _ in range(8):
         assert rows.key_and_file(rows.by_name("alice"), file(key).id, 0)[1] is None
         assert rows.file_of(key, file(key).id, 0) is None
         assert upload_rows.upload_of(key, "upload_1", 0) is None
-    with database.connection_context():
-        connection = database.connection()
-        asked = connection.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
-        plans = [str(connection.execute(f"EXPLAIN EXECUTE {name}({', '.join('1' * count)})").fetchall()) for name, count in asked]
+    plans = [plan for _, plan in planned()]
     assert len(plans) == 3
     assert all("_pkey" in plan and "_by_" not in plan for plan in plans), plans
 
@@ -367,13 +375,31 @@ def test_a_page_is_read_in_the_order_of_its_index(engine, key, descending, purpo
     for _ in range(8):
         list_rows.piece(key, paging, 0)
         list_rows.key_and_piece(rows.by_name("alice"), paging, 0)
-    with database.connection_context():
-        connection = database.connection()
-        asked = connection.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
-        plans = [str(connection.execute(f"EXPLAIN EXECUTE {name}({', '.join('1' * count)})").fetchall()) for name, count in asked]
+    plans = [plan for _, plan in planned()]
     assert len(plans) == 2
     assert all("$1" in plan for plan in plans), "the plans that stay"
     assert all(index in plan and "Sort" not in plan for plan in plans), plans
+
+
+MANY = """INSERT INTO file SELECT 'file-lazu-' || lpad(n::text, 26, '0'), CASE WHEN n > 3 THEN {many} ELSE {few} END, repeat('a', 64), 1,
+    'a.txt', 'user_data', 'text/plain', 1, 2::bigint ^ 40 FROM generate_series(1, {count}) AS n"""
+
+
+def test_a_page_of_a_key_with_few_files_reads_none_of_the_many_beside_them(engine, key):
+    """Ids are in order by their own index, too: all of that was read, for the planner takes all keys for alike."""
+    engine.write(lambda: (add_key("bob"), keep()))
+    bob = rows.find_key("bob")
+    database.execute_sql(MANY.format(many=key.id, few=bob.id, count=40_000))
+    database.execute_sql("ANALYZE file")
+    for descending, purpose in product((True, False), (None, "user_data")):
+        paging = list_rows.Paging(limit=1, descending=descending, purpose=purpose)
+        assert json.loads(list_rows.piece(bob, paging, 0).objects)["id"] == file(bob, 3 if descending else 1).id
+        assert list_rows.key_and_piece(rows.by_name("bob"), paging, 0)[1].more
+    questions = [each for mode in ("force_generic_plan", "force_custom_plan") for each in planned(mode)]
+    assert len(questions) == 16
+    for text, plan in questions:
+        assert "file_by_" in plan, (text, plan)
+        assert "Sort" not in plan, (text, plan)
 
 
 @pytest.mark.parametrize("change", ["DEALLOCATE ALL", "ALTER TABLE key ALTER quota_bytes TYPE NUMERIC"])

@@ -338,6 +338,7 @@ def test_outcomes_are_true(serve, double):
 ENDS = [
     ([b"data: [DONE]\n\n: ping\n\n"], True),
     ([b'data: {"delta": "data: [DONE]"}\n\n'], False),
+    ([b'data: {"delta": "data: [DONE]', b'"}\n\n'], False),
     *(([b'data: 1\n\nevent: %b\ndata: {"a": 1}\n\n' % name], True) for name in (b"response.completed", b"response.incomplete", b"response.failed", b"error")),
     ([b'data: {"type":"response.completed","response":{}}\r\n\r\n: ping\r\n\r\n'], True),
     ([b"event: response.completed\n", b'data: {"a": 1}', b"\n\n"], True),

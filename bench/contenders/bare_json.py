@@ -18,6 +18,7 @@ def bare(name: str) -> Flask:
     made.extensions["lazu.upstream"] = Upstream(settings)
     made.extensions["lazu"] = SimpleNamespace(
         settings=settings,
+        contents=SimpleNamespace(close=lambda: None),
         engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
         keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
     )

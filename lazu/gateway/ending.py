@@ -6,7 +6,8 @@ Chat completions end with `data: [DONE]`; the Responses API with `response.compl
 
 import re
 
-_DONE = re.compile(rb"data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
+#: A line of its own: the words of a model may have it, too.
+_DONE = re.compile(rb"[\r\n]data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
 
 #: How a last event begins, in a line of its own; some servers leave its name to its data.
 _LAST = re.compile(rb'[\r\n](?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)[\r\n"]')

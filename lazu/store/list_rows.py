@@ -7,10 +7,14 @@ from lazu.store.rows import Named
 from lazu.store.tables import OBJECT_JSON, OBJECT_START, Key, columns, database
 
 # "+ 0" keeps SQLite from the index by expiry: it would read all files of the key there, and sort them.
-_LISTED = "key_id = {key} AND expires_at + 0 > ?"
+_LISTED = "{of_key} AND expires_at + 0 > ?"
+_OF_KEY = "key_id = {key}"
+# For PostgreSQL: with "=" the index of the ids would give the order, too, and a page of a key with few files might read
+# those of all others there (docs/decisions/0133-lists.md).
+_OF_ONE_KEY = "key_id = ANY(ARRAY[{key}::bigint])"
 _PIECE = f"""SELECT string_agg(object, ',') FROM (
     SELECT {OBJECT_JSON.replace("{", "{{").replace("}", "}}")} AS object FROM file
-    WHERE {{listed}} ORDER BY id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
+    WHERE {{listed}} ORDER BY key_id {{order}}, id {{order}} LIMIT ?) AS listed"""  # noqa: S608 - our own text
 _WITH_PIECE = f"SELECT {columns(Key)}, ({{piece}}) FROM key WHERE {{key}}"  # noqa: S608 - our own text
 
 #: The most files of one page.
@@ -71,7 +75,8 @@ def key_and_piece(named: Named, paging: Paging, now: int) -> tuple[Key, Piece] |
 
 
 def _asked(key: str, paging: Paging, now: int) -> tuple[str, list[object]]:
-    listed = _LISTED.format(key=key)
+    of_key = (_OF_ONE_KEY if database.for_update else _OF_KEY).format(key=key)
+    listed = _LISTED.format(of_key=of_key)
     values: list[object] = [now]
     if paging.purpose is not None:
         listed, values = f"{listed} AND purpose = ?", [*values, paging.purpose]

@@ -23,12 +23,13 @@ def passing(method: str, path: str) -> str:
 
 
 class Between:
-    """`rule(method, path)` says what becomes of each call; `calls` are those that came."""
+    """`rule(method, path)` says what becomes of each call; `calls` are those that came, `ranges` the parts of objects that were asked for."""
 
     def __init__(self, endpoint: str) -> None:
         self.behind = urlsplit(endpoint)
         self.rule: Rule = passing
         self.calls: list[tuple[str, str]] = []
+        self.ranges: list[str] = []
         self.released = threading.Event()
         self.late: list[threading.Thread] = []
 
@@ -62,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     def carry(self) -> None:
         proxy: Between = self.server.proxy
         proxy.calls.append((self.command, self.path))
+        proxy.ranges += self.headers.get_all("Range", [])
         what = proxy.rule(self.command, self.path)
         time.sleep(what == TAKE_LATE)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -102,6 +102,18 @@ export const pause = (seconds, signal) =>
 		signal?.addEventListener('abort', resolve);
 	});
 
+let again = '';
+
+/** The script `name`, loaded when it is needed: at an address where that failed, Chromium never tries again. */
+export async function load(name) {
+	try {
+		return await import(`./${name}${again}`);
+	} catch {
+		again = `?${Date.now()}`;
+		throw new Error('The preview can’t be loaded.');
+	}
+}
+
 /** What `ask` gives, asked again while the server restarts or is overloaded; meanwhile the page says so. */
 export async function patiently(ask) {
 	for (let seconds = 0.5; ; seconds = Math.min(seconds * 1.6, 8)) {

@@ -1,6 +1,6 @@
 /** One file: what is known of it, what it looks like, what can be done with it. */
 
-import { now } from './api.js';
+import { load, now } from './api.js';
 import { copy, find, iconButton, make, present } from './dom.js';
 import { save } from './download.js';
 import { bytes, moment } from './format.js';
@@ -31,7 +31,7 @@ export function open(file, acts) {
 	present(dialog);
 	look();
 	const box = find('#preview');
-	import('./preview.js').then(({ preview }) => preview(file, box, stop.signal), () => box.replaceChildren('The preview can’t be loaded.'));
+	load('preview.js').then(({ preview }) => preview(file, box, stop.signal), (e) => box.replaceChildren(e.message));
 }
 
 const facts = (file) =>

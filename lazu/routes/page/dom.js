@@ -44,14 +44,16 @@ export function say(text) {
 
 /**
  * Show `children` until the function that this gives is called, or a button called `label` is pressed: then `ended` is told.
- * The keyboard goes back to where it was.
+ * The keyboard goes back to where it was, or to the tab if that is gone.
  */
 export function note(children, label, ended = () => {}) {
 	const before = document.activeElement;
 	const close = () => {
 		const focused = made.contains(document.activeElement);
 		made.remove();
-		if (focused) before.focus();
+		if (!focused) return;
+		before.focus();
+		if (document.activeElement === document.body) find('nav [aria-current]')?.focus();
 	};
 	const dismiss = () => {
 		close();

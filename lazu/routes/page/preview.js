@@ -1,6 +1,6 @@
 /** What a file looks like, inert: pictures as pictures, text as text, a PDF without whatever it could run. */
 
-import { call, read } from './api.js';
+import { call, load, read } from './api.js';
 import { make } from './dom.js';
 import { bytes } from './format.js';
 
@@ -85,7 +85,7 @@ function guess(data, cut) {
 /** A copy without scripts, in the browser's own viewer: that one would run them, and shows nothing in a sandboxed frame. */
 async function paper(file, data, type, signal) {
 	if (!navigator.pdfViewerEnabled) return [hint('This browser shows no PDF.')];
-	const { tame } = await import('./pdf.js');
+	const { tame } = await load('pdf.js');
 	const copy = await tame(new Uint8Array(data));
 	if (!copy) return [hint('This PDF can’t be shown safely: it is encrypted, damaged or hides what it runs. Download it to open it.')];
 	return [make('iframe', { title: `The document ${file.filename}`, src: `${address(copy, type, signal)}#toolbar=0&navpanes=0`, referrerPolicy: 'no-referrer' })];
