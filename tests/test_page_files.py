@@ -219,6 +219,9 @@ def test_texts_are_read_in_their_encoding_and_direction(server, page, key):
 
 
 def test_a_preview_whose_scripts_did_not_come_is_shown_the_next_time(server, page, key):
+    """At another address: many browsers keep for good that one could not be had."""
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
     stored(server, key, scripted("opened"), "paper.pdf")
     sign_in(page, server, key)
     for missing in ("preview.js", "pdf.js", None):
@@ -228,6 +231,9 @@ def test_a_preview_whose_scripts_did_not_come_is_shown_the_next_time(server, pag
         page.wait_for_selector("#preview >> text=/The preview can.t be loaded/" if missing else "#preview iframe")
         page.click("#details [value=close]")
         page.unroute_all()
+    for name in ("preview.js", "pdf.js"):
+        addresses = [url for url in asked if f"/page/{name}" in url]
+        assert len(addresses) == len(set(addresses)) > 1
 
 
 def test_previews_run_nothing(server, page, key):

@@ -104,7 +104,7 @@ export const pause = (seconds, signal) =>
 
 let again = '';
 
-/** The script `name`, loaded when it is needed: at an address where that failed, Chromium never tries again. */
+/** The script `name`, loaded when it is needed: many browsers never ask again at an address where that failed. */
 export async function load(name) {
 	try {
 		return await import(`./${name}${again}`);
