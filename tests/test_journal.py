@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -85,6 +86,17 @@ def test_the_journal_empties_itself_while_serving_and_at_the_end(serve):
     server.stop()
     assert entries(server.storage) == []
     assert problems(server.storage) == []
+
+
+def test_who_only_looks_whether_a_server_runs_is_not_taken_for_one(tmp_path):
+    """Workers that start together after a power cut look at the same time, and each of them has to replay."""
+    served = tmp_path / "served"
+    served.touch()
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(disk.is_shared, [served] * 2000))
+    held = disk.share(served)
+    assert disk.is_shared(served)
+    os.close(held)
 
 
 @pytest.fixture

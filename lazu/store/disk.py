@@ -212,15 +212,19 @@ def share(path: Path) -> int:
 
 
 def is_shared(path: Path) -> bool:
-    """Whether some process holds a share of the lock of a file."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    finally:
-        os.close(fd)
+    """Whether some process holds a share of the lock of a file; raises `Busy`.
+
+    Who asks takes the whole lock for a moment, so one asks after the other: they would take each other for a share.
+    """
+    with lock(path.parent):
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(fd)
 
 
 def file_system(path: Path) -> str:
