@@ -209,14 +209,22 @@ class Blobs(Syncs):
                 os.unlink(name, dir_fd=fd)
 
     def quarantine(self, sha256: str, name: str) -> None:
-        """Move `name` in the shard of `sha256` out of reach, to `quarantine` beside `root`; raises OSError.
+        """Move `name` in the shard of `sha256` out of reach, or leave it and raise OSError.
 
+        To `quarantine` beside `root`, or in it if it is a file system of its own: what can't be read can't be copied.
         The caller holds the shard's lock.
         """
-        place, shard = self.root.parent / "quarantine", self.root / self.shard(sha256)
+        shard, alone = self.root / self.shard(sha256), self.root.stat().st_dev != self.root.parent.stat().st_dev
+        place = (self.root if alone else self.root.parent) / "quarantine"
         place.mkdir(mode=0o700, exist_ok=True)
-        disk.move(shard / name, place / f"{name}-{clock.milliseconds()}")
-        disk.sync(shard)
+        moved = place / f"{name}-{clock.milliseconds()}"
+        os.rename(shard / name, moved)
+        try:
+            disk.sync(place)
+            disk.sync(shard)
+        except OSError:
+            os.rename(moved, shard / name)
+            raise
 
     def size(self, sha256: str) -> int:
         """Bytes of a blob, 0 if it is gone."""
@@ -252,7 +260,7 @@ def _replace(staged: Staged, shard: int) -> None:
     """
     if os.stat(staged.sha256, dir_fd=shard).st_size != staged.size:
         derived.drop(staged.sha256, shard)
-        log.warning("a damaged blob was replaced by an upload of the same bytes")
+        log.warning("a damaged blob was replaced by the bytes of its name")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):
         os.unlink(new, dir_fd=shard)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import resource
-import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterator
@@ -260,17 +259,3 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def move(source: Path, target: Path) -> None:
-    """Move a file, also to another file system; `target` is whole and durable before `source` goes. Raises OSError."""
-    try:
-        os.rename(source, target)
-    except OSError as e:
-        if e.errno != errno.EXDEV:
-            raise
-        shutil.copyfile(source, target)
-        sync(target)
-        sync(target.parent)
-        os.unlink(source)
-    sync(target.parent)

@@ -133,6 +133,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
         END""",
     ),
     # The bytes of small uploads until their blobs are durable (docs/decisions/0136-journal.md). An id is used once: a
-    # checkpoint removes all up to one, while others add.
-    ("CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, bytes BLOB NOT NULL) STRICT",),
+    # checkpoint removes all up to one, while others add. It may be there: an older Lazu that went on beside a newer one
+    # wrote its own number of steps.
+    (
+        """CREATE TABLE IF NOT EXISTS journal (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            sha256 TEXT NOT NULL,
+            bytes BLOB NOT NULL
+        ) STRICT""",
+    ),
 )

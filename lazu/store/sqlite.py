@@ -209,7 +209,7 @@ class Sqlite:
         come back when all processes are gone and the log is recovered, unless a later commit was written over them:
         without this, the row of the deleted bytes too (docs/durability.md).
         """
-        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+        database.execute_sql(f"PRAGMA user_version = {database.user_version}")  # perhaps of a newer Lazu
 
     def ahead(self) -> float:
         """See `Engine`: both are one."""

@@ -5,6 +5,7 @@ What the kernel could not write it forgets, so a second fsync would promise too 
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +23,15 @@ class Syncs:
         self.root = root
         self._marker = root / "failed"
         self._unmarked = False
+        self._beginning = threading.Lock()
         self._watch, self._since = -1, 0
         self._close: Callable[[], object] = int
 
     def watch(self) -> None:
         """Have `sync_all` tell of each write that fails from now on, also when another program has asked meanwhile."""
-        if self._watch < 0:
-            self._begin()
+        with self._beginning:
+            if self._watch < 0:
+                self._begin()
 
     def _begin(self) -> None:
         self._since = os.stat(self.root).st_mtime_ns
@@ -38,7 +41,7 @@ class Syncs:
 
     def _is_over(self) -> bool:
         """Whether a marker came and went since the watch began: what is owed of the time before was made good."""
-        return os.stat(self.root).st_mtime_ns != self._since
+        return os.stat(self.root).st_mtime_ns != self._since and not self.failed
 
     def _open(self) -> int:
         return os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -169,12 +169,12 @@ def _device(storage: Path) -> Finding:
 def _owner(storage: Path) -> Finding:
     """The server can't use what root has made there, by a server or a command: it fails at the start, or in parts."""
     there = sorted(path for name in OURS for path in storage.glob(name))
-    closed = [path for path in there if not os.access(path, os.R_OK | os.W_OK)]
+    closed = [path for path in there if not os.access(path, os.R_OK | os.W_OK) and path.exists()]
     cure = f"chown -R USER:GROUP {storage}, those that Lazu runs as; run nothing of Lazu as root"
     if closed:
         found = f"{closed[0]} can't be read and written by this user, {len(closed)} in all"
         return Finding("owner", FAIL, found, cure)
-    if len({path.stat().st_uid for path in there}) > 1:
+    if len({path.stat().st_uid for path in there if path.exists()}) > 1:
         return Finding("owner", WARN, "what Lazu made in its storage belongs to several users", cure)
     return Finding("owner", OK, "what Lazu made in its storage is this user's to read and write")
 

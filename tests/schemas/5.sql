@@ -111,6 +111,10 @@ CREATE TRIGGER file_changed BEFORE UPDATE OF sha256, bytes ON file BEGIN
 CREATE TRIGGER part_changed BEFORE UPDATE OF sha256, bytes ON upload_part BEGIN
             SELECT RAISE(ABORT, 'the bytes of a part never change');
         END;
-CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE journal (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            sha256 TEXT NOT NULL,
+            bytes BLOB NOT NULL
+        ) STRICT;
 INSERT INTO journal (sha256, bytes) VALUES ('2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824', CAST('hello' AS BLOB));
 COMMIT;

@@ -7,6 +7,7 @@ the store replays what is left of them, so that after a power cut no row is with
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from lazu import clock
@@ -17,6 +18,8 @@ from lazu.store.sqlite import Sqlite
 
 #: How long entries gather before a checkpoint.
 SECONDS = 1
+#: How long a process that ends waits for its last checkpoint.
+LAST_SECONDS = 2
 #: Entries that one commit removes: a few milliseconds, for which uploads wait.
 PORTION = 500
 
@@ -36,14 +39,20 @@ class Journal:
         self._running = False
 
     def open(self) -> None:
-        """Replay and checkpoint, unless the store has failed: then `Shards.recover` does. Raises as `replay`."""
-        if not self._blobs.failed:
+        """Replay, unless the store has failed: then `Shards.recover` does. Raises as `replay`."""
+        if not self._blobs.failed and journal_rows.newest():
             self.replay()
-            with suppress(Full):  # a purge has to begin; the entries can wait
-                self.checkpoint()
+            self.note()
 
     def close(self) -> None:
-        """Checkpoint if that can be. Nothing is lost without it: the entries stay until the next one."""
+        """Checkpoint, but wait for it no longer than a moment: on a busy disk a sync may take minutes."""
+        with suppress(RuntimeError):  # no thread left
+            last = threading.Thread(target=self._try_checkpoint, name="lazu-journal", daemon=True)
+            last.start()
+            last.join(LAST_SECONDS)
+
+    def _try_checkpoint(self) -> None:
+        """Nothing is lost without it: the entries stay until the next one."""
         try:
             self._engine.require_same()
             with self._engine.connected():
@@ -58,10 +67,14 @@ class Journal:
 
         After a failed sync none is: what the kernel could not write may still be read. Raises `StoreError`, OSError.
         """
+        count = 0
         for sha256, data in journal_rows.entries():
             with self._blobs.lock(sha256) as shard:
                 if rows.is_referred(sha256) and not (trusted and self._blobs.holds(sha256, data)):
                     self._restore(data, shard)
+                    count += 1
+        if count:
+            log.warning("%d blobs were written anew out of the journal", count)
 
     def _restore(self, data: bytes, shard: int) -> None:
         with self._blobs.stage(len(data)) as staged:
@@ -78,8 +91,22 @@ class Journal:
             last = journal_rows.newest()
             if last and not self._blobs.failed:
                 self._blobs.sync_all()
-                while self._engine.write(lambda: journal_rows.remove(last, PORTION)) == PORTION:
+                # Another process may have heard meanwhile of what failed, and nobody else does then.
+                while not self._blobs.failed and self._remove(last) == PORTION:
                     pass
+
+    def _remove(self, last: int) -> int:
+        return self._engine.write(lambda: journal_rows.remove(last, PORTION))
+
+    @staticmethod
+    def taking(sha256: str, data: bytes, insert: Callable[[], None]) -> Callable[[], None]:
+        """`insert` of a row within a transaction, with an entry of its bytes: call `note` when that is committed."""
+
+        def both() -> None:
+            insert()  # may refuse, before anything is written
+            journal_rows.add(sha256, data)
+
+        return both
 
     def note(self) -> None:
         """Have a checkpoint soon, beside the requests: an entry was committed."""
@@ -94,11 +121,14 @@ class Journal:
             self._running = False
 
     def _run(self) -> None:
-        while self._is_noted():
-            clock.sleep(SECONDS)
-            with self._lock:
-                self._noted = False
-            self.close()
+        try:
+            while self._is_noted():
+                clock.sleep(SECONDS)
+                with self._lock:
+                    self._noted = False
+                self._try_checkpoint()
+        finally:
+            self._running = False
 
     def _is_noted(self) -> bool:
         with self._lock:

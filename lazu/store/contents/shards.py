@@ -8,14 +8,13 @@ or are hashed.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock, logs, slots
 from lazu.errors import ApiError, StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
-from lazu.store import derived, disk, journal_rows, rows
+from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
 from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, inspection, no_tick
 from lazu.store.contents.journal import Journal
@@ -87,7 +86,7 @@ class Shards:
             with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
                 undo.callback(self._take_back, staged.sha256, shard)
                 few = self.blobs.publish(staged, shard)
-                self.engine.write(insert if few is None else partial(_insert_with, insert, staged.sha256, few))
+                self.engine.write(insert if few is None else Journal.taking(staged.sha256, few, insert))
                 undo.pop_all()
         if few is not None:
             self.journal.note()
@@ -185,6 +184,7 @@ class Shards:
                 removed.add_blob(size)
         for leftover in leftovers:
             self.blobs.discard(*leftover)
+        self.journal.checkpoint()
         self.engine.refill()
         return removed
 
@@ -282,16 +282,17 @@ class Shards:
                 how = copies.copy_again(self.blobs.root, target, blob) if rows.is_referred(blob[0]) else "gone"
             copied[how] += 1
             absent += [blob[0]] if how in ("gone", "damaged") else []
-        if not self.blobs.failed:
-            self.blobs.sync_all()  # a hard link is as durable as its blob, which may be in the journal still
+        self._require_durable(copied)
         return copied, absent
+
+    def _require_durable(self, copied: Copied) -> None:
+        """Sync the blobs to which a backup has links: these are as durable, and some are in the journal still."""
+        if copied["linked"]:
+            self.blobs.sync_all()
+            if self.blobs.failed:
+                raise StorageFailed
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
         copied, lost = copies.copy_all(source, self.blobs.root, wanted, tick)
         return copied, [sha256 for sha256, _ in lost]
-
-
-def _insert_with(insert: Callable[[], None], sha256: str, few: bytes) -> None:
-    insert()  # may refuse, before anything is written
-    journal_rows.add(sha256, few)
