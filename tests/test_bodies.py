@@ -72,7 +72,8 @@ def test_a_call_that_fails_gives_back_what_it_holds_at_once(tmp_path, caplog, fi
     with uncollected():
         assert called(app, body) == outcome
         before = descriptors()
-        assert (called(app, body), descriptors()) == (outcome, before)
+        assert called(app, body) == outcome
+        assert descriptors() <= before  # others of this process may go meanwhile
 
 
 def called(app, body):

@@ -239,6 +239,7 @@ def test_a_lock_that_is_another_users_stops_the_start_in_one_line(app):
     (store.settings.storage_dir / "served").mkdir()  # root, who may run the tests, may open every file
     with pytest.raises(CannotStart, match=r"LAZU_STORAGE_DIR .* can't be used: .*served"):
         mark_served(store)
+    (store.settings.storage_dir / "served").rmdir()
 
 
 def test_doctor_warns_of_directories_that_nginx_may_not_enter(tmp_path):

@@ -143,7 +143,7 @@ CUT_OFF = {
     "synchronous_normal": ("pause", story("+a", "+a^"), "same"),
     "no_entry_in_the_journal": ("pause", story("+a", "+a^"), "same"),
     "no_entry_on_a_dedup_hit": ("pause", story("+a", "+a^"), "apart"),
-    "few_bytes_replace_without_a_sync": ("kill", story("+a", "+b", base="+a"), "same"),
+    "few_bytes_replace_without_a_sync": ("kill", story("+a", "+b", base="+a checkpoint"), "same"),
     "no_replay": ("pause", story("+a", "+a^"), "apart"),
     "replay_that_trusts_names": ("pause", story("+a", "+a^"), "same"),
     "checkpoint_without_a_sync": ("kill", story("+a checkpoint -a +a", base="+b"), "apart"),

@@ -56,7 +56,7 @@ STORIES = [
     Script("+a", "-a checkpoint", "+a"),
     Script("", "+a", "open"),
     Script("+a", "-a", "open"),
-    Script("+a", "+a", "+b"),
+    Script("+a checkpoint", "+a", "+b"),
     Script("", "+c", "+c^"),
     Script("", "<d", "checkpoint purge"),
     Script("+a +b later", "purge", "+a checkpoint"),

@@ -193,8 +193,9 @@ def rows(folder: Path) -> Rows:
 
 
 def blobs(folder: Path) -> dict[str, str]:
-    """Every file under `blobs/`: name to the sha256 of what is in it."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files(folder / "blobs")}
+    """Every file under `blobs/` but those in quarantine: name to the sha256 of what is in it."""
+    found = [path for path in files(folder / "blobs") if path.parent.name != "quarantine"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def files(folder: Path) -> list[Path]:

@@ -326,7 +326,7 @@ def loose(folder: Path) -> list[str]:
 def folders(root: Path) -> list[Path]:
     """Where files can be: the store's own folder and the shards of what is uploaded."""
     shards = [root / "blobs" / sha256[:2] for sha256 in store.DIGESTS.values()]
-    return [folder for folder in [root, root / "blobs", root / "quarantine", *shards] if folder.is_dir()]
+    return [folder for folder in [root, root / "blobs", root / "quarantine", root / "blobs/quarantine", *shards] if folder.is_dir()]
 
 
 def main() -> None:
