@@ -1,4 +1,4 @@
-"""HTML's elements: which have no end, begin a line, hold others; and what nobody sees of a page."""
+"""HTML's elements: which have no end, begin a line, hold others; what nobody sees of a page, what is struck out."""
 
 from lazu.documents import refusals
 from lazu.documents.refusals import Refused
@@ -40,6 +40,23 @@ _BESIDE = {"li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
 #: Elements within each other that nobody sees; a page has some ten.
 _MAX_OPEN = 1000
+
+#: Elements whose words are struck out.
+_STRIKING = {"del", "s", "strike"}
+
+#: Elements in which there is nothing but words, also where there seems to be an element.
+_VERBATIM = {"title", "textarea"}
+
+#: Elements whose ends matter to those that strike words out, and the ones that are like another.
+_KEPT = BLOCKS | set(HEADINGS) | _STRIKING | _VERBATIM | {"li", "td", "ul", "table"}
+_ALIKE = {"th": "td", "caption": "td", "ol": "ul", "menu": "ul"}
+
+#: What an end does not reach beyond; for others than these a cell and a table.
+_BEYOND = {"table": _VERBATIM, "td": _VERBATIM | {"table"}, "li": _VERBATIM | {"ul", "td", "table"}}
+_BEYOND_OTHERS = _VERBATIM | {"td", "table"}
+
+#: Elements within each other that are kept; no page has so many.
+_MAX_KEPT = 200
 
 
 def hidden(tag: str, attributes: dict[str, str]) -> bool:
@@ -89,3 +106,44 @@ class Unseen:
             return False
         self._open = []
         return True
+
+
+class Struck:
+    """Whether words are struck out: such elements, and those in which they end (HTML Standard, 13.2.6.4.7)."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+
+    def __bool__(self) -> bool:
+        return not _STRIKING.isdisjoint(self._open)
+
+    def begin(self, tag: str) -> None:
+        """An element begins; it may end others."""
+        if self._open and self._open[-1] in _VERBATIM:
+            return
+        for other in ("p", "li", "td", "dt", "dd"):
+            if tag in _ENDED_BY[other]:
+                self.end(other)
+        tag = _ALIKE.get(tag, tag)
+        if tag in _KEPT and len(self._open) < _MAX_KEPT:
+            self._open.append(tag)
+
+    def end(self, tag: str) -> None:
+        """An element ends, and what is open in it; but `s` and `strike` go on behind it, except behind a cell."""
+        tag = "td" if tag == "tr" else _ALIKE.get(tag, tag)
+        place = self._place(tag)
+        if place is None:
+            return
+        within = self._open[place + 1 :]
+        if tag not in _STRIKING:
+            within = [other for other in within if other in ("s", "strike") and tag not in ("td", "table")]
+        self._open[place:] = within
+
+    def _place(self, tag: str) -> int | None:
+        """Return where the element stands that an end of this name ends, if one is open."""
+        for place in reversed(range(len(self._open) if tag in self._open else 0)):
+            if self._open[place] == tag:
+                return place
+            if self._open[place] in _BEYOND.get(tag, _BEYOND_OTHERS):
+                return None
+        return None

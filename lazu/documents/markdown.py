@@ -21,7 +21,7 @@ _RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴�
 
 #: Stand around words that are struck out until their line is whole: neither XML nor clean text has them.
 STRUCK = "\x02", "\x03"
-_STRUCK = re.compile(r"\x02(\s*+)([^\x02\x03]*?)(\s*)\x03")
+_STRUCK = re.compile(r"\x02(\s*+)([^\x02\x03]*+)\x03")
 
 _SPACE = re.compile(r"[ \t\r\f\v\n]+")
 
@@ -133,8 +133,12 @@ def struck(words: str) -> str:
     """Return words in which those between `STRUCK` are marked as struck out: `~~10~~`."""
     if STRUCK[0] not in words:
         return words
-    joined = words.replace("".join(reversed(STRUCK)), "")
-    return _STRUCK.sub(lambda found: f"{found[1]}~~{found[2]}~~{found[3]}" if found[2] else found[1], joined)
+    return _STRUCK.sub(_marked, words.replace("".join(reversed(STRUCK)), ""))
+
+
+def _marked(found: re.Match[str]) -> str:
+    words = found[2].rstrip()
+    return f"{found[1]}~~{words}~~{found[2][len(words) :]}" if words else found[1]
 
 
 def flat(blocks: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Web pages as Markdown, by Python's forgiving parser: no page is so broken that nothing is read of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 from lazu.documents import elements, markdown
@@ -35,7 +35,7 @@ class _Page(HTMLParser):
         self._marker: str | None = None  # of an item that has no words yet
         self._tables: list[Table] = []
         self._script = 0  # where raised or lowered words begin
-        self._struck = 0  # elements that are open and strike their words out
+        self._struck = elements.Struck()
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
         self._unseen = elements.Unseen()
         self._verbatim = self._in_title = False
@@ -51,13 +51,15 @@ class _Page(HTMLParser):
         attributes = {key: value or "" for key, value in attrs}
         if tag not in VOID and elements.hidden(tag, attributes):
             self._unseen.begin(tag)
-        elif tag in HEADINGS:
+            return
+        if tag in HEADINGS:
             self.flush()
             self._level = HEADINGS[tag]
         elif tag in BLOCKS:
             self.flush()
         elif begin := getattr(self, f"_begin_{tag}", None):
             begin(attributes)
+        self._strike(self._struck.begin, tag)
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
@@ -67,6 +69,14 @@ class _Page(HTMLParser):
             self.flush()
         elif end := getattr(self, f"_end_{tag}", None):
             end()
+        self._strike(self._struck.end, tag)
+
+    def _strike(self, step: Callable[[str], None], tag: str) -> None:
+        """Take a step of what is struck out, and mark where words begin or cease to be."""
+        before = bool(self._struck)
+        step(tag)
+        if before != bool(self._struck):
+            self._words.append(markdown.STRUCK[before])
 
     def handle_data(self, data: str) -> None:
         """Words."""
@@ -84,7 +94,7 @@ class _Page(HTMLParser):
     def flush(self) -> None:
         """End the line that is open; a link goes on if no words of it have come yet."""
         start, target = self._link or (0, "")
-        if target and not self._verbatim and "".join(self._words[start:]).strip():
+        if target and not self._verbatim and _seen("".join(self._words[start:])):
             self._end_a()
         words = markdown.struck("".join(self._words) + markdown.STRUCK[1] * bool(self._struck))
         self._words = [markdown.STRUCK[0]] * bool(self._struck)
@@ -142,7 +152,7 @@ class _Page(HTMLParser):
             start, target = self._link
             words = "".join(self._words[start:])
             before, behind = (" " * place.isspace() for place in (words[:1], words[-1:]))
-            self._words[start:] = [before + markdown.link(words, target) + behind if words.strip() else words]
+            self._words[start:] = [before + markdown.link(words, target) + behind if _seen(words) else words]
         self._link = None
 
     def _begin_sup(self, _: dict[str, str]) -> None:
@@ -155,18 +165,6 @@ class _Page(HTMLParser):
 
     def _end_sub(self) -> None:
         self._words[self._script :] = [markdown.lowered("".join(self._words[self._script :]))]
-
-    def _begin_del(self, _: dict[str, str]) -> None:
-        self._words.append(markdown.STRUCK[0] * (not self._struck))
-        self._struck += 1
-
-    _begin_s = _begin_strike = _begin_del
-
-    def _end_del(self) -> None:
-        self._words.append(markdown.STRUCK[1] * (self._struck == 1))
-        self._struck = max(self._struck - 1, 0)
-
-    _end_s = _end_strike = _end_del
 
     def _begin_pre(self, _: dict[str, str]) -> None:
         self.flush()
@@ -218,6 +216,11 @@ class _Page(HTMLParser):
 
     _begin_thead = _begin_tfoot = _begin_tbody
 
+    def _end_tbody(self) -> None:
+        self._begin_tbody({})
+
+    _end_thead = _end_tfoot = _end_tbody
+
     def _begin_tr(self, _: dict[str, str]) -> None:
         self.flush()
         if self._tables:
@@ -247,6 +250,11 @@ class _Page(HTMLParser):
             self.blocks.extend(words for row in rows for words in row)
         else:
             self.blocks.append(markdown.table(rows))
+
+
+def _seen(words: str) -> bool:
+    """Return whether there is more in words than spaces and marks."""
+    return bool("".join(words.split()).strip("".join(markdown.STRUCK)))
 
 
 def _count(words: str, usual: int) -> int:
