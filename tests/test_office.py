@@ -312,7 +312,7 @@ AXIS_IDS = '<c:axId val="1"/><c:axId val="2"/>'
 SHARES = charted(
     cached("str", ["Sales of"]),
     f'<c:barChart>{series("EU", levels(["Q1", "Q2", "Q1"], ["2023", None, "2024"]), cached("num", [0.10000000000000001, None, 0.5], "0%"))}{AXIS_IDS}</c:barChart>',
-    [("catAx", rich("Quarter")), ("valAx", rich("share"))],
+    [("catAx", rich("Quarter</a:t></a:r><a:br/><a:r><a:t>of ye</a:t></a:r><a:r><a:t>ar")), ("valAx", rich("share"))],
 )  # fmt: skip
 DAYS = charted(rich("Days"), f'<c:lineChart>{series("kg", cached("num", [45292, 45293], "m/d/yyyy"), cached("num", [0.1, 2]))}{AXIS_IDS}</c:lineChart>', [])
 POINTS = charted(
@@ -333,11 +333,18 @@ def test_charts_are_tables_with_their_units_dates_and_levels(read):
         "xl__worksheets___rels__sheet1.xml.rels": relations(("drawing", "../drawing1.xml")), "xl__drawing1.xml": drawing,
         "xl___rels__drawing1.xml.rels": relations(*(("chart", f"{name}.xml") for name in charts)), **{f"xl__{name}.xml": xml for name, xml in charts.items()},
     }  # fmt: skip
-    assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == (
-        "## Sheet: One\n\nChart: Sales of\n\nAxis: share\n\n| Quarter | EU |\n| --- | --- |\n| 2023 / Q1 | 10% |\n| 2023 / Q2 |  |\n| 2024 / Q1 | 50% |\n\n"
+    alone = {
+        "xl___rels__workbook.xml.rels": relations(("worksheet", "worksheets/sheet1.xml"), ("chartsheet", "chartsheets/s.xml")),
+        "xl__chartsheets__s.xml": "<chartsheet><headerFooter><oddFooter>&amp;CACME</oddFooter></headerFooter></chartsheet>",
+        "xl__chartsheets___rels__s.xml.rels": relations(("drawing", "../drawing2.xml")), "xl__drawing2.xml": drawing.replace(frames, '<c:chart xmlns:c="urn:c" r:id="rId1"/>'),
+        "xl___rels__drawing2.xml.rels": relations(("chart", "d.xml")),
+    }  # fmt: skip
+    assert read(xlsx(("One", "<sheetData/>"), ("Alone", ""), **parts, **alone), "xlsx") == (
+        "## Sheet: One\n\nChart: Sales of\n\nAxis: share\n\n| Quarter of year | EU |\n| --- | --- |\n| 2023 / Q1 | 10% |\n| 2023 / Q2 |  |\n| 2024 / Q1 | 50% |\n\n"
         "Chart: Days\n\n|  | kg |\n| --- | --- |\n| 2024-01-01 | 0.1 |\n| 2024-01-02 | 2 |\n\n"
         "Chart: Points\n\nAxis: m\n\n| s | A | s | B |\n| --- | --- | --- | --- |\n| 1 | 3 | 5 | 6 |\n| 2 | 4 |  |  |\n\n"
-        "Chart: Stock\n\n|  | Coal |\n| --- | --- |\n| Start | 5 t |\n| End | -2 t |\n"
+        + "".join(f"{place}Chart: Stock\n\n|  | Coal |\n| --- | --- |\n| Start | 5 t |\n| End | -2 t |\n" for place in ("", "\n## Sheet: Alone\n\n"))
+        + "\nFooter: ACME\n"
     )
 
 
@@ -345,11 +352,13 @@ CODES = [
     ("[$€-407] #,##0.00", "1234.5", "€ 1234.5"), ("#,##0.00\\ [$€-407];[Red]-#,##0.00\\ [$€-407]", "-1234.5", "-1234.5 €"), ('0" kg"', "5", "5 kg"),
     ('_("$"* #,##0_);_("$"* (#,##0)', "-9", "-$9"), ('0.0%" p.a."', "0.125", "12.5% p.a."), ('0.0,,"M"', "1500000", "1500000"), ('000"-"0000', "5551234", "5551234"),
     ('[<2]0" day";0" days"', "5", "5"), ('"a;b "0', "4", "a;b 4"), (";;;", "4", "4"), ("[h]:mm", "inf", "inf"), ("[$-409]m/d/yyyy", "45292", "2024-01-01"),
+    ("[h]:mm", "1e305", "1e+305"), ("\\+0.0%;\\-0.0%", "-0.03", "-3%"), ('"+"0.0%;"-"0.0%;0%', "0", "0%"), ('[Green]"▲"0.0%;[Red]"▼"0.0%', "-0.03", "-3%"), ('0" Dr";0" Cr"', "-5", "-5"),
+    ('0" kg";"none"', "-5", "-5"), ('0" kg";\\-0" kg";"-"', "-5", "-5 kg"), ('"INV-"0000', "42", "INV-0042"), ("00000", "-501.5", "-00501.5"), ("0.0E+00", "5e20", "5e+20"), ("000%", "0.5", "50%"),
 ]  # fmt: skip
 
 
 def test_a_number_keeps_the_currency_or_unit_of_its_format(read):
-    """Where the format shows another number, in millions or with words among its digits, the number stands alone."""
+    """And its zeros. Where the format shows another number, as in millions, or negative ones with other words, it stands alone."""
     cells = "".join(f'<row r="{n}"><c s="{n - 1}"><v>{raw}</v></c></row>' for n, (_, raw, _) in enumerate(CODES, 1))
     formats = "".join(f'<numFmt numFmtId="{n}" formatCode="{html.escape(code)}"/>' for n, (code, _, _) in enumerate(CODES, 200))
     styles = f"<numFmts>{formats}</numFmts><cellXfs>{''.join(f'<xf numFmtId={chr(34)}{n}{chr(34)}/>' for n in range(200, 200 + len(CODES)))}</cellXfs>"
@@ -422,11 +431,25 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td>a<span hidden>x<td>b<tr><td>c<td>d</table>", "| a | b |\n| --- | --- |\n| c | d |\n"),
         ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
         ("Price: <del>10</del><ins>12</ins> <s>a</s><s> <b>b</b> </s>c<strike><p>d<p>e</strike>f", "Price: ~~10~~12 ~~a b~~ c\n\n~~d~~\n\n~~e~~f\n"),
+        ("<table><tr><td><s>1<td>2<tr><td>3<td>4</table>5", "| ~~1~~ | 2 |\n| --- | --- |\n| 3 | 4 |\n\n5\n"),
+        ("<p><del>a<p>b<ul><li><del>c<li>d</ul><div><del>e</div>f", "~~a~~\n\nb\n\n- ~~c~~\n- d\n\n~~e~~\n\nf\n"),
+        ("<del><p>a</p><table><tr><td>b<td>c</table></del>d", "~~a~~\n\n| ~~b~~ | ~~c~~ |\n| --- | --- |\n\nd\n"),
+        ('<a href="/x"><s><div>10</div></s></a><p>12', "~~[10](/x)~~\n\n12\n"),
         ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
     ],
 )  # fmt: skip
 def test_a_page_is_read_as_a_browser_shows_it(read, page, text):
     assert read(page, "html") == text
+
+
+def test_what_looks_like_an_element_in_a_title_or_a_field_is_none(read):
+    """Newer Pythons give it as words, older ones not at all."""
+    assert read("<title>The <del> element</title><textarea>use <s> here</textarea>two", "html").endswith(" here\n\ntwo\n")
+
+
+def test_spaces_that_are_struck_out_cost_little(read):
+    spaces = "\xa0" * 200_000
+    assert read(f"<s>a{spaces}b</s>c", "html") == f"~~a{spaces}b~~c\n"
 
 
 HEADS = "<table><tr><th rowspan=2>Region<th colspan=2>2023<th colspan=2>2024<tr><th>Q1<th>Q2<th>Q1<th>Q2<tr><td>North<td>1<td>2<td>3<td>4</table>"
@@ -437,6 +460,7 @@ def test_numbers_stand_under_their_heads_where_cells_reach_over_columns_and_rows
     assert read(HEADS, "html") == (
         "| Region | 2023 |  | 2024 |  |\n| --- | --- | --- | --- | --- |\n|  | Q1 | Q2 | Q1 | Q2 |\n| North | 1 | 2 | 3 | 4 |\n"
     )
+    assert read("<table><thead><tr><th rowspan=9>Kind<th>Sum</thead><tr><td>Tea<td>1</table>", "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n"
     assert read(GROUPS, "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n|  | 2 |\n| Milk | 3 |\n| All | 6 |\n"
 
 
@@ -785,10 +809,11 @@ def test_a_message_is_read_in_every_charset_that_programs_name(read):
 def test_a_message_that_names_no_charset_is_read_in_the_one_that_fits(read):
     """The detector reads its tables before the seal is on; each part is guessed for itself."""
     parts = [text.encode(codec) for codec, text in SAMPLES if not codec.startswith("iso2022")]
-    body = b"".join(b"--b\n\n%s\n" % part.rstrip() for part in parts) + b"--b--\n"
-    text = read(b"Content-Type: multipart/mixed; boundary=b\n\n" + body, "message/rfc822")
     expected = [encodings.decode(part.rstrip()).text for part in parts]
-    assert text == "\n\n".join(expected) + "\n"
+    for coding, encode in ((b"8bit", bytes), (b"quoted-printable", quopri.encodestring)):
+        body = b"".join(b"--b\nContent-Transfer-Encoding: %s\n\n%s\n" % (coding, encode(part.rstrip())) for part in parts) + b"--b--\n"
+        text = read(b"Content-Type: multipart/mixed; boundary=b\n\n" + body, "message/rfc822")
+        assert text == "\n\n".join(expected) + "\n"
     assert "Добрый день, высылаю отчёт за прошлый месяц." in text
 
 

@@ -1,6 +1,10 @@
 # ruff: noqa: RUF001 - letters of all alphabets are what this is about
 """Texts of every encoding and state are read as they were meant, and what is no text is told from it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from helpers.everyday import SAMPLES
@@ -83,6 +87,21 @@ def test_of_fifty_everyday_samples_48_are_read_right():
     wrong = [text for codec, text in SAMPLES if encodings.decode(text.encode(codec)).text != text]
     assert len(SAMPLES) == 50
     assert len(wrong) <= 2, wrong
+
+
+SEALED = """from helpers.everyday import SAMPLES
+from lazu.documents import encodings, sandbox
+encodings.load(all_of_them=True)
+encodings.ready(b"\\xe9")
+sandbox.seal()
+for codec, text in SAMPLES:
+    encodings.fitting(text.encode(codec))"""
+
+
+def test_whatever_is_guessed_behind_the_seal_has_its_tables():
+    """The detector warns of one that it can't open, and works it out anew."""
+    tests = Path(__file__).parent
+    subprocess.run([sys.executable, "-W", "error", "-c", SEALED], cwd=tests, env={"PYTHONPATH": f"{tests}:{tests.parent}"}, check=True)
 
 
 @pytest.mark.parametrize("data", [b"\x07", bytes(100), b"\0\1\2" * 50, b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4])

@@ -22,13 +22,16 @@ _BUILT_IN = {
 #: What in a code is no letter of the format: quoted words, escaped signs, colours, conditions and languages.
 _WORDS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|AM/PM|A/P|General', re.IGNORECASE)
 
-#: The first part of a code; what stands for a digit in it, and what is shown as it is.
-_SECTION = re.compile(r'(?:"[^"]*"?|\\.|[^;])*+')
+#: The sections of a code, for positive numbers, negative ones, zero and text; what stands for a digit, or as it is.
+_SECTION = re.compile(r'((?:"[^"]*"?|\\.|[^;])*+)(?:;|\Z)')
 _PIECE = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^]-]*)[^]]*\]|\[[^]]*\]|([0#?]|General)|([$€£¥ ])|.', re.DOTALL)
 
 #: What shows other numbers than those that are there: one in thousands or millions, one of several words by the number.
 _SCALED = re.compile(r"[0#?],+(?![0#?,])")
 _CONDITION = re.compile(r"\[[<>=]")
+
+#: What tells a negative number in its section, and so does not count among its words.
+_MINUS = str.maketrans("", "", "-()\u2212\u2013 ")
 
 #: Characters of a code and letters of a unit, at most; programs take 255 of the former.
 _MAX_CODE, _MAX_WORDS = 500, 40
@@ -40,11 +43,12 @@ _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 
 
 class Form(NamedTuple):
-    """How a number is shown: what kind it is, and the words around it, such as a unit."""
+    """How a number is shown: its kind, the words around it, such as a unit, and how many digits are whole at least."""
 
     kind: str
     before: str = ""
     after: str = ""
+    digits: int = 0
 
 
 class Formats:
@@ -73,17 +77,20 @@ def shown(raw: str, form: Form, since_1904: bool) -> str:
     if form.kind in (DATE, TIME, MOMENT, SPAN):
         return _dated(value, form.kind, _EPOCH_1904 if since_1904 else _EPOCH)
     words = number(value, form.kind)
-    if not (form.before or form.after):
+    if not any(form[1:]):
         return words
-    return f"{'-' * words.startswith('-')}{form.before}{words.removeprefix('-')}{form.after}"
+    bare = words.removeprefix("-")
+    whole = bare.partition(".")[0]
+    zeros = "0" * (form.digits - len(whole)) * whole.isdecimal()
+    return f"{'-' * words.startswith('-')}{form.before}{zeros}{bare}{form.after}"
 
 
 def _dated(value: float, kind: str, epoch: datetime) -> str:
     """Return a number of days; one that no calendar has stays a number."""
-    if kind == SPAN or (kind == TIME and value < 1):
-        return span(value * 86400)
     early = epoch is _EPOCH and value < 60  # Lotus held 1900 for a leap year, and so does Excel
     try:
+        if kind == SPAN or (kind == TIME and value < 1):
+            return span(value * 86400)
         found = epoch + timedelta(days=early, seconds=round(value * 86400))
     except OverflowError:
         return number(value, PLAIN)
@@ -124,7 +131,7 @@ def plain(raw: str) -> str:
 def form(code: str) -> Form:
     """Return how a format code shows a number: that of positive numbers counts."""
     code = code[:_MAX_CODE]
-    section = next(_SECTION.finditer(code))[0]
+    section, negative, *_ = [*_SECTION.findall(code), ""]
     bare = _WORDS.sub("", section).casefold()
     if "[" in bare:
         return Form(SPAN)
@@ -134,7 +141,23 @@ def form(code: str) -> Form:
     if "m" in bare:
         return Form(DATE)
     kind = PERCENT if "%" in bare else PLAIN
-    return Form(kind) if _CONDITION.search(code) or _SCALED.search(bare) else Form(kind, *_around(section))
+    if _CONDITION.search(code) or _SCALED.search(bare):
+        return Form(kind)
+    words = _around(section)
+    if negative and _unsigned(words) != _unsigned(_around(negative)):
+        words = "", ""  # they say more than the unit: `+`, an arrow, debit
+    return Form(kind, *words, _digits(bare))
+
+
+def _unsigned(words: tuple[str, str]) -> tuple[str, str]:
+    """Return the words around a number without what a minus is written with."""
+    return words[0].translate(_MINUS), words[1].translate(_MINUS)
+
+
+def _digits(bare: str) -> int:
+    """Return how many digits are whole at least, as of numbers of invoices and postcodes; 0 if it is but one."""
+    count = 0 if re.search("[e/]", bare) else bare.partition(".")[0].count("0")
+    return count if count > 1 else 0
 
 
 def _around(section: str) -> tuple[str, str]:

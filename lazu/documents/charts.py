@@ -48,8 +48,8 @@ def _columns(tree: Element, across: str) -> Iterator[list[str]]:
 def _title(holder: Element) -> str:
     """Return the title of a chart or an axis: words of its own, or those of a cell."""
     title = markup.find(holder, "title")
-    lines = ["".join(text.text or "" for text in line.iter("t")) for line in title.iter("p")]
-    return " ".join(filter(str.strip, lines)) or _words(title)
+    parts = (part for line in title.iter("p") for part in line.iter() if part.tag in ("p", "t", "br"))
+    return markdown.line("".join(part.text or "" if part.tag == "t" else " " for part in parts)) or _words(title)
 
 
 def _words(holder: Element) -> str:
@@ -63,7 +63,7 @@ def _axes(plot: Element) -> tuple[str, list[str]]:
     titles: dict[bool, list[str]] = {True: [], False: []}
     for axis in markup.children(plot, *_AXES):
         same = markup.value(axis, "axId") == first if first else axis.find("catScaling") is not None
-        titles[same].append(markdown.line(_title(axis)))
+        titles[same].append(_title(axis))
     return "".join(titles[True]), list(filter(None, titles[False]))
 
 

@@ -69,6 +69,8 @@ class Workbook:
                 yield from self._sheet(title, relation.target)
             else:
                 yield markdown.heading(2, title)
+            if relation and relation.kind == "chartsheet":
+                yield from self._beside(relation.target, self._package.read(relation.target))
 
     def _sheet(self, title: str, name: str) -> Iterator[str]:
         sheet = _Sheet(self._package.stream(name))
