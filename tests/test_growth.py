@@ -64,7 +64,9 @@ def test_a_sweep_asks_an_index_which_blobs_have_a_row(app, http, caplog):
     put(http)
     contents = app.extensions["lazu"].contents
     for action in (partial(contents.sweep, lambda: None), partial(contents.unreferred, clock.now())):
-        for plan in asked(caplog, action):
+        plans = [plan for plan in asked(caplog, action) if not any("journal" in step for step in plan)]
+        assert plans
+        for plan in plans:
             assert any("SEARCH file USING COVERING INDEX file_by_sha256 " in step for step in plan)
             assert not any("SCAN file" in step for step in plan)
 

@@ -22,8 +22,8 @@ Loading = Callable[[int, list[list[Request]]], Load]
 DURABLE = frozenset({"Lazu", "Lazu, a text", "file + fsync + commit"})
 KINDS = "The bytes are random, of no type that libmagic knows. For a text or a PDF it is not asked."
 IN_TURN = (
-    "An upload waits in turn for the syncs of its file, of the directory, of the commit under way and of its own: by "
-    "that 32 clients have at most 9 × the rate of a commit each, and 27 × that of one thread."
+    "An upload of few bytes waits in turn for the commit under way and for its own (decision 136): by "
+    "that 32 clients have at most 21 × the rate of a commit each, and 64 × that of one thread."
 )
 
 
