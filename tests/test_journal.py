@@ -220,6 +220,7 @@ def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed
     put(http, b"entry")
     contents = app.extensions["lazu"].contents
     with opened(storage) as store:
+        store.contents.blobs.watch()  # as its first upload does
         owed = {contents.blobs._watch, store.contents.blobs._watch}
 
         def late(fd):
@@ -235,6 +236,18 @@ def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed
         put(http, b"a third entry")
         store.contents.journal.checkpoint()
         assert (contents.failed, entries(storage)) == (False, [])
+
+
+def test_a_failure_of_which_nobody_was_told_does_not_stop_the_recovery_from_it(patient, monkeypatch):
+    """An fsync hears of its own file alone; the next sync of all hears of it too."""
+    http, storage = patient
+    put(http, b"entry")
+    untold = iter([True])
+    monkeypatch.setattr(disk, "sync_all", lambda _: next(untold, False) and failing())
+    with opened(storage) as store:
+        store.contents.blobs.fail("fsync")
+        store.contents.recover()
+        assert (store.contents.failed, entries(storage)) == (False, [])
 
 
 def test_two_checkpoints_at_once_do_not_share_the_news_of_a_failure(patient, app, monkeypatch):
