@@ -61,10 +61,11 @@ def test_rows_that_can_not_be_read_are_told_in_one_line(tmp_path):
 
 def test_every_connection_commits_durably_and_locks_at_once(app):
     app.extensions["lazu"].engine.connect()
-    asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "locking_mode")
+    asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "locking_mode", "wal_autocheckpoint")
     found = {name: database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in asked}
     assert found == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000, "locking_mode": "normal",
+        "wal_autocheckpoint": 4000,
     }  # fmt: skip
     said = []
     database.connection().set_trace_callback(said.append)

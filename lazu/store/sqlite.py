@@ -103,9 +103,16 @@ class _Database(peewee.SqliteDatabase):
 # another connection commits empties them all anyway; the kernel keeps the file.
 _CACHE_KIB = 256
 
+# Pages of the log after which a commit copies them into the database. With SQLite's 1,000 that is every fifth commit of
+# 32 clients, each with two more syncs (docs/decisions/0137-checkpoints.md).
+_LOG_PAGES = 4000
+
 database: peewee.SqliteDatabase = _Database(
     None,
-    pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on", "cache_size": -_CACHE_KIB},
+    pragmas={
+        "journal_mode": "wal", "synchronous": "full", "foreign_keys": "on",
+        "cache_size": -_CACHE_KIB, "wal_autocheckpoint": _LOG_PAGES,
+    },  # fmt: skip
     # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
     # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
     lock_type="IMMEDIATE",
