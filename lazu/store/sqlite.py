@@ -110,9 +110,12 @@ _LOG_PAGES = 4000
 database: peewee.SqliteDatabase = _Database(
     None,
     pragmas={
-        "journal_mode": "wal", "synchronous": "full", "foreign_keys": "on",
-        "cache_size": -_CACHE_KIB, "wal_autocheckpoint": _LOG_PAGES,
-    },  # fmt: skip
+        "journal_mode": "wal",
+        "synchronous": "full",
+        "foreign_keys": "on",
+        "cache_size": -_CACHE_KIB,
+        "wal_autocheckpoint": _LOG_PAGES,
+    },
     # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
     # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
     lock_type="IMMEDIATE",
