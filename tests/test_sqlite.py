@@ -65,7 +65,7 @@ def test_every_connection_commits_durably_and_locks_at_once(app):
     found = {name: database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in asked}
     assert found == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000, "locking_mode": "normal",
-        "wal_autocheckpoint": 4000,
+        "wal_autocheckpoint": 2000,
     }  # fmt: skip
     said = []
     database.connection().set_trace_callback(said.append)

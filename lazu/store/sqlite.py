@@ -105,7 +105,7 @@ _CACHE_KIB = 256
 
 # Pages of the log after which a commit copies them into the database. With SQLite's 1,000 that is every fifth commit of
 # 32 clients, each with two more syncs (docs/decisions/0137-checkpoints.md).
-_LOG_PAGES = 4000
+_LOG_PAGES = 2000
 
 database: peewee.SqliteDatabase = _Database(
     None,
