@@ -99,23 +99,14 @@ class _Database(peewee.SqliteDatabase):
             super().rollback()
 
 
-# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up. What
-# another connection commits empties them all anyway; the kernel keeps the file.
-_CACHE_KIB = 256
-
-# Pages of the log after which a commit copies them into the database. With SQLite's 1,000 that is every fifth commit of
-# 32 clients, each with two more syncs (docs/decisions/0137-checkpoints.md).
-_LOG_PAGES = 2000
+# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up, 256 KiB do
+# not. What another one commits empties them all anyway. And whoever commits copies the log into the database, with two
+# syncs, when it has 2,000 pages; at SQLite's 1,000 each fifth commit did (docs/decisions/0137-checkpoints.md).
+_SIZES = {"cache_size": -256, "wal_autocheckpoint": 2000}
 
 database: peewee.SqliteDatabase = _Database(
     None,
-    pragmas={
-        "journal_mode": "wal",
-        "synchronous": "full",
-        "foreign_keys": "on",
-        "cache_size": -_CACHE_KIB,
-        "wal_autocheckpoint": _LOG_PAGES,
-    },
+    pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on", **_SIZES},
     # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
     # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
     lock_type="IMMEDIATE",
