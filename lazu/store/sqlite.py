@@ -99,9 +99,9 @@ class _Database(peewee.SqliteDatabase):
             super().rollback()
 
 
-# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up, 256 KiB do
-# not. What another one commits empties them all anyway. And whoever commits copies the log into the database, with two
-# syncs, when it has 2,000 pages; at SQLite's 1,000 each fifth commit did (docs/decisions/0137-checkpoints.md).
+# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up, 256 KiB
+# do not. What another one commits empties them all anyway. And whoever commits copies the log into the database, with
+# two syncs, when it has 2,000 pages; at SQLite's 1,000 each fifth commit did (docs/decisions/0137-checkpoints.md).
 _SIZES = {"cache_size": -256, "wal_autocheckpoint": 2000}
 
 database: peewee.SqliteDatabase = _Database(
