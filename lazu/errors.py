@@ -201,7 +201,7 @@ class UnsupportedEncoding(ApiError):
     status, code = 415, "unsupported_encoding"
 
     def __init__(self, what: str = "request body", header: str = "Content-Encoding") -> None:
-        message = f"The {what} has a {header}; send it as it is, without one."
+        message = f"The {what} has a {header}; send it plain, without one."
         super().__init__(message, headers={"Accept-Encoding": "identity"})
 
 

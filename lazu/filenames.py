@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 MAX_BYTES = 255
 #: Characters of a sent name that are looked at, at its beginning and at its end: in a JSON body one may have 128 MB.
 _LOOKED_AT = 4096
-#: A longer extension is none: nothing of it has to survive when a long name is cut.
-MAX_EXTENSION_BYTES = 64
+#: Of an extension that a cut name keeps: one character of the stem, of up to four bytes, and the dot stand before it.
+MAX_EXTENSION_BYTES = MAX_BYTES - 5
 
 # Cc control, Cs surrogate, Zl and Zp line separators, Cf format characters, among them those of the bidirectional
 # algorithm (Unicode UAX #9 §2).

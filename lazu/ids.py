@@ -14,8 +14,11 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
 _ULID = rf"[0-7][{_ALPHABET}]{{25}}"
 _FILE_ID = re.compile(PREFIX + _ULID)
-# An id in the place of data, as SDKs make it that know data URLs only.
-_AS_DATA = re.compile(rf"\s*(?:(?i:data):[^,]*,\s*)?({_FILE_ID.pattern})\s*")
+# An id in the place of data, as SDKs make it that know data URLs only; one of another system is no base64 that a file's
+# data would begin with.
+_AS_DATA = re.compile(
+    rf"\s*(?:(?i:data):[^,]*,\s*)?({_FILE_ID.pattern})\s*|\s*(?:(?i:data):[^,]*;base64,\s*)?(file-[0-9A-Za-z_-]+)\s*"
+)
 _UPLOAD_ID = re.compile(UPLOAD + _ULID)
 
 
@@ -56,9 +59,12 @@ def without(text: str) -> str:
 
 
 def as_data(url: object) -> str | None:
-    """The file id that is all of `url`, or all the data of a data URL, but for space; None for anything else."""
+    """The file id that is all of `url`, or all the data of a data URL, but for space; None for anything else.
+
+    It may be one of another system, or malformed.
+    """
     match = _AS_DATA.fullmatch(url) if isinstance(url, str) else None
-    return match[1] if match else None
+    return match[1] or match[2] if match else None
 
 
 def is_upload_id(text: str) -> bool:

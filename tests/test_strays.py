@@ -56,6 +56,20 @@ def test_an_id_in_the_place_of_a_files_data_is_that_file(native, double, pdf, pa
     assert double.last.json["input"][0]["content"] == [expected]
 
 
+@pytest.mark.parametrize("file_id", ["file-abc123", "file-lazu-x"])
+@pytest.mark.parametrize("name", ["bare", "a data URL", "as URL", "as chat has it", "an id within"])
+def test_an_id_of_another_system_goes_on_in_no_form(native, double, name, file_id):
+    forms = [forms[name](file_id) for forms in (AS_FILE, AS_IMAGE) if name in forms]
+    for part in forms:
+        status, _, answer = native.ask(part)
+        assert (status, answer["error"]["code"]) == (404, "file_not_found")
+        assert answer["error"]["param"].startswith("input[0].content[0].")
+    for url in ({"url": file_id}, {"file_id": file_id}):
+        status, _, answer = native.post("/v1/chat/completions", chat({"type": "image_url", "image_url": url}))
+        assert (status, answer["error"]["code"]) == (404, "file_not_found")
+    assert double.received == []
+
+
 @pytest.mark.parametrize("part", AS_IMAGE.values(), ids=AS_IMAGE)
 def test_an_id_in_the_place_of_a_pictures_data_is_that_picture(native, double, png, part):
     assert native.ask(part(png))[0] == 200
@@ -146,6 +160,8 @@ TEXT = [
     message({"type": "input_file", "file_url": f"https://example.org/v1/files/{ID}/content"}),
     {"input": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x", "annotations": [{"type": "file_citation", "file_id": ID}]}]}]},
     {"input": [{"type": "file_search_call", "results": [{"file_id": ID}]}]},
+    {"input": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x", "citations": [{"file_id": ID}]}], "citations": [{"file_id": ID}]}]},
+    {"input": [{"type": "file_search_call", "search_results": [{"file_id": ID}]}]},
     {"input": [{"type": "shell_call_output", "output": [{"stdout": ID, "stderr": ID}]}]},
     {"input": [{"type": "tool_search_call", "arguments": {"id": ID}}, {"type": "mcp_list_tools", "tools": [{"input_schema": {"const": ID}}]}]},
     {"input": [{"type": "mcp_call", "error": {"message": ID}}, {"type": "mcp_call", "error": ID}, {"type": "mcp_approval_response", "reason": ID}]},

@@ -131,16 +131,11 @@ def _no_files(container: Slot) -> None:
 
 def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
     """The file that `named` refers to, if it does; `part` is the object that the file will replace."""
-    file_id, where = named.value.get("file_id"), f"{named.where}.file_id"
-    if file_id is not None and not isinstance(file_id, str):
-        raise InvalidRequest("A file id must be a string.", where)
-    if file_id == "":  # for a `Reference` it would mean that the file came along
-        raise FileNotFound(file_id, where)
+    file_id, where = _id_in(named.value, named.where)
     given = [key for key in DATA_KEYS if named.value.get(key)]
     if file_id is None:
-        embedded = ((key, *found) for key in given for found in _embedded(named.value[key]))
-        key, inner, file_id = next(embedded, ("", "", None))
-        where = f"{named.where}.{key}{inner}"
+        embedded = ((key, *_embedded(named.value[key], f"{named.where}.{key}")) for key in given)
+        key, file_id, where = next((found for found in embedded if found[1] is not None), ("", None, ""))
         given = [other for other in given if other != key]
     if file_id is None:
         if kind in (FILE, CHAT_FILE) and isinstance(named.value.get("file_data"), str) and named.value["file_data"]:
@@ -151,12 +146,23 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
     yield Reference(kind, file_id, where, part)
 
 
-def _embedded(value: Any) -> Iterator[tuple[str, str]]:
-    """The file id that stands for the data of a file or picture, if one does, and the path to it within `value`."""
-    inside = value if isinstance(value, dict) else {"": value}
-    for key in ("", "url", "file_id"):
-        if found := ids.as_data(inside.get(key)):
-            yield f".{key}".removesuffix("."), found
+def _id_in(named: dict[str, Any], where: str) -> tuple[str | None, str]:
+    """The `file_id` of what stands at `where`, None if there is none, and its path."""
+    file_id, where = named.get("file_id"), f"{where}.file_id"
+    if file_id is not None and not isinstance(file_id, str):
+        raise InvalidRequest("A file id must be a string.", where)
+    if file_id == "":  # for a `Reference` it would mean that the file came along
+        raise FileNotFound(file_id, where)
+    return file_id, where
+
+
+def _embedded(value: Any, where: str) -> tuple[str | None, str]:
+    """The file id that stands for the data of a file or picture at `where`, None if none does, and its path."""
+    if not isinstance(value, dict):
+        return ids.as_data(value), where
+    if found := ids.as_data(value.get("url")):
+        return found, f"{where}.url"
+    return _id_in(value, where)
 
 
 #: What would be right, for a request with an id in the wrong place.

@@ -19,7 +19,7 @@ TEXT = frozenset(
 #: Keys whose whole value is: data of the caller, schemas, and what a model or its tools did before.
 OPAQUE = frozenset(
     """metadata filters parameters schema json_schema input_schema guided_json guided_choice structured_outputs
-    arguments annotations results outputs action actions operation logprobs""".split()
+    arguments annotations citations results search_results outputs action actions operation logprobs""".split()
 )
 
 #: Keys of a file's id or data, whose strings are never words.
