@@ -1,12 +1,16 @@
 """The threads of requests: as many as are needed, none too many, and some work goes on where the system has no more."""
 
+import os
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
+from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from lazu.server import pool
 from lazu.server.pool import Pool
+from lazu.server.worker import Worker
 
 
 def running():
@@ -54,3 +58,16 @@ def test_without_a_thread_left_those_that_are_there_do_the_work(monkeypatch):
     second = made.submit(lambda: 7)
     gate.set()
     assert (first.result(30), second.result(30)) == (True, 7)
+
+
+def test_what_ends_after_its_worker_writes_into_no_file(tmp_path, monkeypatch):
+    """The number of the pipe that gunicorn closed was that of the database by then: it began with zeros."""
+    worker = Worker.__new__(Worker)
+    worker.method_queue = PollableMethodQueue()
+    monkeypatch.setattr(ThreadWorker, "init_process", lambda worker: worker.method_queue.init())
+    worker.init_process()
+    worker.method_queue.close()
+    with ExitStack() as files:
+        written = [files.enter_context((tmp_path / str(number)).open("w+b")) for number in range(8)]
+        worker.method_queue.defer(print)
+        assert [os.fstat(file.fileno()).st_size for file in written] == [0] * 8

@@ -19,8 +19,10 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 
 from bench.listeners import Audience
+from helpers import ports
+from helpers.ports import free_port
 from helpers.raw_upstream import raw
-from helpers.server import PROJECT, free_port
+from helpers.server import PROJECT, Server
 from helpers.waiting import until
 from helpers.wire import PURPOSE, part, request, upload
 from test_metrics import samples
@@ -279,14 +281,18 @@ def test_a_reload_breaks_no_stream(serve, ticker):
         until(lambda: not set(before) & set(server.pids()))
 
 
-def test_what_a_restart_has_to_end_is_told(serve, double):
+def half_begun(double):
     def script(handler):
         if "begun" in str(double.last.json):
             handler.start_events()
             handler.event({"type": "ping"})
         handler.wait_for_end(60)
 
-    double.script = script
+    return script
+
+
+def test_what_a_restart_has_to_end_is_told(serve, double):
+    double.script = half_begun(double)
     server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", GUNICORN_CMD_ARGS="--graceful-timeout 8")
     with closing(stream_of(server, "silent")) as silent, closing(stream_of(server, "begun")) as begun:
         until(lambda: len(double.received) == 2)
@@ -297,6 +303,24 @@ def test_what_a_restart_has_to_end_is_told(serve, double):
         assert b" 503 " in silent.recv(65536)
     until(lambda: outcomes(server) == {"stopped": 2} and running(server) == 0)
     assert told(server) == ["stopped"] * 2
+
+
+def test_workers_whose_master_was_killed_leave_the_port_at_once_and_tell_of_what_they_end(serve, double):
+    double.script = half_begun(double)
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1", GUNICORN_CMD_ARGS="--graceful-timeout 8")
+    with closing(stream_of(server, "begun")) as begun:
+        while b"ping" not in begun.recv(65536):
+            pass
+        server.process.kill()
+        server.process.wait()
+        after = Server(server.storage, server.env, server.port).start()
+        try:
+            assert begun.recv(65536) == b""
+            until(lambda: ports.listening(after.port))
+            assert after.process.poll() is None, "found the port free"
+        finally:
+            after.stop()
+    assert told(server) == ["stopped"]
 
 
 # What came of it

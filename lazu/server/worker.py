@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from lazu import clock, logs
 from lazu.errors import CannotStart, ClientLeft
@@ -65,6 +65,13 @@ def _withhold_continue(req: Any, connection: Connection) -> None:
     connection.await_go_on(went_on)
 
 
+class Calls(PollableMethodQueue):
+    """What threads have the main thread do. Its pipe stays open: they may answer while an ending worker syncs."""
+
+    def close(self) -> None:
+        """Do nothing. gunicorn writes to the number that the pipe had, and that is a blob or the database by then."""
+
+
 class Worker(ThreadWorker):
     """gunicorn's threaded worker on `Connection`s: a thread for each connection that has a request, on `slots`."""
 
@@ -72,6 +79,11 @@ class Worker(ThreadWorker):
     missed: SimpleQueue[int]
     #: When to end the calls that still run, once it is known.
     _last: float | None = None
+
+    def init_process(self) -> None:
+        """Begin, in the new process; returns at its end."""
+        self.method_queue = Calls()
+        super().init_process()
 
     def get_thread_pool(self) -> Pool:
         """Threads are made when needed, up to one a connection: those that only wait must not be the scarce thing."""
@@ -104,6 +116,16 @@ class Worker(ThreadWorker):
         self._balance.join()
         super().run()
         self._store.contents.close()
+
+    def is_parent_alive(self) -> bool:
+        """Whether the master is there. Without it this worker ends as if told to, and leaves the port to others."""
+        if super().is_parent_alive():
+            return True
+        self.alive = False
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False
 
     def handle(self, conn: TConn) -> Any:
         """Serve a request of `conn`, and those that follow at once, in a thread of the pool."""
