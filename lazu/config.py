@@ -23,6 +23,11 @@ _OBJECT_NAME = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 _POSTGRESQL = re.compile(r"postgresql://(?:[^@/?#\[\]]*@)?([^@/?#]*)/[^@?#]*[^@/?#](?:[?#].*)?", re.DOTALL)
 _BUCKET = re.compile(r"[\w.-]+", re.ASCII)
 
+#: How variables of Lazu and of its engines' clients begin; and one that was to be the next, in the value of another:
+#: the clients quote values, and with it its secret.
+_READ = ("AWS_", "PG", "LAZU_")
+_NEXT = re.compile(rf"\s({'|'.join(_READ)})[A-Z0-9_]+=")
+
 #: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
 _BYTES = 19
 #: Of days and seconds: some more, and neither poll(2) nor a clock has room for them.
@@ -240,6 +245,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     kept = _of_file(PROJECT / ".env")
     values = {**kept, **environ}
+    for name, text in values.items():
+        if name.startswith(_READ) and text and _NEXT.search(text):
+            raise CannotStart(f"{name} has another variable in its value: give each a line of its own")
     given = {}
     for entry in fields(Settings):
         text = values.get(variable(entry.name))

@@ -296,8 +296,12 @@ def test_many_that_are_refused_at_once_make_new_clients_once(place, monkeypatch)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SESSION_TOKEN", "hidden\n"), ("ACCESS_KEY_ID", "hid\rden"), ("ENDPOINT_URL", "http://u:hidden@127.0.0.1:9"), ("ENDPOINT_URL", "http://[hidden")],
-)
+    [
+        ("SESSION_TOKEN", "hidden\n"), ("ACCESS_KEY_ID", "hid\rden"), ("ENDPOINT_URL", "http://u:hidden@127.0.0.1:9"), ("ENDPOINT_URL", "http://[hidden"),
+        ("ENDPOINT_URL", "http://127.0.0.1:9  AWS_SECRET_ACCESS_KEY=hidden"), ("ENDPOINT_URL", "http://127.0.0.1:9\nhidden"), ("ENDPOINT_URL", "hidden"),
+        ("ENDPOINT_URL", "http://127.0.0.1:hidden"), ("ENDPOINT_URL", "http://127.0.0.1:9?hidden"), ("REGION", "us-east-1 AWS_SECRET_ACCESS_KEY=hidden"),
+    ],
+)  # fmt: skip
 def test_a_secret_that_can_not_be_sent_is_not_quoted(place, monkeypatch, caplog, name, value):
     """Neither by the error nor by its trace, which the log has of some."""
     monkeypatch.setenv(f"AWS_{name}", value)

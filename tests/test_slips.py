@@ -181,6 +181,7 @@ WRONG = {
     "a misspelt name": (b"LAZU_RETENTON_DAYS=7\n", "LAZU_RETENTON_DAYS in .env is no setting; LAZU_RETENTION_DAYS is one"),
     "a name of another time": (b"LAZU_NOTHING_LIKE_IT=7\n", "LAZU_NOTHING_LIKE_IT in .env is no setting."),
     "no assignment": (b"OTHER=1\nLAZU_RETENTION_DAYS: 7\n", "line 2 of .env is not NAME=value"),
+    "two in one line": (b"A=1\nAWS_ENDPOINT_URL=https://store  AWS_REGION=x AWS_SECRET_ACCESS_KEY=y\n", "AWS_ENDPOINT_URL has another variable in its value"),
     "UTF-16, as Windows has it": ("LAZU_RETENTION_DAYS=7\n".encode("utf-16"), "can't be read as UTF-8"),
 }
 
@@ -193,6 +194,25 @@ def test_what_is_wrong_in_the_file_of_settings_stops_the_start(tmp_path, monkeyp
     with pytest.raises(CannotStart) as stopped:
         config.load({})
     assert told in str(stopped.value)
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "PGHOST", "LAZU_API_KEY"])
+@pytest.mark.parametrize("between", [" ", "\t", "; export ", "\n"])
+def test_two_variables_in_one_line_show_no_secret(tmp_path, monkeypatch, name, between):
+    """The second was a part of the first, which the clients of the engines quote."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    value = f"here{between}PGPASSWORD=hidden"
+    (tmp_path / ".env").write_text(f'{name}="{value}"\n' if between == "\n" else f"{name}={value}\n")
+    with pytest.raises(CannotStart, match=f"{name} has another variable in its value") as stopped:
+        config.load({})
+    assert "hidden" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("text", ["LAZU_API_KEY=an A=b PG", "PGOPTIONS=-c TZ=UTC", "OF_OTHERS=a PGHOST=b"])
+def test_a_value_in_the_file_of_settings_may_have_words_and_equals(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / ".env").write_text(text)
+    assert config.load({}).api_key in ("an A=b PG", None)
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbfLAZU_RETENTION_DAYS=7\r\nPATH_OF_OTHERS=/x\r\n", b"# what\nexport LAZU_RETENTION_DAYS = '7' # days\n"])

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import threading
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from typing import Any
@@ -25,6 +26,9 @@ _CONNECTIONS = 64
 RENEW_SECONDS = 10
 
 _SIGNATURE = "lazu-s3v4"
+
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[\w.~%/-]*)?", re.ASCII | re.IGNORECASE)
+_ENDPOINT = "AWS_ENDPOINT_URL must be http://HOST:PORT or https://HOST:PORT, without a user, a query or white space"
 
 
 class _Signer(auth.S3SigV4Auth):
@@ -119,9 +123,12 @@ def make_clients(*silences: float) -> list[Any]:
     session = botocore.session.get_session()
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
-    clients = [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
-    if "@" in clients[0].meta.endpoint_url:
-        raise ValueError("the URL of the object store has a user in it, which each error would show")
+    try:
+        clients = [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
+    except ValueError:  # it quotes the value
+        raise ValueError(f"{_ENDPOINT}; or AWS_REGION, or another AWS_ variable, is none") from None
+    if not _URL.fullmatch(clients[0].meta.endpoint_url):  # each error would show it
+        raise ValueError(_ENDPOINT)
     return clients
 
 
