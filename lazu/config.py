@@ -17,11 +17,11 @@ from dotenv.parser import Binding, parse_stream
 
 from lazu.errors import CannotStart
 
-#: What needs no encoding in the name of an object (its user guide, "Object key naming guidelines").
-_OBJECT_NAME = re.compile(r"[\w.!'()*/-]*", re.ASCII)
 #: Its hosts; not by urllib, of which some versions take no list of hosts with an address of IPv6.
 _POSTGRESQL = re.compile(r"postgresql://(?:[^@/?#\[\]]*@)?([^@/?#]*)/[^@?#]*[^@/?#](?:[?#].*)?", re.DOTALL)
-_BUCKET = re.compile(r"[\w.-]+", re.ASCII)
+#: Its prefix of what needs no encoding in the name of an object (S3's user guide, "Object key naming guidelines"),
+#: without what a client or a store may read as another.
+_BUCKET = re.compile(r"s3://[\w.-]+(/(?!\.{1,2}(/|$))[\w.!'()*-]+)*/?", re.ASCII | re.IGNORECASE)
 
 #: How variables of Lazu and of its engines' clients begin; and one that was to be the next, in the value of another:
 #: the clients quote values, and with it its secret.
@@ -141,9 +141,8 @@ def _may_have_port(host: str) -> bool:
 
 
 def _bucket(text: str) -> str:
-    url = _split(text)
-    if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc) or not _OBJECT_NAME.fullmatch(url.path):
-        raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX")
+    if not _BUCKET.fullmatch(text):
+        raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX, without ?, #, spaces, // and the segments . and ..")
     return text
 
 

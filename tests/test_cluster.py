@@ -497,7 +497,17 @@ def test_whatever_libpq_reads_as_it_is_meant_is_taken(value):
     assert load({"LAZU_DATABASE_URL": f"postgresql://{value}", "LAZU_BLOBS_URL": "s3://lazu"}).database_url.endswith(value)
 
 
-@pytest.mark.parametrize("value", ["lazu", "s3://", "https://bucket/x", "s3://bucket/a b", "s3://key:secret@bucket"])
+NO_BUCKETS = ["lazu", "s3://", "https://bucket/x", "s3://bucket/a b", "s3://key:secret@bucket"]
+#: What a URL ends at, or a client or the store reads otherwise: the prefix was another one, or none.
+CUT = ["prod?x", "prod?", "prod#x", "a//b", "a/./b", "../b", "a/..", "."]
+
+
+@pytest.mark.parametrize("value", [*NO_BUCKETS, *(f"s3://bucket/{prefix}" for prefix in CUT)])
 def test_a_bucket_that_is_none_stops_the_start(value):
-    with pytest.raises(CannotStart, match="LAZU_BLOBS_URL"):
+    with pytest.raises(CannotStart, match=r"LAZU_BLOBS_URL must be s3://BUCKET .* without"):
         load({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value})
+
+
+@pytest.mark.parametrize("value", ["s3://my.bucket-1", "s3://b/", "s3://b/prod/eu.1/...", "s3://b/a/"])
+def test_a_bucket_with_or_without_a_prefix_is_taken(value):
+    assert load({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value}).blobs_url == value
