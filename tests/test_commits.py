@@ -1,18 +1,18 @@
 """Threads that want to write at the same time share a commit: it is for all of them, or each learns that it is not."""
 
-import sqlite3
 import struct
 import subprocess
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import peewee
 import pytest
 
 from helpers.in_process import AUTH, uncollected
+from helpers.in_store import held
 from helpers.server import PROJECT, problems
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Busy, StorageMoved
@@ -27,15 +27,6 @@ def committed(storage):
     """How many commits the write-ahead log holds: its frames that tell a database size (sqlite.org/fileformat §4.1)."""
     log = (storage / "lazu.sqlite3-wal").read_bytes()[32:]
     return sum(struct.unpack_from(">I", log, at + 4)[0] != 0 for at in range(0, len(log), FRAME))
-
-
-@contextmanager
-def held(storage):
-    """Somebody else is writing."""
-    with closing(sqlite3.connect(storage / "lazu.sqlite3", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
 
 
 @pytest.fixture

@@ -1,20 +1,23 @@
 """SQLite as Lazu needs it: a sound version, durable commits, one connection a thread, none across a fork."""
 
 import os
+import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from helpers.in_process import AUTH, put
+from helpers.in_store import held
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
-from helpers.wire import stored
+from helpers.wire import request, stored
 from lazu.errors import CannotStart
 from lazu.store import disk, rows, sqlite
 from lazu.store.ballast import Ballast
+from lazu.store.schema import STEPS
 from lazu.store.sqlite import Sqlite, database
 
 
@@ -114,13 +117,14 @@ def test_no_code_opens_the_database_files(tmp_path):
     assert problems(tmp_path / "s") == []
 
 
-def descriptors(pid):
+def descriptors(pid, what="lazu.sqlite3"):
     """The database files that a process has open; what it closes meanwhile is none of them."""
     names = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            names.append(path.readlink().name)
-    return sorted(name for name in names if "lazu.sqlite3" in name)
+    with suppress(FileNotFoundError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                names.append(path.readlink().name)
+    return sorted(name for name in names if what in name)
 
 
 @pytest.mark.parametrize("more", [[], ["--preload"]])
@@ -143,6 +147,40 @@ def test_a_start_waits_for_another_one(tmp_path):
         until(lambda: waits(process.pid) or process.poll() is not None)
         assert not (tmp_path / "lazu.sqlite3").exists()
     assert process.wait(60) == 0
+
+
+def serving(server):
+    """The workers that have opened the store."""
+    return [pid for pid in server.pids()[1:] if descriptors(pid, "served")]
+
+
+def test_what_starts_while_another_program_writes_reads_what_is_there(serve):
+    """A worker that started meanwhile ended the whole server, 10 s later: `database is locked`."""
+    server = serve()
+    name = stored(server, server.any_key, b"words")["id"]
+    first, second = until(lambda: len(found := serving(server)) == 2 and found)
+    with held(server.storage), disk.lock(server.storage):  # the lock is that of an upload, which waits for SQLite
+        os.kill(first, signal.SIGKILL)
+        assert server.flask("stats").returncode == 0
+        [new] = until(lambda: set(serving(server)) - {first, second})
+        os.kill(second, signal.SIGKILL)
+        until(lambda: second not in server.pids())
+        assert request(server, "GET", f"/v1/files/{name}/content", server.any_key).body == b"words"
+    assert new in server.pids()
+
+
+@pytest.mark.slow
+def test_a_worker_that_can_not_start_for_a_while_ends_no_other_one(serve):
+    """Here of a newer Lazu, which has to make a table."""
+    server = serve()
+    first, second = until(lambda: len(found := serving(server)) == 2 and found)
+    with closing(sqlite.peewee.sqlite3.connect(server.storage / "lazu.sqlite3")) as database:
+        database.execute(f"PRAGMA user_version = {len(STEPS) - 1}")  # the last step may be taken twice
+    with held(server.storage):
+        os.kill(first, signal.SIGKILL)
+        until(lambda: "can't be used: database is locked" in server.log.read_text())
+    until(lambda: len(serving(server)) == 2)
+    assert second in server.pids()
 
 
 def waits(pid):

@@ -13,7 +13,7 @@ from pysqlite3 import dbapi2 as sqlite
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
 from lazu.store import rows
-from lazu.store import sqlite as engine
+from lazu.store import schema as migration
 from lazu.store.list_rows import Paging
 from lazu.store.schema import STEPS
 
@@ -80,7 +80,7 @@ def test_two_processes_that_start_at_once_upgrade_once(tmp_path):
 def test_a_step_that_fails_leaves_the_old_schema_whole(tmp_path, monkeypatch):
     storage = store_of(1, tmp_path / "storage")
     before = schema(storage)
-    monkeypatch.setattr(engine, "STEPS", (*STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
+    monkeypatch.setattr(migration, "STEPS", (*STEPS[:1], ("CREATE TABLE half (id INTEGER)", "NONSENSE")))
     with pytest.raises(SystemExit), opened(storage):
         pass
     assert schema(storage) == before

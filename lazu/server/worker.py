@@ -17,7 +17,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from lazu import clock, logs
-from lazu.errors import CannotStart, ClientLeft
+from lazu.errors import Busy, CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
 from lazu.server.balance import Balance
@@ -95,13 +95,16 @@ class Worker(ThreadWorker):
         return Pool(keep=self.cfg.threads, most=self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
-        """Load the application. When it can't start the master ends too, and does not start workers for ever."""
+        """Load the application. When it can't start the master ends too, and does not start workers for ever.
+
+        Unless somebody holds a lock for now: the other workers go on, and gunicorn starts one in the place of this.
+        """
         try:
             super().load_wsgi()
             mark_served(self._store)
         except CannotStart as e:
             self.log.error("%s", e)  # noqa: TRY400 - its one line says it all
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+            sys.exit(1 if isinstance(e.__cause__, Busy) else Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
         """Listen to signals. A TERM that came before counts too, or the master would wait `graceful_timeout` for us."""

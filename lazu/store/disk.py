@@ -213,17 +213,20 @@ def share(path: Path) -> int:
 def is_shared(path: Path) -> bool:
     """Whether some process holds a share of the lock of a file; raises `Busy`.
 
-    Who asks takes the whole lock for a moment, so one asks after the other: they would take each other for a share.
+    Who asks takes the whole lock for a moment, so one asks after the other: they would take each other for a share. By
+    a lock of another kind, which excludes only those who ask.
     """
-    with lock(path.parent):
-        try:
+    if not path.exists():
+        return False
+    try:
+        with named_lock(path, path.name, LOCK_SECONDS):
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(fd)
+            try:
+                return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                os.close(fd)
+    except Taken as e:
+        raise Busy(f"{path.name} was locked for {LOCK_SECONDS} seconds") from e
 
 
 def file_system(path: Path) -> str:

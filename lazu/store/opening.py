@@ -85,9 +85,7 @@ def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
 
 def _open(storage: Path, contents: Shards, engine: Sqlite, keys: Keys) -> None:
     contents.prepare()
-    # Workers that start together on a new database meet in its change to WAL, where SQLite waits for nobody.
-    with disk.lock(storage):
-        engine.open()
+    engine.open()
     with engine.connected():
         keys.prepare()
         if not disk.is_shared(storage / SERVED):  # whoever serves has replayed, and no power was cut since

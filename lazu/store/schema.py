@@ -1,5 +1,9 @@
 """The tables of the SQLite engine, as numbered steps from nothing to now."""
 
+from typing import Any
+
+from lazu.errors import CannotStart
+
 #: The rows of `holding` and of `total`, counted from the rows of files and parts: what made them, and what `flask fsck`
 #: compares them with. Never change these texts.
 COUNTED = {
@@ -143,3 +147,25 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
     ),
 )
+
+
+def migrate(database: Any) -> None:
+    """Take the steps that are missing; raises `CannotStart`, `StoreError`.
+
+    Where none is missing nothing is locked: another program may be writing for long, and reads go on beside it.
+    """
+    if _taken(database) == len(STEPS):
+        return
+    with database.atomic():
+        for step in STEPS[_taken(database) :]:
+            for statement in step:
+                database.execute_sql(statement)
+        database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _taken(database: Any) -> int:
+    """How many steps were taken; raises `CannotStart`."""
+    taken = int(database.user_version)
+    if taken > len(STEPS):
+        raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup from before")
+    return taken

@@ -7,7 +7,7 @@ Nothing here or elsewhere may `open()` the database's files: closing such a desc
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StorageMoved, St
 from lazu.store import disk, tables
 from lazu.store.ballast import Ballast
 from lazu.store.group_commit import GroupCommit
-from lazu.store.schema import COUNTED, STEPS
+from lazu.store.schema import COUNTED, migrate
 
 Result = TypeVar("Result")
 
@@ -140,9 +140,12 @@ class Sqlite:
             database.close()
         database.init(self._name, timeout=BUSY_SECONDS)
         tables.database.initialize(database)
-        with translating(), database:
+        # Processes that start together on a new database meet in its change to WAL, where SQLite waits for nobody. If
+        # there is a log it has been changed, and whoever has the lock may wait for another program.
+        changed = self._path.with_name(f"{self._path.name}-wal").exists()
+        with nullcontext() if changed else disk.lock(self._path.parent), translating(), database.connection_context():
             self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
-            _migrate()
+            migrate(database)
         self._identity = self._found()
 
     def require_same(self) -> None:
@@ -286,15 +289,3 @@ def _recount() -> None:
     for table, counted in COUNTED.items():
         database.execute_sql(f"DELETE FROM {table}")  # noqa: S608 - our own text
         database.execute_sql(f"INSERT INTO {table} {counted}")
-
-
-def _migrate() -> None:
-    with database.atomic():
-        taken = database.user_version
-        if taken > len(STEPS):
-            raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup from before")
-        for step in STEPS[taken:]:
-            for statement in step:
-                database.execute_sql(statement)
-        if taken < len(STEPS):
-            database.execute_sql(f"PRAGMA user_version = {len(STEPS)}")

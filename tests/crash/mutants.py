@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from lazu.store import journal_rows, rows, schema, sqlite
+from lazu.store import journal_rows, rows, schema
 from lazu.store.blobs import Blobs
 from lazu.store.contents.journal import Journal
 from lazu.store.contents.shards import Shards
@@ -259,4 +259,4 @@ def checkpoint_that_removes_what_came_meanwhile() -> None:
 @mutant
 def ids_used_twice() -> None:
     *steps, (journal,) = schema.STEPS
-    sqlite.STEPS = (*steps, (journal.replace("AUTOINCREMENT", ""),))
+    schema.STEPS = (*steps, (journal.replace("AUTOINCREMENT", ""),))

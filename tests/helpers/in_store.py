@@ -1,8 +1,9 @@
 """A store opened in this process, past HTTP."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
+from peewee import sqlite3
 
 from helpers.server import opened
 from lazu.errors import Doubt
@@ -15,6 +16,15 @@ def put(store, data):
     with store.contents.stage(100) as place:
         place.write(data)
         return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
+
+
+@contextmanager
+def held(storage):
+    """Another program is writing."""
+    with closing(sqlite3.connect(storage / "lazu.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 @contextmanager
