@@ -184,6 +184,31 @@ def test_a_store_that_fails_while_a_model_is_given_a_file_is_told_as_always(firs
         until(lambda: " upstream=overloaded" in box.log.read_text())
 
 
+def test_a_kept_text_that_makes_room_while_a_call_reads_it_is_503_and_a_repeat_works(boxes, double, seaweed, proxy):
+    """Before each of the three times that it is fetched (its first line, its length, to be sent), and in their midst."""
+    box, fetched = boxes(**double.env, LAZU_UPSTREAM_FILES="text", AWS_ENDPOINT_URL=proxy.endpoint), []
+    part_of = {"type": "input_file", "file_id": stored(box, KEY, b"Words of the store. " * 20_000, "words.txt")["id"]}
+    asked = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
+    assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
+    for number, breaks in ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1)):
+
+        def rule(method, path, number=number, breaks=breaks):
+            if method == "GET" and ".plain-" in path:
+                fetched.append(path)
+                if len(fetched) == number + breaks:
+                    seaweed.client().delete_object(Bucket=BUCKET, Key=path.removeprefix(f"/{BUCKET}/"))
+                elif len(fetched) == number:
+                    return wire.EARLY_END
+            return wire.PASS
+
+        proxy.rule = rule
+        assert request(box, "POST", "/v1/responses", KEY, asked).error[:2] == (503, "overloaded"), (number, breaks)
+        assert len(fetched) >= number
+        proxy.rule = wire.passing
+        assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
+        fetched.clear()
+
+
 def test_a_nul_in_an_id_is_an_unknown_id(boxes):
     box = boxes()
     assert get(box, "/v1/files/%00").status == 404

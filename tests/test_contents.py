@@ -254,6 +254,16 @@ def test_what_is_derived_lives_as_long_as_its_content(store):
     assert not is_there(store, file.sha256, KIND)
 
 
+def test_what_is_kept_is_read_to_its_end_whatever_goes_after_it_was_opened(store):
+    file = added(store, b"%PDF")
+    with staged(store, b"0123456789" * 6_000) as place:
+        assert store.contents.keep(place, file.sha256, KIND)
+    with store.contents.open(file.sha256, KIND) as content:
+        dropped(store, file)
+        assert content.seek(5) == 5
+        assert content.read() == b"56789" + b"0123456789" * 5_999
+
+
 def test_nothing_is_kept_of_what_is_gone(store):
     file = added(store, b"gone")
     dropped(store, file)

@@ -123,7 +123,7 @@ class Extracts:
 
     def _kept(self, sha256: str, kind: str) -> Slice | None:
         try:
-            with self.store.contents.open(sha256, kind) as file:
+            with self.store.contents.open(sha256, kind, end=0) as file:  # nothing is read yet
                 return Slice(partial(_again, self.store.contents, sha256, kind), file.seek(0, io.SEEK_END))
         except FileNotFoundError:
             return None

@@ -204,13 +204,14 @@ class Reader(Seekable):
     """An object, read like a file. A connection that breaks is replaced where it broke: an object never changes.
 
     Raises from `read`: `FileNotFoundError` when the object is not there, `ObjectStoreFailed` when the store can't be
-    read. A seek gives the connection up, so a range costs one call.
+    read, or when the object goes after `begin`. A seek gives the connection up, so a range costs one call, unless it
+    leads to bytes that are here.
     """
 
     def __init__(self, bucket: Bucket, name: str, size: int, part: range) -> None:
         self._bucket, self._name, self.size = bucket, name, size
         self._at, self._end = part.start, part.stop
-        self._ahead = b""
+        self._ahead, self._begun = b"", False
         self._stream: Any = None
 
     def __enter__(self) -> Self:
@@ -219,9 +220,9 @@ class Reader(Seekable):
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Go to a place; gives it."""
         at = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self.size}[whence] + offset
-        if at != self._at:
+        if not 0 <= at - self._at <= len(self._ahead):
             self._drop()
-            self._at = at
+        self._ahead, self._at = self._ahead[at - self._at :], at
         return at
 
     def begin(self) -> Self:
@@ -229,6 +230,7 @@ class Reader(Seekable):
         if not self._ahead and self._at < self._end:
             first = bytearray(min(_AHEAD, self._end - self._at))
             self._ahead = bytes(first[: self._fill(first)])
+        self._begun = True
         return self
 
     def readinto(self, buffer: Any) -> int:
@@ -257,11 +259,15 @@ class Reader(Seekable):
 
     def _some(self, buffer: Any) -> int:
         """Fill `buffer` from the connection there is, or a new one; 0 when it broke."""
-        if self._stream is None:
-            self._stream = self._bucket.get(self._name, range(self._at, self._end), self.size)
         try:
+            if self._stream is None:
+                self._stream = self._bucket.get(self._name, range(self._at, self._end), self.size)
             with slots.waiting():
                 count: int = self._stream.readinto(buffer)
+        except FileNotFoundError as e:
+            if not self._begun:
+                raise
+            raise ObjectStoreFailed("an object went while it was read") from e
         except exceptions.BotoCoreError:
             count = 0
         if not count:

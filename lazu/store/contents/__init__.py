@@ -154,7 +154,7 @@ class Contents(Protocol):
         """The bytes, seekable, or what is kept of them (`keep`), to be read from `start`; raises FileNotFoundError.
 
         What comes from `end` on will not be read, and need not be fetched. They stay whole and readable while it is
-        open, whatever is deleted meanwhile.
+        open, whatever is deleted meanwhile; what would have to be fetched anew and is gone is `Busy`.
         """
 
     def location(self, sha256: str, size: int) -> str | None:

@@ -169,7 +169,7 @@ class Intents:
         return list(seen.values())
 
     def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
-        """See `Contents`. The first bytes of a content are here when this returns."""
+        """See `Contents`. The first bytes are here when this returns."""
         return self.objects.open(sha256, kind, start, end)
 
     def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - the object store would not give them

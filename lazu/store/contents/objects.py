@@ -65,7 +65,7 @@ class Objects:
     def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
         """A content, or what was derived from it, for reading from `start` up to `end`.
 
-        The first bytes of a content are here when this returns. Raises FileNotFoundError, `StoreError`.
+        Its first bytes are here when this returns. Raises FileNotFoundError, `StoreError`.
         """
         kept = self.kept(sha256)
         try:
@@ -82,8 +82,7 @@ class Objects:
         size = self.bucket.size(name) if kind else kept.bytes
         if size is None:
             raise FileNotFoundError(name)
-        reader = self.bucket.open(name, size, start, end)
-        return cast("BinaryIO", reader if kind else reader.begin())
+        return cast("BinaryIO", self.bucket.open(name, size, start, end).begin())
 
     @staticmethod
     def kept(sha256: str) -> Kept:
