@@ -1,12 +1,15 @@
 """gunicorn's settings, found by itself when `gunicorn wsgi:app` is run in the project's root."""
 
 import atexit
+import fcntl
+import glob
 import os
 import resource
 import shutil
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 
 
 def _in_memory():
@@ -15,12 +18,31 @@ def _in_memory():
     return os.environ.get("RUNTIME_DIRECTORY", memory if os.access(memory, os.W_OK | os.X_OK) else None)
 
 
+#: How the directories are called in which workers count, and the file in each whose lock says that they still do.
+_COUNTERS, _USED = "lazu-counters-", "used.lock"
+
+
+def _remove_left():
+    """Remove the counters of this user's servers that were killed; one without the file may just have been made."""
+    for folder in glob.glob(os.path.join(_in_memory() or tempfile.gettempdir(), f"{_COUNTERS}*")):
+        with suppress(OSError):
+            if os.lstat(folder).st_uid == os.geteuid():  # another user's may be a trap
+                with open(os.path.join(folder, _USED)) as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
+
+
 def _keep_counters():
-    """Make the directory in which the workers count for /metrics; it leaves with this process.
+    """Make the directory in which the workers count for /metrics; it leaves with this process, or with the next start.
 
     Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
     """
-    made = tempfile.mkdtemp(prefix="lazu-counters-", dir=_in_memory())
+    _remove_left()
+    made = tempfile.mkdtemp(prefix=_COUNTERS, dir=_in_memory())
+    new, used = os.path.join(made, "new"), os.path.join(made, _USED)
+    # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
+    fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
+    os.rename(new, used)
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = made

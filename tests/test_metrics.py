@@ -224,6 +224,28 @@ def test_the_counters_leave_with_the_server(serve, tmp_path):
     assert not list(tmp_path.glob("lazu-counters-*"))
 
 
+def test_the_counters_of_a_server_that_was_killed_leave_with_the_next_start(serve, tmp_path):
+    """Those of one that lives stay, and what has no lock: it may just have been made."""
+    killed, living = (serve(RUNTIME_DIRECTORY=str(tmp_path), LAZU_WORKERS="1") for _ in range(2))
+    (tmp_path / "lazu-counters-new").mkdir()
+    theirs = counters(living)
+    left = counters(killed)
+    for pid in killed.pids():
+        os.kill(pid, signal.SIGKILL)
+    killed.stop(signal.SIGKILL)
+    until(lambda: not alive(killed))
+    killed.start()
+    assert set(tmp_path.glob("lazu-counters-*")) == {theirs, counters(killed), tmp_path / "lazu-counters-new"}
+    assert left != counters(killed)
+
+
+def counters(server):
+    """The directory in which the processes of a server count, which its worker has mapped when it has answered."""
+    scraped(server)
+    maps = Path(f"/proc/{server.pids()[1]}/maps").read_text()
+    return Path(re.search(r"/\S+/lazu-counters-\w+", maps)[0])
+
+
 def clean(folder):
     """Remove it, though a worker that starts may put a file there meanwhile."""
     until(lambda: shutil.rmtree(folder, ignore_errors=True) or not folder.exists())
