@@ -71,8 +71,11 @@ worker_tmp_dir = _in_memory()
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_soft, 65536 if _hard == resource.RLIM_INFINITY else min(_hard, 65536))
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
-# Calls of the model wait on connections of their own, so that they leave those of files alone.
-worker_connections = max(threads, min(1000 + settings.upstream_calls, (_files - 64) // 6))
+# Calls of the model wait on connections of their own, so that they leave those of files alone. And gunicorn takes each
+# thread for a connection that it must not keep.
+worker_connections = max(threads, min(1000 + settings.upstream_calls + threads, (_files - 64) // 6))
+# Where these are few, calls leave some to files.
+_calls = min(settings.upstream_calls, workers * (worker_connections - min(250, worker_connections // 2)))
 
 # The one that the tests hold to its strictness; by itself gunicorn takes another where that is installed.
 http_parser = "python"
@@ -101,6 +104,9 @@ def on_starting(server):
     """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line."""
     _stop_once(server)
     _refuse_bad_reloads(server)
+    if _calls < settings.upstream_calls and settings.upstream_url:
+        told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
+        server.log.warning(told, _calls, settings.upstream_calls, _files)
     if not _can_open():
         sys.exit(1)
 
@@ -170,6 +176,7 @@ def pre_fork(_server, _worker):
 def post_fork(server, worker):
     """A worker has begun, still with the master's signal handlers: what they take is in its copy of the queue."""
     worker.missed = server.SIG_QUEUE
+    os.environ["LAZU_UPSTREAM_CALLS"] = str(_calls)  # which it is about to read
 
 
 def child_exit(_server, worker):

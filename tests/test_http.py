@@ -214,3 +214,11 @@ def test_readers_that_race_a_delete_see_the_file_or_404(either):
         each.join()
     assert seen <= {(200, True), (404, True)}
     assert seen
+
+
+def test_connections_are_kept_however_many_threads_there_are(serve):
+    connection = http.client.HTTPConnection("127.0.0.1", serve(LAZU_THREADS="2000", LAZU_WORKERS="1").port, timeout=60)
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    assert (answer.status, answer.will_close) == (200, False)
+    connection.close()

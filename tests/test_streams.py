@@ -173,6 +173,27 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     until(lambda: running(server) == 0)
 
 
+def test_where_few_files_may_be_open_calls_are_fewer_and_leave_connections_for_files(tmp_path, double, held):
+    """They took all of them, and then nobody got an answer, nor the operator a line."""
+    few = ("sh", "-c", 'ulimit -n 256; exec "$@"', "sh")
+    server = Server(tmp_path / "storage", {**double.env, "LAZU_API_KEY": "k", "LAZU_WORKERS": "1"}, under=few).start()
+    try:
+        with ExitStack() as streams:
+            statuses = []
+            while 503 not in statuses and len(statuses) < 25:
+                sock, status = stream(server, "k")
+                streams.callback(sock.close)
+                statuses.append(status)
+            assert statuses == [200] * 16 + [503]
+            assert upload(server, "k", PURPOSE, part("file", b"words", "a.txt")).status == 200
+            assert samples(server)[("lazu_upstream_calls_limit",)] == 16
+        told = [line for line in server.log.read_text().splitlines() if "LimitNOFILE" in line]
+        assert len(told) == 1
+        assert "LAZU_UPSTREAM_CALLS is 16, not 1000" in told[0]
+    finally:
+        server.stop()
+
+
 def test_a_stored_response_that_is_streamed_is_a_call_and_hides_no_models(serve, double):
     """`client.responses.retrieve(id, stream=True)`: it lasts as long as the model works on it."""
 

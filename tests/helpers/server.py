@@ -47,6 +47,8 @@ class Server:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     keys: list[str] = field(default_factory=list)
+    #: What it is run by, as `env` would stand before a command.
+    under: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -67,7 +69,7 @@ class Server:
         if places is not None and self.storage not in PLACES:
             PLACES[self.storage] = places()
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+            command = [*self.under, sys.executable, "-m", "gunicorn", "wsgi:app"]
             self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
