@@ -151,3 +151,16 @@ def test_behind_nginx_the_answer_names_the_blob_only(serve):
     [blob] = server.blobs()
     assert answer.headers["X-Accel-Redirect"] == f"/_blobs/{blob.parent.name}/{blob.name}"
     assert answer.body == b""
+
+
+def test_a_location_that_was_left_from_the_other_kind_of_store_costs_no_download(deploy, place):
+    """Each was 404 through nginx after a move, and doctor content: nginx has no bytes there."""
+    left, right = {"box": ("/_objects/", "/_blobs/"), "cluster": ("/_blobs/", "/_objects/")}[place]
+    edge = deploy(LAZU_ACCEL_LOCATION=left)
+    key = edge.new_key()
+    file = stored(edge, key, BYTES, "data.dat")
+    answer = request(edge, "GET", f"/v1/files/{file['id']}/content", key)
+    assert (answer.status, answer.body) == (200, BYTES)
+    for said in (edge.server.log.read_text(), edge.flask("doctor").stdout):
+        assert f"LAZU_ACCEL_LOCATION={left} " in said
+        assert f"LAZU_ACCEL_LOCATION={right}" in said

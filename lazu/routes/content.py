@@ -80,7 +80,7 @@ def _ascii(character: str) -> str:
 
 def _attach(response: Response, file: File) -> None:
     part = wanted(file)
-    internal = store().settings.accel_location
+    internal = store().accel_location
     place = store().contents.location(file.sha256, file.bytes) if internal is not None and agreed(part) else None
     if place is not None:
         del response.headers["Accept-Ranges"]  # nginx would send its own beside it

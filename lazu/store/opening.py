@@ -26,6 +26,9 @@ SERVED = "served"
 #: Room for deleting on a full disk: SQLite's log of some thousand deletions, and its checkpoint.
 BALLAST = 16 * 2**20
 
+#: LAZU_ACCEL_LOCATION as the shipped files of nginx have it: where one box has its bytes, and where several have them.
+BLOBS, OBJECTS = "/_blobs/", "/_objects/"
+
 _UNUSABLE = "LAZU_STORAGE_DIR ({}) can't be used: {}"
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,20 @@ class Store:
     uploads: Uploads
     contents: Contents
     engine: Engine
+
+    @property
+    def accel_location(self) -> str | None:
+        """The setting, unless nginx has no bytes of this store there."""
+        return None if misplaced(self.settings) else self.settings.accel_location
+
+
+def misplaced(settings: Settings) -> tuple[str, str] | None:
+    """What to say of an `accel_location` that was left from before a move to or from a cluster, and the right one."""
+    left, right = (BLOBS, OBJECTS) if settings.database_url else (OBJECTS, BLOBS)
+    if settings.accel_location != left:
+        return None
+    found = f"LAZU_ACCEL_LOCATION={left} is of the other kind of store: downloads pass through Lazu"
+    return found, f"LAZU_ACCEL_LOCATION={right}, and nginx as docs/cluster.md has it"
 
 
 def open_store(settings: Settings) -> Store:
@@ -157,8 +174,10 @@ def require_ready(store: Store) -> None:
 def mark_served(store: Store) -> None:
     """Let commands see that a server works on this store, as long as this process lives; raises `CannotStart`.
 
-    The log hears of a LAZU_API_KEY that opens nothing.
+    The log hears of a LAZU_API_KEY that opens nothing, and of a LAZU_ACCEL_LOCATION where nothing is.
     """
+    if told := misplaced(store.settings):
+        log.warning("%s; set %s", *told)
     storage = store.settings.storage_dir
     if storage.is_dir():
         try:

@@ -13,7 +13,7 @@ from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite
-from lazu.store.opening import Store
+from lazu.store.opening import Store, misplaced
 from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -57,7 +57,9 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
         return
     yield Finding("settings", OK, "readable")
     yield from _storage(settings)
-    if settings.accel_location and not settings.blobs_url:
+    if told := misplaced(settings):
+        yield Finding("nginx", WARN, *told)
+    elif settings.accel_location and not settings.blobs_url:
         yield _nginx(settings.storage_dir)
     yield _audit(settings)
     yield _upstream(settings)
