@@ -366,6 +366,19 @@ def test_a_start_that_fails_blames_the_setting_and_doctor_asks_both_engines(clus
     assert f"fail  store        Lazu can't start: {blamed}" in told
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_is_not_unicode_stops_the_start(cluster, postgres, tmp_path, encoding):
+    """The one gave traces, the other 500 for a name that it has no letters for."""
+    name = f"lazu_{secrets.token_hex(6)}"
+    with postgres.connect("postgres") as admin:
+        admin.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    box = Server(tmp_path / "box", variables({**cluster, "database_url": postgres.url(name)}))
+    failed, told = box.flask("stats", check=False), box.flask("doctor", check=False).stdout
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
+    assert "LAZU_DATABASE_URL can't be used: the database's encoding is not UTF8" in failed.stderr
+    assert re.search("^fail  database +the database's encoding is not UTF8\n +→? *createdb -E UTF8", told, re.MULTILINE), told
+
+
 def test_without_the_libraries_of_a_cluster_each_command_says_what_installs_them(tmp_path):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "botocore.py").write_text("raise ModuleNotFoundError(\"No module named 'botocore'\")")

@@ -67,6 +67,17 @@ def test_rows_of_one_transaction_come_together(engine, key, url):
     assert counts.total(0) == (1, 2**40, 0, 0, 1, 2**40, 0)
 
 
+def test_names_are_unicode_whatever_the_environment_says(monkeypatch, url):
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    engine = Postgresql(url)
+    engine.open()
+    engine.write(add_key)
+    made = file(rows.find_key("alice"))
+    engine.write(lambda: (keep(), rows.add_file(made)))
+    assert rows.file_of(rows.find_key("alice"), made.id, now=0).filename == made.filename
+    database.close_all()
+
+
 @pytest.mark.parametrize("ask", [database.execute_sql, lambda sql: database.look_up(sql, ())], ids=["statement", "look-up"])
 def test_a_database_that_says_nothing_is_away(engine, monkeypatch, ask):
     """Its disk hangs, or its machine is paused: nobody waits for it for ever."""

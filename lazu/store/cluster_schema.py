@@ -106,13 +106,19 @@ class Newer(Failed):
     """The tables were made by a newer Lazu."""
 
 
+class NotUnicode(Failed):
+    """The database has no letters for some names."""
+
+
 def migrate(connection: Any) -> None:
-    """Take the steps that are missing, one box after the other; raises `Newer`, psycopg's errors.
+    """Take the steps that are missing, one box after the other; raises `Newer`, `NotUnicode`, psycopg's errors.
 
     Where none is missing nothing is written: the server may take no writes now, or this role may make no tables, and
     PostgreSQL refuses even what is there already `IF NOT EXISTS`.
     """
     with connection.transaction():
+        if connection.execute("SELECT current_setting('server_encoding') = 'UTF8'").fetchone() != (True,):
+            raise NotUnicode("the database's encoding is not UTF8")
         if _taken(connection) == len(STEPS):
             return
         connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")

@@ -28,6 +28,7 @@ _PAUSE = 0.05
 #: A server that is away, or whose network is, is given up after that many seconds, or milliseconds.
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "application_name": "lazu",
+    "client_encoding": "UTF8",
 }  # fmt: skip
 #: Seconds that a request waits for the answer to a statement. A purge or a backup of millions of rows may take longer.
 SILENCE_SECONDS = 20

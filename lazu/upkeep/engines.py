@@ -12,6 +12,7 @@ from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import postgresql
 from lazu.store.bucket import Bucket, ObjectRefused
+from lazu.store.cluster_schema import NotUnicode
 from lazu.store.contents import object_names
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
@@ -29,6 +30,8 @@ def look(settings: Settings) -> Iterator[Check]:
     """What was found of both engines, whether or not the store could be opened with them."""
     try:
         yield from _database()
+    except NotUnicode as e:
+        yield "database", "fail", str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
     except StoreError as e:
         yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
     else:
