@@ -23,11 +23,11 @@ from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
-from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, Unanswered
+from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
 from lazu.store import rows, upload_rows, uploads
 from lazu.store.connections import database
-from lazu.store.opening import open_store
+from lazu.store.opening import open_store, require_ready
 from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File
 from lazu.store.uploads import Declared
@@ -315,14 +315,15 @@ def refusal(status, code):
 
 DIAGNOSES = [
     ("PUT", refusal(403, "RequestTimeTooSkewed"), 1, "fail", "RequestTimeTooSkewed", "set the clock"),
-    ("GET", refusal(404, "NoSuchKey"), 1, "fail", "has not what it was just given", "do not use it"),
+    ("GET", refusal(404, "NoSuchKey"), 2, "fail", "has not what it was just given", "do not use it"),
+    ("GET", refusal(403, "AccessDenied"), 1, "fail", "ListObjectsV2: 403 AccessDenied", "list"),
     ("PUT", refusal(503, "SlowDown"), 2, "fail", "503 SlowDown", "is it running"),
     ("PUT", (200, {"ETag": '"x"'}, b""), 2, "warn", "changed on their way", "docs/cluster.md"),
     ("PUT", wire.PASS, 2, "ok", "refuses changed bytes", ""),
 ]
 
 
-@pytest.mark.parametrize(("verb", "answer", "number", "state", "found", "cure"), DIAGNOSES, ids=["clock", "not there", "busy", "any hash", "sound"])
+@pytest.mark.parametrize(("verb", "answer", "number", "state", "found", "cure"), DIAGNOSES, ids=["clock", "not there", "no list", "busy", "any hash", "sound"])
 def test_doctor_says_what_the_store_did_and_what_to_do(cluster, tmp_path, seaweed, monkeypatch, verb, answer, number, state, found, cure):
     """The second PUT has a wrong hash: only a refusal says that the store compares them, not that it was busy just then."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -364,6 +365,26 @@ def test_a_start_that_fails_blames_the_setting_and_doctor_asks_both_engines(clus
     told = box.flask("doctor", check=False).stdout
     assert lines <= {line[:14].rstrip() for line in told.splitlines()}, told
     assert f"fail  store        Lazu can't start: {blamed}" in told
+
+
+def test_a_database_that_takes_no_writes_is_not_ready_and_doctor_says_so(cluster, postgres, tmp_path):
+    """As some services set one whose disk is full: both said that all was well, and each upload was 503."""
+    box = Server(tmp_path / "box", variables(cluster))
+    box.flask("keys", "create", "alice")
+    name = cluster["database_url"].rpartition("/")[2]
+    with postgres.connect("postgres") as admin:
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert re.search("^fail  database .* takes no writes", box.flask("doctor", check=False).stdout, re.MULTILINE)
+    store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+    with pytest.raises(NotReady, match="database takes no writes"):
+        require_ready(store)
+    database.close_all()
+
+
+def test_doctor_says_of_a_store_without_its_engines_no_more_than_that_it_opens(cluster, tmp_path):
+    away = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_MAX_ATTEMPTS": "1"}
+    told = Server(tmp_path / "box", {**variables(cluster), **away}).flask("doctor", check=False).stdout
+    assert re.search("^fail  bucket .*^warn  store +opens, without", told, re.MULTILINE | re.DOTALL), told
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])

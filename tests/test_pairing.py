@@ -1,5 +1,7 @@
 """A database and a bucket that do not belong together: nothing is stored, swept or repaired, and it is said."""
 
+import secrets
+
 import pytest
 
 from helpers.in_store import put
@@ -9,6 +11,7 @@ from lazu.errors import CannotStart, NotReady, StorageMoved
 from lazu.store import rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
+from lazu.upkeep import engines
 
 pytestmark = pytest.mark.slow
 
@@ -62,3 +65,14 @@ def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(opened):
             act()
     assert rows.is_empty() is False
     assert [entry for page in store.contents.bucket.pages() for entry in page] == []
+
+
+def test_a_mistyped_bucket_is_not_made(opened, seaweed):
+    """SeaweedFS makes one at the first PUT of a key that may do all; it would be without the fsync of the right one."""
+    mistyped = f"lazu-{secrets.token_hex(6)}"
+    store = opened(blobs_url=f"s3://{mistyped}/prod")
+    with pytest.raises(NotReady, match="object store"):
+        require_ready(store)
+    _, state, found, _ = next(told for told in engines.look(store.settings) if told[0] == "bucket")
+    assert (state, found) == ("fail", "ListObjectsV2: 404 NoSuchBucket")
+    assert mistyped not in [each["Name"] for each in seaweed.client().list_buckets()["Buckets"]]

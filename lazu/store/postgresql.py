@@ -132,6 +132,11 @@ def facts() -> dict[str, str]:
     return dict(database.execute_sql(text).fetchall())
 
 
+def takes_writes() -> bool:
+    """Whether the server does; raises `StoreError`."""
+    return bool(database.execute_sql("SELECT current_setting('transaction_read_only') = 'off'").fetchone()[0])
+
+
 def ahead() -> float:
     """Seconds by which this box's clock is surely ahead of the server's, below 0 if behind: an answer may take long."""
     asked = clock.milliseconds() / 1000

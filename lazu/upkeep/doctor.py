@@ -68,14 +68,16 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     if isinstance(opened, CannotStart):
         yield Finding("store", FAIL, str(opened), "see the lines above")
     else:
-        yield _store(opened)
+        yield _store(opened, [each.check for each in engines if each.state == FAIL])
         yield from _rows(any((each.check, each.state) == ("database", FAIL) for each in engines))
 
 
-def _store(store: Store) -> Finding:
+def _store(store: Store, unfit: list[str]) -> Finding:
     if store.contents.failed:
         cure = "look at the disk (dmesg, smartctl), then 'flask fsck'; docs/operations.md, A corrupt blob"
         return Finding("store", FAIL, "stopped by a disk error: it takes nothing", cure)
+    if unfit:
+        return Finding("store", WARN, f"opens, without a fit {' and '.join(unfit)}", "see the lines above")
     return Finding("store", OK, "opens")
 
 

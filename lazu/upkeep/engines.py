@@ -21,7 +21,7 @@ SKEW = 1
 FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
 
 _SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-ntp true"
-_IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write to it?"
+_IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
 Check = tuple[str, str, str, str]
 
@@ -47,7 +47,10 @@ def _database() -> Iterator[Check]:
     facts = postgresql.facts()
     off = [name for name in FLUSHED if facts[name] == "off"]
     version = f"PostgreSQL {facts['server_version']}"
-    if off:
+    if not postgresql.takes_writes():
+        cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
+        yield "database", "fail", f"{version}, takes no writes", cure
+    elif off:
         yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
     else:
         yield "database", "ok", f"{version}, flushes what it acknowledges", ""
@@ -89,7 +92,11 @@ def _bucket(bucket: Bucket) -> Iterator[Check]:
 
 
 def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool]:
-    """Write an object, read it, delete it: what was read; and whether one that was changed on its way is refused."""
+    """Write an object, read it, delete it: what was read; and whether one that was changed on its way is refused.
+
+    A list first: some stores make a bucket of any name at its first PUT, and a mistyped one has no right settings.
+    """
+    next(bucket.pages(size=1))
     # Among those that no check asks about, if this ends before it is deleted.
     name = object_names.in_quarantine(f"doctor-{secrets.token_hex(16)}")
     right, wrong = hashlib.sha256(data).hexdigest(), hashlib.sha256(b"").hexdigest()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from lazu import clock, logs
-from lazu.errors import ApiError, Doubt, StoreError
+from lazu.errors import ApiError, Doubt, NotReady, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows
 from lazu.store.bucket import Bucket
@@ -27,7 +27,7 @@ from lazu.store.contents.objects import Objects, Waiting
 from lazu.store.contents.pairing import Pairing
 from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
-from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql import Postgresql, takes_writes
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
@@ -60,7 +60,9 @@ class Intents:
         self.waiting.require(size)
 
     def check(self) -> None:
-        """See `Contents`: also whether the bucket answers, and is that of the database."""
+        """See `Contents`: also whether the database takes writes, and the bucket answers and is of the same store."""
+        if not takes_writes():
+            raise NotReady("The database takes no writes.")
         self.waiting.require(0)
         self.waiting.stage(0).__exit__()
         self.pairing.look()
