@@ -187,6 +187,26 @@ def test_a_checkpoint_beside_which_another_process_hears_of_a_failure_removes_no
     assert len(entries(storage)) == 1
 
 
+def test_a_checkpoint_removes_all_entries_however_many_came(patient, app, monkeypatch):
+    """A portion at a time: uploads wait for each of its commits."""
+    http, storage = patient
+    monkeypatch.setattr(journal, "PORTION", 2)
+    for data in (b"one", b"two", b"three", b"four", b"five"):
+        put(http, data)
+    app.extensions["lazu"].contents.journal.checkpoint()
+    assert entries(storage) == []
+
+
+def test_a_checkpoint_of_a_store_that_was_moved_away_removes_nothing(patient, app):
+    """What it could sync is in another place, perhaps on another disk."""
+    http, storage = patient
+    put(http, b"entry")
+    moved = storage.rename(storage.with_name("moved"))
+    app.extensions["lazu"].contents.close()
+    assert len(entries(moved)) == 1
+    moved.rename(storage)
+
+
 def test_equal_bytes_are_journaled_again_and_their_blob_stays(patient):
     """Whoever named it may have been killed before its commit, and the power may be cut."""
     http, storage = patient

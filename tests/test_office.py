@@ -169,16 +169,25 @@ def test_a_field_that_shows_several_paragraphs_ends_in_the_last(read):
 
 
 GOOGLE = """<w:style w:styleId="Heading2"><w:name w:val="heading 2"/><w:pPr><w:keepNext/></w:pPr></w:style>
-<w:style w:styleId="Ours"><w:name w:val="Ours"/><w:basedOn w:val="Heading2"/></w:style>"""
+<w:style w:styleId="Ours"><w:name w:val="Ours"/><w:basedOn w:val="Heading2"/></w:style>
+<w:style w:styleId="Title"><w:name w:val="Title"/></w:style>"""
 
 
 def test_headings_of_google_s_documents_are_told_by_the_names_of_their_styles(read):
-    body = paragraph("One", '<w:pStyle w:val="Heading2"/>') + paragraph("Two", '<w:pStyle w:val="Ours"/>') + paragraph("three", '<w:pStyle w:val="Else"/>')
-    assert read(docx(body, [("styles", "styles.xml")], styles=GOOGLE), "docx") == "## One\n\n## Two\n\nthree\n"
+    body = paragraph("Top", '<w:pStyle w:val="Title"/>') + paragraph("One", '<w:pStyle w:val="Heading2"/>') + paragraph("Two", '<w:pStyle w:val="Ours"/>') + paragraph("three", '<w:pStyle w:val="Else"/>')
+    assert read(docx(body, [("styles", "styles.xml")], styles=GOOGLE), "docx") == "# Top\n\n## One\n\n## Two\n\nthree\n"
     styles = """<style:style style:name="Heading_20_1" style:family="paragraph" style:display-name="Heading 1"/>
-    <style:style style:name="P2" style:family="paragraph" style:parent-style-name="Heading_20_1"/>"""
-    body = '<text:p text:style-name="P2">One</text:p><text:p text:style-name="P3">two</text:p>'
-    assert read(odf("text", body, styles), "application/vnd.oasis.opendocument.text") == "# One\n\ntwo\n"
+    <style:style style:name="P2" style:family="paragraph" style:parent-style-name="Heading_20_1"/><style:style style:name="Title" style:family="paragraph"/>"""
+    body = '<text:p text:style-name="Title">Top</text:p><text:p text:style-name="P2">One</text:p><text:p text:style-name="P3">two</text:p>'
+    assert read(odf("text", body, styles), "application/vnd.oasis.opendocument.text") == "# Top\n\n# One\n\ntwo\n"
+
+
+def test_styles_that_are_based_on_each_other_end(read):
+    styles = "".join(f'<w:style w:styleId="{name}"><w:basedOn w:val="{other}"/></w:style>' for name, other in ("AB", "BA"))
+    run = '<w:r><w:rPr><w:rStyle w:val="A"/></w:rPr><w:t>two</w:t></w:r>'
+    assert read(docx(paragraph("one", '<w:pStyle w:val="A"/>') + f"<w:p>{run}</w:p>", [("styles", "styles.xml")], styles=styles), "docx") == "one\n\ntwo\n"
+    styles = "".join(f'<style:style style:name="{name}" style:family="paragraph" style:parent-style-name="{other}"/>' for name, other in ("AB", "BA"))
+    assert read(odf("text", '<text:p text:style-name="A">one</text:p>', styles), "application/vnd.oasis.opendocument.text") == "one\n"
 
 
 def test_struck_words_of_an_odt_are_marked(read):
@@ -325,6 +334,15 @@ WATERFALL = """<cx:chartSpace xmlns:cx="urn:cx"><cx:chartData><cx:data id="7"><c
 <cx:plotArea><cx:plotAreaRegion><cx:series><cx:tx><cx:txData><cx:v>Coal</cx:v></cx:txData></cx:tx><cx:dataId val="7"/></cx:series></cx:plotAreaRegion><cx:axis><cx:catScaling/></cx:axis></cx:plotArea></cx:chart></cx:chartSpace>"""
 
 
+def drawn(chart):
+    """The members that show a chart on the first sheet."""
+    return {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("drawing", "../drawing1.xml")),
+        "xl__drawing1.xml": f'<xdr:wsDr xmlns:xdr="urn:x" xmlns:r="{OFFICE}"><c:chart xmlns:c="urn:c" r:id="rId1"/></xdr:wsDr>',
+        "xl___rels__drawing1.xml.rels": relations(("chart", "a.xml")), "xl__a.xml": chart,
+    }  # fmt: skip
+
+
 def test_charts_are_tables_with_their_units_dates_and_levels(read):
     charts = {"a": SHARES, "b": DAYS, "c": POINTS, "d": WATERFALL}
     frames = "".join(f'<c:chart xmlns:c="urn:c" r:id="rId{n}"/>' for n in range(1, 5))
@@ -354,6 +372,7 @@ CODES = [
     ('[<2]0" day";0" days"', "5", "5"), ('"a;b "0', "4", "a;b 4"), (";;;", "4", "4"), ("[h]:mm", "inf", "inf"), ("[$-409]m/d/yyyy", "45292", "2024-01-01"),
     ("[h]:mm", "1e305", "1e+305"), ("\\+0.0%;\\-0.0%", "-0.03", "-3%"), ('"+"0.0%;"-"0.0%;0%', "0", "0%"), ('[Green]"▲"0.0%;[Red]"▼"0.0%', "-0.03", "-3%"), ('0" Dr";0" Cr"', "-5", "-5"),
     ('0" kg";"none"', "-5", "-5"), ('0" kg";\\-0" kg";"-"', "-5", "-5 kg"), ('"INV-"0000', "42", "INV-0042"), ("00000", "-501.5", "-00501.5"), ("0.0E+00", "5e20", "5e+20"), ("000%", "0.5", "50%"),
+    ("0000000", "5e20", "5e+20"), ("m/d/yyyy", "nan", "nan"), (f'0"{"t" * 40}"', "5", "5" + "t" * 40), (f'0"{"t" * 41}"', "5", "5"),
 ]  # fmt: skip
 
 
@@ -364,6 +383,35 @@ def test_a_number_keeps_the_currency_or_unit_of_its_format(read):
     styles = f"<numFmts>{formats}</numFmts><cellXfs>{''.join(f'<xf numFmtId={chr(34)}{n}{chr(34)}/>' for n in range(200, 200 + len(CODES)))}</cellXfs>"
     lines = read(xlsx(("One", f"<sheetData>{cells}</sheetData>"), styles=styles), "xlsx").split("\n")[2:-1]
     assert [line.strip("| ") for line in lines if line != "| --- |"] == [words for _, _, words in CODES]
+
+
+def test_a_format_without_an_end_costs_little(read):
+    styles = f'<numFmts><numFmt numFmtId="200" formatCode="0{"[" * 300_000}"/></numFmts><cellXfs><xf numFmtId="200"/></cellXfs>'
+    assert read(xlsx(("One", '<sheetData><row r="1"><c s="0"><v>7</v></c></row></sheetData>'), styles=styles), "xlsx").startswith("## Sheet: One\n\n| ")
+
+
+def test_days_are_counted_from_1904_where_a_workbook_or_chart_says_so(read):
+    """Excel on old Macs did; it has no 29 February 1900, which the other calendar skips."""
+    sheet = '<sheetData><row r="1"><c s="0"><v>30</v></c><c s="0"><v>45292</v></c></row></sheetData>'
+    for said, first, second in (("1", "1904-01-31", "2028-01-02"), ("0", "1900-01-30", "2024-01-01")):
+        book = f'<workbook xmlns:r="{OFFICE}"><workbookPr date1904="{said}"/><sheets><sheet name="One" sheetId="1" r:id="rId1"/></sheets></workbook>'
+        chart = charted(rich("Days"), f"<c:lineChart>{series('kg', cached('num', [30], 'm/d/yyyy'), cached('num', [7]))}{AXIS_IDS}</c:lineChart>", [])
+        parts = {"xl__workbook.xml": book, **drawn(chart.replace("<c:chart>", f'<c:date1904 val="{said}"/><c:chart>'))}
+        text = read(xlsx(("One", sheet), styles='<cellXfs><xf numFmtId="14"/></cellXfs>', **parts), "xlsx")
+        assert f"| {first} | {second} |" in text
+        assert f"| {first} | 7 |" in text
+
+
+def test_a_chart_of_bubbles_has_their_sizes(read):
+    sized = series("Towns", cached("num", [1]), cached("num", [2]), "yVal", "xVal").replace("</c:ser>", f"<c:bubbleSize>{cached('num', [9])}</c:bubbleSize></c:ser>")
+    text = read(xlsx(("One", "<sheetData/>"), **drawn(charted(rich("Map"), f"<c:bubbleChart>{sized}</c:bubbleChart>", []))), "xlsx")
+    assert text.endswith("|  | Towns | Towns (size) |\n| --- | --- | --- |\n| 1 | 2 | 9 |\n")
+
+
+def test_places_that_differ_and_whose_axis_has_no_name_are_called_x(read):
+    two = "".join(series(name, cached("num", [place]), cached("num", [7]), "yVal", "xVal") for name, place in (("A", 1), ("B", 5)))
+    text = read(xlsx(("One", "<sheetData/>"), **drawn(charted(rich("Points"), f"<c:scatterChart>{two}</c:scatterChart>", []))), "xlsx")
+    assert text.endswith("| x | A | x | B |\n| --- | --- | --- | --- |\n| 1 | 7 | 5 | 7 |\n")
 
 
 # Presentations
@@ -434,6 +482,7 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td><s>1<td>2<tr><td>3<td>4</table>5", "| ~~1~~ | 2 |\n| --- | --- |\n| 3 | 4 |\n\n5\n"),
         ("<p><del>a<p>b<ul><li><del>c<li>d</ul><div><del>e</div>f", "~~a~~\n\nb\n\n- ~~c~~\n- d\n\n~~e~~\n\nf\n"),
         ("<del><p>a</p><table><tr><td>b<td>c</table></del>d", "~~a~~\n\n| ~~b~~ | ~~c~~ |\n| --- | --- |\n\nd\n"),
+        ("<table><tr><td><s>1</tr>2<tr><td>3<td>4</table>5", "| ~~1~~<br>2 |  |\n| --- | --- |\n| 3 | 4 |\n\n5\n"),
         ('<a href="/x"><s><div>10</div></s></a><p>12', "~~[10](/x)~~\n\n12\n"),
         ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
     ],
@@ -461,6 +510,7 @@ def test_numbers_stand_under_their_heads_where_cells_reach_over_columns_and_rows
         "| Region | 2023 |  | 2024 |  |\n| --- | --- | --- | --- | --- |\n|  | Q1 | Q2 | Q1 | Q2 |\n| North | 1 | 2 | 3 | 4 |\n"
     )
     assert read("<table><thead><tr><th rowspan=9>Kind<th>Sum</thead><tr><td>Tea<td>1</table>", "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n"
+    assert read("<table><tr><td colspan=0 rowspan=2>a<td>b<tr><td>c</table>", "html") == "| a | b |\n| --- | --- |\n|  | c |\n"
     assert read(GROUPS, "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n|  | 2 |\n| Milk | 3 |\n| All | 6 |\n"
 
 
