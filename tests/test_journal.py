@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -18,7 +19,8 @@ from helpers.in_process import AUTH, content, put
 from helpers.server import PROJECT, opened, problems
 from helpers.waiting import until
 from helpers.wire import request, stored
-from lazu.store import disk
+from lazu.errors import Full
+from lazu.store import disk, journal_rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import journal
 from lazu.store.schema import STEPS
@@ -205,6 +207,71 @@ def test_a_checkpoint_of_a_store_that_was_moved_away_removes_nothing(patient, ap
     app.extensions["lazu"].contents.close()
     assert len(entries(moved)) == 1
     moved.rename(storage)
+
+
+def test_what_is_uploaded_during_a_checkpoint_keeps_its_entry(patient, app, monkeypatch):
+    """Its blob came after the sync, perhaps."""
+    http, storage = patient
+    put(http, b"before")
+    with ThreadPoolExecutor(1) as another:
+        monkeypatch.setattr(disk, "sync_all", lambda _: another.submit(put, http, b"meanwhile").result())
+        app.extensions["lazu"].contents.journal.checkpoint()
+    assert entries(storage) == [hashlib.sha256(b"meanwhile").hexdigest()]
+
+
+def test_what_is_uploaded_during_a_checkpoint_has_one_of_its_own(app, monkeypatch):
+    """The one that runs may have synced already."""
+    http, storage = app.test_client(), app.extensions["lazu"].settings.storage_dir
+    begun, go_on, sync_all = threading.Event(), threading.Event(), disk.sync_all
+
+    def slow(fd):
+        begun.set()
+        go_on.wait(60)
+        sync_all(fd)
+
+    monkeypatch.setattr(journal, "SECONDS", 0)
+    monkeypatch.setattr(disk, "sync_all", slow)
+    put(http, b"before")
+    assert begun.wait(60)
+    put(http, b"meanwhile")
+    go_on.set()
+    until(lambda: entries(storage) == [])
+
+
+def test_a_full_disk_is_not_told_again_by_the_journal(patient, app, monkeypatch, caplog):
+    """Whoever uploads is told; this would be a line a second."""
+    http, storage = patient
+    put(http, b"entry")
+
+    def full(*_):
+        raise Full("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_rows, "remove", full)
+        app.extensions["lazu"].contents.close()
+    assert len(entries(storage)) == 1
+    assert [record.message for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def test_a_store_that_has_failed_opens_without_a_write_to_its_blobs(patient, app, monkeypatch):
+    """Its disk may refuse each: there is no reading then. Repair replays."""
+    http, storage = patient
+    file = put(http, b"entry")
+    app.extensions["lazu"].contents.blobs.fail("as a disk error does")
+    blob(storage, b"entry").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "put", failing)
+        with opened(storage) as store:
+            assert store.contents.failed
+    assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
+    assert content(http, file) == b"entry"
+
+
+def test_an_upload_that_is_refused_leaves_no_entry(patient, app):
+    http, storage = patient
+    app.extensions["lazu"].files._quota = 3
+    answer = http.post("/v1/files", data={"purpose": "user_data", "file": (io.BytesIO(b"four"), "a.txt")}, headers=AUTH)
+    assert (answer.status_code, entries(storage)) == (507, [])
 
 
 def test_equal_bytes_are_journaled_again_and_their_blob_stays(patient):

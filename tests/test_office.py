@@ -193,7 +193,8 @@ def test_styles_that_are_based_on_each_other_end(read):
 def test_struck_words_of_an_odt_are_marked(read):
     style = '<style:style style:name="{}" style:family="text"><style:text-properties style:text-line-through-style="{}"/></style:style>'.format
     body = '<text:p>Price: <text:span text:style-name="T1">1</text:span><text:span text:style-name="T1">0 </text:span><text:span text:style-name="T2">12</text:span></text:p>'
-    assert read(odf("text", body, style("T1", "solid") + style("T2", "none")), "application/vnd.oasis.opendocument.text") == "Price: ~~10~~ 12\n"
+    styles = style("T1", "solid") + style("T2", "none") + style("T2", "solid").replace("text", "paragraph", 1)  # another one: names are those of a family
+    assert read(odf("text", body, styles), "application/vnd.oasis.opendocument.text") == "Price: ~~10~~ 12\n"
 
 
 UNSEEN = """<w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId="More"><w:basedOn w:val="Secret"/></w:style>"""
@@ -408,6 +409,12 @@ def test_a_chart_of_bubbles_has_their_sizes(read):
     assert text.endswith("|  | Towns | Towns (size) |\n| --- | --- | --- |\n| 1 | 2 | 9 |\n")
 
 
+def test_a_point_of_a_chart_that_is_far_away_costs_nothing(read):
+    far = cached("num", [7]).replace("</c:numCache>", '<c:pt idx="300000000"><c:v>8</c:v></c:pt></c:numCache>')
+    text = read(xlsx(("One", "<sheetData/>"), **drawn(charted(rich("Far"), f"<c:lineChart>{series('kg', cached('str', ['a']), far)}</c:lineChart>", []))), "xlsx")
+    assert "|  | kg |\n| --- | --- |\n| a | 7 |\n" in text
+
+
 def test_places_that_differ_and_whose_axis_has_no_name_are_called_x(read):
     two = "".join(series(name, cached("num", [place]), cached("num", [7]), "yVal", "xVal") for name, place in (("A", 1), ("B", 5)))
     text = read(xlsx(("One", "<sheetData/>"), **drawn(charted(rich("Points"), f"<c:scatterChart>{two}</c:scatterChart>", []))), "xlsx")
@@ -440,8 +447,11 @@ def test_numbered_paragraphs_of_a_slide_have_their_numbers_and_struck_words_are_
     numbered, letters = '<a:buAutoNum type="arabicPeriod"/>', '<a:buAutoNum type="alphaLcParenBoth" startAt="3"/>'
     lines = [(0, numbered, "", "one"), (1, letters, "", "deep"), (1, letters, "", "deeper"), (0, numbered, "", ""), (0, numbered, '<a:rPr strike="sngStrike"/>', "two")]
     lines += [(0, "<a:buNone/>", "", "words"), (0, numbered, "", "anew"), (0, "<a:buChar/>", "", "point")]
+    lines += [(1, letters, '<a:rPr strike="noStrike"/>', "below it"), (0, '<a:buAutoNum type="romanUcParenR"/>', "", "Roman")]
     body = shape("x").replace("<a:p><a:r><a:t>x</a:t></a:r></a:p>", "".join(line(*words) for words in lines))
-    assert read(pptx(body), "pptx") == "## Slide 1\n\n1. one\n  (c) deep\n  (d) deeper\n2. ~~two~~\n\nwords\n\n1. anew\n- point\n"
+    assert read(pptx(body), "pptx") == (
+        "## Slide 1\n\n1. one\n  (c) deep\n  (d) deeper\n2. ~~two~~\n\nwords\n\n1. anew\n- point\n  (c) below it\nI) Roman\n"
+    )
 
 
 # Web pages
