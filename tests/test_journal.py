@@ -199,13 +199,15 @@ def test_a_checkpoint_removes_all_entries_however_many_came(patient, app, monkey
     assert entries(storage) == []
 
 
-def test_a_checkpoint_of_a_store_that_was_moved_away_removes_nothing(patient, app):
-    """What it could sync is in another place, perhaps on another disk."""
+def test_a_checkpoint_of_a_store_that_was_moved_away_makes_no_database_in_its_place(patient, app):
+    """As on a mount point whose disk has gone."""
     http, storage = patient
     put(http, b"entry")
     moved = storage.rename(storage.with_name("moved"))
+    storage.mkdir()
     app.extensions["lazu"].contents.close()
-    assert len(entries(moved)) == 1
+    assert (len(entries(moved)), list(storage.iterdir())) == (1, [])
+    storage.rmdir()
     moved.rename(storage)
 
 
