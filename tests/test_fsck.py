@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import shutil
+import tempfile
 import threading
 from io import FileIO
 
@@ -13,7 +15,7 @@ from helpers.in_process import AUTH, content, put
 from helpers.in_store import blank
 from lazu.application import create_app
 from lazu.errors import Busy
-from lazu.store import rows
+from lazu.store import disk, rows
 from lazu.store.sqlite import database
 from lazu.store.tables import File
 
@@ -163,6 +165,41 @@ def test_a_file_system_that_has_gone_away_costs_no_file(app, http, root, monkeyp
         patch.setattr(blobs, "quarantine", forbidden)
         assert run(app, "--rehash", "--repair", code=1)[("damaged", file["id"])]["repaired"] == ""
     assert content(http, file) == b"away"
+
+
+@pytest.mark.parametrize("refuses", ["quarantine", "shard"])
+def test_a_blob_whose_move_cannot_be_made_durable_stays_with_its_file(app, http, root, monkeypatch, refuses):
+    """After a power cut it would be nowhere."""
+    file, sync = put(http, b"stays"), disk.sync
+    refusing = {"quarantine": root.parent / "quarantine", "shard": path(root, file).parent}[refuses]
+
+    def refused(place):
+        if place == refusing:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(place)
+
+    place = path(root, file)
+    with monkeypatch.context() as patch:
+        patch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _: Torn(place))
+        patch.setattr(disk, "sync", refused)
+        assert run(app, "--rehash", "--repair", code=1)[("damaged", file["id"])]["repaired"] == ""
+    assert content(http, file) == b"stays"
+
+
+def test_blobs_on_a_disk_of_their_own_have_their_quarantine_there(app, http, root):
+    """What can't be read can't be copied to another one."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="lazu-") as other:
+        if os.stat(other).st_dev == os.stat(root).st_dev:
+            pytest.skip("needs a second file system")
+        shutil.move(root, f"{other}/blobs")
+        root.symlink_to(f"{other}/blobs")
+        file = put(http, b"whole")
+        damage(path(root, file), b"other")
+        assert "quarantine" in run(app, "--rehash", "--repair", code=0)[("damaged", file["id"])]["repaired"]
+        assert [each.read_bytes() for each in (root / "quarantine").iterdir()] == [b"other"]
+        assert run(app, "--rehash", code=0) == {}
+        root.unlink()
+        shutil.move(f"{other}/blobs", root)
 
 
 def test_bytes_without_a_row_are_stray_and_a_purge_or_repair_removes_them(app, http, root):

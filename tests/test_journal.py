@@ -373,6 +373,30 @@ def test_an_upload_of_few_bytes_replaces_a_blob_that_cannot_be_read(patient, app
     assert content(http, file) == b"few"
 
 
+def test_an_upload_of_few_bytes_replaces_a_blob_that_is_longer(patient):
+    http, storage = patient
+    put(http, b"few")
+    blob(storage, b"few").write_bytes(b"few and more")
+    assert content(http, put(http, b"few")) == b"few"
+
+
+def test_few_bytes_that_replace_others_are_durable_before_these_go(patient, monkeypatch):
+    """Rows may need this blob that are in no journal any more."""
+    http, storage = patient
+    put(http, b"few")
+    blob(storage, b"few").write_bytes(b"fex")
+    durable, fsync = [], os.fsync
+
+    def note(fd):
+        fsync(fd)
+        if os.fstat(fd).st_nlink == 0:  # an upload, which has no name yet
+            durable.append((os.pread(fd, 9, 0), blob(storage, b"few").read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    put(http, b"few")
+    assert durable == [(b"few", b"fex")]
+
+
 def failing(*_):
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 

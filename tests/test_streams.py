@@ -393,6 +393,7 @@ ENDS = [
     ([b'data: 1\n\nevent: error\n', b"data: 1"], False),
     ([b"data: 1\n\nevent: resp", b'onse.completed\ndata: {"a": 1}\n\n: ping'], True),
     ([b'data: {"type":', b'"response.completed", "a": 1}\n', b"\n: ping, and ping again\n\n"], True),
+    ([b'data: 1\n\ndata: {"type": "response.incomplete', b'", "a": 1}\n\n: ping'], True),
     ([b'data: {"delta": "', b'event: error"}\n\n: ping, and ping again\n\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
