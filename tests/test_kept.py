@@ -16,10 +16,10 @@ from helpers.documents import RED, pages, words
 from helpers.in_process import blobs, descriptors, uncollected
 from helpers.server import PROJECT, problems
 from lazu.documents import reading, refusals
-from lazu.errors import UnsupportedFileType
+from lazu.errors import Overloaded, UnsupportedFileType
 from lazu.gateway.attachment import Content
 from lazu.gateway.extracts import Extracts
-from lazu.store import disk
+from lazu.store import derived, disk
 from lazu.store.tables import Key
 
 PAPER = pages(words("First page"), words("Second"))
@@ -172,6 +172,20 @@ def test_what_could_not_be_kept_goes_with_its_request(app, put, monkeypatch):
         assert descriptors() == before
 
 
+def test_who_finds_that_what_was_kept_has_gone_hears_whether_the_file_has(app, put):
+    """It may have had to make room: then a repeat reads the file again."""
+    content = put(b"words")
+    extracts(app).text(content, "text/plain")
+    whole, blob = extracts(app).text(content, "text/plain").slice, app.extensions["lazu"].contents.blobs
+    with blob.lock(content.sha256) as shard:
+        derived.drop(content.sha256, shard)
+    with pytest.raises(Overloaded):
+        b"".join(whole)
+    put.delete()
+    with pytest.raises(FileNotFoundError):
+        b"".join(whole)
+
+
 def test_equal_requests_at_once_share_one_reader(app, put, reader):
     content, found = put(b"shared words"), []
     read = reader._read
@@ -191,7 +205,7 @@ def test_equal_requests_at_once_share_one_reader(app, put, reader):
 
 
 HOLD = """
-import sys; from pathlib import Path; from lazu.store import disk
+import sys; from pathlib import Path; from lazu.store import derived, disk
 with disk.named_lock(Path(sys.argv[1]), sys.argv[2], 9):
     print("held", flush=True); sys.stdin.read()
 """
