@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
+from helpers.in_process import AUTH, put
 from helpers.wire import request, stored
+from lazu.store import files
 
 pytestmark = pytest.mark.both_stores
 
@@ -29,6 +31,16 @@ def test_the_list_is_newest_first(server, key):
     page = listed(server, key)
     assert page["data"] == sorted(files, key=lambda file: file["id"], reverse=True)
     assert (page["first_id"], page["last_id"]) == (page["data"][0]["id"], page["data"][-1]["id"])
+
+
+def test_a_page_that_is_read_in_pieces_is_that_of_its_limit(app, monkeypatch):
+    monkeypatch.setattr(files, "PIECE", 2)
+    http = app.test_client()
+    ids = [put(http, str(i).encode())["id"] for i in range(6)]
+    for limit in range(1, 8):
+        page = http.get(f"/v1/files?order=asc&limit={limit}", headers=AUTH).json
+        assert [file["id"] for file in page["data"]] == ids[:limit]
+        assert (page["first_id"], page["last_id"], page["has_more"]) == (ids[0], ids[:limit][-1], limit < 6)
 
 
 def test_paging_visits_each_file_once_while_files_are_deleted(server, key):

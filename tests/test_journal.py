@@ -11,11 +11,12 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from peewee import sqlite3
 
-from helpers.in_process import AUTH, content, put
+from helpers.in_process import AUTH, content, descriptors, put
 from helpers.server import PROJECT, opened, problems
 from helpers.waiting import until
 from helpers.wire import request, stored
@@ -325,6 +326,42 @@ def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed
         put(http, b"a third entry")
         store.contents.journal.checkpoint()
         assert (contents.failed, entries(storage)) == (False, [])
+
+
+def test_a_store_whose_failure_could_not_be_marked_goes_on_when_repaired(patient, app, monkeypatch):
+    """For this process alone it had failed."""
+    blobs = app.extensions["lazu"].contents.blobs
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", failing)
+        blobs.fail("as a disk error does")
+    assert blobs.failed
+    assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
+    assert not blobs.failed
+
+
+def test_a_worker_that_could_not_mark_a_failure_goes_on_when_another_that_did_is_repaired(patient, app, monkeypatch):
+    http, storage = patient
+    blobs = app.extensions["lazu"].contents.blobs
+    blobs.fail("as a disk error does")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", failing)
+        blobs.fail("as the next one does")
+    with opened(storage) as store:
+        store.contents.recover()
+    assert put(http, b"taken again")
+
+
+def test_failures_and_repairs_cost_no_descriptor(patient, app):
+    http, storage = patient
+    contents = app.extensions["lazu"].contents
+    put(http, b"words")
+    before = descriptors()
+    for _ in range(3):
+        contents.blobs.fail("as a disk error does")
+        contents.recover()
+        put(http, b"words")
+        contents.journal.checkpoint()
+    assert (descriptors(), entries(storage)) == (before, [])
 
 
 def test_a_failure_of_which_nobody_was_told_does_not_stop_the_recovery_from_it(patient, monkeypatch):
