@@ -44,8 +44,9 @@ def test_a_request_is_one_line_with_what_it_was_and_cost(serve):
     key = server.new_key("alice")
     answer = upload(server, key, PURPOSE, part("file", b"hello", "a.txt"))
     request(server, "GET", f"/v1/files/{answer.json['id']}/content", key)
+    assert " GET /v1/files 200 key=alice " in line_of(server, request(server, "GET", "/v1/files", key))
     server.stop()
-    posted, got = lines(server)
+    posted, got = (line for line in lines(server) if " GET /v1/files " not in line)
     pattern = r"2\S+\+08:00 POST /v1/files 200 key=alice in=\d+ out=%d seconds=\d+\.\d+ request=%s"
     assert re.fullmatch(pattern % (len(answer.body), answer.headers["x-request-id"]), posted)
     assert " GET /v1/files/<file_id>/content 200 key=alice " in got

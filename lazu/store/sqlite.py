@@ -221,11 +221,12 @@ class Sqlite:
 
     def problems(self) -> Iterator[str]:
         """Give the faults that SQLite finds in its own file, a sentence each."""
+        damage: list[str] = []
         try:
             with translating():
-                damage = [text for (text,) in database.execute_sql("PRAGMA integrity_check") if text != "ok"]
-        except Failed as e:  # so damaged that even the check ends
-            damage = [str(e)]
+                damage.extend(text for (text,) in database.execute_sql("PRAGMA integrity_check") if text != "ok")
+        except Failed as e:  # so damaged that even the check ends, perhaps after it has found something
+            damage.append(str(e))
         yield from damage
         if damage:
             return
