@@ -154,6 +154,21 @@ def test_a_download_that_meets_the_last_delete_of_its_bytes_is_not_found(cluster
     database.close_all()
 
 
+def test_a_range_of_bytes_that_went_and_came_again_meanwhile_is_that_range(cluster, tmp_path, monkeypatch):
+    """Their object has another name then."""
+    app = create_app(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
+    store = app.extensions["lazu"]
+    secret, objects = store.keys.create("alice"), store.contents.objects
+    gone, kept = put(store, b"0123456789"), objects.kept
+    before = [kept(gone.sha256)]
+    store.files.delete(store.keys.find("alice"), gone.id)
+    file = put(store, b"0123456789")
+    monkeypatch.setattr(objects, "kept", lambda sha256: before.pop() if before else kept(sha256))
+    answer = app.test_client().get(f"/v1/files/{file.id}/content", headers={"Authorization": f"Bearer {secret}", "Range": "bytes=3-5"})
+    assert (answer.status_code, answer.data, before) == (206, b"345", [])
+    database.close_all()
+
+
 @pytest.mark.parametrize("mode", ["native", "text"])
 def test_a_model_is_given_files_of_the_object_store(mode, boxes, double):
     """In `text` mode twice: a reader process reads it out of a copy, then the text is an object beside it."""

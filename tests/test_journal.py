@@ -142,6 +142,14 @@ def test_only_few_bytes_are_in_the_journal(patient):
     assert entries(storage) == [hashlib.sha256(b"x" * size).hexdigest() for size in (1, FEW)]
 
 
+def test_bytes_that_come_a_few_at_a_time_are_not_few(app):
+    with app.extensions["lazu"].contents.stage(2 * FEW) as staged:
+        staged.write(b"x" * FEW)
+        assert staged.few == b"x" * FEW
+        staged.write(b"y")
+        assert (staged.few, staged.peek(0, 2 * FEW)) == (None, b"x" * FEW + b"y")
+
+
 def test_a_command_beside_a_server_leaves_the_journal_to_it(serve):
     """Who serves has replayed; a blob that is lost since then is a damage, of which `flask fsck` tells."""
     server = serve()
