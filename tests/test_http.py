@@ -56,6 +56,16 @@ def test_an_answer_to_a_chunked_body_that_nobody_reads_is_the_end(server, body):
         assert rest(client).startswith(b"HTTP/1.1 401 ")
 
 
+def test_what_looks_like_trailers_within_a_chunk_that_nobody_reads_is_no_fault(serve):
+    server = serve()
+    with dial(server, b"GET /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n\r\n\r\nX: y\r\n\r\n") as client:
+        assert client.recv(65536).startswith(b"HTTP/1.1 401 ")
+        client.sendall(b"\r\n0\r\n\r\n")
+        rest(client)
+    server.stop()
+    assert "Traceback" not in server.log.read_text()
+
+
 def test_an_answer_comes_in_one_piece(server):
     key = server.new_key()
     path = f"/v1/files/{stored(server, key)['id']}"
