@@ -5,10 +5,11 @@ import json
 import peewee
 import pytest
 
+from helpers.in_process import put
 from helpers.wire import request, stored
 from lazu import config
 from lazu.errors import CannotStart, Full
-from lazu.store import sqlite
+from lazu.store import rows, sqlite
 
 pytestmark = pytest.mark.both_stores
 
@@ -159,6 +160,14 @@ def test_revoke_can_take_the_files_along(server):
     assert "deleted 2 files" in server.flask("keys", "revoke", "carol", "--delete-files").stdout
     assert len(server.blobs()) == before - 1
     assert request(server, "GET", f"/v1/files/{shared[1]['id']}/content", other).body == b"shared words"
+
+
+def test_files_are_taken_along_though_a_purge_has_just_taken_the_first_of_them(app, monkeypatch):
+    """The deletion waits for the purge, and finds of its portion nothing."""
+    delete, turns = rows.delete_files_of, iter([True])
+    monkeypatch.setattr(rows, "delete_files_of", lambda *which: [] if next(turns, False) else delete(*which))
+    put(app.test_client())
+    assert "deleted 1 file" in app.test_cli_runner().invoke(args=["keys", "revoke", "default", "--delete-files"]).output
 
 
 def test_rotate_gives_a_new_secret_for_the_same_files(server):
