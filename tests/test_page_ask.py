@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from helpers.browser import hold, opened, sign_in, sign_out_and_in
+from helpers.browser import hold, opened, sign_in, sign_out_and_in, until
 from helpers.samples import PNG
 from helpers.server import PROJECT
 from helpers.upstream import MODELS, completed, streamed
@@ -98,6 +98,23 @@ def test_a_question_waits_until_it_is_known_what_its_files_are(front, double, pa
     page.click("#ask-button")
     page.wait_for_selector("#answer >> text=Waiting for the model")
     waiting[0].continue_()
+    page.wait_for_selector("#answer >> text=A pixel.")
+    assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
+
+
+def test_what_a_file_is_is_asked_again_when_it_could_not_be_told(front, double, page):
+    double.script = streamed("A pixel.")
+    made = front()
+    made.upload("p.png", PNG)
+    sign_in(page, made.server, "client-secret")
+    refused = []
+    page.route("**/content", lambda route: refused.append(route.fulfill(status=500, json={"error": {"message": "The disk failed."}})), times=1)
+    page.click("#rows >> text=p.png", modifiers=["Control"])
+    page.click("#ask-choice")
+    page.wait_for_selector("#ask[data-state=ready]")
+    until(page, lambda: refused)
+    page.fill("#question", "What is it?")
+    page.click("#ask-button")
     page.wait_for_selector("#answer >> text=A pixel.")
     assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
 
