@@ -12,6 +12,7 @@ from helpers.browser import hold, opened, sign_in, sign_out_and_in, until
 from helpers.samples import PNG
 from helpers.server import PROJECT
 from helpers.upstream import MODELS, completed, streamed
+from helpers.wire import request
 
 QUESTION = """What's "new" in 'it'? $HOME `id` \\n {{x}} 你好 </script>"""
 
@@ -140,6 +141,35 @@ def test_files_are_added_and_left_out_by_keyboard(asking, page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.locator("#asked-files .filename").all_text_contents() == ["one.txt"]
+
+
+def test_a_file_is_added_only_when_chosen_and_stays_chosen_while_the_list_is_loaded_again(asking, page):
+    page.click("[aria-label='Leave paper.txt out']")
+    page.click("#add")
+    assert page.evaluate("document.activeElement.id") == "offered"
+    page.select_option("#offered", label="paper.txt")
+    with page.expect_response("**/v1/files?limit=100"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(600)  # in which the list is shown
+    page.click("#add")
+    assert page.locator("#asked-files .filename").all_text_contents() == ["paper.txt"]
+
+
+def test_a_file_that_is_deleted_elsewhere_leaves_the_question(asking, page):
+    file = request(asking, "GET", "/v1/files?limit=1", "client-secret").json["data"][0]
+    assert file["id"] in page.inner_text("#sample")
+    request(asking, "DELETE", f"/v1/files/{file['id']}", "client-secret")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, lambda: page.locator("#asked-files li").count() == 0)
+    assert file["id"] not in page.inner_text("#sample")
+
+
+def test_a_file_that_is_asked_about_twice_stands_there_once(asking, page):
+    page.click("nav [href='#files']")
+    page.click("#rows >> text=paper.txt")
+    page.click("#ask-one")
+    page.wait_for_selector("#ask >> text=paper.txt")
+    assert page.locator("#asked-files li").count() == 1
 
 
 def test_a_file_dropped_on_the_question_belongs_to_it(asking, double, page):
