@@ -165,6 +165,18 @@ def test_a_store_that_was_set_up_anew_does_not_empty_the_only_backup(app, tmp_pa
     assert faults(tmp_path / "b") == []
 
 
+def test_a_backup_whose_rows_cannot_be_read_gives_way(app, tmp_path):
+    """Nobody could restore it."""
+    put(app.test_client())
+    command = ["backup", str(tmp_path / "backup")]
+    assert app.test_cli_runner().invoke(args=command).exit_code == 0
+    whole = (tmp_path / "backup/lazu.sqlite3").read_bytes()
+    (tmp_path / "backup/lazu.sqlite3").write_bytes(b"no database " * 1000)
+    done = app.test_cli_runner().invoke(args=command)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "backup/lazu.sqlite3").read_bytes()[:16] == whole[:16]
+
+
 def test_while_a_backup_is_restored_no_other_goes_into_its_directory(app, tmp_path):
     put(app.test_client(), b"words")
     backups.backup(app.extensions["lazu"], tmp_path / "b")

@@ -147,6 +147,35 @@ def test_nothing_is_deleted_without_a_yes(server, page, key):
     assert request(server, "GET", f"/v1/files/{file['id']}", key).status == 200
 
 
+def test_a_question_that_follows_another_at_once_is_the_one_that_is_answered(server, page, key):
+    """A dialog tells late that it was closed, maybe when it is open again."""
+    stored(server, key, b"words")
+    sign_in(page, server, key)
+    page.focus("#rows .row")
+    page.keyboard.press("Delete")
+    page.evaluate("""() => {
+        document.querySelector('#confirm').close('no');
+        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'Delete', bubbles: true }));
+    }""")
+    page.wait_for_timeout(100)  # in which it tells
+    page.click("#confirm [value=yes]")
+    page.wait_for_selector("#said >> text=Deleted")
+
+
+def test_what_is_told_is_within_the_dialog_that_is_open(server, page, key):
+    """All else can't be used or heard meanwhile; the one that closes tells of it late."""
+    stored(server, key, b"words")
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    assert page.locator("#details #told").count() == 1
+    page.click("#delete-one")
+    page.wait_for_selector("#confirm [value=no]")
+    page.wait_for_timeout(100)  # in which it tells
+    assert page.locator("#confirm #told").count() == 1
+    page.click("#confirm [value=no]")
+    page.wait_for_selector("body > #told", state="attached")
+
+
 def test_a_download_is_the_file(server, page, key):
     content = bytes(range(256)) * 40_000
     stored(server, key, content, "daten für später.bin")
