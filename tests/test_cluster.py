@@ -445,6 +445,12 @@ def test_commands_on_any_box_are_about_the_whole_store(boxes):
     assert "\nlazu_intents 0.0\n" in figures
 
 
+def test_doctor_tells_once_that_the_database_is_away(cluster, tmp_path):
+    away = {**variables(cluster), "LAZU_DATABASE_URL": f"postgresql://lazu@127.0.0.1:{free_port()}/lazu"}
+    told = Server(tmp_path / "box", away).flask("doctor", check=False).stdout
+    assert told.count("fail  database") == 1, told
+
+
 def test_a_command_without_a_database_says_so_in_one_line(tmp_path):
     away = {"LAZU_DATABASE_URL": f"postgresql://lazu:hidden-word@127.0.0.1:{free_port()}/lazu", "LAZU_BLOBS_URL": "s3://lazu"}
     done = Server(tmp_path / "box", away).flask("stats", check=False)

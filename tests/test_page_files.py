@@ -205,6 +205,20 @@ def test_a_download_shows_its_progress_until_it_is_cancelled(server, page, key):
     assert (page.inner_text("#told"), downloads) == ("", [])
 
 
+def test_what_was_not_downloaded_is_told_by_its_name_or_number(server, page, key):
+    for name in ("one.txt", "two.txt"):
+        stored(server, key, b"words", name)
+    sign_in(page, server, key)
+    page.route("**/content", lambda route: route.fulfill(status=500, json={"error": {"message": "The disk failed."}}))
+    page.hover("#rows .row >> text=one.txt")
+    page.click("[aria-label='Download one.txt']")
+    page.wait_for_selector("#notes >> text=one.txt not downloaded: The disk failed.")
+    page.focus("#rows .row")
+    page.keyboard.press("Control+a")
+    page.click("#save-choice")
+    page.wait_for_selector("#notes >> text=2 files not downloaded: The disk failed.")
+
+
 def test_what_was_not_deleted_is_told_until_it_is_dismissed(listed, page):
     page.route("**/v1/files/file-*", lambda route: route.fulfill(status=500, json={"error": {"message": "The disk failed."}}))
     page.focus("#rows .row")
