@@ -261,6 +261,14 @@ def test_texts_are_read_in_their_encoding_and_direction(server, page, key):
     assert max(page.evaluate(SIDES)) < 30
 
 
+def test_a_text_that_is_shown_in_part_ends_with_a_whole_letter(server, page, key):
+    stored(server, key, ("x" + "é" * 2**18).encode(), "long.txt")
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    page.wait_for_selector("#preview >> text=/The first .* of/")
+    assert set(page.inner_text("#preview pre")) == {"x", "é"}
+
+
 def test_a_preview_whose_scripts_did_not_come_is_shown_the_next_time(server, page, key):
     """At another address: many browsers keep for good that one could not be had."""
     asked = []
