@@ -261,6 +261,16 @@ def test_texts_are_read_in_their_encoding_and_direction(server, page, key):
     assert max(page.evaluate(SIDES)) < 30
 
 
+def test_a_text_that_does_not_fit_the_visitors_language_is_read_all_the_same(server, browser, key):
+    """Greek's encoding has no such letter."""
+    stored(server, key, "Ò così".encode("cp1252"), "italian.txt")
+    with opened(browser, locale="el-GR") as page:
+        sign_in(page, server, key)
+        page.click("#rows .filename")
+        page.wait_for_selector("#preview pre >> text=Ò così")
+        assert "Read as windows-1252," in page.inner_text("#preview")
+
+
 def test_a_text_that_is_shown_in_part_ends_with_a_whole_letter(server, page, key):
     stored(server, key, ("x" + "é" * 2**18).encode(), "long.txt")
     sign_in(page, server, key)
