@@ -78,6 +78,38 @@ def test_a_pasted_picture_is_one_for_vision(server, page, key):
     assert purpose == "vision"
 
 
+def test_a_picture_that_is_pasted_into_a_field_is_uploaded_too(server, page, key):
+    """There is no text beside it that the field could take."""
+    sign_in(page, server, key)
+    page.evaluate(PASTE.replace("document.body", "document.querySelector('#filter')"), base64.b64encode(PNG).decode())
+    page.wait_for_selector("#queue .done")
+
+
+def test_rules_that_did_not_come_at_first_are_asked_for_with_the_next_upload(server, page, key):
+    """Without them no picture is one for vision."""
+    refused = []
+    page.route("**/page/rules.json", lambda route: refused.append(route.fulfill(status=500, json={"error": {"message": "The disk failed."}})), times=1)
+    sign_in(page, server, key)
+    until(page, lambda: refused)
+    page.evaluate(PASTE, base64.b64encode(PNG).decode())
+    page.wait_for_selector("#queue .done")
+    assert [purpose for _, purpose in files(server, key)] == ["vision"]
+
+
+#: Whether the page takes a link that is dropped on an element from the browser.
+HELD = """(place) => ['dragover', 'drop'].map((type) => {
+    const transfer = new DataTransfer();
+    transfer.items.add('https://example.org', 'text/uri-list');
+    return !document.querySelector(place).dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+})"""
+
+
+def test_a_link_that_is_dropped_beside_a_field_does_not_lead_away(server, page, key):
+    sign_in(page, server, key)
+    assert page.evaluate(HELD, "main") == [True, True]
+    assert page.evaluate(HELD, "#filter") == [False, False]
+
+
 #: Put a text on the clipboard, with a picture of it as Word and Excel do.
 COPY = """async (data) => {
     const picture = new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type: 'image/png' });
