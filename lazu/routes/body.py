@@ -143,7 +143,7 @@ def _is_last(end: bytes) -> bool:
     """Whether `end` is that of a chunked body: the last chunk, its trailers, an empty line."""
     if not end.endswith(2 * _LINE_END):
         return False
-    lines = end.removesuffix(2 * _LINE_END).rpartition(2 * _LINE_END)[2].split(_LINE_END)
+    lines = end.removesuffix(2 * _LINE_END).split(_LINE_END)
     while len(lines) > 1 and _TRAILER.match(lines[-1]):
         lines.pop()
     return _LAST_CHUNK.fullmatch(lines[-1]) is not None
