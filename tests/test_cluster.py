@@ -15,6 +15,7 @@ import pytest
 
 from bench import client, servers
 from helpers import between as wire
+from helpers.documents import RED, pages
 from helpers.in_store import first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened, variables
@@ -222,6 +223,19 @@ def test_a_kept_text_that_makes_room_while_a_call_reads_it_is_503_and_a_repeat_w
         proxy.rule = wire.passing
         assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
         fetched.clear()
+
+
+def test_a_kept_picture_of_a_page_is_asked_for_alone(boxes, double, proxy):
+    box = boxes(**double.env, LAZU_UPSTREAM_FILES="images", AWS_ENDPOINT_URL=proxy.endpoint)
+    part_of = {"type": "input_file", "file_id": stored(box, KEY, pages(RED, RED), "scan.pdf")["id"]}
+    asked = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
+    for _ in range(2):
+        proxy.ranges.clear()
+        assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
+    urls = [each["image_url"] for each in double.received[-1].json["input"][0]["content"] if "image_url" in each]
+    sizes = [len(base64.b64decode(url.partition(",")[2])) for url in urls]
+    ranges = [re.findall(r"\d+", each) for each in proxy.ranges[-2:]]
+    assert [int(last) + 1 - int(first) for first, last in ranges] == sizes
 
 
 def test_a_nul_in_an_id_is_an_unknown_id(boxes):

@@ -78,7 +78,7 @@ class Extracts:
         with whole.open() as file:
             file.seek(whole.start)
             total, places = reading.places(file)
-        return total, [Slice(whole.open, size, start) for start, size in places]
+        return total, [Slice(partial(whole.open, start=at, end=at + size), size, at) for at, size in places]
 
     def picture(self, content: Content) -> tuple[str, Slice]:
         """Return a picture as every model server decodes it, behind its media type; that is empty if it can stay.
@@ -167,14 +167,14 @@ class Extracts:
             spool = Spool(self.store.contents, len(data))
             spool.write(data)
         except (InsufficientStorage, StoreError, OSError):
-            return Slice(partial(io.BytesIO, data), len(data))
-        return Slice(spool.open, len(data))
+            return Slice(lambda **_: io.BytesIO(data), len(data))
+        return Slice(lambda **_: spool.open(), len(data))
 
 
-def _again(contents: Contents, sha256: str, kind: str) -> BinaryIO:
-    """Open what is kept when its turn to be sent has come; raises FileNotFoundError, or `Overloaded`."""
+def _again(contents: Contents, sha256: str, kind: str, **part: int) -> BinaryIO:
+    """Open what is kept, or a part, when its turn to be sent has come; raises FileNotFoundError, or `Overloaded`."""
     try:
-        return contents.open(sha256, kind)
+        return contents.open(sha256, kind, **part)
     except FileNotFoundError:
         contents.open(sha256).close()  # raises it too if the file was deleted
         raise Overloaded from None  # what was kept had to make room

@@ -26,7 +26,7 @@ class Slice:
     They go as base64, or with `text` as the UTF-8 that they are, escaped. `len` is of what goes.
     """
 
-    open: Callable[[], BinaryIO]
+    open: Callable[..., BinaryIO]
     size: int
     start: int = 0
     text: bool = False
