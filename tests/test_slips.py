@@ -181,7 +181,7 @@ WRONG = {
     "a misspelt name": (b"LAZU_RETENTON_DAYS=7\n", "LAZU_RETENTON_DAYS in .env is no setting; LAZU_RETENTION_DAYS is one"),
     "a name of another time": (b"LAZU_NOTHING_LIKE_IT=7\n", "LAZU_NOTHING_LIKE_IT in .env is no setting."),
     "no assignment": (b"OTHER=1\nLAZU_RETENTION_DAYS: 7\n", "line 2 of .env is not NAME=value"),
-    "two in one line": (b"A=1\nAWS_ENDPOINT_URL=https://store  AWS_REGION=x AWS_SECRET_ACCESS_KEY=y\n", "AWS_ENDPOINT_URL has another variable in its value"),
+    "two in one line": (b"A=1\nPGHOST=db.internal  PGUSER=x PGPASSWORD=y\n", "PGHOST has another variable in its value"),
     "UTF-16, as Windows has it": ("LAZU_RETENTION_DAYS=7\n".encode("utf-16"), "can't be read as UTF-8"),
 }
 
