@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from helpers.in_process import AUTH, uncollected
 from helpers.in_store import held
 from helpers.server import PROJECT, problems
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Busy, StorageMoved
 from lazu.store import sqlite
@@ -27,6 +29,10 @@ def committed(storage):
     """How many commits the write-ahead log holds: its frames that tell a database size (sqlite.org/fileformat §4.1)."""
     log = (storage / "lazu.sqlite3-wal").read_bytes()[32:]
     return sum(struct.unpack_from(">I", log, at + 4)[0] != 0 for at in range(0, len(log), FRAME))
+
+
+def soon(seconds=60.0):
+    return time.monotonic() + seconds
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
     done, errors = [], [StorageMoved(), Busy("held")]
 
     @contextmanager
-    def transaction():
+    def transaction(_):
         if errors:
             raise errors.pop()
         yield
@@ -100,9 +106,87 @@ def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
     group = GroupCommit(transaction)
     for error in (Busy, StorageMoved):
         with pytest.raises(error):
-            group.commit(lambda: done.append("refused"))
-    group.commit(lambda: done.append("done"))
+            group.commit(lambda: done.append("refused"), soon())
+    group.commit(lambda: done.append("done"), soon())
     assert done == ["done"]
+
+
+@pytest.fixture
+def gate():
+    """Transactions that begin when `begin` is set and are committed when `end` is; and the threads that want one."""
+
+    class Gate:
+        begin, end, done = threading.Event(), threading.Event(), []
+
+        def __init__(self):
+            self.group = GroupCommit(self.transaction)
+
+        @contextmanager
+        def transaction(self, until):
+            if not self.begin.wait(max(0, until - time.monotonic())):
+                raise Busy("held")
+            yield
+            self.end.wait(60)
+
+        def commit(self, name, seconds):
+            return self.group.commit(lambda: self.done.append(name), soon(seconds))
+
+    with ThreadPoolExecutor() as pool:
+        gate = Gate()
+        gate.send = lambda *args: pool.submit(gate.commit, *args)
+        yield gate
+        gate.begin.set()
+        gate.end.set()
+
+
+def test_who_was_not_taken_along_in_time_is_told_so_and_not_written(gate):
+    first = gate.send("first", 60)
+    taken = gate.send("taken", 1.5)
+    until(lambda: len(gate.group._waiting) == 2)
+    gate.begin.set()
+    until(lambda: len(gate.done) == 2)
+    with pytest.raises(Busy):
+        gate.commit("late", 0.1)
+    time.sleep(1.5)  # until the time of the one who was taken is over
+    assert not taken.done(), "its row may be committed any moment"
+    gate.end.set()
+    assert first.result(60) is taken.result(60) is None
+    gate.commit("last", 60)
+    assert sorted(gate.done[:2]) + gate.done[2:] == ["first", "taken", "last"]
+
+
+def test_who_came_later_waits_on_when_the_first_one_gives_up(gate):
+    first = gate.send("first", 0.5)
+    until(lambda: gate.group._turn.locked())
+    later = gate.send("later", 60)
+    assert isinstance(first.exception(60), Busy)
+    gate.begin.set()
+    gate.end.set()
+    later.result(60)
+    assert gate.done == ["later"]
+
+
+@pytest.mark.slow
+def test_however_many_wait_for_the_database_each_is_told_in_time(serve):
+    """10 s for all that one waits for: it was 20 for one upload, and 60 for several."""
+    server = serve()
+    old = stored(server, server.any_key, b"old")["id"]
+
+    def told(content):
+        began = time.monotonic()
+        answer = upload(server, server.any_key, PURPOSE, part("file", content, "a.txt")) if content else deleted(old)
+        return answer.status, "Retry-After" in answer.headers, time.monotonic() - began < 18
+
+    def deleted(name):
+        return request(server, "DELETE", f"/v1/files/{name}", server.any_key)
+
+    sent = [b"", *[b"the same"] * 4, *(b"%d" % number * 5000 for number in range(12))]
+    with held(server.storage), ThreadPoolExecutor(len(sent)) as pool:
+        assert set(pool.map(told, sent)) == {(503, True, True)}
+    assert told(b"the same")[0] == 200
+    assert len(request(server, "GET", "/v1/files", server.any_key).json["data"]) == 2
+    server.flask("purge")
+    assert len(server.blobs()) == 2
 
 
 @pytest.mark.parametrize("refuses", ["the work", "the transaction"])
@@ -110,7 +194,7 @@ def test_what_was_refused_is_held_no_longer(refuses):
     """Not even until Python looks for cycles: it may be much."""
 
     @contextmanager
-    def transaction():
+    def transaction(_):
         if refuses == "the transaction":
             raise Busy("held")
         yield
@@ -122,7 +206,7 @@ def test_what_was_refused_is_held_no_longer(refuses):
     gone = weakref.ref(held)
     with uncollected():
         with suppress(Busy, StorageMoved):
-            GroupCommit(transaction).commit(partial(work, held))
+            GroupCommit(transaction).commit(partial(work, held), soon())
         del held
         assert gone() is None
 

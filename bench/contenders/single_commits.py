@@ -7,12 +7,12 @@ from lazu import slots
 from lazu.store.group_commit import GroupCommit, _Job
 
 
-def alone(self: GroupCommit, work: Callable[[], Any]) -> Any:
+def alone(self: GroupCommit, work: Callable[[], Any], until: float) -> Any:
     """`GroupCommit.commit`, but nobody's work is taken along."""
     job = _Job(work)
     with slots.waiting(), self._turn:
         self._waiting.append(job)
-        self._commit()
+        self._commit(job, until)
     if job.error:
         raise job.error
     return job.result

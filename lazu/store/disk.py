@@ -114,8 +114,9 @@ def lock(directory: str | Path, wait: bool = True, seconds: float = LOCK_SECONDS
         if not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
                 raise Taken
-            if not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
-                raise Busy(f"a lock was held for {seconds} seconds")
+            # For a moment no thread is left behind: many who give up one after the other would leave as many.
+            if seconds < slots.LOOK_SECONDS or not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
+                raise Busy(f"a lock was held for {max(0, seconds):.0f} seconds")
         yield fd
     finally:
         os.close(fd)

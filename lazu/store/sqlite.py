@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 
 import peewee
 
-from lazu import metrics
+from lazu import clock, metrics
 from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
-from lazu.store import disk, tables
+from lazu.store import disk, schema, tables
 from lazu.store.ballast import Ballast
 from lazu.store.group_commit import GroupCommit
-from lazu.store.schema import COUNTED, migrate
 
 Result = TypeVar("Result")
 
+#: How long a write waits for those before it, in this process, in others, and in SQLite: for all of them together.
 BUSY_SECONDS = 10
 
 Database = peewee.SqliteDatabase
@@ -145,7 +145,7 @@ class Sqlite:
         changed = self._path.with_name(f"{self._path.name}-wal").exists()
         with nullcontext() if changed else disk.lock(self._path.parent), translating(), database.connection_context():
             self._path.chmod(0o600)  # before the first row; SQLite gives -wal and -shm the mode of the database
-            migrate(database)
+            schema.migrate(database)
         self._identity = self._found()
 
     def require_same(self) -> None:
@@ -178,21 +178,22 @@ class Sqlite:
         with translating(), database.connection_context():
             yield
 
-    def write(self, work: Callable[[], Result], frees: bool = False) -> Result:
+    def write(self, work: Callable[[], Result], frees: bool = False, until: float | None = None) -> Result:
         """Call `work` in a transaction and give its result; the commit is durable when this returns.
 
         The only way to write. `work` calls verbs of `rows`, perhaps in another thread and beside other threads' work.
         It may refuse by an `ApiError` before it has written anything; that is raised here. Raises `StoreError`, and
         then nothing of it is there (after `Doubt`: nobody knows). One that `frees` room goes on when the disk is full,
-        with the ballast.
+        with the ballast. Who waits for the lock until `until` (`BUSY_SECONDS` from now) gets `Busy`.
         """
+        until = until or clock.monotonic() + BUSY_SECONDS
         try:
-            return self._commits.commit(work)
+            return self._commits.commit(work, until)
         except Full:
             if not frees:
                 raise
             self._ballast.spend()
-            return self._commits.commit(work)
+            return self._commits.commit(work, until)
         except Doubt as e:
             self._stop(f"a commit is in doubt: {e}")
             raise
@@ -235,23 +236,22 @@ class Sqlite:
 
     def is_counted(self) -> bool:
         """Whether `holding` and `total` say what counting the rows anew says; reads an index of each."""
-        # One statement a table, so that both sides are of one moment.
-        return not any(database.execute_sql(_differing(*each)).fetchall() for each in COUNTED.items())
+        return schema.is_counted(database)
 
     def recount(self) -> None:
         """Count the rows anew, durably. Raises `StoreError`."""
-        self.write(_recount)
+        self.write(lambda: schema.recount(database))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """A transaction that is committed or certainly not. It must not hold another one.
+    def _transaction(self, until: float) -> Iterator[None]:
+        """A transaction that is committed or certainly not; begun before `until`. It must not hold another one.
 
         The processes queue for it at a lock: SQLite would let each sleep up to 100 ms, and then whoever looks first go
         on. After an I/O error at COMMIT its pages may be in the log all the same, and a crash would bring them back.
         A small write takes their place there; `Doubt` is raised when that fails too.
         """
         try:
-            with self._locked(), translating(), database.atomic():
+            with self._locked(until), translating(), _patient(until), database.atomic():
                 yield
         except Failed as e:
             if "I/O" in str(e):
@@ -259,9 +259,9 @@ class Sqlite:
             raise
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, until: float) -> Iterator[None]:
         self.require_same()  # before the lock too: there may be no directory to lock
-        with disk.lock(self._path.parent):
+        with disk.lock(self._path.parent, seconds=until - clock.monotonic()):
             self.require_same()
             yield
 
@@ -273,20 +273,23 @@ class Sqlite:
 
 
 @contextmanager
+def _patient(until: float) -> Iterator[None]:
+    """Have SQLite wait for its lock until then; a second more or less is not worth two statements."""
+    left = until - clock.monotonic()
+    if left > BUSY_SECONDS - 1:
+        yield
+        return
+    database.execute_sql(f"PRAGMA busy_timeout = {max(0, round(left * 1000))}")
+    try:
+        yield
+    finally:
+        database.execute_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+@contextmanager
 def translating() -> Iterator[None]:
     """SQLite's errors at BEGIN, COMMIT and connecting, and of its own cursors, as ours."""
     try:
         yield
     except (peewee.DatabaseError, peewee.sqlite3.Error) as e:  # type: ignore[attr-defined]  # the one that Peewee took
         raise _translated(e) from e
-
-
-def _differing(table: str, counted: str) -> str:
-    kept = f"SELECT * FROM {table}"  # noqa: S608 - our own text
-    return f"SELECT * FROM ({kept} EXCEPT {counted}) UNION ALL SELECT * FROM ({counted} EXCEPT {kept})"  # noqa: S608
-
-
-def _recount() -> None:
-    for table, counted in COUNTED.items():
-        database.execute_sql(f"DELETE FROM {table}")  # noqa: S608 - our own text
-        database.execute_sql(f"INSERT INTO {table} {counted}")

@@ -8,11 +8,12 @@ or are hashed.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from lazu import clock, logs, slots
-from lazu.errors import ApiError, StorageFailed, StorageMoved, StoreError
+from lazu.errors import ApiError, Busy, StorageFailed, StorageMoved, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, disk, rows
 from lazu.store.blobs import SHARDS, Blobs, is_blob
@@ -20,7 +21,7 @@ from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, 
 from lazu.store.contents.journal import Journal
 from lazu.store.contents.shelf import Shelf
 from lazu.store.rows import Gone
-from lazu.store.sqlite import Sqlite
+from lazu.store.sqlite import BUSY_SECONDS, Sqlite
 from lazu.store.staged import Staged
 
 #: Blobs, and bytes of blobs, removed at a time: some 10 ms, on ext4 a tenth of a second at most.
@@ -83,18 +84,22 @@ class Shards:
         with slots.waiting():  # once for all of it: each time a slot is taken again a thread waits and is woken
             if staged.few is None:
                 staged.seal()
+            until = clock.monotonic() + BUSY_SECONDS  # who has the lock of the shard may wait for SQLite's, too
             with self.blobs.lock(staged.sha256) as shard, ExitStack() as undo:
-                undo.callback(self._take_back, staged.sha256, shard)
+                undo.push(partial(self._take_back, staged.sha256, shard))
                 few = self.blobs.publish(staged, shard)
-                self.engine.write(insert if few is None else Journal.taking(staged.sha256, few, insert))
-                undo.pop_all()
+                self.engine.write(insert if few is None else Journal.taking(staged.sha256, few, insert), until=until)
         if few is not None:
             self.journal.note()
 
-    def _take_back(self, sha256: str, shard: int) -> None:
-        """A full disk must not fill with what it refused. What can't be removed now the next sweep removes."""
-        with suppress(StoreError, OSError, StorageMoved):
-            self._reap([sha256], {self.blobs.shard(sha256): shard})
+    def _take_back(self, sha256: str, shard: int, why: type[BaseException] | None, *_: object) -> None:
+        """A full disk must not fill with what it refused. What can't be removed now the next sweep removes.
+
+        So it does after `Busy`: whoever waited for SQLite's lock is told so, and does not wait for it again.
+        """
+        if why and not issubclass(why, Busy):
+            with suppress(StoreError, OSError, StorageMoved):
+                self._reap([sha256], {self.blobs.shard(sha256): shard})
 
     def drop(self, delete: Callable[[], list[Gone]], event: str | None, later: bool = False) -> list[Gone]:
         """See `Contents`."""
@@ -282,15 +287,11 @@ class Shards:
                 how = copies.copy_again(self.blobs.root, target, blob) if rows.is_referred(blob[0]) else "gone"
             copied[how] += 1
             absent += [blob[0]] if how in ("gone", "damaged") else []
-        self._require_durable(copied)
-        return copied, absent
-
-    def _require_durable(self, copied: Copied) -> None:
-        """Sync the blobs to which a backup has links: these are as durable, and some are in the journal still."""
-        if copied["linked"]:
+        if copied["linked"]:  # the backup's links are as durable as these blobs, and some are in the journal still
             self.blobs.sync_all()
             if self.blobs.failed:
                 raise StorageFailed
+        return copied, absent
 
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
