@@ -83,7 +83,6 @@ def _attach(response: Response, file: File) -> None:
     internal = store().accel_location
     place = store().contents.location(file.sha256, file.bytes) if internal is not None and agreed(part) else None
     if place is not None:
-        del response.headers["Accept-Ranges"]  # nginx would send its own beside it
         response.headers["X-Accel-Redirect"] = f"{internal}{place}"
         return
     start, end = part or (0, file.bytes)
