@@ -58,19 +58,18 @@ class Ledger:
     def take(self, owner: int, amount: int, fits: Fits) -> int | None:
         """The place of a new record, if `fits` says so of those there are, and there is one; else None.
 
-        Raises `Overloaded` if the lock or the file can't be had.
+        Raises what `fits` does; `Overloaded` if the lock or the file can't be had.
         """
         with self._locked() as table:
-            place = table.free()
-            if place is None or not fits(table.taken()):
-                return None
-            table.write(place, owner, amount)
+            place = table.free() if fits(table.taken()) else None
+            if place is not None:
+                table.write(place, owner, amount)
             return place
 
     def change(self, place: int, amount: int, fits: Fits) -> bool:
         """Let the record at `place`, which this process took, have another amount, if that `fits` the other records.
 
-        Raises `Overloaded` if the lock can't be had.
+        Raises what `fits` does; `Overloaded` if the lock can't be had.
         """
         with self._locked() as table:
             if not fits(table.taken(but=place)):

@@ -7,14 +7,16 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from helpers.in_process import descriptors
 from helpers.server import PROJECT
 from lazu import ledger
-from lazu.errors import Overloaded
+from lazu.errors import ApiError, InsufficientStorage, Overloaded
 from lazu.ledger import Ledger
+from lazu.store.arriving import Arriving
 
 CODE = """
 import sys
@@ -108,3 +110,21 @@ def test_a_lock_that_the_system_refuses_shuts_nobody_out(folder, monkeypatch):
             mine.take(1, 1, lambda _: True)
     monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
     assert mine.take(1, 1, lambda _: True) == 0
+
+
+def test_uploads_beyond_the_quota_are_refused_as_such_also_when_another_ends_at_that_moment():
+    """Whether there was room is known under the lock: a look after it may find the room that an upload left."""
+    arriving, refused = Arriving("tests", lambda: InsufficientStorage("full")), set()
+
+    def upload():
+        for _ in range(100):
+            try:
+                with arriving.hold(1, 6, 10):
+                    time.sleep(0.001)
+            except ApiError as e:
+                refused.add(type(e))
+
+    with ThreadPoolExecutor(3) as team:
+        for done in [team.submit(upload) for _ in range(3)]:
+            done.result()
+    assert refused == {InsufficientStorage}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from lazu.errors import ApiError, Overloaded
-from lazu.ledger import Ledger, Taken
+from lazu.ledger import Fits, Ledger, Taken
 
 #: Uploads at once that can be counted.
 _MOST = 2048
@@ -27,14 +27,12 @@ class Arriving:
 
         Raises the refusal, here and when the arrival grows; `Overloaded` if too many uploads arrive to count one more.
         """
-        fits = partial(_fits, key, size, room)
-        place = self._ledger.take(key, size, fits)
+        place = self._ledger.take(key, size, self._require(key, size, room))
         if place is None:
-            raise Overloaded if fits(self._ledger.taken()) else self._refusal()
+            raise Overloaded
 
         def grow(more: int) -> None:
-            if not self._ledger.change(place, more, partial(_fits, key, more, room)):
-                raise self._refusal()
+            self._ledger.change(place, more, self._require(key, more, room))
 
         arrival = Arrival(size, grow, partial(self._ledger.give_back, place))
         try:
@@ -42,9 +40,15 @@ class Arriving:
         finally:
             arrival.end()
 
+    def _require(self, key: int, size: int, room: int) -> Fits:
+        """What raises the refusal under the ledger's lock: a moment later there may be room."""
 
-def _fits(key: int, size: int, room: int, taken: Taken) -> bool:
-    return taken.of(key) + size <= room
+        def fits(taken: Taken) -> bool:
+            if taken.of(key) + size > room:
+                raise self._refusal()
+            return True
+
+        return fits
 
 
 def _nothing(_: int = 0) -> None:
