@@ -71,7 +71,7 @@ def test_a_call_that_fails_gives_back_what_it_holds_at_once(tmp_path, caplog, fi
     caplog.set_level(logging.CRITICAL)  # pytest keeps what was logged, and with it an error and its trace
     with uncollected():
         assert called(app, body) == outcome
-        # Other threads of this process open and close some, too; what a call kept would be more each time.
+        # The thread that writes when keys were used opens some, too; what a call kept would be more each time.
         assert min(kept_open(app, body, outcome) for _ in range(4)) <= 0
 
 
