@@ -56,20 +56,21 @@ class Ledger:
         self._table: _Table | None = None
 
     def take(self, owner: int, amount: int, fits: Fits) -> int | None:
-        """The place of a new record, if `fits` says so of those there are, and there is one; else None.
+        """The place of a new record, or None if `fits` says no of those there are.
 
-        Raises what `fits` does; `Overloaded` if the lock or the file can't be had.
+        Raises `Overloaded` if no record is free, or the lock or the file can't be had.
         """
         with self._locked() as table:
-            place = table.free() if fits(table.taken()) else None
-            if place is not None:
-                table.write(place, owner, amount)
+            if not fits(table.taken()):
+                return None
+            place = table.free()
+            table.write(place, owner, amount)
             return place
 
     def change(self, place: int, amount: int, fits: Fits) -> bool:
         """Let the record at `place`, which this process took, have another amount, if that `fits` the other records.
 
-        Raises what `fits` does; `Overloaded` if the lock can't be had.
+        Raises `Overloaded` if the lock can't be had.
         """
         with self._locked() as table:
             if not fits(table.taken(but=place)):
@@ -165,10 +166,12 @@ class _Table:
         if self._fd >= 0:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def free(self) -> int | None:
-        """A place without a record."""
-        processes = self.processes()
-        return processes.index(0) if 0 in processes else None
+    def free(self) -> int:
+        """A place without a record; raises `Overloaded` if there is none."""
+        try:
+            return self.processes().index(0)
+        except ValueError:
+            raise Overloaded from None
 
     def processes(self) -> list[int]:
         """The process of each record, 0 of a free one."""

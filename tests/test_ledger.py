@@ -128,3 +128,11 @@ def test_uploads_beyond_the_quota_are_refused_as_such_also_when_another_ends_at_
         for done in [team.submit(upload) for _ in range(3)]:
             done.result()
     assert refused == {InsufficientStorage}
+
+
+def test_one_that_is_full_is_busy(folder):
+    mine = Ledger("things", 1)
+    assert mine.take(1, 1, lambda _: True) == 0
+    with pytest.raises(Overloaded):
+        mine.take(2, 1, lambda _: True)
+    assert mine.take(2, 1, lambda _: False) is None

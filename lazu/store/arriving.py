@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from lazu.errors import ApiError, Overloaded
-from lazu.ledger import Fits, Ledger, Taken
+from lazu.errors import ApiError
+from lazu.ledger import Ledger, Taken
 
 #: Uploads at once that can be counted.
 _MOST = 2048
@@ -27,12 +27,13 @@ class Arriving:
 
         Raises the refusal, here and when the arrival grows; `Overloaded` if too many uploads arrive to count one more.
         """
-        place = self._ledger.take(key, size, self._require(key, size, room))
+        place = self._ledger.take(key, size, partial(_fits, key, size, room))
         if place is None:
-            raise Overloaded
+            raise self._refusal()
 
         def grow(more: int) -> None:
-            self._ledger.change(place, more, self._require(key, more, room))
+            if not self._ledger.change(place, more, partial(_fits, key, more, room)):
+                raise self._refusal()
 
         arrival = Arrival(size, grow, partial(self._ledger.give_back, place))
         try:
@@ -40,15 +41,9 @@ class Arriving:
         finally:
             arrival.end()
 
-    def _require(self, key: int, size: int, room: int) -> Fits:
-        """What raises the refusal under the ledger's lock: a moment later there may be room."""
 
-        def fits(taken: Taken) -> bool:
-            if taken.of(key) + size > room:
-                raise self._refusal()
-            return True
-
-        return fits
+def _fits(key: int, size: int, room: int, taken: Taken) -> bool:
+    return taken.of(key) + size <= room
 
 
 def _nothing(_: int = 0) -> None:
