@@ -1,9 +1,11 @@
 """What a run found, as Markdown: for the terminal and for results.md."""
 
+import os
 import platform
 import shutil
 import statistics
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -75,7 +77,8 @@ def machine() -> str:
     return (
         f"Machine: {len([row for row in read('/proc/cpuinfo') if row.startswith('processor')])} × {cpu}, "
         f"{kib / 2**20:.0f} GiB of memory, {filesystem()}, Linux {platform.release()}. "
-        f"Python {platform.python_version()}, {packages}, {tool('nginx', '-v')}, {tool('curl', '--version')}."
+        f"Python {platform.python_version()} ({os.path.realpath(sys.executable)}), {packages}, "
+        f"{tool('nginx', '-v')}, {tool('curl', '--version')}."
     )
 
 
