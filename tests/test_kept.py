@@ -84,6 +84,16 @@ def test_a_text_is_kept_as_it_is(own, double):
         assert said(double).endswith('He said "no"\\\n\tÜ 你\U0001f600')
 
 
+def test_every_character_of_a_kept_text_arrives(own, double):
+    every = "".join(map(chr, range(0x180))) * 800  # more than a piece of it, which ends within a character
+    with own.client("k") as client:
+        file_id = upload(client, b"some words", "a.txt")
+        ask(client, file_id)
+        texts(own)[0].write_bytes(b"\n" + every.encode())
+        ask(client, file_id)
+        assert said(double).endswith(every)
+
+
 def test_pictures_are_kept_by_their_size(own, double):
     with own.client("k") as client:
         file_id = upload(client, SCAN)

@@ -18,6 +18,11 @@ from lazu.errors import InternalError
 #: (docs/decisions/0040-splice.md has the measurement).
 PIECE = 192 * 1024
 
+#: What RFC 8259 §7 wants escaped, the backslash first, for it is in all the others; and every other byte. By these a
+#: text of 3 MB takes 2 ms, by `json.dumps` of each piece 15.
+_ESCAPED = {byte: json.dumps(chr(byte))[1:-1].encode() for byte in b'\\"' + bytes(range(0x20))}
+_PLAIN = bytes(byte for byte in range(256) if byte not in _ESCAPED)
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -51,7 +56,11 @@ class Slice:
 
 def _escape(piece: bytes) -> bytes:
     """Return UTF-8 as the inside of a JSON string. Only ASCII is escaped, so a piece may end within a character."""
-    return json.dumps(piece.decode("latin-1"), ensure_ascii=False)[1:-1].encode("latin-1")
+    there = piece.translate(None, _PLAIN)
+    for byte, escaped in _ESCAPED.items():
+        if byte in there:
+            piece = piece.replace(bytes((byte,)), escaped)
+    return piece
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
