@@ -11,6 +11,7 @@ PREFIX = "file-lazu-"
 UPLOAD, PART = "upload_", "part_"
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 # The first character carries only 3 bits: 26 characters hold 130, a ULID has 128.
 _ULID = rf"[0-7][{_ALPHABET}]{{25}}"
 _FILE_ID = re.compile(PREFIX + _ULID)
@@ -40,7 +41,7 @@ def new_part_id(milliseconds: int) -> str:
 def new_ulid(milliseconds: int) -> str:
     """A new ULID of that moment."""
     number = milliseconds << 80 | secrets.randbits(80)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def is_file_id(text: str) -> bool:

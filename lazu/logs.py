@@ -24,7 +24,6 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _BARE = {"time", "level", "event", "method", "route", "status", "message"}
 _PLAIN = re.compile(r"[!-~]+")
 
-_audit = logging.getLogger("lazu.audit")
 _log = logging.getLogger(__name__)
 
 
@@ -77,16 +76,22 @@ def plain_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else json.dumps(text)
 
 
-class _Append(logging.Handler):
-    """Lines at the end of a file that is opened for each: rotating it needs no signal, and commands write it too."""
+class _AuditLog:
+    """Lines at the end of a file that is opened for each: rotating it needs no signal, and commands write it too.
 
-    def __init__(self, path: Path, style: Style) -> None:
-        super().__init__()
+    Not by way of `logging`, which takes longer for a line than opening the file and writing it (18 of 40 µs).
+    """
+
+    _path: Path | None = None
+
+    def keep(self, path: Path, style: Style) -> None:
+        """From now on what this process does to files and keys is written to `path`."""
         self._path, self._style = path, style
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Append the record's facts; a line that can't be written goes to the log, and fails nobody."""
-        facts: Facts = {"event": record.msg, **record.__dict__["facts"], "request": request_id.get()}
+    def add(self, facts: Facts) -> None:
+        """Append a line; one that can't be written goes to the log, and fails nobody."""
+        if self._path is None:
+            return
         line = self._style.line(facts)
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -98,6 +103,10 @@ class _Append(logging.Handler):
             _log.error("The audit log can't be written (%s): %s", e.strerror, line)
 
 
+_audit = _AuditLog()
+keep_audit = _audit.keep
+
+
 def _append(fd: int, line: bytes) -> None:
     """Write `line` behind whatever the file has; raises OSError when not all of it could be written."""
     size = os.fstat(fd).st_size
@@ -107,13 +116,6 @@ def _append(fd: int, line: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def keep_audit(path: Path, style: Style) -> None:
-    """From now on what this process does to files and keys is written to `path`."""
-    _audit.handlers = [_Append(path, style)]
-    _audit.setLevel(logging.INFO)
-    _audit.propagate = False
-
-
 def audit(event: str, **facts: str | int | None) -> None:
     """Write down that `event` happened: after it is durable, and whatever becomes of the line, nobody fails for it."""
-    _audit.info(event, extra={"facts": facts})
+    _audit.add({"event": event, **facts, "request": request_id.get()})

@@ -51,8 +51,9 @@ class Beginnings:
 
     def among(self, head: bytes) -> bool:
         """Whether one of the bytes or words is in its place in `head`. If not, `table` may still know it."""
-        if any(head[start:end] in known for (start, end), known in self.fixed.items()):
-            return True
+        for (start, end), known in self.fixed.items():
+            if head[start:end] in known:
+                return True
         return any(word in head[start:end].lower() for start, end, word in self.words)
 
 
