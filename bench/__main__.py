@@ -84,7 +84,8 @@ def measured(name: str, plan: Plan) -> Result | Missing:
     except Missing as missing:
         result = missing
     finally:
-        shed(Path(os.environ.get("BENCH_DIR", WORK)))
+        for path in folders():
+            shed(path)
     seconds = time.monotonic() - started
     if not plan.quick and not plan.skip:
         kept.keep(name, result, seconds)
@@ -95,9 +96,13 @@ def measured(name: str, plan: Plan) -> Result | Missing:
 
 def clean() -> None:
     """Leave nothing on the disk but the report."""
-    for path in Path(os.environ.get("BENCH_DIR", WORK)).glob("*"):
-        if path.name != "report":
-            shutil.rmtree(path)
+    for path in folders():
+        shutil.rmtree(path)
+
+
+def folders() -> list[Path]:
+    """What the rows have made; the report has the kept rows, too."""
+    return [path for path in Path(os.environ.get("BENCH_DIR", WORK)).glob("*") if path.name != "report"]
 
 
 if __name__ == "__main__":
