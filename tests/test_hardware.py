@@ -21,10 +21,12 @@ from helpers.in_process import AUTH, put
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.errors import Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
+from lazu.config import Settings
+from lazu.errors import CannotStart, Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
 from lazu.store import rows, sqlite
 from lazu.store.blobs import Blobs
 from lazu.store.keys import Keys
+from lazu.store.opening import open_store
 from lazu.store.tables import File
 from lazu.upkeep.purge import purge
 
@@ -108,6 +110,38 @@ def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(sm
     finally:
         server.stop()
     assert problems(server.storage) == []
+
+
+@ROOT
+@pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
+def test_a_box_without_an_inode_is_not_ready(small, cluster, several):
+    """What an upload would be refused for, though room is left. On several boxes it passes by this disk, too."""
+    engines = {f"LAZU_{name.upper()}": value for name, value in cluster.items()}
+    server = Server(small / "storage", {"LAZU_API_KEY": "k", **(engines if several else {})}).start()
+    try:
+        file = stored(server, "k", b"1" * MB)
+        asked = f"/v1/files/{file['id']}/content"
+        assert [request(server, "GET", path, "k").status for path in ("/readyz", asked)] == [200, 200]
+        had = os.statvfs(small)
+        subprocess.run(["mount", "-o", f"remount,nr_inodes={had.f_files - had.f_ffree}", small], check=True)
+        assert upload(server, "k", PURPOSE, part("file", b"2" * MB, "a.txt")).status == 507
+        assert [request(server, "GET", path, "k").status for path in ("/readyz", asked)] == [503, 200]
+        server.stop()
+        server.start()
+        assert [request(server, "GET", path, "k").status for path in ("/readyz", asked)] == [503, 200]
+    finally:
+        subprocess.run(["mount", "-o", "remount,nr_inodes=10000", small], check=True)
+        server.stop()
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
+def test_a_place_where_no_upload_can_arrive_stops_the_start(cluster, tmp_path, monkeypatch, several):
+    def refused(blobs):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(Blobs, "unnamed", refused)
+    with pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
+        open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **(cluster if several else {})))
 
 
 @ROOT

@@ -52,6 +52,10 @@ class Blobs(Syncs):
                 (self.root / shard).mkdir(mode=0o750, exist_ok=True)
         disk.sync(self.root)
         disk.sync(self.root.parent)
+        self.try_out()
+
+    def try_out(self) -> None:
+        """Raise `CannotStart` where uploads can never arrive, OSError where none can now."""
         try:
             self.require_files()
         except OSError as e:

@@ -131,8 +131,8 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
             keys.prepare()
     with _blaming("LAZU_BLOBS_URL or an AWS_ variable"):
         bucket = Bucket(str(settings.blobs_url))
-    settings.storage_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
+    waiting.prepare()
     contents = Intents(waiting, bucket, engine, settings.kept_bytes)
     with _blaming("LAZU_DATABASE_URL or LAZU_BLOBS_URL"), engine.connected(), suppress(Busy):
         contents.pairing.require()

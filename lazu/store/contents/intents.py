@@ -64,7 +64,7 @@ class Intents:
         if not takes_writes():
             raise NotReady("The database takes no writes.")
         self.waiting.require(0)
-        self.waiting.stage(0).__exit__()
+        self.waiting.require_files()
         self.pairing.look()
 
     def free(self) -> int:

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from lazu import clock, slots
 from lazu.errors import StoreError
-from lazu.store import derived, object_rows
+from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
 from lazu.store.contents import object_names
@@ -24,6 +24,15 @@ log = logging.getLogger(__name__)
 
 class Waiting(Blobs):
     """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process."""
+
+    def prepare(self) -> None:
+        """Make the directory; raises `CannotStart` or OSError. A full disk stops no box: all but uploads go on."""
+        self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+        try:
+            self.try_out()
+        except OSError as e:
+            if e.errno not in disk.FULL:
+                raise
 
     def write_back(self, fd: int, start: int, size: int) -> None:
         """Nothing: most are gone before this disk would have to write them."""
