@@ -13,13 +13,11 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
 
 from lazu import clock
-from lazu.errors import ClientLeft, Overloaded
+from lazu.errors import ClientLeft
 
 Owner = int | str | None
-Value = TypeVar("Value")
 
 #: Seconds at work after which a turn lets others go first, if somebody waits.
 QUANTUM = 0.005
@@ -29,9 +27,6 @@ ALONE_SECONDS = 1.0
 
 #: Seconds between two looks whether the client of something that waits is still there.
 LOOK_SECONDS = 0.25
-
-#: Seconds to wait for what one thread makes for all, and to rest at most before it is made again.
-SHARED_SECONDS, SHARED_REST = 10, 2.0
 
 _mine = threading.local()
 
@@ -43,6 +38,37 @@ class _Gate:
         self.long = long
         self.lock = threading.Lock()
         self.lock.acquire()
+
+
+class _Line:
+    """Those of one owner who wait: by turns one who has begun, so that requests end, and one who is new.
+
+    Uploads in small pieces wait again and again: many of them may keep no new request from its beginning.
+    """
+
+    def __init__(self) -> None:
+        self._gates = deque[_Gate](), deque[_Gate]()  # of who is new, and who has begun
+        self._begun = True
+
+    def add(self, gate: _Gate, begun: bool) -> None:
+        self._gates[begun].append(gate)
+
+    def first(self) -> _Gate:
+        return self._gates[self._whose()][0]
+
+    def serve(self) -> _Gate:
+        whose = self._whose()
+        self._begun = not whose
+        return self._gates[whose].popleft()
+
+    def remove(self, gate: _Gate) -> None:
+        self._gates[gate in self._gates[True]].remove(gate)
+
+    def _whose(self) -> bool:
+        return self._begun if self._gates[self._begun] else not self._begun
+
+    def __bool__(self) -> bool:
+        return any(self._gates)
 
 
 class Slots:
@@ -61,7 +87,7 @@ class Slots:
         self._held: Counter[Owner] = Counter()
         #: Of those held, the ones for short work.
         self._short: Counter[Owner] = Counter()
-        self._waiting: dict[Owner, deque[_Gate]] = {}
+        self._waiting: dict[Owner, _Line] = {}
 
     def resize(self, count: int, share: int) -> None:
         """Be `count` slots, of which each owner has `share` at most; nobody may wait yet."""
@@ -85,7 +111,7 @@ class Slots:
         return self._held[owner] < self._most() and (long or self._short[owner] < self._share)
 
     def take(self, owner: Owner, begun: bool = False, long: bool = False) -> None:
-        """Wait for a slot, for `long` work or not; requests that have `begun` go before their owner's new ones."""
+        """Wait for a slot, for `long` work or not; requests that have `begun`, and their owner's new ones, by turns."""
         gate = self._ask(owner, begun, long)
         if gate:
             gate.lock.acquire()
@@ -118,8 +144,7 @@ class Slots:
                 self._hand_to(owner, long)
                 return None
             gate = _Gate(long)
-            queue = self._waiting.setdefault(owner, deque())
-            (queue.appendleft if begun else queue.append)(gate)
+            self._waiting.setdefault(owner, _Line()).add(gate, begun)
             return gate
 
     def _turn_away(self, owner: Owner, gate: _Gate) -> bool:
@@ -142,17 +167,17 @@ class Slots:
                 del self._held[owner], self._short[owner]
             if owner in self._waiting:
                 self._waiting[owner] = self._waiting.pop(owner)  # it had its turn
-            fitting = [each for each, queue in self._waiting.items() if self._fits(each, queue[0].long)]
+            fitting = [each for each, line in self._waiting.items() if self._fits(each, line.first().long)]
             if fitting:
                 self._serve(min(fitting, key=self._held.__getitem__))
 
     def _serve(self, owner: Owner) -> None:
-        queue = self._waiting.pop(owner)
-        gate = queue.popleft()
+        line = self._waiting.pop(owner)
+        gate = line.serve()
         self._hand_to(owner, gate.long)
         gate.lock.release()
-        if queue:
-            self._waiting[owner] = queue  # behind the other owners now
+        if line:
+            self._waiting[owner] = line  # behind the other owners now
 
     def _hand_to(self, owner: Owner, long: bool) -> None:
         self._free -= 1
@@ -207,42 +232,6 @@ class Turn:
         """Let others go first after long work; raises `ClientLeft` if nobody waits for the answer any more."""
         if self.give_way() and self._left():
             raise ClientLeft
-
-
-class Shared(Generic[Value]):
-    """Give the result of `make`, made by one thread at a time, for all who asked before it began.
-
-    However many ask, between two makings it rests as long as the last one took, `SHARED_REST` seconds at most.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._began = self._rests_until = 0.0
-
-    def get(self, make: Callable[[], Value]) -> Value:
-        """The value as it is now; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
-        asked = clock.monotonic()
-        with waiting():
-            if not self._lock.acquire(timeout=SHARED_SECONDS):
-                raise Overloaded
-            if asked >= self._began:
-                clock.sleep(max(0.0, self._rests_until - clock.monotonic()))
-        try:
-            require_client()
-            if asked >= self._began:
-                self._renew(make)
-            return self._value
-        finally:
-            self._lock.release()
-
-    def _renew(self, make: Callable[[], Value]) -> None:
-        began = clock.monotonic()
-        try:
-            self._value = make()
-            self._began = began
-        finally:
-            ended = clock.monotonic()
-            self._rests_until = ended + min(ended - began, SHARED_REST)
 
 
 def require_client() -> None:

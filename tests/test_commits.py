@@ -1,5 +1,6 @@
 """Threads that want to write at the same time share a commit: it is for all of them, or each learns that it is not."""
 
+import errno
 import struct
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from helpers.in_store import held
 from helpers.server import PROJECT, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.errors import Busy, StorageMoved
+from lazu.errors import Busy, Full, StorageMoved
 from lazu.store import sqlite
 from lazu.store.group_commit import GroupCommit
 from lazu.store.tables import File
@@ -109,6 +110,37 @@ def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
             group.commit(lambda: done.append("refused"), soon())
     group.commit(lambda: done.append("done"), soon())
     assert done == ["done"]
+
+
+@pytest.mark.parametrize("error", [StorageMoved(), OSError(errno.EMFILE, "no descriptor"), Full("full")])
+def test_who_can_not_begin_a_transaction_takes_no_other_along(error):
+    errors = [error]
+
+    @contextmanager
+    def transaction(_):
+        if errors:
+            until(lambda: len(group._waiting) == 2)
+            raise errors.pop()
+        yield
+
+    group = GroupCommit(transaction)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(group.commit, lambda: "first", soon())
+        until(lambda: group._waiting)
+        second = pool.submit(group.commit, lambda: "second", soon())
+        assert first.exception(60) is error
+        assert second.result(60) == "second"
+
+
+def test_a_bug_in_a_transaction_is_told_to_all_in_it(gate):
+    def bug():
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(gate.group.commit, work, soon()) for work in (lambda: "right", bug)]
+        until(lambda: len(gate.group._waiting) == 2)
+        gate.begin.set()
+        assert [type(each.exception(60)) for each in asked] == [ZeroDivisionError] * 2
 
 
 @pytest.fixture

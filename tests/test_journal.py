@@ -177,6 +177,22 @@ def test_a_backup_needs_no_journal(patient, app, tmp_path, monkeypatch):
     assert b"in the journal" not in (tmp_path / "backup/lazu.sqlite3").read_bytes()
 
 
+def test_the_links_of_a_backup_that_was_broken_off_are_synced_by_the_next(patient, app, tmp_path, monkeypatch):
+    http, _ = patient
+    put(http, b"in the journal")
+    asked = []
+
+    def sync_all(_):
+        asked.append(blob(tmp_path / "backup", b"in the journal").exists())
+        if len(asked) == 1:
+            raise RuntimeError("killed")
+
+    monkeypatch.setattr(disk, "sync_all", sync_all)
+    backup = ["backup", str(tmp_path / "backup")]
+    assert [app.test_cli_runner().invoke(args=backup).exit_code for _ in range(2)] == [1, 0]
+    assert asked == [True, True]
+
+
 def test_a_store_that_has_failed_is_backed_up_by_copies_alone(patient, app, tmp_path):
     """A link leads to the very bytes that could not be written."""
     http, _ = patient
@@ -262,6 +278,22 @@ def test_a_full_disk_is_not_told_again_by_the_journal(patient, app, monkeypatch,
         app.extensions["lazu"].contents.close()
     assert len(entries(storage)) == 1
     assert "is full" not in caplog.text
+
+
+def test_a_purge_on_a_full_disk_takes_the_ballast_to_empty_the_journal(patient, app, monkeypatch):
+    http, storage = patient
+    put(http, b"entry")
+    remove, ballast = journal_rows.remove, storage / "ballast"
+
+    def full(*args):
+        if ballast.exists():
+            raise Full("database or disk is full")
+        return remove(*args)
+
+    monkeypatch.setattr(journal_rows, "remove", full)
+    assert app.test_cli_runner().invoke(args=["purge"]).exit_code == 0
+    assert entries(storage) == []
+    assert ballast.exists()
 
 
 def test_a_store_that_has_failed_opens_without_a_write_to_its_blobs(patient, app, monkeypatch):

@@ -16,7 +16,7 @@ from peewee import SQL
 
 from helpers.server import PROJECT, opened
 from helpers.waiting import until
-from helpers.wire import PURPOSE, part, request, stored, upload
+from helpers.wire import PURPOSE, dial, head, part, request, stored, upload
 from lazu import ids
 from lazu.store.files import PIECE
 from lazu.store.tables import File
@@ -51,6 +51,18 @@ def test_a_request_is_one_line_with_what_it_was_and_cost(serve):
     assert re.fullmatch(pattern % (len(answer.body), answer.headers["x-request-id"]), posted)
     assert " GET /v1/files/<file_id>/content 200 key=alice " in got
     assert " out=5 " in got
+
+
+def test_a_client_that_left_before_its_turn_has_a_line_and_is_counted(serve):
+    server = serve(LAZU_WORKERS="1")
+
+    def left():
+        with closing(dial(server, head(server.any_key, "GET"))):
+            pass
+        return [line for line in lines(server) if " GET - 499 key=- " in line]
+
+    until(left)
+    assert b'lazu_requests_total{method="GET",route="-",status="499"}' in request(server, "GET", "/metrics").body
 
 
 def test_lines_are_json_in_utc_when_asked_for(serve):

@@ -16,6 +16,7 @@ from helpers.wire import PURPOSE, dial, form, head, part, request, upload
 from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
+from lazu.routes.shared import Shared
 from lazu.server.heads import asker
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
@@ -105,6 +106,17 @@ def test_a_request_whose_client_has_left_is_not_begun_and_its_slot_is_free():
             raise AssertionError("begun")
     with Turn(pool, 1, stays):
         pass
+
+
+def test_a_new_request_does_not_wait_for_all_that_have_begun():
+    pool, served = Slots(1, 1), []
+    pool.take(1)
+    asked = {name: pool._ask(1, begun=name[0] == "b") for name in ("b1", "b2", "b3", "n1", "b4", "n2")}
+    while asked:
+        pool.give(1)
+        served += [name for name, gate in asked.items() if gate.lock.acquire(blocking=False)]
+        del asked[served[-1]]
+    assert served == ["b1", "n1", "b2", "n2", "b3", "b4"]
 
 
 def test_who_waits_holds_no_slot():
@@ -300,7 +312,7 @@ def test_nginx_takes_a_large_body_only_where_one_belongs(edge):
 
 
 def test_what_is_made_for_all_rests_as_long_as_it_took():
-    shared, made, began = slots.Shared(), [], time.monotonic()
+    shared, made, began = Shared(), [], time.monotonic()
 
     def make():
         time.sleep(0.05)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from lazu import metrics
 from lazu.routes.context import store, upstream
-from lazu.slots import Shared
+from lazu.routes.shared import Shared
 from lazu.store.opening import require_ready
 from lazu.upkeep import stats
 

@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.glogging import Logger as GunicornLogger
 
 from lazu import config, logs, metrics
+from lazu.errors import ClientLeft
 from lazu.gateway.exchange import Exchange
 
 
@@ -50,6 +51,10 @@ class Logger(GunicornLogger):
             sent=exchange.sent,
         )
         self._write(answer, {**facts, "lazu.upstream": exchange.outcome})
+
+    def dropped(self, method: str, seconds: float, received: int) -> None:
+        """The same for a request whose client hung up before anybody worked on it: 499, as nginx counts it."""
+        self._write(metrics.Answered(method, "-", ClientLeft.status, seconds, received, sent=0), {})
 
     def _write(self, answer: metrics.Answered, environ: dict[str, Any]) -> None:
         metrics.answered(answer)

@@ -204,6 +204,7 @@ class Worker(ThreadWorker):
             with self._turn(req, conn):
                 return self._answer(req, conn)
         except ClientLeft:
+            self.log.dropped(req.method, clock.monotonic() - conn.sock.began, conn.sock.received)
             return False
 
     def _answer(self, req: Any, conn: TConn) -> bool:

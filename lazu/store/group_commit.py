@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lazu import clock, slots
-from lazu.errors import ApiError, Busy, InternalError, StoreError
+from lazu.errors import ApiError, Busy, InternalError
 
 Result = TypeVar("Result")
 
@@ -84,7 +84,10 @@ class GroupCommit:
             self._turn.release()
 
     def _commit(self, own: _Job, until: float) -> None:
-        """Commit for all who wait when the transaction has begun: it may have waited long for another process."""
+        """Commit for all who wait when the transaction has begun: it may have waited long for another process.
+
+        Where it can't begin `own` alone gives up: the others have time left, or meet the same error by themselves.
+        """
         jobs: list[_Job] = []
         try:
             with self._transaction(until):
@@ -93,15 +96,13 @@ class GroupCommit:
                     job.run()
             for job in jobs:
                 job.error = job.refusal
-        except StoreError as e:
-            if isinstance(e, Busy) and self._leave(own):
-                jobs = [own]  # the others have time left
-            jobs = jobs or self._take()
-            for job in jobs:
+        except Exception as e:  # noqa: BLE001 - each whose work was in the transaction raises it
+            for job in jobs or [own]:
                 job.error = e
         finally:
             # None may stay: who was told of an error takes its bytes back, and its row must not come later.
-            for job in jobs or self._take():
+            self._leave(own)
+            for job in jobs or [own]:
                 job.done = True
 
     def _take(self) -> list[_Job]:

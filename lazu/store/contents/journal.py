@@ -82,21 +82,21 @@ class Journal:
             staged.seal()
             self._blobs.put(staged, shard)
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, frees: bool = False) -> None:
         """Make the blobs of all entries durable, then remove these. Raises `StoreError`, OSError, `StorageMoved`.
 
-        Does nothing in a store that has failed.
+        Does nothing in a store that has failed. On a full disk it takes the ballast if it `frees` (`Sqlite.write`).
         """
         with self._turn:
             last = journal_rows.newest()
             if last and not self._blobs.failed:
                 self._blobs.sync_all()
                 # Another process may have heard meanwhile of what failed, and nobody else does then.
-                while not self._blobs.failed and self._remove(last) == PORTION:
+                while not self._blobs.failed and self._remove(last, frees) == PORTION:
                     pass
 
-    def _remove(self, last: int) -> int:
-        return self._engine.write(lambda: journal_rows.remove(last, PORTION))
+    def _remove(self, last: int, frees: bool) -> int:
+        return self._engine.write(lambda: journal_rows.remove(last, PORTION), frees)
 
     @staticmethod
     def taking(sha256: str, data: bytes, insert: Callable[[], None]) -> Callable[[], None]:

@@ -189,7 +189,7 @@ class Shards:
                 removed.add_blob(size)
         for leftover in leftovers:
             self.blobs.discard(*leftover)
-        self.journal.checkpoint()
+        self.journal.checkpoint(frees=True)
         self.engine.refill()
         return removed
 
@@ -287,7 +287,8 @@ class Shards:
                 how = copies.copy_again(self.blobs.root, target, blob) if rows.is_referred(blob[0]) else "gone"
             copied[how] += 1
             absent += [blob[0]] if how in ("gone", "damaged") else []
-        if copied["linked"]:  # the backup's links are as durable as these blobs, and some are in the journal still
+        # The links, also of a backup that was broken off, are as durable as these blobs: some are in the journal still.
+        if copied["linked"] or copied["present"]:
             self.blobs.sync_all()
             if self.blobs.failed:
                 raise StorageFailed

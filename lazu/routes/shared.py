@@ -1,0 +1,49 @@
+"""What costs much and is the same for all who ask: made by one thread at a time."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from lazu import clock, slots
+from lazu.errors import Overloaded
+
+Value = TypeVar("Value")
+
+#: Seconds to wait for what one thread makes for all, and to rest at most before it is made again.
+SHARED_SECONDS, SHARED_REST = 10, 2.0
+
+
+class Shared(Generic[Value]):
+    """Give the result of `make`, made by one thread at a time, for all who asked before it began.
+
+    However many ask, between two makings it rests as long as the last one took, `SHARED_REST` seconds at most.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began = self._rests_until = 0.0
+
+    def get(self, make: Callable[[], Value]) -> Value:
+        """The value as it is now; raises what `make` does, `ClientLeft`, `Overloaded` if it takes too long."""
+        asked = clock.monotonic()
+        with slots.waiting():
+            if not self._lock.acquire(timeout=SHARED_SECONDS):
+                raise Overloaded
+            if asked >= self._began:
+                clock.sleep(max(0.0, self._rests_until - clock.monotonic()))
+        try:
+            slots.require_client()
+            if asked >= self._began:
+                self._renew(make)
+            return self._value
+        finally:
+            self._lock.release()
+
+    def _renew(self, make: Callable[[], Value]) -> None:
+        began = clock.monotonic()
+        try:
+            self._value = make()
+            self._began = began
+        finally:
+            ended = clock.monotonic()
+            self._rests_until = ended + min(ended - began, SHARED_REST)
