@@ -119,6 +119,9 @@ def math(xml):
         ("<m:sSubSup><m:e>{x}</m:e><m:sub>{i}</m:sub><m:sup>{n+1}</m:sup></m:sSubSup>", "x_i^(n+1)"),
         ("<m:func><m:fName><m:limLow><m:e>{lim}</m:e><m:lim>{x→0}</m:lim></m:limLow></m:fName><m:e>{f}</m:e></m:func>", "lim_(x→0) f"),
         ("<m:m><m:mr><m:e>{a}</m:e><m:e>{b}</m:e></m:mr><m:mr><m:e>{c}</m:e><m:e>{d}</m:e></m:mr></m:m>", "a, b; c, d"),
+        ("{2}<m:sPre><m:sub>{6}</m:sub><m:sup>{14}</m:sup><m:e>{C}</m:e></m:sPre>", "2(_6^14)C"),
+        ("<m:acc><m:accPr/><m:e>{x}</m:e></m:acc>{=}<m:bar><m:barPr><m:pos m:val='top'/></m:barPr><m:e>{x}</m:e></m:bar>", "x\u0302=x\u0304"),
+        ("<m:acc><m:accPr><m:chr m:val='\u20d7'/></m:accPr><m:e>{AB}</m:e></m:acc>{=}<m:bar><m:e>{x}</m:e></m:bar>", "(AB)\u20d7=x\u0331"),
     ],
 )  # fmt: skip
 def test_an_equation_of_a_docx_is_read_as_it_is_typed(read, xml, typed):
@@ -432,6 +435,14 @@ def test_slides_have_numbers_titles_and_notes(read):
         **{"ppt__slides___rels__slide1.xml.rels": relations(("notesSlide", "../n1.xml")), "ppt__n1.xml": notes},
     )
     assert read(data, "pptx") == "## Slide 1: Aims\n\n- more\n- faster\n\nNotes: Speak up\n\n## Slide 2\n\nA box\n\nOn every slide: ACME\n"
+
+
+def test_comments_on_a_slide_are_read_with_space_between_their_paragraphs(read):
+    older = '<p:cmLst XMLNS><p:cm authorId="1"><p:text>Why 300?</p:text></p:cm></p:cmLst>'
+    newer = '<p:cmLst XMLNS><p:cm><p:txBody><a:p><a:r><a:t>Raise it to 400</a:t></a:r></a:p><a:p><a:r><a:t>300 is too low</a:t></a:r></a:p></p:txBody></p:cm></p:cmLst>'
+    rels = relations(("comments", "../c1.xml"), ("comments", "../c2.xml"))
+    data = pptx(shape("Aims", "title"), **{"ppt__slides___rels__slide1.xml.rels": rels, "ppt__c1.xml": older, "ppt__c2.xml": newer})
+    assert read(data, "pptx") == "## Slide 1: Aims\n\n- Comment: Why 300?\n- Comment: Raise it to 400 300 is too low\n"
 
 
 def test_raised_words_and_equations_of_a_slide_are_read_as_in_a_docx(read):

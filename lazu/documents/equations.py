@@ -46,6 +46,20 @@ def _scripted(element: Element) -> str:
     return _part(element, "e") + _scripts(element)
 
 
+def _before(element: Element) -> str:
+    """Return what has its index and exponent before it, as an isotope, typed as Word takes it in: `(_6^14)C`."""
+    return f"({_scripts(element)}){_part(element, 'e')}"
+
+
+def _accented(element: Element) -> str:
+    """Return what has a sign over or under it: a hat, an arrow, a line."""
+    if element.tag == "bar":
+        sign = "\u0304" if markup.value(element, "barPr", "pos") == "top" else "\u0331"
+    else:
+        sign = markup.find(element, "accPr", "chr").get("val", "\u0302")
+    return f"{_whole(_part(element, 'e'))}{sign}"
+
+
 def _sum(element: Element) -> str:
     """Return a sum, a product, an integral, with its limits."""
     sign = markup.find(element, "naryPr", "chr").get("val", "\u222b")
@@ -76,5 +90,6 @@ def _rows(element: Element) -> str:
 
 _FORMS = {
     "f": _fraction, "nary": _sum, "d": _bracketed, "rad": _root, "func": _function, "m": _rows, "eqArr": _rows,
+    "sPre": _before, "acc": _accented, "bar": _accented,
     **dict.fromkeys(("sSup", "sSub", "sSubSup", "limLow", "limUpp"), _scripted),
 }  # fmt: skip

@@ -169,6 +169,8 @@ def _notes(tree: Element) -> Iterator[str]:
 
 
 def _comment(comment: Element, authors: dict[str, str]) -> str:
-    words = " ".join(markup.text(entry) for entry in markup.children(comment, "text", "txBody"))
+    found = [entry.text or "" for entry in markup.children(comment, "text")]  # newer ones have paragraphs
+    found += [words for entry in markup.children(comment, "txBody") for _, words in drawings.paragraphs(entry)]
+    words = " ".join(found)
     author = authors.get(comment.get("authorId", ""), "")
     return markdown.item(0, f"Comment{' by ' * bool(author)}{author}: {markdown.line(words)}") if words.strip() else ""
