@@ -63,6 +63,70 @@ def test_a_list_of_a_docx_that_begins_anew_counts_anew(read):
     assert read(data, "docx") == "3. a\n4. b\n1. c\n2. d\n  2.a) deep\n3. e\n3. f\n"
 
 
+def patterns(*levels):
+    """The lists 1, 2 … of a docx, each as its levels: a number's form, its label, and the level's further XML."""
+    level = '<w:lvl w:ilvl="{}">{}<w:numFmt w:val="{}"/><w:lvlText w:val="{}"/></w:lvl>'.format
+    made = ("".join(level(depth, more, form, label) for depth, (form, label, more) in enumerate(found)) for found in levels)
+    return "".join(
+        f'<w:abstractNum w:abstractNumId="{n}">{xml}</w:abstractNum><w:num w:numId="{n}"><w:abstractNumId w:val="{n}"/></w:num>'
+        for n, xml in enumerate(made, 1)
+    )
+
+
+def numbered(read, pattern, *paragraphs):
+    """What is read of paragraphs that are items of `pattern`, each given as its words and its depth, or as XML."""
+    body = "".join(found if isinstance(found, str) else listed(found[0], 1, found[1]) for found in paragraphs)
+    return read(docx(body, [("numbering", "numbering.xml")], numbering=patterns(pattern)), "docx")
+
+
+def test_a_list_of_a_docx_begins_with_nought_where_it_says_so(read):
+    zero = [("decimal", "%1.", '<w:start w:val="0"/>'), ("decimal", "%1.%2", "")]
+    assert numbered(read, zero, ("a", 0), ("b", 0), ("deep", 1), ("c", 0)) == "0. a\n1. b\n  1.1 deep\n2. c\n"
+
+
+def test_a_level_of_a_docx_goes_on_where_it_says_so(read):
+    on = [("decimal", "Chapter %1", ""), ("decimal", "Art. %2", '<w:lvlRestart w:val="0"/>'), ("decimal", "%3", '<w:lvlRestart w:val="1"/>')]
+    found = numbered(read, on, ("a", 0), ("b", 1), ("x", 2), ("c", 1), ("y", 2), ("d", 0), ("e", 1), ("z", 2))
+    assert found == "Chapter 1 a\n  Art. 1 b\n    1 x\n  Art. 2 c\n    2 y\nChapter 2 d\n  Art. 3 e\n    1 z\n"
+
+
+def test_a_level_of_a_docx_has_digits_for_all_levels_where_it_says_so(read):
+    legal = [("upperRoman", "Article %1.", ""), ("decimalZero", "Section %1.%2", "<w:isLgl/>"), ("lowerLetter", "%1.%3", "<w:isLgl w:val='0'/>")]
+    assert numbered(read, legal, ("a", 0), ("b", 1), ("c", 2)) == "Article I. a\n  Section 1.01 b\n    I.a c\n"
+
+
+PICTURE = '<w:p><w:pPr>{}</w:pPr><w:r><w:drawing><wp:docPr xmlns:wp="urn:wp" name="Picture 1"/></w:drawing></w:r></w:p>'.format
+FIRST = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+
+
+def test_a_number_without_words_counts_and_stands(read):
+    """A picture, or a cell of a column that Word numbers. A paragraph that is not there (hidden, deleted, the end of a section) has none."""
+    gone = "".join(f"<w:p><w:pPr>{FIRST}{mark}</w:pPr></w:p>" for mark in ("<w:rPr><w:vanish/></w:rPr>", "<w:rPr><w:del/></w:rPr>", "<w:rPr><w:moveFrom/></w:rPr>", "<w:sectPr/>"))
+    row = f"<w:tbl><w:tr><w:tc><w:p><w:pPr>{FIRST}</w:pPr></w:p></w:tc><w:tc>{paragraph('Screws')}</w:tc></w:tr></w:tbl>"
+    found = numbered(read, [("decimal", "%1.", "")], ("Open the lid", 0), PICTURE(FIRST), gone, ("Close it", 0), row)
+    assert found == "1. Open the lid\n2.\n3. Close it\n\n| 4. | Screws |\n| --- | --- |\n"
+    assert numbered(read, [("bullet", "x", "")], ("a", 0), PICTURE(FIRST), ("b", 0)) == "- a\n- b\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "labels"),
+    [
+        ("russianLower", 9, ["и)", "к)"]), ("russianUpper", 28, ["Ю)", "Я)"]), ("ganada", 1, ["가)", "나)"]), ("chosung", 2, ["ㄴ)", "ㄷ)"]),
+        ("chineseCounting", 9, ["九)", "十)"]), ("chineseCountingThousand", 19, ["十九)", "二十)"]), ("chineseCountingThousand", 1009, ["一千零九)", "一千零一十)"]),
+        ("japaneseCounting", 110, ["百十)", "百十一)"]), ("ideographTraditional", 10, ["癸)", "11)"]), ("decimalEnclosedCircle", 20, ["⑳)", "21)"]),
+        ("hebrew1", 15, ["\u05d8\u05d5)", "\u05d8\u05d6)"]), ("upperLetter", 26, ["Z)", "AA)"]), ("arabicAbjad", 1, ["أ)", "ب)"]), ("ordinal", 11, ["11th)", "12th)"]), ("ordinal", 22, ["22nd)", "23rd)"]), ("else", 1, ["1)", "2)"]),
+    ],
+)  # fmt: skip
+def test_lists_of_a_docx_count_in_the_letters_of_its_language(read, form, start, labels):
+    assert numbered(read, [(form, "%1)", f'<w:start w:val="{start}"/>')], ("a", 0), ("b", 0)) == f"{labels[0]} a\n{labels[1]} b\n"
+
+
+def test_a_form_that_only_newer_programs_know_is_counted_as_they_do(read):
+    both = '<mc:AlternateContent xmlns:mc="urn:mc"><mc:Choice><w:numFmt w:val="custom" w:format="001, 002, 003, ..."/></mc:Choice><mc:Fallback><w:numFmt w:val="decimal"/></mc:Fallback></mc:AlternateContent>'
+    lists = patterns([("decimal", "REQ-%1", "")]).replace('<w:numFmt w:val="decimal"/>', both)
+    assert read(docx(listed("a", 1) + listed("b", 1), [("numbering", "numbering.xml")], numbering=lists), "docx") == "REQ-001 a\nREQ-002 b\n"
+
+
 def test_a_table_of_a_docx_is_a_table(read):
     rows = [["Name", "Sum"], ["Ada | Eve", "7"], ["", ""]]
     table = "".join("<w:tr>" + "".join(f"<w:tc>{paragraph(cell)}</w:tc>" for cell in row) + "</w:tr>" for row in rows)
@@ -85,6 +149,24 @@ def test_notes_comments_margins_and_links_of_a_docx_stand_once(read):
     assert read(data, "docx") == (
         "Header: ACME Ltd\n\nSee [our page](https://example.org/a%20b)[^2][^comment-0]\n\n[^2]: Small print\n[^comment-0]: Ada: Why?\n"
     )
+
+
+def test_a_watermark_of_a_docx_is_read(read):
+    mark = '<w:p><w:r><w:t>ACME</w:t><w:pict><v:shape xmlns:v="urn:v"><v:textpath string="DRAFT"/></v:shape></w:pict></w:r></w:p>'
+    assert read(docx(paragraph("words"), [("header", "hdr.xml")], hdr=mark), "docx") == "Header: ACME DRAFT\n\nwords\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "settings", "shown"),
+    [("", "", ""), ("<w:titlePg/>", "", "first"), ("<w:titlePg w:val='0'/>", "<w:evenAndOddHeaders/>", "even")],
+    ids=["neither", "first", "even"],
+)
+def test_headers_of_first_and_even_pages_are_read_where_the_document_has_them(read, first, settings, shown):
+    kinds = ("default", "first", "even")
+    marks = "".join(f'<w:headerReference w:type="{kind}" r:id="rId{n}"/>' for n, kind in enumerate(kinds, 1))
+    relates = [*(("header", f"{kind}.xml") for kind in kinds), ("settings", "settings.xml")]
+    data = docx(f"{paragraph('words')}<w:sectPr>{marks}{first}</w:sectPr>", relates, settings=settings, **{kind: paragraph(kind) for kind in kinds})
+    assert read(data, "docx") == "".join(f"Header: {kind}\n\n" for kind in ("default", shown) if kind) + "words\n"
 
 
 def test_deleted_words_are_gone_and_inserted_ones_there(read):
@@ -213,6 +295,23 @@ def test_hidden_words_of_a_docx_are_left_out_and_struck_ones_marked(read):
     ]  # fmt: skip
     data = docx(f"<w:p>{''.join(runs)}</w:p>{paragraph('words')}", [("styles", "styles.xml"), ("hyperlink", "https://example.org")], styles=UNSEEN)
     assert read(data, "docx") == "Price: ~~10 EUR~~ 12 seen [~~page~~](https://example.org)\n\nwords\n"
+
+
+SECRET = '<w:rStyle w:val="Secret"/>'
+STRIKING = '<w:style w:styleId="Old"><w:rPr><w:strike/></w:rPr></w:style>'
+
+
+def test_words_of_a_docx_are_hidden_or_struck_where_the_style_of_their_paragraph_says_so(read):
+    """A style of the words over such a one turns it back (§17.7.3), their own property counts as it stands."""
+    run = "<w:r><w:rPr>{}</w:rPr><w:t>{}</w:t></w:r>".format
+    styled = '<w:p><w:pPr><w:pStyle w:val="{}"/></w:pPr>{}</w:p>'.format
+    link = '<w:hyperlink r:id="rId2"><w:r><w:t>page</w:t></w:r></w:hyperlink>'
+    body = paragraph("a", '<w:pStyle w:val="More"/>') + styled("Secret", link + math("{b}").removeprefix("<w:p>").removesuffix("</w:p>"))
+    body += styled("Secret", run("<w:rStyle w:val='More'/>", "c") + run("<w:vanish w:val='0'/>", "d") + run("<w:b/>", "e"))
+    body += paragraph("10 EUR", '<w:pStyle w:val="Old"/>') + styled("Old", run("<w:strike/>", "f") + run("<w:rStyle w:val='Old'/>", "g"))
+    body += f'<w:p><w:hyperlink r:id="rId2">{run(SECRET, "page")}</w:hyperlink></w:p>'
+    data = docx(body, [("styles", "styles.xml"), ("hyperlink", "https://example.org")], styles=UNSEEN + STRIKING)
+    assert read(data, "docx") == "cd\n\n~~10 EUR~~\n\n~~f~~g\n"
 
 
 def test_a_document_within_a_docx_is_named(read):

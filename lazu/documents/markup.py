@@ -104,6 +104,11 @@ def value(element: Element, *path: str) -> str:
     return find(element, *path).get("val", "")
 
 
+def is_on(switch: Element | None) -> bool:
+    """Return whether a property that is there or not (`b`, `vanish`) is there, and not turned off."""
+    return switch is not None and switch.get("val", "1") not in ("0", "false", "off")
+
+
 def text(element: Element) -> str:
     """Return all text within."""
     return "".join(element.itertext())

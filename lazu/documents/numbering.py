@@ -6,8 +6,30 @@ from xml.etree.ElementTree import Element
 
 from lazu.documents import markup
 
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
+#: Letters of which each stands for a size, and the sizes are added; the largest come first.
+_SUMS = {
+    "lowerRoman": ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"),
+                   (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
+    "hebrew1": (*zip((*range(400, 99, -100), *range(90, 19, -10)), "תשרקצפעסנמלכ", strict=True), (16, "טז"),
+                (15, "\u05d8\u05d5"), *zip(range(10, 0, -1), "יטחזוהדגבא", strict=True)),
+}  # fmt: skip
+
+#: Letters in their order, which are doubled behind the last one (§17.18.59).
+_LETTERS = {
+    "lowerLetter": "abcdefghijklmnopqrstuvwxyz", "russianLower": "абвгдежзиклмнопрстуфхцчшщыэюя",
+    "ganada": "가나다라마바사아자차카타파하", "chosung": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ",
+    "hebrew2": "אבגדהוזחטיכלמנסעפצקרשת",
+    "arabicAlpha": "أبتثجحخدذرزسشصضطظعغفقكلمنهوي", "arabicAbjad": "أبجدهوزحطيكلمنسعفصقرشتثخذضظغ",
+    "aiueoFullWidth": "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン",
+}  # fmt: skip
+
+#: Signs of which there are no more: numbers behind the last one are digits.
+_SIGNS = {
+    "decimalEnclosedCircle": "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳", "ideographTraditional": "甲乙丙丁戊己庚辛壬癸",
+    "ideographZodiac": "子丑寅卯辰巳午未申酉戌亥",
+}  # fmt: skip
+
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 #: How the names of schemes begin in a presentation.
 _SCHEMES = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter", "romanLc": "lowerRoman", "romanUc": "upperRoman"}
@@ -17,11 +39,16 @@ _LEVELS = 9
 
 
 class Level(NamedTuple):
-    """One level of a list: how it counts, from which number, and what its label looks like, as `%1.%2)`."""
+    """One level of a list: how it counts, from which number, and what its label looks like, as `%1.%2)`.
+
+    It counts anew behind a level above `anew`; if `legal`, all numbers of its label are Arabic (§17.9.4, §17.9.10).
+    """
 
     form: str
     start: int
     label: str
+    anew: int = _LEVELS
+    legal: bool = False
 
 
 class Numbering:
@@ -32,20 +59,23 @@ class Numbering:
         self._styled = {markup.value(entry, "styleLink"): entry for entry in self._abstract.values()}
         self._lists = {entry.get("numId", ""): entry for entry in tree.iter("num")}
         self._levels: dict[str, list[Level]] = {}
-        self._counts: dict[str, list[int]] = {}
+        self._counts: dict[str, list[int | None]] = {}  # None: not begun
 
     def label(self, number: str, depth: int) -> str | None:
         """Return the label of the next paragraph at `depth` (from 0) of a list: `-` for a bullet, None without one."""
         entry = self._lists.get(number)
         if entry is None or not 0 <= depth < _LEVELS:
             return None
-        counts = self._counts.setdefault(markup.value(entry, "abstractNumId"), [0] * _LEVELS)
+        counts = self._counts.setdefault(markup.value(entry, "abstractNumId"), [None] * _LEVELS)
         if number not in self._levels:
             self._levels[number] = _levels(self._pattern(entry), entry)
             _begin_anew(entry, counts)
         levels = self._levels[number]
-        counts[depth] = counts[depth] + 1 if counts[depth] else levels[depth].start
-        counts[depth + 1 :] = [0] * (_LEVELS - depth - 1)
+        last = counts[depth]
+        counts[depth] = levels[depth].start if last is None else last + 1
+        for deeper in range(depth + 1, _LEVELS):
+            if depth < levels[deeper].anew:
+                counts[deeper] = None
         return _shown(levels, counts, depth)
 
     def _pattern(self, entry: Element) -> Element | None:
@@ -55,12 +85,12 @@ class Numbering:
         return self._styled.get(link) if link else own
 
 
-def _begin_anew(entry: Element, counts: list[int]) -> None:
+def _begin_anew(entry: Element, counts: list[int | None]) -> None:
     """Forget the counts of those levels that a list starts itself; the others it goes on from lists of its pattern."""
     for override in entry.iter("lvlOverride"):
         depth = int(override.get("ilvl", "0"))
         if markup.value(override, "startOverride") and 0 <= depth < _LEVELS:
-            counts[depth] = 0
+            counts[depth] = None
 
 
 def _levels(abstract: Element | None, number: Element) -> list[Level]:
@@ -76,15 +106,19 @@ def _levels(abstract: Element | None, number: Element) -> list[Level]:
 
 
 def _level(entry: Element, known: Level, start: str) -> Level:
-    first = start or markup.value(entry, "start")
+    first, anew = start or markup.value(entry, "start"), markup.value(entry, "lvlRestart")
+    form = markup.newer(markup.find(entry, "AlternateContent")).find("numFmt")
+    form = markup.find(entry, "numFmt") if form is None else form
     return Level(
-        markup.value(entry, "numFmt") or known.form,
+        form.get("format") or form.get("val") or known.form,
         int(first) if first.isdigit() else known.start,
         markup.value(entry, "lvlText") or known.label,
+        int(anew) if anew.isdecimal() else known.anew,
+        markup.is_on(entry.find("isLgl")) or known.legal,
     )
 
 
-def _shown(levels: list[Level], counts: list[int], depth: int) -> str | None:
+def _shown(levels: list[Level], counts: list[int | None], depth: int) -> str | None:
     level = levels[depth]
     if level.form == "bullet":
         return "-"
@@ -92,8 +126,9 @@ def _shown(levels: list[Level], counts: list[int], depth: int) -> str | None:
         return level.label or None
 
     def counted(match: re.Match[str]) -> str:
-        at = int(match[1]) - 1
-        return number(counts[at] or levels[at].start, levels[at].form)
+        above, count = levels[int(match[1]) - 1], counts[int(match[1]) - 1]
+        form = "decimal" if level.legal and not above.form.startswith("decimal") else above.form
+        return number(above.start if count is None else count, form)
 
     return re.sub(r"%([1-9])", counted, level.label)
 
@@ -108,19 +143,43 @@ def automatic(scheme: str, count: int) -> str:
 
 
 def number(count: int, form: str) -> str:
-    """Return a number in letters, Roman or Arabic digits."""
-    if form in ("lowerLetter", "upperLetter"):
-        letters = chr(ord("a") + (count - 1) % 26) * min((count - 1) // 26 + 1, 9)
-    elif form in ("lowerRoman", "upperRoman"):
-        letters = _roman(count)
-    else:
-        return f"{count:02d}" if form == "decimalZero" else str(count)
-    return letters.upper() if form.startswith("upper") else letters
+    """Return a number in letters, words or digits; the form `001, 002, …` is one of digits as wide."""
+    small = form.replace("upper", "lower").replace("Upper", "Lower")
+    if count > 0 and (found := _letters(count, small)):
+        return found if small == form else found.upper()
+    width = 2 if form == "decimalZero" else min(len(form.partition(",")[0]), 9) if form.startswith("0") else 1
+    return f"{count:0{width}d}"
 
 
-def _roman(count: int) -> str:
-    letters = ""
-    for size, sign in _ROMAN:
+def _letters(count: int, form: str) -> str:
+    """Return a number from 1 on in letters or words; nothing in a form that has none, or none for so large a one."""
+    if form in _LETTERS:
+        times, place = divmod(count - 1, len(_LETTERS[form]))
+        return _LETTERS[form][place] * min(times + 1, 9)
+    if form in _SUMS:
+        return _sum(count, _SUMS[form])
+    if "Counting" in form and count < 10_000:
+        return _counting(count, form)
+    if form == "ordinal":
+        return f"{count}{'th' if count // 10 % 10 == 1 else _ORDINALS.get(count % 10, 'th')}"
+    return _SIGNS.get(form, "")[count - 1 : count]
+
+
+def _sum(count: int, letters: tuple[tuple[int, str], ...]) -> str:
+    found = ""
+    for size, sign in letters:
         times, count = divmod(min(count, 9999), size)
-        letters += sign * times
-    return letters
+        found += sign * times
+    return found
+
+
+def _counting(count: int, form: str) -> str:
+    """Return a number below 10,000 in words of Chinese, Japanese or Korean. Only Chinese has `一百零五` for 105."""
+    digits, units = (
+        ("영일이삼사오육칠팔구", "천백십") if form == "koreanCounting" else ("零一二三四五六七八九", "千百十")
+    )
+    places = zip(map(int, f"{count:04d}"), [*units, ""], strict=True)
+    words = "".join(digits[digit] + unit * bool(digit) for digit, unit in places)
+    if form.startswith(("chinese", "taiwanese")):
+        return re.sub("^零*(一(?=十))?|零+$", "", re.sub("零+", "零", words))
+    return re.sub(f"{digits[0]}|{digits[1]}(?=[{units}])", "", words)

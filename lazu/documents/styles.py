@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import reduce
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -12,11 +13,19 @@ from lazu.documents.package import Package
 _HEADING = re.compile("heading ([1-9])")
 
 
+#: Properties of words that say what becomes of them.
+_MARKS = ("vanish", "strike", "dstrike")
+
+
 class Style(NamedTuple):
-    """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of."""
+    """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of.
+
+    `marks` are those properties of words that it turns on.
+    """
 
     level: int
     listed: Element | None
+    marks: frozenset[str]
 
 
 class Styles:
@@ -26,42 +35,37 @@ class Styles:
         trees = [package.tree(name) for name in package.related(main, "styles")]
         self._styles = {style.get("styleId", ""): style for tree in trees for style in tree.iter("style")}
         self._known: dict[str, Style] = {}
-        self._marks: dict[tuple[str, str], Element | None] = {}
         numbering = [package.tree(name) for name in package.related(main, "numbering")]
         self.numbering = Numbering(numbering[0] if numbering else Element(""))
 
     def level(self, properties: Element) -> int:
         """Return the level of a heading from 1 on, 0 for other text."""
         own = _outline(properties)
-        return self._style(properties).level if own is None else own
+        return self._style(markup.value(properties, "pStyle")).level if own is None else own
 
     def place(self, properties: Element) -> tuple[str, int] | None:
         """Return the list of which a paragraph is an item, and the depth in it."""
         listed = _list(properties)
         if listed is None:
-            listed = self._style(properties).listed
+            listed = self._style(markup.value(properties, "pStyle")).listed
         if listed is None:
             return None
         depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
         return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
 
-    def has(self, properties: Element, *names: str) -> bool:
-        """Return whether a run has one of these properties, itself or from its style."""
-        style = markup.value(properties, "rStyle")
-        return any(_is_on(properties.find(name), self._of_style(style, name)) for name in names)
+    def marks(self, paragraph: Element) -> frozenset[str]:
+        """Return the marks (`vanish`, `strike`, `dstrike`) that the style of a paragraph gives its words."""
+        return self._style(markup.value(paragraph, "pStyle")).marks
 
-    def _of_style(self, style: str, name: str) -> Element | None:
-        """Return a property that the style of a run has; found once for all runs of the style."""
-        if style not in self._styles:
-            return None
-        if (style, name) not in self._marks:
-            found = (markup.find(parent, "rPr").find(name) for parent in self._parents(style))
-            self._marks[style, name] = next((mark for mark in found if mark is not None), None)
-        return self._marks[style, name]
+    def marked(self, run: Element, paragraph: frozenset[str]) -> frozenset[str]:
+        """Return the marks of a run in a paragraph whose style gives `paragraph`: its own properties count.
 
-    def _style(self, properties: Element) -> Style:
-        """Return the style of a paragraph; found once for all that have it, of which there may be a million."""
-        name = markup.value(properties, "pStyle")
+        Without any a style of the run turns on what the paragraph's does not, and off what it does (§17.7.3).
+        """
+        return _turned(paragraph ^ self._style(markup.value(run, "rStyle")).marks, run)
+
+    def _style(self, name: str) -> Style:
+        """Return a style; found once for all that have it, of which there may be a million."""
         if name not in self._known:
             self._known[name] = self._inherited(name)
         return self._known[name]
@@ -71,7 +75,8 @@ class Styles:
         holders = [markup.find(style, "pPr") for style in chain]
         levels = [level for level in map(_outline, holders) if level is not None]
         lists = [listed for listed in map(_list, holders) if listed is not None]
-        return Style(levels[0] if levels else _named(chain), lists[0] if lists else None)
+        marks = reduce(_turned, (markup.find(style, "rPr") for style in reversed(chain)), frozenset[str]())
+        return Style(levels[0] if levels else _named(chain), lists[0] if lists else None, marks)
 
     def _parents(self, name: str) -> Iterator[Element]:
         """Give the style of this name, and those that it is based on."""
@@ -89,6 +94,15 @@ def _named(chain: list[Element]) -> int:
     return int(found[1]) if found else int(names[:1] == ["title"])
 
 
+def _turned(marks: frozenset[str], properties: Element) -> frozenset[str]:
+    """Return marks of which properties turn some on or off."""
+    for name in _MARKS:
+        own = properties.find(name)
+        if own is not None:
+            marks = marks | {name} if markup.is_on(own) else marks - {name}
+    return marks
+
+
 def _outline(holder: Element) -> int | None:
     """Return the level that properties name themselves."""
     outline = markup.value(holder, "outlineLvl")
@@ -101,9 +115,3 @@ def _list(holder: Element) -> Element | None:
     """Return the list that properties name themselves."""
     listed = holder.find("numPr")
     return listed if listed is not None and markup.value(listed, "numId") else None
-
-
-def _is_on(own: Element | None, other: Element | None) -> bool:
-    """Return whether a property is on: its own word counts, else that of the style."""
-    found = other if own is None else own
-    return found is not None and found.get("val", "1") not in ("0", "false", "off")

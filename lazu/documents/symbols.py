@@ -35,7 +35,7 @@ def filled(form: Element) -> str:
     box, choice = form.find("checkBox"), markup.find(form, "ddList")
     if box is not None:
         state = box.find("checked") if box.find("checked") is not None else box.find("default")
-        return "[ ]" if state is None or state.get("val", "1") in ("0", "false", "off") else "[x]"
+        return "[ ]" if not markup.is_on(state) else "[x]"
     entries = [entry.get("val", "") for entry in markup.children(choice, "listEntry")]
     chosen = markup.value(choice, "result") or markup.value(choice, "default") or "0"
     return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""

@@ -24,19 +24,33 @@ def blocks(data: bytes) -> Iterator[str]:
     main = package.root("word/document.xml")
     styles = Styles(package, main)
     tree = package.tree(main)
-    yield from _margins(package, main, styles, "header")
+    unused = _unused(package, main, tree)
+    yield from _margins(package, main, styles, "header", unused)
     body = Part(package, main, styles)
     yield from body.blocks(tree)
     for kind, wanted in (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment")):
         for name in package.related(main, kind):
             yield from _notes(Part(package, name, styles), package.tree(name), wanted)
-    yield from _margins(package, main, styles, "footer")
+    yield from _margins(package, main, styles, "footer", unused)
 
 
-def _margins(package: Package, main: str, styles: Styles, kind: str) -> Iterator[str]:
+def _unused(package: Package, main: str, tree: Element) -> set[str]:
+    """Return the headers and footers of first or even pages in a document that does not set those apart."""
+    settings = [package.tree(name) for name in package.related(main, "settings")]
+    apart = {
+        "first": any(map(markup.is_on, tree.iter("titlePg"))),
+        "even": any(markup.is_on(found) for part in settings for found in part.iter("evenAndOddHeaders")),
+    }
+    margins = [*tree.iter("headerReference"), *tree.iter("footerReference")]
+    used = {mark.get("r:id") for mark in margins if apart.get(mark.get("type", ""), True)}
+    unused = {mark.get("r:id") for mark in margins} - used
+    return {relation.target for key, relation in package.relations(main).items() if key in unused}
+
+
+def _margins(package: Package, main: str, styles: Styles, kind: str, unused: set[str]) -> Iterator[str]:
     """Headers or footers, each once, however many sections have it."""
     seen = set()
-    for name in package.related(main, kind):
+    for name in (found for found in package.related(main, kind) if found not in unused):
         words = markdown.flat(Part(package, name, styles).blocks(package.tree(name)))
         if words not in seen:
             seen.add(words)
@@ -58,7 +72,7 @@ def _mark(kind: str, number: str | None) -> str:
 #: What makes words of an element, where that is more than its children's words.
 _SPECIAL = {
     "t": "_text", "sym": "_symbol", "r": "_run", "oMath": "_equation",
-    "hyperlink": "_link", "fldSimple": "_simple_field",
+    "hyperlink": "_link", "textpath": "_art", "fldSimple": "_simple_field",
     "fldChar": "_field", "instrText": "_instruction", "txbxContent": "_box", "docPr": "_picture",
     "AlternateContent": "_either", "chart": "_chart", "relIds": "_chart",
     **dict.fromkeys(_SIGNS, "_sign"),
@@ -76,6 +90,8 @@ class Part:
         self._styles = styles
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._fields = fields.Fields()
+        self._marks = frozenset[str]()  # that the style of a paragraph gives its words
+        self._hidden = 0  # runs
 
     def blocks(self, container: Element) -> Iterator[str]:
         """Give the paragraphs and tables within an element, as Markdown."""
@@ -104,19 +120,27 @@ class Part:
             yield from found
 
     def _paragraph(self, paragraph: Element) -> str:
+        properties = markup.find(paragraph, "pPr")
+        self._marks = self._styles.marks(properties)
         words = markdown.struck("".join(self._runs(paragraph))).strip()
         self._fields.end_paragraph()
-        properties = paragraph.find("pPr")
-        if properties is None:
+        if not len(properties):
             return words
         place = self._styles.place(properties)
         level = self._styles.level(properties)
-        label = self._styles.numbering.label(*place) if place and words else None
+        label = self._styles.numbering.label(*place) if place and (words or self._stands(properties)) else None
         if level:
             return markdown.heading(level, words if label in (None, "-") else f"{label} {words}")
         if place and label:
-            return markdown.item(place[1], words.replace("\n", " "), label)
+            item = markdown.item(place[1], words.replace("\n", " "), label)
+            return item or markdown.Item("" if label == "-" else label)
         return words
+
+    def _stands(self, properties: Element) -> bool:
+        """Return whether a paragraph without words is seen: its mark is not hidden, deleted or a section's end."""
+        mark = markup.find(properties, "rPr")
+        gone = {"del", "moveFrom"} & {entry.tag for entry in mark} or "vanish" in self._styles.marked(mark, self._marks)
+        return not gone and properties.find("sectPr") is None
 
     def _row(self, row: Element) -> Iterator[str]:
         """Give the cells of a row, an empty one for each further column that a cell spans."""
@@ -134,19 +158,22 @@ class Part:
 
     def _run(self, run: Element) -> Iterator[str]:
         properties, words = run.find("rPr"), self._runs(run)
-        if properties is None:
+        if properties is None and not self._marks:
             return words
-        if self._styles.has(properties, "vanish"):
+        properties = markup.find(run, "rPr")
+        marks = self._styles.marked(properties, self._marks)
+        if "vanish" in marks:
             return self._unseen(words)
         height = properties.find("vertAlign")
         if height is not None:
             words = map(_HEIGHTS.get(height.get("val", ""), str), words)
-        if self._styles.has(properties, "strike", "dstrike"):
+        if marks:
             return chain(markdown.STRUCK[:1], words, markdown.STRUCK[1:])
         return words
 
     def _unseen(self, words: Iterator[str]) -> Iterator[str]:
         """Give nothing of hidden words; a field may begin or end among them."""
+        self._hidden += 1
         boxes = len(self._aside)
         deque(words, maxlen=0)
         del self._aside[boxes:]
@@ -163,15 +190,17 @@ class Part:
         yield symbols.sign(element)
 
     def _equation(self, element: Element) -> Iterator[str]:
-        yield equations.words(element)
+        if "vanish" not in self._marks:
+            yield equations.words(element)
 
     def _none(self, _: Element) -> Iterator[str]:
         return iter(())
 
     def _link(self, element: Element) -> Iterator[str]:
+        hidden = self._hidden
         words = markdown.struck("".join(self._runs(element)))
         relation = self._relations.get(element.get("r:id", ""))
-        hidden = not words and next(element.iter("vanish"), None) is not None
+        hidden = not words and self._hidden > hidden
         yield markdown.link(words, relation.target) if relation and relation.outside and not hidden else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
@@ -199,6 +228,11 @@ class Part:
 
     def _box(self, element: Element) -> Iterator[str]:
         self._aside.append(self.blocks(element))
+        return iter(())
+
+    def _art(self, element: Element) -> Iterator[str]:
+        """Words that are drawn: an older form of WordArt, or a watermark, which is one in a header."""
+        self._aside.append(iter([element.get("string", "")]))
         return iter(())
 
     def _chart(self, element: Element) -> Iterator[str]:
