@@ -96,6 +96,25 @@ def test_a_backup_of_one_store_fills_the_other(old, new, tmp_path, cluster):
             assert store.contents.sweep(lambda: None).blobs == 0
 
 
+def test_a_schema_that_comes_before_the_tables_hides_none_of_them(tmp_path, cluster):
+    """A backup without any file had replaced the one before, with exit code 0; what was restored was nothing."""
+    with moving(tmp_path, cluster) as (store, told):
+        database.execute_sql("CREATE SCHEMA lazu")  # of the role's name, so first in the search path
+        restore(store, tmp_path / "backup")
+        assert read(store) == told
+        assert backup(store, tmp_path / "again")["copied"] == len({data for *_, data in told.values()})
+
+
+def test_a_store_without_one_of_its_tables_is_not_backed_up(tmp_path, cluster):
+    with several_boxes(tmp_path / "box", cluster) as store:
+        fill(store)
+        backup(store, tmp_path / "backup")
+        database.execute_sql("ALTER TABLE purge RENAME TO gone")
+        with pytest.raises(StoreError, match="purge"):
+            backup(store, tmp_path / "backup")
+        assert snapshot.wanted(tmp_path / "backup" / "lazu.sqlite3")
+
+
 def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_path, cluster, seaweed, monkeypatch):
     with wire.between(seaweed.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)

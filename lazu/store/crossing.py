@@ -10,8 +10,8 @@ from lazu.store import rows, schema, sqlite
 from lazu.store.connections import Absent, database, translating
 from lazu.store.postgresql import Postgresql
 
-#: Tables that only an engine needs, and the contents bring (`Contents.copy_in`).
-_OWN = {"blob", "loose", "schema"}
+#: Tables that only SQLite has.
+_OWN = {*schema.COUNTED, "journal"}
 
 
 def take(copy: sqlite.Database) -> None:
@@ -68,12 +68,13 @@ _NUMBERED = {"key", "purge"}
 
 
 def _shared(copy: sqlite.Database) -> list[tuple[str, list[str]]]:
-    """Tables that both sides have, owners before what they own, and the columns that both know."""
-    here = set(database.get_tables()) - _OWN
-    tables = sorted(here & set(copy.get_tables()), key=lambda table: (table != "key", table))
-    return [(table, _columns(copy, table)) for table in tables]
+    """Tables of a snapshot, owners before what they own, and the columns that both sides know."""
+    tables = {table for table in copy.get_tables() if not table.startswith("sqlite_")} - _OWN
+    return [(table, _columns(copy, table)) for table in sorted(tables, key=lambda table: (table != "key", table))]
 
 
 def _columns(copy: Any, table: str) -> list[str]:
-    known = {column.name for column in database.get_columns(table)}
+    # Found as all queries find it: along the search path, not in its first schema. PostgreSQL raises if it is nowhere.
+    text = "SELECT attname FROM pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 AND NOT attisdropped"
+    known = {name for (name,) in database.execute_sql(text, (table,)).fetchall()}
     return [column.name for column in copy.get_columns(table) if column.name in known]
