@@ -6,6 +6,9 @@ MB = 2**20
 FILES_OF_A_CALL = 64 * MB
 #: A JSON request body: of a call; of `/v1/uploads`, where 10,000 ids of parts take a third of it.
 JSON_BODY, UPLOAD_BODY = 128 * MB, MB
+#: How much of a body that nobody wants is read before the connection is let go, more than the largest file; and for how
+#: many seconds.
+DRAIN_BYTES, DRAIN_SECONDS = 640 * MB, 60
 
 
 def words(size: int) -> str:

@@ -51,7 +51,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "botocore": {"store.bucket", "store.bucket_client"},
     "resource": {"store.disk", "documents.sandbox"},
-    "threading": {"slots", "ledger", "store", "server", "gateway"},
+    "threading": {"slots", "ledger", "store", "server", "gateway", "routes.shared"},
 }
 
 

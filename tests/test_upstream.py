@@ -18,7 +18,7 @@ import pytest
 from helpers.server import free_port
 from helpers.upstream import RESPONSE, running
 from helpers.waiting import until
-from helpers.wire import request, stored
+from helpers.wire import dial, head, request, rest, stored
 
 ASK = {"model": "m", "input": "x"}
 
@@ -64,6 +64,20 @@ def test_each_event_comes_before_the_next_is_sent(native, double):
         seen.append(event.type)
         heard.release()
     assert seen == ["response.output_text.delta"] * 3 + ["response.completed"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/models"), ("POST", "/v1/responses/resp_1/cancel")])
+def test_an_answer_does_not_wait_for_a_body_that_nobody_reads(native, double, method, path):
+    began = time.monotonic()
+    with closing(dial(native.server, head(native.key, method, path, 10) + b"12345")) as sock:
+        answer = rest(sock)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close" in answer
+        assert time.monotonic() - began < 4, "gunicorn waits for 5 s"
+    with closing(dial(native.server, head(native.key, method, path, 8_000_000))) as sock:
+        for _ in range(8):
+            sock.sendall(b"x" * 1_000_000)
+        assert rest(sock).startswith(b"HTTP/1.1 200 ")
 
 
 def test_the_headers_come_before_the_first_event(native, double):

@@ -18,10 +18,7 @@ from gunicorn.http.errors import ParseException
 from lazu import clock, slots
 from lazu.errors import InvalidRequest, RequestTimeout, UnsupportedEncoding
 from lazu.routes.chunks import PIECE_BYTES, Chunks
-
-#: How much of a refused body is read before the connection is let go: more than the largest file.
-DRAIN_BYTES = 640 * 2**20
-DRAIN_SECONDS = 60
+from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
 
 #: The last chunk of a chunked body, perhaps with an extension, and a trailer that may follow it (RFC 9112 §7.1).
 _LAST_CHUNK, _TRAILER = re.compile(rb"0+[ \t]*(?:;.*)?"), re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+:")

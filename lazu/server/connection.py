@@ -244,11 +244,11 @@ class Connection(socket.socket):
         ioctl(self, termios.TIOCOUTQ, held)
         return self._sent - held[0]
 
-    def linger(self) -> None:
+    def linger(self, seconds: float = LINGER_SECONDS, left: int = LINGER_BYTES) -> None:
         """End the connection so that the client sees the whole answer, also when it is still sending."""
         try:
             self.shutdown(socket.SHUT_WR)
-            deadline, left = clock.monotonic() + LINGER_SECONDS, LINGER_BYTES
+            deadline = clock.monotonic() + seconds
             while left > 0 and self._ready(select.POLLIN, max(0.0, deadline - clock.monotonic())):
                 received = len(super().recv(LINGER_BYTES))
                 left -= received or left

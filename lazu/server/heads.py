@@ -7,7 +7,7 @@ its own, given to one address after the other, so that a flood of them can't tak
 
 from typing import Any
 
-from gunicorn.http.body import LengthReader
+from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.parser import RequestParser
 
@@ -60,6 +60,12 @@ class Parser(RequestParser):
         """Throw away what is left of a body, as gunicorn does; most were read to their end."""
         reader = self.mesg and self.mesg.body.reader
         return (isinstance(reader, LengthReader) and not reader.length) or bool(super().finish_body(*args, **kwargs))
+
+    @property
+    def read_all(self) -> bool:
+        """Whether the body of the request was read to its end."""
+        reader = self.mesg.body.reader
+        return reader.parser is None if isinstance(reader, ChunkedReader) else not reader.length
 
     def _head(self) -> bytes:
         """All that has come of the next request once its head has ended, or can't end well any more."""

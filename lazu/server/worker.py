@@ -24,6 +24,7 @@ from lazu.server.balance import Balance
 from lazu.server.connection import Connection
 from lazu.server.heads import Parser, address_of, asker, stays
 from lazu.server.pool import Pool
+from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store, mark_served
 
@@ -213,6 +214,8 @@ class Worker(ThreadWorker):
             with conn.sock.answering():
                 return bool(super().handle_request(req, conn))
         except Detached as detached:
+            if not conn.parser.read_all:  # the answer does not wait for the rest of a body that nobody wants
+                req.force_close()
             detached.exchange.send()
             conn.exchange = detached.exchange
             return not req.should_close()
@@ -264,7 +267,11 @@ class Worker(ThreadWorker):
             self.tpool.submit(self._say_goodbye, conn, done)
 
     def _say_goodbye(self, conn: TConn, done: "Future[bool]") -> None:
-        self._linger(conn)
+        with Turn(self._heads, conn.parser.address, stays):
+            if conn.parser.read_all:
+                conn.sock.linger()
+            else:
+                conn.sock.linger(DRAIN_SECONDS, DRAIN_BYTES)
         done.set_result(False)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
