@@ -4,10 +4,11 @@ import hashlib
 import json
 import re
 import socket
+from contextlib import closing
 
 import pytest
 
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
 
 pytestmark = pytest.mark.both_stores
 
@@ -207,6 +208,15 @@ def test_exactly_the_limit_passes_and_one_byte_more_does_not(server, key):
     assert upload(server, key, vision, part("file", png, "a.png")).json["bytes"] == limit
     assert upload(server, key, vision, part("file", png + b"\0", "a.png")).error == (413, "file_too_large", "file")
     assert upload(server, key, part("file", png + b"\0", "a.png"), vision).error == (413, "file_too_large", "file")
+
+
+BEGUN = form(part("purpose", "vision"), part("file", b"", "a.png")).removesuffix(b"\r\n" + form())
+
+
+@pytest.mark.parametrize(("megabytes", "begun"), [(513, b""), (21, BEGUN)], ids=["of any purpose", "of a purpose that came"])
+def test_a_file_that_announces_too_much_is_refused_before_it_comes(server, key, megabytes, begun):
+    with closing(dial(server, head(key, length=megabytes * 2**20) + begun)) as client:
+        assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 def test_equal_bytes_of_two_keys_are_stored_once(server, key):

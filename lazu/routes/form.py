@@ -58,6 +58,7 @@ class _Form:
         limit = self.purpose().max_bytes if "purpose" in self.fields else filetypes.MAX_BYTES
         self.filename = filenames.clean(part.filename)
         filetypes.check_name(self.filename)
+        _require_within(limit, self.expected)
         self.staged = stack.enter_context(self.contents.stage(limit, self.expected))
         for chunk in part.chunks:
             self.staged.write(chunk)
@@ -81,12 +82,19 @@ def take(key: Key) -> File:
 
     Raises every error of the upload's row in the error table, as early as it is known.
     """
+    _require_within(filetypes.MAX_BYTES, request.content_length)
     expected = min(request.content_length or 0, filetypes.MAX_BYTES)
     store().contents.require(expected)
     with store().files.arriving(key, at_least(request.content_length)) as arrival:
         form = parts(_counted(Body().read, arrival), request.headers.get("Content-Type", ""))
         with receive(form, store().contents, expected) as upload:
             return store().files.create(key, upload, arrival)
+
+
+def _require_within(limit: int, length: int | None) -> None:
+    """Raise `FileTooLarge` if the file in a body of `length` bytes is larger than `limit`, whatever else is there."""
+    if at_least(length) > limit:
+        raise FileTooLarge(words(limit))
 
 
 def _counted(read: Read, arrival: Arrival) -> Read:
