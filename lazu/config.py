@@ -243,15 +243,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     Raises `CannotStart` for the first value that can't be used.
     """
     kept = _of_file(PROJECT / ".env")
-    values = {**kept, **environ}
-    for name, text in values.items():
-        if name.startswith(_READ) and text and _NEXT.search(text):
+    read = {name: text for name, text in environ.items() if name.startswith(_READ) and text}
+    for name, text in [*kept.items(), *read.items()]:
+        if _NEXT.search(text):
             raise CannotStart(f"{name} has another variable in its value: give each a line of its own")
-    given = {}
+    values, given = {**kept, **read}, {}
     for entry in fields(Settings):
-        text = values.get(variable(entry.name))
-        if text:
-            given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), text)
+        if value := values.get(variable(entry.name)):
+            given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), value)
     if ("database_url" in given) != ("blobs_url" in given):
         raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
     if "database_url" in given and environ is os.environ:
@@ -259,7 +258,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     return Settings(**given)
 
 
-def _of_file(path: Path) -> dict[str, str | None]:
+def _of_file(path: Path) -> dict[str, str]:
     """The variables in a file; raises `CannotStart` for what would be passed over in silence, as a misspelt name."""
     if not path.is_file():
         return {}
@@ -272,22 +271,24 @@ def _of_file(path: Path) -> dict[str, str | None]:
     for line in lines:
         _require_known(line, known)
     # Not dotenv_values(), which puts variables in the place of ${NAME}, also in a secret.
-    return {line.key: line.value for line in lines if line.key}
+    return {line.key: line.value or "" for line in lines if line.key}
 
 
 def _require_known(line: Binding, known: list[str]) -> None:
-    if line.error:
-        raise CannotStart(f"line {line.original.line} of .env is not NAME=value")
-    if line.key and line.key.startswith("LAZU_") and line.key not in known:
-        near = get_close_matches(line.key, known, 1)
+    if line.error or (line.key and line.value is None):
+        blank = line.original.string[: -len(line.original.string.lstrip())].count("\n")
+        raise CannotStart(f"line {line.original.line + blank} of .env is not NAME=value")
+    name = (line.key or "").upper().replace("-", "_")
+    if name.startswith("LAZU_") and line.key not in known:
+        near = get_close_matches(name, known, 1)
         raise CannotStart(f"{line.key} in .env is no setting" + (f"; {near[0]} is one" if near else ""))
 
 
-def _hand_on(values: Mapping[str, str | None]) -> None:
+def _hand_on(values: Mapping[str, str]) -> None:
     """Let the clients of PostgreSQL and S3, which read the environment themselves, find what `.env` has for them."""
     for name, text in values.items():
-        if name.startswith(("AWS_", "PG")) and text:
-            os.environ.setdefault(name, text)
+        if name.startswith(("AWS_", "PG")) and text and not os.environ.get(name):
+            os.environ[name] = text
 
 
 def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:

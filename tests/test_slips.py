@@ -181,6 +181,12 @@ WRONG = {
     "a misspelt name": (b"LAZU_RETENTON_DAYS=7\n", "LAZU_RETENTON_DAYS in .env is no setting; LAZU_RETENTION_DAYS is one"),
     "a name of another time": (b"LAZU_NOTHING_LIKE_IT=7\n", "LAZU_NOTHING_LIKE_IT in .env is no setting."),
     "no assignment": (b"OTHER=1\nLAZU_RETENTION_DAYS: 7\n", "line 2 of .env is not NAME=value"),
+    "a name alone": (b"LAZU_KEY_QUOTA_BYTES\n", "line 1 of .env is not NAME=value"),
+    "an exported name alone": (b"OTHER=1\n\nexport LAZU_KEY_QUOTA_BYTES\n", "line 3 of .env is not NAME=value"),
+    "a word": (b"nonsense\n", "line 1 of .env is not NAME=value"),
+    "a hyphen in the name": (b"LAZU-KEY_QUOTA_BYTES=5\n", "LAZU-KEY_QUOTA_BYTES in .env is no setting; LAZU_KEY_QUOTA_BYTES is one"),
+    "a name in small letters": (b"lazu_key_quota_bytes=5\n", "lazu_key_quota_bytes in .env is no setting; LAZU_KEY_QUOTA_BYTES is one"),
+    "a setting behind another variable": (b"FOO=1 LAZU_KEY_QUOTA_BYTES=5\n", "FOO has another variable in its value"),
     "two in one line": (b"A=1\nPGHOST=db.internal  PGUSER=x PGPASSWORD=y\n", "PGHOST has another variable in its value"),
     "UTF-16, as Windows has it": ("LAZU_RETENTION_DAYS=7\n".encode("utf-16"), "can't be read as UTF-8"),
 }
@@ -208,7 +214,7 @@ def test_two_variables_in_one_line_show_no_secret(tmp_path, monkeypatch, name, b
     assert "hidden" not in str(stopped.value)
 
 
-@pytest.mark.parametrize("text", ["LAZU_API_KEY=an A=b PG", "PGOPTIONS=-c TZ=UTC", "OF_OTHERS=a PGHOST=b"])
+@pytest.mark.parametrize("text", ["LAZU_API_KEY=an A=b PG", "PGOPTIONS=-c TZ=UTC", "OF_OTHERS=a B=b"])
 def test_a_value_in_the_file_of_settings_may_have_words_and_equals(tmp_path, monkeypatch, text):
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     (tmp_path / ".env").write_text(text)
@@ -220,6 +226,13 @@ def test_a_file_of_settings_may_be_written_anywhere(tmp_path, monkeypatch, text)
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     (tmp_path / ".env").write_bytes(text)
     assert config.load({}).retention_days == 7
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / ".env").write_text("LAZU_RETENTION_DAYS=7\nLAZU_THREADS=3\nLAZU_THREADS=\n")
+    settings = config.load({"LAZU_RETENTION_DAYS": ""})
+    assert (settings.retention_days, settings.threads) == (7, 16)
 
 
 @pytest.mark.parametrize("text", [b"LAZU_API_KEY=a${b}c#$HOME", b"LAZU_API_KEY='a${b}c#$HOME' # a comment"])
