@@ -6,10 +6,12 @@ import glob
 import os
 import resource
 import shutil
+import socket
 import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 
 def _in_memory():
@@ -55,6 +57,7 @@ from gunicorn.errors import HaltServer  # noqa: E402  only now
 
 from lazu import ledger, metrics  # noqa: E402
 from lazu.config import load  # noqa: E402
+from lazu.errors import CannotStart  # noqa: E402
 
 settings = load()
 
@@ -166,6 +169,26 @@ def _open_and_leave():
         os._exit(0)
     sys.stderr.flush()
     os._exit(1)
+
+
+def when_ready(server):
+    """The sockets are there, systemd's too, and no worker yet: a model server at one of them would be Lazu itself."""
+    url = urlsplit(settings.upstream_url or "")
+    port = url.port or (443 if url.scheme == "https" else 80)
+    names = [listener.sock.getsockname() for listener in server.LISTENERS]
+    hosts = {name[0] for name in names if isinstance(name, tuple) and name[1] == port}  # a unix socket has no port
+    if url.hostname and hosts and any(hosts & {here, "0.0.0.0", "::"} for here in _here(url.hostname, port)):  # noqa: S104
+        raise CannotStart("LAZU_UPSTREAM_URL is where Lazu itself listens: set LAZU_BIND=127.0.0.1:8001 or so")
+
+
+def _here(host, port):
+    """Addresses of `host` that are this machine's: what is sent there would come from there. Nothing is sent."""
+    with suppress(OSError):
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+            with socket.socket(family, kind) as probe, suppress(OSError):
+                probe.connect(address)
+                if probe.getpeername()[0] == probe.getsockname()[0]:
+                    yield probe.getpeername()[0]
 
 
 def pre_fork(_server, _worker):

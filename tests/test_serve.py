@@ -152,16 +152,30 @@ def no_directory(storage):
     storage.write_text("no directory")
 
 
+def refused(server):
+    """What a server says that can't start."""
+    ended = subprocess.run([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=PROJECT, env=server.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize("spoil", [newer, no_directory])
 def test_a_server_that_can_not_start_ends_with_one_line(tmp_path, spoil):
     server = Server(tmp_path / "storage")
     spoil(server.storage)
-    started = subprocess.run([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=PROJECT, env=server.environ, capture_output=True, text=True, timeout=60, check=False)
-    assert started.returncode == 1
-    [line] = [line for line in (started.stdout + started.stderr).splitlines() if "can't start" in line]
+    told = refused(server)
+    [line] = [line for line in told.splitlines() if "can't start" in line]
     assert line.startswith("Lazu can't start: ")
-    assert "Traceback" not in started.stderr
-    assert "Booting worker" not in started.stderr
+    assert "Booting worker" not in told
+
+
+@pytest.mark.parametrize(("bind", "host"), [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]")])
+def test_a_server_that_would_be_its_own_model_server_does_not_start(tmp_path, bind, host):
+    """As with vLLM's usual port, which is Lazu's too: it answered itself 401, and with one of its keys asked itself again."""
+    port = free_port()
+    settings = {"LAZU_BIND": f"{bind}:{port}", "LAZU_UPSTREAM_URL": f"http://{host}:{port}/v1", "LAZU_WORKERS": "1"}
+    assert "LAZU_UPSTREAM_URL is where Lazu itself listens" in refused(Server(tmp_path / "storage", settings))
 
 
 @pytest.mark.parametrize("lost", [1, 2])
