@@ -140,6 +140,32 @@ def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypa
     assert time.monotonic() - began < 16  # one after the other: 24
 
 
+def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch):
+    """It is what is left of the old primary after a failover: each new connection asked it first, for five seconds."""
+    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        engine = Postgresql(url.replace("@", f"@127.0.0.1:{mute.getsockname()[1]},"))
+        engine.open()
+        for name in "ab":
+            database.close_idle()
+            engine.write(lambda name=name: add_key(name))
+        mute.setblocking(False)
+        mute.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            mute.accept()
+    database.close_all()
+
+
+def test_the_first_use_of_a_key_takes_no_connection_from_others(engine, monkeypatch):
+    """It is noted beside the request, and closed all idle connections."""
+    monkeypatch.setattr(connections._Connection, "seconds", None)
+    engine.serve()
+    backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
+    with engine.connected():
+        pass
+    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
+
+
 def test_a_row_without_its_blob_is_refused_whole(engine, key):
     with pytest.raises(Absent):
         engine.write(lambda: (counts.add_purge(counts.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))

@@ -132,8 +132,19 @@ class _Connection(psycopg.Connection[Any]):
 
 
 class _Adapter(peewee.Psycopg3Adapter):
+    """Connects to the first server of the URL that can be had; a silent one takes seconds, so it comes last."""
+
     def connect(self, db: Any, **params: Any) -> Any:
-        return _Connection.connect(db.database, **params)
+        told = []
+        for server in [*db.servers]:
+            try:
+                connection = _Connection.connect(db.database, **params, **server)
+            except psycopg.OperationalError as e:
+                told.append(str(e))
+            else:
+                db.servers.sort(key=lambda each: each is not server)
+                return connection
+        raise psycopg.OperationalError("; ".join(told))
 
 
 _Peewees: Any = peewee.PostgresqlDatabase  # it is typed in part
@@ -148,6 +159,8 @@ class _Connecting(_Peewees):
 
     psycopg3_adapter = _Adapter
     ready = False
+    #: Where each is, the one that answered last first.
+    servers: list[dict[str, str]]
     _in_vain = 0.0
 
     def _connect(self) -> Any:

@@ -46,6 +46,7 @@ class Postgresql:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._serves = False
 
     def open(self) -> None:
         """Make the tables or bring them up to date, and close the connection again, so that none crosses a fork.
@@ -56,7 +57,7 @@ class Postgresql:
         _require_url(self._url)
         if not database.deferred:
             database.close_all()
-        database.ready = False
+        database.ready, database.servers = False, _servers(self._url)
         database.init(
             self._url,
             prefer_psycopg3=True,
@@ -76,6 +77,7 @@ class Postgresql:
 
     def serve(self) -> None:
         """See `Engine`: who waits for longer gets `Busy`, or `Unanswered` at COMMIT."""
+        self._serves = True
         limit_waits(SILENCE_SECONDS)
 
     def connect(self) -> None:
@@ -83,11 +85,15 @@ class Postgresql:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Nothing, as `connect`; but the pool is empty at the end, so that none of it crosses a fork."""
+        """Nothing, as `connect`; but the pool is empty at the end, so that none of it crosses a fork.
+
+        Who serves forks no more, and needs the connections.
+        """
         try:
             yield
         finally:
-            database.close_idle()
+            if not self._serves:
+                database.close_idle()
 
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:  # noqa: ARG002 - frees: SQLite's
         """Call `work` in a transaction and give its result; the commit is durable when this returns.
@@ -183,11 +189,26 @@ def _connecting(url: str) -> dict[str, Any]:
     With one host libpq is not told to ask: pgbouncer would go on calling a server a standby after its promotion.
     `connections` asks the server itself.
     """
-    # Of the environment, too: PGHOST may have several; a password there may be no UTF-8.
-    usual = {each.keyword.decode(): each.val or b"" for each in psycopg.pq.Conninfo.get_defaults()}
-    asked = {name: value.decode(errors="replace") for name, value in usual.items()} | conninfo_to_dict(url)
+    asked = _asked(url)
     given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"
     return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
+
+
+def _servers(url: str) -> list[dict[str, str]]:
+    """Where each of several servers is; one without a word leaves that to libpq, as what it refuses."""
+    asked = _asked(url)
+    lists = {name: asked[name].split(",") for name in ("host", "hostaddr", "port")}
+    several = {len(each) for each in lists.values()} - {1}
+    if len(several) != 1:
+        return [{}]
+    return [{name: each[n % len(each)] for name, each in lists.items()} for n in range(several.pop())]
+
+
+def _asked(url: str) -> dict[str, str]:
+    """What a URL says; and the environment, too: PGHOST may have several; a password there may be no UTF-8."""
+    usual = {each.keyword.decode(): each.val or b"" for each in psycopg.pq.Conninfo.get_defaults()}
+    said = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    return {name: value.decode(errors="replace") for name, value in usual.items()} | said
 
 
 def _require_url(url: str) -> None:
