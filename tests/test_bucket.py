@@ -19,7 +19,8 @@ from helpers.seaweed import BUCKET, KEY, SECRET, credentials
 from helpers.server import PROJECT
 from lazu.store import bucket as door
 from lazu.store import bucket_client
-from lazu.store.bucket import Bucket, ObjectStoreFailed
+from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import ObjectStoreFailed
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,14 @@ def test_an_empty_object_is_put_as_any_other(shaken, source):
 def test_an_object_that_is_not_there_is_a_missing_file(bucket):
     with bucket.open("ab/none", 10) as reader, pytest.raises(FileNotFoundError):
         reader.read(1)
+
+
+@pytest.mark.parametrize("act", [read, Bucket.size, Bucket.delete])
+def test_a_404_that_is_no_stores_is_not_a_missing_object(shaken, proxy, act):
+    """A balancer whose server is away: objects that were there counted as gone, and files were deleted for it."""
+    proxy.rule = lambda *_: (404, {"Content-Type": "text/html"}, b"<html><h1>404 page not found</h1></html>")
+    with pytest.raises(ObjectStoreFailed, match="404"):
+        act(shaken, "ab/object")
 
 
 def test_a_listing_pages_through_one_prefix_in_order(bucket, seaweed, tmp_path):

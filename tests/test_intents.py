@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +15,7 @@ from lazu.errors import Busy, Doubt, Overloaded, StoreError
 from lazu.slots import Slots, Turn
 from lazu.store import object_rows, rows
 from lazu.store.connections import database
-from lazu.store.contents import object_names
+from lazu.store.contents import Found, Problem, object_names, patience
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 
@@ -176,6 +177,25 @@ def test_an_object_that_is_listed_and_not_there_is_repaired_as_a_lost_one(shaken
     assert [row.id for row in File.select()] == [kept.id]
     proxy.rule = wire.passing
     assert read(store, put(store, b"lost")) == b"lost"
+
+
+@pytest.mark.parametrize("answer", [(404, {}, b"<Error><Code>NoSuchKey</Code></Error>"), (404, {}, b"<html></html>")], ids=["any store", "no store"])
+def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, answer):
+    """It is another one for a while, or something in its place: a repair deleted each file that it came to."""
+    store, proxy = shaken
+    monkeypatch.setattr(patience, "SECONDS", 0)
+    files = [put(store, b"kept %d" % number) for number in range(2)]
+    names = [store.contents.objects.kept(file.sha256).name for file in files]
+    told = [Problem("missing", files[0].id, "", files[0].sha256, None, names[0]), Problem("damaged", files[1].id, "", files[1].sha256, Found(6, (0, 0), ""), names[1])]
+    proxy.rule = lambda _, path: wire.PASS if "list-type" in path else answer
+    with suppress(Busy):
+        told += store.contents.look(rehash=True)
+    for problem in told:
+        with suppress(Busy):
+            assert store.contents.repair(problem) == ""
+    proxy.rule = wire.passing
+    assert store.contents.repair(told[0]) == "", "it is there again"
+    assert [read(store, file) for file in files] == [b"kept 0", b"kept 1"]
 
 
 def test_who_deletes_many_files_waits_neither_for_each_object_nor_with_a_slot(shaken):

@@ -1,18 +1,26 @@
 """Credentials of a role: found as every AWS client finds them, taken up when they change, shown to nobody."""
 
+import json
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from helpers.edge import Edge
+from helpers.in_store import put
 from helpers.roles import CONTAINER, roles
-from helpers.seaweed import ELSEWHERE
+from helpers.seaweed import ELSEWHERE, KEY, SECRET
 from helpers.server import PLACES, Server, free_port
 from helpers.waiting import until
 from helpers.wire import request, stored
+from lazu.application import create_app
+from lazu.config import Settings
 from lazu.slots import Slots, Turn
-from lazu.store.bucket import Bucket, ObjectStoreFailed
+from lazu.store import bucket_client, object_rows
+from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import ObjectStoreFailed
+from lazu.store.connections import database
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ELSEWHERE), reason="LAZU_TEST_S3: its key is not the one of this helper")]
 
@@ -62,6 +70,43 @@ def test_threads_of_one_key_that_renew_credentials_do_not_lock_each_other(seawee
         for _ in range(8):
             threading.Thread(target=ask, daemon=True).start()
         until(lambda: told == [None] * 8)
+
+
+def credentials(minutes):
+    """What a `credential_process` prints."""
+    ends = (datetime.now(UTC) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json.dumps({"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET, "Expiration": ends})
+
+
+def program(place, words):
+    place.write_text(f"#!/bin/sh\necho '{words}'\n")
+    place.chmod(0o755)
+
+
+@pytest.mark.parametrize("meanwhile", [None, "words", credentials(-1)], ids=["away", "no JSON", "over"])
+def test_credentials_that_are_not_given_for_a_while_are_a_store_that_is_away(seaweed, cluster, monkeypatch, tmp_path, meanwhile):
+    """The missing program was a missing object: downloads were 404, deletes forgot theirs, and a start blamed the disk."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {tmp_path / 'gives'}\n")
+    program(tmp_path / "gives", credentials(1))  # which are asked for before each call
+    settings = Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster)
+    app = create_app(settings)
+    asked = {"Authorization": f"Bearer {app.extensions['lazu'].keys.create('alice')}"}
+    kept, gone = (put(app.extensions["lazu"], data) for data in (b"kept", b"gone"))
+    (tmp_path / "gives").unlink() if meanwhile is None else program(tmp_path / "gives", meanwhile)
+    for _ in range(2):
+        answer = app.test_client().get(f"/v1/files/{kept.id}/content", headers=asked)
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+        assert app.test_client().get("/readyz").json["error"]["message"] == "The object store can't be reached."
+        app = create_app(settings)  # as well as one that is started now
+    assert app.test_client().delete(f"/v1/files/{gone.id}", headers=asked).status_code == 200
+    program(tmp_path / "gives", credentials(1))
+    assert app.test_client().get(f"/v1/files/{kept.id}/content", headers=asked).data == b"kept"
+    assert object_rows.doomed(""), "the purge will remove it"
+    database.close_all()
 
 
 def found_nothing(bucket):

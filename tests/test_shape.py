@@ -49,7 +49,7 @@ DOORS = {
     "python_calamine": {"documents.tables"},
     "email": {"documents.mail"},
     "prometheus_client": {"metrics"},
-    "botocore": {"store.bucket", "store.bucket_client"},
+    "botocore": {"store.bucket", "store.bucket_client", "store.bucket_errors"},
     "resource": {"store.disk", "documents.sandbox"},
     "threading": {"slots", "ledger", "store", "server", "gateway", "routes.shared"},
 }

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 from botocore import exceptions
 
 from lazu import metrics, slots
-from lazu.errors import Busy, Full
-from lazu.store.bucket_client import Body, Clients, Seekable, quotes_credential
+from lazu.store import bucket_errors
+from lazu.store.bucket_client import Body, Clients, Seekable
+from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectRefused, ObjectStoreFailed
 
 #: Seconds without a byte of an answer: to a call that carries bytes, and to any other, or while the store is silent.
 SILENCE_SECONDS, BRISK_SECONDS = 20, 5
@@ -28,31 +29,10 @@ SILENCE_SECONDS, BRISK_SECONDS = 20, 5
 _AHEAD = 64 * 1024
 #: How often a read goes on after the connection broke without having brought a byte.
 _TRIES = 3
-#: Nobody gave credentials.
-_UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
-#: What a store says of a key that it does not know any more; of a HEAD only the status.
-_STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
 #: No answer in time; `ConnectionClosedError` also when the store did not take a body in time.
 _SILENCE = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError, exceptions.ConnectionClosedError)
 #: The verbs that carry bytes of objects.
 _CARRYING = {"put_object", "get_object"}
-_FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
-
-
-class ObjectStoreFailed(Busy):
-    """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
-
-
-class ObjectRefused(ObjectStoreFailed):
-    """The store takes a call for wrong, and would each time: it answered it by 400, or its like."""
-
-
-class ObjectOfOtherSize(ObjectStoreFailed):
-    """An answer is about other bytes than were asked for: the object is not as it was stored, or the answer lies."""
-
-
-class ObjectStoreFull(Full):
-    """The object store has no room."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +61,10 @@ class Bucket:
         self._clients = Clients(silence, min(silence, BRISK_SECONDS))
         try:
             self._clients.get()
-        except _UNKNOWN:
+        except bucket_errors.UNKNOWN:
             pass  # the service that gives credentials may be away too: they are looked for again
-        except (exceptions.BotoCoreError, ValueError) as e:
-            raise ObjectStoreFailed(str(e)) from e
+        except Exception as e:
+            raise bucket_errors.unanswered(e) from e
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
         """Store the first `size` bytes of the file `fd`, whose hash is `sha256` (hex), as the object `name`.
@@ -96,7 +76,7 @@ class Bucket:
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
         try:
             answer = self._call("put_object", name, Body=Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
-        except FileNotFoundError as e:
+        except NoSuchObject as e:
             raise ObjectStoreFailed("put_object: 404") from e
         if not answer.get("ETag"):  # every store gives one; what says 200 to anything is none
             raise ObjectStoreFailed("put_object: an answer without an ETag")
@@ -111,7 +91,7 @@ class Bucket:
     def get(self, name: str, part: range, size: int) -> Any:
         """The bytes of `name`, which has `size`, in this `part`, as a stream that the caller closes.
 
-        Raises `FileNotFoundError`, `ObjectStoreFailed`, `ObjectOfOtherSize`.
+        Raises `NoSuchObject`, `ObjectStoreFailed`, `ObjectOfOtherSize`.
         """
         asked = f"bytes {part.start}-{part.stop - 1}/{size}" if len(part) < size else None
         answer = self._call("get_object", name, **({"Range": f"bytes={part.start}-{part.stop - 1}"} if asked else {}))
@@ -123,15 +103,20 @@ class Bucket:
     def size(self, name: str) -> int | None:
         """Bytes of the object `name`, None if it is not there; raises `ObjectStoreFailed`."""
         try:
-            return int(self._call("head_object", name)["ContentLength"])
-        except FileNotFoundError:
+            try:
+                answer = self._call("head_object", name)
+            except ObjectRefused:  # an answer to HEAD has no body, so any proxy's 404 looks like a store's
+                answer = self._call("get_object", name)
+                answer["Body"].close()
+            return int(answer["ContentLength"])
+        except NoSuchObject:
             return None
         except KeyError as e:
             raise ObjectStoreFailed(f"head_object: an answer without {e}") from e
 
     def delete(self, name: str) -> None:
         """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
-        with suppress(FileNotFoundError):
+        with suppress(NoSuchObject):
             self._call("delete_object", name)
 
     def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
@@ -163,7 +148,7 @@ class Bucket:
         try:
             with slots.waiting():  # for credentials: see `_call`
                 url: str = self._clients.get().generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
-        except exceptions.BotoCoreError as e:
+        except Exception as e:
             raise self._failed(e) from e
         return url
 
@@ -177,14 +162,15 @@ class Bucket:
                 answer: dict[str, Any] = getattr(client, verb)(Bucket=self._bucket, **key, **more)
             outcome = "ok"
         except exceptions.ClientError as e:
-            outcome = str(_status(e))
-            if _code(e) in _STALE:
+            outcome = str(bucket_errors.status(e))
+            if bucket_errors.is_stale(e):
                 self._clients.doubt()
-            raise _translated(e, name) from e
-        except (exceptions.BotoCoreError, ValueError) as e:  # botocore raises ValueError for what it can't read
+            raise bucket_errors.refused(e, name) from e
+        except Exception as e:  # noqa: BLE001 - whatever it is, an OSError of what gives credentials too
             if verb in _CARRYING and isinstance(e, _SILENCE):
                 self._silent = True
-            raise self._failed(e) from (None if quotes_credential(e) else e)  # the log would have its trace
+            # The log would have its trace.
+            raise self._failed(e) from (None if bucket_errors.quotes_credential(e) else e)
         finally:
             if outcome != "unreachable":
                 self._silent = False
@@ -193,17 +179,15 @@ class Bucket:
 
     def _failed(self, error: Exception) -> ObjectStoreFailed:
         """What to raise for a call without an answer. Without credentials a client would never look for them again."""
-        if isinstance(error, _UNKNOWN):
+        if isinstance(error, bucket_errors.UNKNOWN):
             self._clients.doubt()
-        if quotes_credential(error):
-            return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
-        return ObjectStoreFailed(str(error))
+        return bucket_errors.unanswered(error)
 
 
 class Reader(Seekable):
     """An object, read like a file. A connection that breaks is replaced where it broke: an object never changes.
 
-    Raises from `read`: `FileNotFoundError` when the object is not there, `ObjectStoreFailed` when the store can't be
+    Raises from `read`: `NoSuchObject` when the object is not there, `ObjectStoreFailed` when the store can't be
     read, or when the object goes after `begin`. A seek gives the connection up, so a range costs one call, unless it
     leads to bytes that are here.
     """
@@ -264,7 +248,7 @@ class Reader(Seekable):
                 self._stream = self._bucket.get(self._name, range(self._at, self._end), self.size)
             with slots.waiting():
                 count: int = self._stream.readinto(buffer)
-        except FileNotFoundError as e:
+        except NoSuchObject as e:
             if not self._begun:
                 raise
             raise ObjectStoreFailed("an object went while it was read") from e
@@ -279,22 +263,3 @@ class Reader(Seekable):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-
-def _status(error: exceptions.ClientError) -> int:
-    """Of the answer; 200 for an error that came after it, 0 for none."""
-    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
-
-
-def _code(error: exceptions.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _translated(error: exceptions.ClientError, name: str | None) -> Exception:
-    status, code = _status(error), _code(error)
-    if status == 404 and name is not None and code != "NoSuchBucket":
-        return FileNotFoundError(name)
-    if status == 507 or code in _FULL:
-        return ObjectStoreFull(code)
-    refused = 400 <= status < 500 and status not in (408, 429)
-    return (ObjectRefused if refused else ObjectStoreFailed)(f"{error.operation_name}: {status} {code}")

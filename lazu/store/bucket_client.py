@@ -121,6 +121,13 @@ def make_clients(*silences: float) -> list[Any]:
     auth.AUTH_TYPE_MAPS[_SIGNATURE] = _Signer
     auth.AUTH_TYPE_MAPS[f"{_SIGNATURE}-query"] = auth.S3SigV4QueryAuth
     session = botocore.session.get_session()
+    try:
+        session.get_credentials()
+    except exceptions.BotoCoreError:
+        raise
+    except Exception as e:  # noqa: BLE001 - a program or a file that is away, or says something else
+        told = str(e) if isinstance(e, OSError) else f"they can't be read ({type(e).__name__})"  # the others may quote
+        raise exceptions.CredentialRetrievalError(provider="an AWS_ variable or ~/.aws", error_msg=told) from None
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
     try:
@@ -143,12 +150,6 @@ def _config(silence: float) -> Config:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-
-
-def quotes_credential(error: Exception) -> bool:
-    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
-    origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
-    return isinstance(origin, ValueError) and "header" in str(origin)
 
 
 class Clients:

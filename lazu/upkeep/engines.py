@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import postgresql
-from lazu.store.bucket import Bucket, ObjectRefused
+from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
 from lazu.store.cluster_schema import NotUnicode
 from lazu.store.contents import object_names
 
@@ -113,7 +114,7 @@ def _read(bucket: Bucket, name: str, size: int) -> bytes | None:
     try:
         with bucket.open(name, size) as reader:
             return reader.read()
-    except FileNotFoundError:
+    except NoSuchObject:
         return None
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from lazu import clock
 from lazu.store import object_rows, rows
 from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
@@ -44,6 +45,11 @@ def remove(objects: Objects, problem: Problem) -> str:
         gone = objects.release([problem.sha256])
         gone += [] if _known(problem) else [Loose(problem.name, 0, derived=False)]
     return "removed" if objects.erase(gone) else ""
+
+
+def is_lost(bucket: Bucket, problem: Problem) -> bool:
+    """Whether an object that was not there, or was listed only, is still not there, though the store gives another."""
+    return (problem.found is not None or bucket.size(problem.name) is None) and Patience(bucket).gives()
 
 
 def _known(problem: Problem) -> set[str]:
@@ -111,7 +117,7 @@ def _hash(patience: Patience, bucket: Bucket, kept: Kept) -> str:
     """Of an object's bytes; "" if it went meanwhile, `UNREADABLE`; raises `StoreError`."""
     try:
         return patience.spend(kept.name, lambda: _hash_once(bucket, kept))
-    except FileNotFoundError:
+    except NoSuchObject:
         return ""
     except Unreadable:
         return UNREADABLE

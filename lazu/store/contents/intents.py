@@ -262,6 +262,8 @@ class Intents:
     def _bury(self, problem: Problem) -> str:
         """Put what is left of a content away, then delete all its files, and with them the object."""
         left = problem.found is not None and self.objects.put_away(problem.name)
+        if not left and not census.is_lost(self.bucket, problem):
+            return ""
 
         def delete() -> list[Gone]:
             """Of this object: another one may be there by now, and be whole."""

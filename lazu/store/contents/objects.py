@@ -11,6 +11,7 @@ from lazu.errors import StoreError
 from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import object_names
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.postgresql import Postgresql
@@ -67,19 +68,19 @@ class Objects:
         try:
             with self.bucket.open(name, size) as reader:
                 self.put(object_names.in_quarantine(name), size, iter(partial(reader.read, _CHUNK), b""))
-        except FileNotFoundError:
+        except NoSuchObject:
             return False
         return True
 
     def open(self, sha256: str, kind: str = "", start: int = 0, end: int | None = None) -> BinaryIO:
         """A content, or what was derived from it, for reading from `start` up to `end`.
 
-        Its first bytes are here when this returns. Raises FileNotFoundError, `StoreError`.
+        Its first bytes are here when this returns. Raises NoSuchObject, `StoreError`.
         """
         kept = self.kept(sha256)
         try:
             return self._opened(kept, kind, start, end)
-        except FileNotFoundError:
+        except NoSuchObject:
             # Deleted and uploaded again between the look at the row and the GET.
             again = self.kept(sha256)
             if again == kept:
@@ -90,15 +91,15 @@ class Objects:
         name = derived.name(kept.name, kind) if kind else kept.name
         size = self.bucket.size(name) if kind else kept.bytes
         if size is None:
-            raise FileNotFoundError(name)
+            raise NoSuchObject(name)
         return cast("BinaryIO", self.bucket.open(name, size, start, end).begin())
 
     @staticmethod
     def kept(sha256: str) -> Kept:
-        """The object of a content; raises FileNotFoundError."""
+        """The object of a content; raises NoSuchObject."""
         kept = object_rows.kept(sha256)
         if kept is None:
-            raise FileNotFoundError(sha256)
+            raise NoSuchObject(sha256)
         return kept
 
     def release(self, hashes: list[str]) -> list[Loose]:

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from lazu import clock
 from lazu.errors import Busy, Doubt, StoreError
-from lazu.store.bucket import Bucket, ObjectStoreFailed
+from lazu.store.bucket import Bucket
+from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
 from lazu.store.contents import object_names
 
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ class Patience:
                 return work()
             except (Busy, Doubt) as e:
                 waited = clock.monotonic() - began
-                if waited > self._seconds and isinstance(e, ObjectStoreFailed) and self._gives():
+                if waited > self._seconds and isinstance(e, ObjectStoreFailed) and self.gives():
                     return self._at_last(name, work)
                 if waited > SECONDS:
                     raise Busy(f"{name}: {e}") from e
@@ -52,7 +53,7 @@ class Patience:
             self._seconds = min(self._seconds, _BRIEFLY)
             raise Unreadable(name) from e
 
-    def _gives(self) -> bool:
+    def gives(self) -> bool:
         """Whether the store gives the one object that every bucket of Lazu's has."""
         if self._bucket is None:
             return False
@@ -60,5 +61,5 @@ class Patience:
             [[entry]] = self._bucket.pages(below=object_names.STORE)
             with self._bucket.open(entry.name, entry.bytes) as reader:
                 return bool(reader.read())
-        except (StoreError, FileNotFoundError, ValueError):  # ValueError: not one
+        except (StoreError, NoSuchObject, ValueError):  # ValueError: not one
             return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from lazu import clock
 from lazu.store import disk, object_rows, rows
 from lazu.store.blobs import NEW, SHARDS
-from lazu.store.bucket import ObjectOfOtherSize
+from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize
 from lazu.store.contents import STEPS, Copied, Tick, Wanted, copies, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
@@ -83,7 +83,7 @@ def _fetch(objects: Objects, sha256: str, part: Path) -> bool:
     """Have a content at `part`, durably; False if it is not there, or other bytes are."""
     part.unlink(missing_ok=True)
     right = False
-    with suppress(FileNotFoundError, ObjectOfOtherSize), objects.open(sha256) as source, open(part, "xb") as new:
+    with suppress(NoSuchObject, ObjectOfOtherSize), objects.open(sha256) as source, open(part, "xb") as new:
         os.fchmod(new.fileno(), 0o640)
         right = copies.pour(source, new) == sha256
         new.flush()

@@ -1,0 +1,69 @@
+"""What can go wrong with a call of the object store: told from its answer, or from what came in the place of one."""
+
+from botocore import exceptions
+
+from lazu.errors import Busy, Full
+
+#: Nobody gave credentials.
+UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
+#: What a store says of a key that it does not know any more; of a HEAD only the status.
+_STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
+_FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity"}
+
+
+class NoSuchObject(FileNotFoundError):
+    """The store says that it has no object of this name. Nothing else may look so: files are deleted for it."""
+
+
+class ObjectStoreFailed(Busy):
+    """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
+
+
+class ObjectRefused(ObjectStoreFailed):
+    """The store takes a call for wrong, and would each time: it answered it by 400, or its like."""
+
+
+class ObjectOfOtherSize(ObjectStoreFailed):
+    """An answer is about other bytes than were asked for: the object is not as it was stored, or the answer lies."""
+
+
+class ObjectStoreFull(Full):
+    """The object store has no room."""
+
+
+def status(error: exceptions.ClientError) -> int:
+    """Of the answer; 200 for an error that came after it, 0 for none."""
+    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+
+
+def _code(error: exceptions.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_stale(error: exceptions.ClientError) -> bool:
+    """Whether the store knows the key no more."""
+    return _code(error) in _STALE
+
+
+def refused(error: exceptions.ClientError, name: str | None) -> Exception:
+    """What to raise for an answer that is an error. Any proxy says 404, and only a store NoSuchKey."""
+    found, code = status(error), _code(error)
+    if found == 404 and name is not None and code == "NoSuchKey":
+        return NoSuchObject(name)
+    if found == 507 or code in _FULL:
+        return ObjectStoreFull(code)
+    refused = 400 <= found < 500 and found not in (408, 429)
+    return (ObjectRefused if refused else ObjectStoreFailed)(f"{error.operation_name}: {found} {code}")
+
+
+def quotes_credential(error: Exception) -> bool:
+    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
+    origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
+    return isinstance(origin, ValueError) and "header" in str(origin)
+
+
+def unanswered(error: Exception) -> ObjectStoreFailed:
+    """What to raise for a call without an answer."""
+    if quotes_credential(error):
+        return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
+    return ObjectStoreFailed(str(error) or type(error).__name__)
