@@ -92,12 +92,12 @@ def test_a_part_has_64_mb_at_most(server):
     completed(server, key, begun, [added(server, key, begun, whole)])
 
 
-def test_many_pending_uploads_can_not_promise_more_than_the_disk_has(serve, tmp_path):
-    """Of each, room for its parts and for its file."""
+def test_many_pending_uploads_can_not_promise_more_than_the_disk_has(serve, tmp_path, place):
+    """Of each, room for its parts and for its file. Of several boxes no disk keeps them: they only pass by it."""
     disk = os.statvfs(tmp_path)
     server = serve(LAZU_MIN_FREE_BYTES=str(max(0, disk.f_bavail * disk.f_frsize - 5 * 512 * MB)))
     key = server.new_key()
-    assert [create(server, key, 512 * MB).status for _ in range(3)] == [200, 200, 507]
+    assert [create(server, key, 512 * MB).status for _ in range(3)] == [200, 200, 507 if place == "box" else 200]
     assert create(server, server.new_key(), 512 * MB).status == 200, "what one key holds shuts nobody else out"
 
 

@@ -115,7 +115,7 @@ class Uploads:
         pending = upload_rows.pending(clock.now(), key)
         if pending.uploads >= MAX_PENDING:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
-        self._contents.require(pending.coming + 2 * upload.bytes)  # here, where no other one can come between
+        self._contents.require(upload.bytes, pending.coming + upload.bytes)  # here, where no other one can come between
         self._files.require(key, upload.bytes)
         upload_rows.delete_settled(key, MAX_SETTLED)
         upload_rows.add_upload(upload)

@@ -117,10 +117,11 @@ class Contents(Protocol):
     def failed(self) -> bool:
         """Whether a disk error has stopped the store: nothing comes in and no bytes go until `recover`."""
 
-    def require(self, size: int) -> None:
+    def require(self, size: int, beside: int = 0) -> None:
         """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor.
 
-        Raises `StorageFailed` if the store has stopped after a disk error.
+        So do those that will be there `beside` them, unless all only pass by this disk. Raises `StorageFailed` if the
+        store has stopped after a disk error.
         """
 
     def check(self) -> None:

@@ -55,7 +55,7 @@ class Intents:
         self.objects = Objects(bucket, engine, waiting)
         self.pairing = Pairing(self.objects)
 
-    def require(self, size: int) -> None:
+    def require(self, size: int, beside: int = 0) -> None:  # noqa: ARG002 - that is in the bucket
         """See `Contents`: the floor of this box's disk, through which the bytes pass."""
         self.waiting.require(size)
 

@@ -56,10 +56,10 @@ class Shards:
         """See `Contents`."""
         return self.blobs.failed
 
-    def require(self, size: int) -> None:
+    def require(self, size: int, beside: int = 0) -> None:
         """See `Contents`."""
         self.engine.require_same()
-        self.blobs.require(size)
+        self.blobs.require(size + beside)
 
     def check(self) -> None:
         """See `Contents`."""
