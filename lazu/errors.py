@@ -240,10 +240,8 @@ class Overloaded(ApiError):
         super().__init__(message, headers={"Retry-After": "2"})
 
 
-class NotReady(ApiError):
+class NotReady(Overloaded):
     """`/readyz` finds that uploads can't be stored now."""
-
-    status, code = 503, "overloaded"
 
 
 class StorageFailed(Final):

@@ -51,7 +51,8 @@ def test_health_needs_no_key(server):
 
 def test_not_ready_below_the_floor_but_alive(serve):
     server = serve(LAZU_MIN_FREE_BYTES=str(2**60))
-    assert request(server, "GET", "/readyz").error == (503, "overloaded", None)
+    answer = request(server, "GET", "/readyz")
+    assert (answer.error, answer.headers["Retry-After"]) == ((503, "overloaded", None), "2")
     assert request(server, "GET", "/healthz").status == 200
 
 
@@ -71,7 +72,7 @@ def test_not_ready_without_its_database_which_it_names(app, tmp_path, spoil):
     answer = app.test_client().get("/readyz")
     shutil.rmtree(database) if database.is_dir() else database.unlink()
     (tmp_path / "aside").rename(database)
-    assert (answer.status_code, answer.json["error"]["code"]) == (503, "overloaded")
+    assert (answer.status_code, answer.json["error"]["code"], answer.headers["Retry-After"]) == (503, "overloaded", "2")
     assert "database" in answer.json["error"]["message"]
     assert app.test_client().get("/readyz").status_code == 200
 
