@@ -7,26 +7,35 @@ from typing import Any, NamedTuple
 
 from lazu.documents.pdfium import Document, raw, string, utf16
 
+_ANCHOR = 1000  # characters of what a link or a mark lies on
 _UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 
 
 class Note(NamedTuple):
-    """A line for the reader, and the part of it that the page may show already; empty if it never does."""
+    """A line for the reader, and words that the page shows if the annotation has looks; empty if it never does."""
 
     line: str
     shown: str
 
 
-def notes(document: Document, leaf: Any, content: Any) -> list[Note]:
-    """Return the words of a page's annotations, in order, each once; `content` is the text of the page."""
+class Words(NamedTuple):
+    """What a page says without its annotations: as PDFium has it, and as text."""
+
+    content: Any
+    text: str
+
+
+def notes(document: Document, leaf: Any, own: Words) -> list[Note]:
+    """Return what a page's annotations say, in order, each once; `own` is what stands there without them."""
     found: list[Note] = []
+    own = Words(own.content, " ".join(own.text.split()))
     for place in range(raw.FPDFPage_GetAnnotCount(leaf)):
         annotation = raw.FPDFPage_GetAnnot(leaf, place)
         if not annotation:
             continue
         if not raw.FPDFAnnot_GetFlags(annotation) & _UNSEEN:
             read = _READERS.get(raw.FPDFAnnot_GetSubtype(annotation), _comment)
-            found += read(document, annotation, content)
+            found += read(document, annotation, own)
         raw.FPDFPage_CloseAnnot(annotation)
     return list(dict.fromkeys(found))
 
@@ -44,6 +53,13 @@ def _comment(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
         yield Note(f"[Note: {text}]", text)
 
 
+def _mark(document: Document, annotation: Any, own: Words) -> Iterator[Note]:
+    """Give the comment on words that are marked, if it is more than these words, which some programs put there."""
+    for note in _comment(document, annotation, own):
+        if note.shown.split() != _under(annotation, own.content).split():
+            yield note
+
+
 def _free_text(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
     text = _value(annotation, b"Contents")
     if text:
@@ -56,13 +72,20 @@ def _attachment(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
         yield Note(f"[Attached file: {string(raw.FPDFAttachment_GetName, file)}]", "")
 
 
-def _link(document: Document, annotation: Any, content: Any) -> Iterator[Note]:
+def _link(document: Document, annotation: Any, own: Words) -> Iterator[Note]:
     link = raw.FPDFAnnot_GetLink(annotation)
     action = link and raw.FPDFLink_GetAction(link)
     if action and raw.FPDFAction_GetType(action) == raw.PDFACTION_URI:
         target = _target(document, action)
-        anchor = " ".join(_under(annotation, content).split())
-        yield Note(f"[{anchor or 'link'}]({target})", re.sub(r"^\w+:(//)?", "", target).rstrip("/"))
+        if not _stands(re.sub(r"^\w+:(//)?", "", target).rstrip("/"), own.text):
+            anchor = " ".join(_under(annotation, own.content).split())
+            yield Note(f"[{anchor or 'link'}]({target})", "")
+
+
+def _stands(address: str, text: str) -> bool:
+    """Return whether an address stands in a text, and not just within another: `info@example.org`, `example.org/a`."""
+    whole = rf"(?<![\w@.%=&?#-])(?<![^/]/){re.escape(address)}(?![\w@%=&?#-]|[/.:][\w%])"
+    return bool(address) and address in text and re.search(whole, text) is not None
 
 
 def _target(document: Document, action: Any) -> str:
@@ -73,15 +96,13 @@ def _target(document: Document, action: Any) -> str:
 
 
 def _under(annotation: Any, content: Any) -> str:
-    """Return the text of the page where an annotation lies."""
+    """Return the text of the page where an annotation lies, of much the beginning."""
     box = raw.FS_RECTF()
     if not content or not raw.FPDFAnnot_GetRect(annotation, box):
         return ""
-    place = (content, box.left, box.top, box.right, box.bottom)
-    size = raw.FPDFText_GetBoundedText(*place, None, 0)
-    units = (ctypes.c_ushort * max(0, size))()
-    raw.FPDFText_GetBoundedText(*place, units, size)
-    return utf16(bytes(units)).rstrip("\0")
+    units = (ctypes.c_ushort * _ANCHOR)()
+    size = raw.FPDFText_GetBoundedText(content, box.left, box.top, box.right, box.bottom, units, _ANCHOR)
+    return utf16(bytes(units)[: 2 * size]).rstrip("\0")
 
 
 def _field(document: Document, annotation: Any, _: Any) -> Iterator[Note]:
@@ -89,7 +110,7 @@ def _field(document: Document, annotation: Any, _: Any) -> Iterator[Note]:
     if not form:
         return
     kind = raw.FPDFAnnot_GetFormFieldType(form, annotation)
-    value = _told(form, annotation, raw.FPDFAnnot_GetFormFieldValue)
+    value = ", ".join(_chosen(form, annotation)) or _told(form, annotation, raw.FPDFAnnot_GetFormFieldValue)
     label = _told(form, annotation, raw.FPDFAnnot_GetFormFieldAlternateName)
     label = label or _told(form, annotation, raw.FPDFAnnot_GetFormFieldName).rpartition(".")[2]
     ticked = _value(annotation, b"AS") not in ("", "Off")
@@ -98,7 +119,14 @@ def _field(document: Document, annotation: Any, _: Any) -> Iterator[Note]:
     elif kind == raw.FPDF_FORMFIELD_RADIOBUTTON and ticked:
         yield Note(f"(x) {label}: {_value(annotation, b'AS')}", "")
     elif kind in _WRITTEN and value:
-        yield Note(f"{label}: {value}", value)
+        yield Note(f"{label}: {value}", "")  # also if the value stands on the page, where nothing says whose it is
+
+
+def _chosen(form: Any, annotation: Any) -> list[str]:
+    """Return the entries that are chosen in a list, as they are shown."""
+    places = range(raw.FPDFAnnot_GetOptionCount(form, annotation))
+    chosen = [place for place in places if raw.FPDFAnnot_IsOptionSelected(form, annotation, place)]
+    return [string(raw.FPDFAnnot_GetOptionLabel, form, annotation, place).strip() for place in chosen]
 
 
 def _told(form: Any, annotation: Any, call: Callable[..., int]) -> str:
@@ -114,10 +142,14 @@ def _nothing(*_: Any) -> Iterator[Note]:
 
 
 _WRITTEN = (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
+_MARKS = (
+    raw.FPDF_ANNOT_HIGHLIGHT, raw.FPDF_ANNOT_UNDERLINE, raw.FPDF_ANNOT_SQUIGGLY, raw.FPDF_ANNOT_STRIKEOUT,
+)  # fmt: skip
 _READERS: dict[int, Callable[[Document, Any, Any], Iterator[Note]]] = {
     raw.FPDF_ANNOT_FREETEXT: _free_text,
     raw.FPDF_ANNOT_FILEATTACHMENT: _attachment,
     raw.FPDF_ANNOT_LINK: _link,
+    **dict.fromkeys(_MARKS, _mark),
     raw.FPDF_ANNOT_WIDGET: _field,
     raw.FPDF_ANNOT_POPUP: _nothing,  # the window of another annotation, which says the same
 }

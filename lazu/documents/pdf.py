@@ -1,13 +1,14 @@
 """The text of PDF files, page by page, with what annotations and forms add to it. Runs in the reader process only."""
 
 import ctypes
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lazu.documents import annotations, encodings, fonts, refusals, xfa
-from lazu.documents.annotations import Note
+from lazu.documents import annotations, encodings, fonts, lines, refusals, xfa
+from lazu.documents.annotations import Note, Words
 from lazu.documents.pdfium import Document, page, raw, utf16
 
 PAGES = 10_000  # of which the text is read
@@ -53,8 +54,11 @@ def _form(document: Document) -> bytes:
 def _rest(document: Document, bodies: list[str]) -> Iterator[str]:
     """Give the lines that belong to no page."""
     values = xfa.read(document).values
-    notes = [Note(f"{name}: {value}", value) for name, value in values]
-    yield from _new(notes, "\n".join(bodies) if notes else "")
+    told = Counter(line.rpartition(": ")[2] for body in bodies if values for line in body.split("\n"))
+    for name, value in values:
+        told[value] -= 1  # a field of this value, which has the same for programs without XFA
+        if told[value] < 0:
+            yield f"{name}: {value}"
     for name in annotations.attached(document):
         yield f"[Attached file: {name}]"
 
@@ -64,13 +68,14 @@ def words(document: Document, number: int) -> str | None:
     with page(document, number) as leaf, _content(leaf) as content:
         if not content:
             return None
-        own, notes = _glyphs(leaf, content), annotations.notes(document, leaf, content)
+        own = _glyphs(leaf, content)
+        notes = annotations.notes(document, leaf, Words(content, own))
         annotated = raw.FPDFPage_GetAnnotCount(leaf)
         if annotated:
             _flatten(leaf)
     body = _whole(document, number, own) if annotated else own
-    body = _plain(body)
-    return "\n".join([*([body] if body else []), *map(_plain, _new(notes, body))])
+    said = map(_plain, [body, *_new(notes, own, body)])
+    return "\n".join(filter(None, said))
 
 
 @contextmanager
@@ -102,23 +107,29 @@ def _whole(document: Document, number: int, own: str) -> str:
     return own if Counter(own.split()) - Counter(whole.split()) else whole
 
 
-def _new(notes: Iterable[Note], body: str) -> Iterator[str]:
-    """Give the lines of those notes whose words do not stand in `body`."""
-    seen = " ".join(body.split())
+def _new(notes: Iterable[Note], own: str, body: str) -> Iterator[str]:
+    """Give the lines of those notes whose words flattening did not add to a page's `own`."""
+    own, body = (" ".join(text.split()) for text in (own, body))
     for note in notes:
-        if not note.shown or " ".join(note.shown.split()) not in seen:
+        shown = " ".join(note.shown.split())
+        if not shown or _times(shown, body) <= _times(shown, own):
             yield note.line
 
 
+def _times(shown: str, text: str) -> int:
+    return text.count(shown) and len(re.findall(rf"(?<!\w){re.escape(shown)}(?!\w)", text))
+
+
 def _plain(text: str) -> str:
-    return encodings.clean(text.replace("\r", "").replace(HYPHEN, "-\n")).strip()
+    return encodings.clean(text.replace("\r\n", "\n").replace("\r", "\n").replace(HYPHEN, "-\n")).strip()
 
 
 def _glyphs(leaf: Any, content: Any) -> str:
     """Return the visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
     box = raw.FS_RECTF()
     raw.FPDF_GetPageBoundingBox(leaf, box)
-    return utf16(b"".join(_seen(content, range(raw.FPDFText_CountChars(content)), box)))
+    runs = (utf16(b"".join(_seen(content, run, box))).rstrip(" ") for run in lines.runs(content))
+    return "\n".join(filter(None, runs))
 
 
 def _seen(content: Any, places: range, box: Any) -> Iterator[bytes]:

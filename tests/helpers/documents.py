@@ -2,9 +2,14 @@
 
 import io
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from lazu.documents import reading
+
+CASES = Path(__file__).parents[1] / "pdf"
 
 
 class Shown(NamedTuple):
@@ -18,6 +23,19 @@ def pictures(path, detail="auto"):
     packed = reading.pages(path, detail)
     total, places = reading.places(io.BytesIO(packed))
     return Shown(total, [packed[start : start + size] for start, size in places])
+
+
+def read(case, path):
+    """Return the text of a case, by its name, or of bytes, which come to `path`."""
+    if isinstance(case, str):
+        path = CASES / f"{case}.pdf"
+    else:
+        path.write_bytes(case)
+    return reading.text(path, "application/pdf").text
+
+
+def image(path, detail="auto", page=0):
+    return Image.open(io.BytesIO(pictures(path, detail).pictures[page]))
 
 
 def stream(data, extra=b""):
@@ -50,6 +68,16 @@ def pages(*contents, box=b"0 0 612 792", extra=b"", trailer=b""):
 
 def words(line):
     return b"BT /F 24 Tf 72 700 Td (%s) Tj ET" % line.encode("cp1252")
+
+
+def annotated(content, *annotations, catalogue=b"", more=()):
+    """Return a PDF of one page with these annotations; `more` are further objects, numbered from 6."""
+    return pdf(
+        b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalogue,
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R /Annots [%s] >>" % b" ".join(annotations), stream(content), *more,
+    )  # fmt: skip
 
 RED = b"1 0 0 rg 0 0 2000 2000 re f"
 
