@@ -2,13 +2,12 @@
 
 import io
 import re
-import resource
 
 import pytest
 from PIL import Image
 
 from helpers import documents
-from helpers.documents import CASES, image, pages, pdf, pictures, stream, words
+from helpers.documents import CASES, image, pages, pdf, pictures, spent, stream, words
 from lazu.documents import reading
 
 
@@ -86,14 +85,6 @@ def test_marks_beside_the_pages_of_a_book_cost_little(read):
     (plain, text), (marked, without) = (spent(read, pages(*[page % x] * 100)) for x in (300, 900))
     assert text.replace("mark\n", "").split() == without.split()
     assert marked < 3 * plain
-
-
-def spent(read, book):
-    """Seconds of CPU that the reader takes, and the text."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    text = read(book)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, text
 
 
 def test_characters_beyond_16_bits_are_read(read):

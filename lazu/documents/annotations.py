@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from lazu.documents.pdfium import Document, raw, string, utf16
+from lazu.documents.lines import Letters
+from lazu.documents.pdfium import Document, raw, string
 
-_ANCHOR = 1000  # characters of what a link or a mark lies on
 _UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 
 
@@ -19,16 +19,16 @@ class Note(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What a page says without its annotations: as PDFium has it, and as text."""
+    """What a page says without its annotations: its characters, and their text."""
 
-    content: Any
+    letters: Letters
     text: str
 
 
 def notes(document: Document, leaf: Any, own: Words) -> list[Note]:
     """Return what a page's annotations say, in order, each once; `own` is what stands there without them."""
     found: list[Note] = []
-    own = Words(own.content, " ".join(own.text.split()))
+    own = Words(own.letters, " ".join(own.text.split()))
     for place in range(raw.FPDFPage_GetAnnotCount(leaf)):
         annotation = raw.FPDFPage_GetAnnot(leaf, place)
         if not annotation:
@@ -56,7 +56,7 @@ def _comment(_: Document, annotation: Any, __: Any) -> Iterator[Note]:
 def _mark(document: Document, annotation: Any, own: Words) -> Iterator[Note]:
     """Give the comment on words that are marked, if it is more than these words, which some programs put there."""
     for note in _comment(document, annotation, own):
-        if note.shown.split() != _under(annotation, own.content).split():
+        if note.shown.split() != _under(annotation, own.letters).split():
             yield note
 
 
@@ -78,7 +78,7 @@ def _link(document: Document, annotation: Any, own: Words) -> Iterator[Note]:
     if action and raw.FPDFAction_GetType(action) == raw.PDFACTION_URI:
         target = _target(document, action)
         if not _stands(re.sub(r"^\w+:(//)?", "", target).rstrip("/"), own.text):
-            anchor = " ".join(_under(annotation, own.content).split())
+            anchor = " ".join(_under(annotation, own.letters).split())
             yield Note(f"[{anchor or 'link'}]({target})", "")
 
 
@@ -95,14 +95,10 @@ def _target(document: Document, action: Any) -> str:
     return buffer.value.decode("utf-8", "replace")
 
 
-def _under(annotation: Any, content: Any) -> str:
-    """Return the text of the page where an annotation lies, of much the beginning."""
+def _under(annotation: Any, letters: Letters) -> str:
+    """Return the text of the page where an annotation lies."""
     box = raw.FS_RECTF()
-    if not content or not raw.FPDFAnnot_GetRect(annotation, box):
-        return ""
-    units = (ctypes.c_ushort * _ANCHOR)()
-    size = raw.FPDFText_GetBoundedText(content, box.left, box.top, box.right, box.bottom, units, _ANCHOR)
-    return utf16(bytes(units)[: 2 * size]).rstrip("\0")
+    return letters.within(box) if raw.FPDFAnnot_GetRect(annotation, box) else ""
 
 
 def _field(document: Document, annotation: Any, _: Any) -> Iterator[Note]:

@@ -1,16 +1,19 @@
-"""Line ends that PDFium leaves out, as where it takes a column of numbers for text that runs downwards."""
+"""Where the characters of a page stand: its lines, with the ends that PDFium leaves out, and what a box holds."""
 
 import ctypes
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lazu.documents.pdfium import raw
+from lazu.documents.pdfium import raw, utf16
 
 _LEAST = 0.1, 0.9  # of a font's size: how far the next line begins to the left, and below or above
 
 
 def runs(content: Any) -> Iterator[range]:
-    """Give the characters of a text page in runs, between which a line end belongs."""
+    """Give the characters of a text page in runs, between which a line end belongs.
+
+    PDFium leaves it out where it takes a column of numbers for text that runs downwards.
+    """
     start = 0
     for line in _lines(content):
         if _leaps(content, line):
@@ -90,3 +93,56 @@ def _wraps(content: Any, place: int, before: _Letter, letter: _Letter) -> bool:
     tall = max(each.width * abs(turn.c) + each.height * abs(turn.d) for each in (before, letter))
     wraps: bool = x * turn.a + y * turn.b < -back and abs(x * turn.c + y * turn.d) > max(beside, tall)
     return wraps
+
+
+class Letters:
+    """The characters of a text page by place, each looked at once; FPDFText_GetBoundedText looks at all each time."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+        self._outlines: list[tuple[range, Any]] = []
+        self._middles: dict[range, list[tuple[int, float, float]]] = {}
+
+    def within(self, box: Any) -> str:
+        """Return the text of the characters whose middle lies in `box`, by lines."""
+        if not self._outlines:
+            self._outlines = [(line, _outline(self._content, line)) for line in _lines(self._content)]
+        near = (line for line, outline in self._outlines if _touch(outline, box))
+        return "\n".join(filter(None, (self._part(line, box) for line in near)))
+
+    def _part(self, line: range, box: Any) -> str:
+        if line not in self._middles:
+            self._middles[line] = list(_middles(self._content, line))
+        left, bottom, right, top = box.left, box.bottom, box.right, box.top
+        held = [place for place, x, y in self._middles[line] if left <= x <= right and bottom <= y <= top]
+        if not held:
+            return ""
+        count = held[-1] + 1 - held[0]
+        units = (ctypes.c_ushort * (count + 1))()
+        size = raw.FPDFText_GetText(self._content, held[0], count, units)
+        return utf16(bytes(units)[: 2 * max(0, size - 1)])
+
+
+def _outline(content: Any, line: range) -> Any:
+    """Return the box around a line."""
+    left, top, right, bottom = (ctypes.c_double() for _ in range(4))
+    around = raw.FS_RECTF(float("inf"), float("-inf"), float("-inf"), float("inf"))
+    for place in range(raw.FPDFText_CountRects(content, line.start, len(line))):
+        raw.FPDFText_GetRect(content, place, left, top, right, bottom)
+        around.left, around.right = min(around.left, left.value), max(around.right, right.value)
+        around.bottom, around.top = min(around.bottom, bottom.value), max(around.top, top.value)
+    return around
+
+
+def _touch(one: Any, other: Any) -> bool:
+    beside: bool = one.left > other.right or one.right < other.left
+    return not (beside or one.bottom > other.top or one.top < other.bottom)
+
+
+def _middles(content: Any, line: range) -> Iterator[tuple[int, float, float]]:
+    """Give the characters of a line that PDFium did not make up, and their middles."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    for place in line:
+        if raw.FPDFText_IsGenerated(content, place) != 1:
+            raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
+            yield place, (left.value + right.value) / 2, (bottom.value + top.value) / 2

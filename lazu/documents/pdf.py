@@ -69,7 +69,7 @@ def words(document: Document, number: int) -> str | None:
         if not content:
             return None
         own = _glyphs(leaf, content)
-        notes = annotations.notes(document, leaf, Words(content, own))
+        notes = annotations.notes(document, leaf, Words(lines.Letters(content), own))
         annotated = raw.FPDFPage_GetAnnotCount(leaf)
         if annotated:
             _flatten(leaf)

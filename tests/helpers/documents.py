@@ -1,6 +1,7 @@
 """PDF files of all kinds, hostile ones too."""
 
 import io
+import resource
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,14 @@ def read(case, path):
     return reading.text(path, "application/pdf").text
 
 
+def spent(read, book):
+    """Seconds of CPU that the reader takes, and the text."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = read(book)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, text
+
+
 def image(path, detail="auto", page=0):
     return Image.open(io.BytesIO(pictures(path, detail).pictures[page]))
 
@@ -55,14 +64,14 @@ def pdf(*objects, trailer=b""):
     return bytes(out)
 
 
-def pages(*contents, box=b"0 0 612 792", extra=b"", trailer=b""):
-    """Return a PDF with one page for each content stream; all of them may use the font /F."""
+def pages(*contents, box=b"0 0 612 792", extra=b"", trailer=b"", each=()):
+    """Return a PDF with one page for each content stream; all of them may use the font /F. `each` has more of each page."""
     kids = b" ".join(b"%d 0 R" % (4 + 2 * number) for number in range(len(contents)))
     tree = b"<< /Type /Pages /Count %d /Kids [%s] /MediaBox [%s] /Resources << /Font << /F 3 0 R >> >> >>"
     font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", tree % (len(contents), kids, box), font]
-    for number, content in enumerate(contents):
-        objects += [b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R >>" % (5 + 2 * number), stream(content, extra)]
+    for number, (content, more) in enumerate(zip(contents, each or [b""] * len(contents), strict=True)):
+        objects += [b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R %s >>" % (5 + 2 * number, more), stream(content, extra)]
     return pdf(*objects, trailer=trailer)
 
 
