@@ -121,7 +121,7 @@ def _times(shown: str, text: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return encodings.clean(text.replace("\r\n", "\n").replace("\r", "\n").replace(HYPHEN, "-\n")).strip()
+    return encodings.clean(text.replace("\r", "").replace(HYPHEN, "-\n")).strip()
 
 
 def _glyphs(leaf: Any, content: Any) -> str:

@@ -81,11 +81,14 @@ def _uncropped(document: Document, leaf: Any, number: int) -> Any:
 
 
 def string(call: Callable[..., int], *arguments: Any) -> str:
-    """Return the text that `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end."""
+    """Return the text that `call` writes behind `arguments` into a buffer, as UTF-16 with a NUL at its end.
+
+    Its lines end with LF; in a PDF mostly with CR.
+    """
     size = call(*arguments, None, 0)
     buffer = (ctypes.c_ushort * ((size + 1) // 2))()
     call(*arguments, buffer, size)
-    return utf16(bytes(buffer)).rstrip("\0")
+    return utf16(bytes(buffer)).rstrip("\0").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def utf16(data: bytes) -> str:
