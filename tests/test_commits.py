@@ -18,7 +18,7 @@ from helpers.in_store import held
 from helpers.server import PROJECT, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.errors import Busy, Full, StorageMoved
+from lazu.errors import Busy, Full, InternalError, StorageMoved
 from lazu.store import sqlite
 from lazu.store.group_commit import GroupCommit
 from lazu.store.tables import File
@@ -196,6 +196,31 @@ def test_who_came_later_waits_on_when_the_first_one_gives_up(gate):
     gate.end.set()
     later.result(60)
     assert gate.done == ["later"]
+
+
+def test_who_comes_with_no_time_left_is_told_so_and_not_written(gate):
+    """It waited for the lock of a shard, all of its time."""
+    first = gate.send("first", 60)
+    until(lambda: gate.group._turn.locked())
+    with pytest.raises(Busy):
+        gate.commit("late", -5)
+    gate.begin.set()
+    gate.end.set()
+    first.result(60)
+    assert gate.done == ["first"]
+
+
+def test_a_commit_that_ends_in_a_bug_is_nobodys_success():
+    @contextmanager
+    def transaction(_):
+        until(lambda: len(group._waiting) == 2)
+        yield
+        raise ValueError("a bug")
+
+    group = GroupCommit(transaction)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(group.commit, lambda: None, soon()) for _ in range(2)]
+    assert {type(each.exception()) for each in both} == {ValueError, InternalError}
 
 
 @pytest.mark.slow
