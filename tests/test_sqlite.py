@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from helpers.in_store import held
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
 from helpers.wire import request, stored
-from lazu.errors import CannotStart
+from lazu.errors import CannotStart, StorageMoved
 from lazu.store import disk, rows, sqlite
 from lazu.store.ballast import Ballast
 from lazu.store.schema import STEPS
@@ -212,3 +214,39 @@ def test_a_page_is_read_in_the_order_of_an_index(app, caplog, query):
 def plan(sql, *values):
     """SQLite's steps for a query."""
     return [row[3] for row in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+def test_a_write_with_little_time_leaves_the_next_one_all_of_its_own(app):
+    engine = app.extensions["lazu"].engine
+    engine.connect()
+    engine.write(lambda: None, until=time.monotonic() + 5)
+    assert database.execute_sql("PRAGMA busy_timeout").fetchone() == (10_000,)
+
+
+def test_storage_that_is_moved_away_while_a_write_waits_takes_nothing(app):
+    """Who had the lock was the mover, perhaps."""
+    store = app.extensions["lazu"]
+    storage = store.settings.storage_dir
+
+    def write():
+        with store.engine.connected():
+            store.engine.write(lambda: rows.add_key("lost", None))
+
+    with ThreadPoolExecutor(1) as another:
+        with disk.lock(storage):
+            waiting = another.submit(write)
+            until(lambda: waits(os.getpid()))
+            moved = storage.rename(storage.with_name("moved"))
+        assert isinstance(waiting.exception(60), StorageMoved)
+    moved.rename(storage)
+    assert rows.find_key("lost") is None
+
+
+def test_a_write_to_storage_that_is_gone_is_told_so(app):
+    """There is no directory to lock then, and it was an error that nobody had thought of."""
+    store = app.extensions["lazu"]
+    storage = store.settings.storage_dir
+    moved = storage.rename(storage.with_name("moved"))
+    with pytest.raises(StorageMoved):
+        store.engine.write(lambda: None)
+    moved.rename(storage)
