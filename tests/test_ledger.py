@@ -136,3 +136,26 @@ def test_one_that_is_full_is_busy(folder):
     with pytest.raises(Overloaded):
         mine.take(2, 1, lambda _: True)
     assert mine.take(2, 1, lambda _: False) is None
+
+
+def test_other_threads_come_in_after_other_processes_may(folder, monkeypatch):
+    """The lock of the file is the whole process's: a thread that came sooner would be let out by this one's end."""
+    mine, flock, alone = Ledger("things", 4), fcntl.flock, []
+
+    def note(fd, how):
+        if how == fcntl.LOCK_UN:
+            alone.append(mine._threads.locked())
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", note)
+    mine.take(1, 1, lambda _: True)
+    assert alone == [True]
+
+
+def test_giving_back_what_the_dead_held_costs_no_descriptor(folder):
+    """gunicorn's master does so at each end of a worker, for months."""
+    mine = Ledger("things", 4)
+    mine.take(1, 1, lambda _: True)
+    before = descriptors()
+    ledger.forget(os.getpid())
+    assert (descriptors(), mine.taken()) == (before, ([], []))
