@@ -1,0 +1,94 @@
+"""A client's connection, one by one: what it counts, where it breaks off, and how it ends."""
+
+import socket
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from helpers.raw_upstream import raw
+from helpers.waiting import until
+from helpers.wire import rest
+from lazu.config import Settings
+from lazu.server import connection as connections
+from lazu.server.connection import Connection
+from lazu.server.heads import _over
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Both ends of a connection, of which ours is the server's."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        client = socket.create_connection(listener.getsockname(), 60)
+        plain, _ = listener.accept()
+    with closing(client), closing(Connection(plain, Settings(storage_dir=tmp_path, min_free_bytes=0))) as connection:
+        yield connection, client
+
+
+def test_what_is_offered_counts_when_the_client_has_taken_it(pair):
+    """A reader of a long stream was let go as one who takes nothing."""
+    connection, _ = pair
+    assert connection.offer(b"x" * 1000) == 1000
+    until(lambda: connection.taken() == 1000)
+
+
+def test_a_client_that_still_sends_is_listened_to_for_a_while(pair, monkeypatch):
+    """Else it is reset, and many clients do not look for an answer then."""
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 20)
+    connection, client = pair
+    connection.sendall(b"answer")
+    ending = threading.Thread(target=connection.linger)
+    client.sendall(b"x" * 1000)
+    ending.start()
+    assert [client.recv(100), client.recv(100)] == [b"answer", b""]
+    for _ in range(5):
+        client.sendall(b"x" * 1000)
+        time.sleep(0.02)
+    client.close()
+    ending.join()
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, len(HEALTH)])
+def test_a_head_is_over_at_its_end_however_it_comes(size):
+    for began in range(size):
+        ends = [*range(began or size, len(HEALTH), size), len(HEALTH)]
+        told = [_over(bytearray(HEALTH[:end]), seen) for seen, end in zip([0, *ends], ends, strict=False)]
+        assert told == [False] * (len(ends) - 1) + [True]
+
+
+def test_each_request_of_a_connection_is_counted_for_itself(pair):
+    connection, client = pair
+    for size in (10, 20):
+        connection.setblocking(True)  # as gunicorn does before each
+        client.sendall(b"x" * size)
+        assert connection.recv(100) == b"x" * size
+        assert connection.received == size
+
+
+def test_a_client_that_wants_the_end_gets_it_after_an_answer_of_the_model(serve):
+    with raw() as upstream:
+        upstream.said = [b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}']
+        server = serve(**upstream.env, LAZU_WORKERS="1")
+        with closing(socket.create_connection(("127.0.0.1", server.port), 30)) as sock:
+            sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+            answer = rest(sock)
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.endswith(b'{"a": 1}')
+
+
+def test_after_an_answer_of_the_model_a_request_that_is_none_is_told_so(serve):
+    """What is sent first is held until a body comes: this has none."""
+    with raw() as upstream:
+        upstream.said = [b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}']
+        server = serve(**upstream.env, LAZU_WORKERS="1")
+        with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
+            sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
+            got = b""
+            while not got.endswith(b'{"a": 1}'):
+                got += sock.recv(65536) or pytest.fail(f"ended after {got}")
+            sock.sendall(b"no request at all\r\n\r\n")
+            assert rest(sock).startswith(b"HTTP/1.1 400 ")
