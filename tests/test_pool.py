@@ -3,11 +3,14 @@
 import os
 import threading
 import time
+import weakref
 from contextlib import ExitStack
 
 import pytest
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
+from helpers.in_process import uncollected
+from helpers.waiting import until
 from lazu.server import pool
 from lazu.server.pool import Pool
 from lazu.server.worker import Worker
@@ -58,6 +61,38 @@ def test_without_a_thread_left_those_that_are_there_do_the_work(monkeypatch):
     second = made.submit(lambda: 7)
     gate.set()
     assert (first.result(30), second.result(30)) == (True, 7)
+
+
+def test_jobs_that_come_at_once_do_not_wait_for_each_other():
+    made, gate = Pool(keep=1, most=2), threading.Event()
+    made.submit(int).result(30)
+    until(lambda: made._waiting == 1)
+    with made._changed:  # the thread that waits can't have taken the first one
+        first, second = made.submit(gate.wait), made.submit(lambda: 7)
+    try:
+        assert second.result(30) == 7
+    finally:
+        gate.set()
+    assert first.result(30)
+
+
+def test_a_job_that_raises_leaves_its_place_to_the_next(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # it prints the trace
+    made, before = Pool(keep=0, most=1), len(running())
+    for _ in range(3):
+        assert isinstance(made.submit(lambda: 1 / 0).exception(30), ZeroDivisionError)
+    assert made.submit(lambda: 7).result(30) == 7
+    rest(before + 1)
+
+
+def test_what_a_job_gave_is_held_no_longer_than_by_who_asked_for_it():
+    class Much:
+        pass
+
+    made = Pool(keep=1, most=1)
+    with uncollected():
+        gone = weakref.ref(made.submit(Much).result(30))
+        until(lambda: gone() is None, 20)
 
 
 def test_what_ends_after_its_worker_writes_into_no_file(tmp_path, monkeypatch):
