@@ -12,6 +12,8 @@ import pytest
 
 from helpers import upstream
 from helpers.waiting import until
+from lazu.server import balance
+from lazu.server.balance import Balance
 
 LOOK = b"GET /healthz HTTP/1.1\r\nHost: lazu\r\n\r\n"
 
@@ -110,3 +112,28 @@ def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
         assert time.monotonic() - began < 10  # 20 waits of half a second would be more
     finally:
         os.kill(hangs, signal.SIGCONT)
+
+
+def test_a_client_waits_for_a_process_with_fewer_and_for_no_other(tmp_path, monkeypatch):
+    """Not for one that has as many, nor for one that ends."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    mine, other, waits = Balance(2), Balance(2), []
+    monkeypatch.setattr(balance.clock, "sleep", waits.append)
+    monkeypatch.setattr(balance, "PAUSE", 600)
+
+    def waited(load):
+        waits.clear()
+        mine.tell(load)
+        mine.let_others(listener, load)
+        return bool(waits)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, closing(socket.create_connection(listener.getsockname())):
+        for each in (mine, other):
+            each.join()
+            each.tell(1)
+        assert not waited(1)
+        other.leave()
+        assert not waited(2)
+        other.join()
+        assert waited(2)
+        assert not waited(2), "in vain, just now"
