@@ -10,6 +10,7 @@ import pytest
 from helpers.edge import Edge
 from helpers.raw_upstream import raw
 from helpers.server import Server
+from lazu.gateway import framing
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -33,6 +34,7 @@ NAMES = [b"X[a]: 1", b"X : 1", b": 1", b"X", b"X Y: 1", b"X\xe9: 1", b'"X": 1', 
 CHUNKS = [
     b"zz\r\n", b"-2\r\n{}\r\n", b"0x2\r\n{}\r\n", b"+2\r\n{}\r\n", b" 2\r\n{}\r\n", b"2\n{}\n0\n\n", b"\r\n\r\n", b"2;\x00\r\n{}\r\n",
     b"F" * 17 + b"\r\n", b"2\r\n{", b'8\r\n{"a": 1}', b'8\r\n{"a": 1}\r\n0\r\n', b'8\r\n{"a": 1}xx0\r\n\r\n', b"0\r\n" + b"X: 1\r\n" * 5000,
+    b"0\r\n" + b"X: 1\r\n" * 5000 + b"\r\n", b'8\r\n{"a": 1}xx\r\n0\r\n\r\n',
 ]  # fmt: skip
 
 HOSTILE = (
@@ -43,6 +45,7 @@ HOSTILE = (
     + [b"HTTP/1.1 200 O%bK\r\nContent-Length: 2\r\n\r\n{}" % code for code in CONTROLS]
     + [OK + b" folded: first\r\n\r\n", OK + b"X: " + b"a" * 70_000 + b"\r\n\r\n", OK + b"X: a\r\n" * 20_000 + b"\r\n"]
     + [b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 4000, OK]
+    + [b"HTTP/1.1 100 Continue\r\n\r\n" * 4000 + OK + b"Content-Length: 2\r\n\r\n{}"]
 )
 
 SIZED = OK + JSON + b'Content-Length: 8\r\n\r\n{"a": 1}'
@@ -126,6 +129,15 @@ def test_chunks_that_go_wrong_after_the_beginning_break_the_connection(server, u
             assert (status, body["error"]["code"]) == (502, "upstream_error"), wrong
         except (http.client.IncompleteRead, ConnectionResetError):
             pass
+
+
+def test_a_line_of_chunks_that_does_not_end_is_not_waited_for():
+    """Else it would be held, and looked through at each piece."""
+    body = framing.Chunked()
+    for _ in range(framing.MAX_LINE - 1):
+        body.feed(b"1")
+    with pytest.raises(framing.Malformed):
+        body.feed(b"1")
 
 
 @pytest.mark.parametrize("status", [101, 204, 301, 401])
