@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -14,10 +15,11 @@ from datetime import datetime
 import pytest
 from peewee import SQL
 
+from helpers.in_process import descriptors
 from helpers.server import PROJECT, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, head, part, request, stored, upload
-from lazu import ids
+from lazu import ids, logs
 from lazu.store.files import PIECE
 from lazu.store.tables import File
 
@@ -232,6 +234,21 @@ def test_a_line_that_can_not_be_written_fails_nobody_and_stands_in_the_log(serve
     told = [line for line in server.log.read_text().splitlines() if "The audit log can't be written" in line]
     assert [file["id"] in line for line in told] == [True, True]
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_line_for_which_the_disk_has_no_room_stands_in_the_log_and_costs_nothing(tmp_path, monkeypatch, caplog):
+    written, write, before = logs._AuditLog(), os.write, descriptors()
+    written.keep(tmp_path / "audit.log", logs.Style("text", "utc"))
+    monkeypatch.setattr(os, "write", lambda fd, line: write(fd, line[:9]))
+    for number in range(3):
+        written.add({"event": "upload", "file": f"file-{number}"})
+    assert [f"file=file-{number}" in caplog.text for number in range(3)] == [True] * 3
+    assert descriptors() == before
+
+
+def test_two_values_never_look_the_same():
+    values = ["é", r'"\u00e9"', "a b", '"a', "", '""', "é ", "-"]
+    assert len({logs.plain(value) for value in values}) == len(values)
 
 
 def test_a_trace_can_not_pass_for_lines(tmp_path):
