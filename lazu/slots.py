@@ -67,8 +67,8 @@ class _Line:
     def _whose(self) -> bool:
         return self._begun if self._gates[self._begun] else not self._begun
 
-    def __bool__(self) -> bool:
-        return any(self._gates)
+    def __len__(self) -> int:
+        return sum(map(len, self._gates))
 
 
 class Slots:

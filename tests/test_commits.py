@@ -18,7 +18,7 @@ from helpers.in_store import held
 from helpers.server import PROJECT, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
-from lazu.errors import Busy, Full, InternalError, StorageMoved
+from lazu.errors import Busy, Full, StorageMoved
 from lazu.store import sqlite
 from lazu.store.group_commit import GroupCommit
 from lazu.store.tables import File
@@ -208,19 +208,6 @@ def test_who_comes_with_no_time_left_is_told_so_and_not_written(gate):
     gate.end.set()
     first.result(60)
     assert gate.done == ["first"]
-
-
-def test_a_commit_that_ends_in_a_bug_is_nobodys_success():
-    @contextmanager
-    def transaction(_):
-        until(lambda: len(group._waiting) == 2)
-        yield
-        raise ValueError("a bug")
-
-    group = GroupCommit(transaction)
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(group.commit, lambda: None, soon()) for _ in range(2)]
-    assert {type(each.exception()) for each in both} == {ValueError, InternalError}
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_a_client_that_still_sends_is_listened_to_for_a_while(pair, monkeypatch)
     monkeypatch.setattr(connections, "LINGER_SECONDS", 20)
     connection, client = pair
     connection.sendall(b"answer")
-    ending = threading.Thread(target=connection.linger)
+    ending = threading.Thread(target=connection.linger, daemon=True)
     client.sendall(b"x" * 1000)
     ending.start()
     assert [client.recv(100), client.recv(100)] == [b"answer", b""]

@@ -12,6 +12,7 @@ from helpers.waiting import until
 from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.ledger import Ledger
+from lazu.routes.shared import Shared
 from lazu.slots import Slots, Turn
 from lazu.store import disk
 from lazu.store.group_commit import GroupCommit
@@ -30,7 +31,7 @@ def asking(pool, order, name, owner, **how):
         pool.give(owner)
 
     waiting = sum(map(len, pool._waiting.values()))
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     until(lambda: sum(map(len, pool._waiting.values())) > waiting)
     return thread
@@ -94,7 +95,7 @@ def test_a_wait_within_a_wait_gives_the_slot_back_once():
 
 
 def test_what_is_made_for_all_is_made_after_each_of_them_asked_and_not_for_each():
-    shared, made, begun, go_on = slots.Shared(), [], threading.Event(), threading.Event()
+    shared, made, begun, go_on = Shared(), [], threading.Event(), threading.Event()
 
     def make():
         made.append(len(made))
@@ -122,7 +123,7 @@ def at_work(pool, work):
             begun.set()
             work()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert begun.wait(60)
     try:

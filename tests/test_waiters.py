@@ -21,7 +21,7 @@ def test_of_the_threads_that_waited_for_locks_a_few_stay(tmp_path):
         with disk.lock(tmp_path, seconds=60):
             pass
 
-    crowd = [threading.Thread(target=wait) for _ in range(12)]
+    crowd = [threading.Thread(target=wait, daemon=True) for _ in range(12)]
     with disk.lock(tmp_path):
         for thread in crowd:
             thread.start()
