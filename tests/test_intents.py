@@ -15,7 +15,7 @@ from lazu.errors import Busy, Doubt, Overloaded, StoreError
 from lazu.slots import Slots, Turn
 from lazu.store import object_rows, rows
 from lazu.store.connections import database
-from lazu.store.contents import Found, Problem, object_names, patience
+from lazu.store.contents import Found, Problem, Removed, object_names, patience
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 
@@ -196,6 +196,24 @@ def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, an
     proxy.rule = wire.passing
     assert store.contents.repair(told[0]) == "", "it is there again"
     assert [read(store, file) for file in files] == [b"kept 0", b"kept 1"]
+
+
+def test_a_purge_counts_only_objects_that_were_there(shaken):
+    """Uploads that the store refused left their intents, and each was counted with the bytes that never came."""
+    store, proxy = shaken
+    kept = put(store, b"let go")
+    proxy.rule = lambda method, path: wire.BUSY if method in ("PUT", "DELETE") else wire.PASS
+    for number in range(3):
+        with pytest.raises(StoreError):
+            put(store, b"refused %d" % number)
+    store.files.delete(store.keys.find("alice"), kept.id)
+    proxy.rule = lambda method, path: wire.LOSE_ANSWER if method == "PUT" else wire.BUSY if method == "DELETE" else wire.PASS
+    with pytest.raises(StoreError):
+        put(store, b"came, untold")
+    proxy.rule = wire.passing
+    assert store.contents.unreferred(since=0) == Removed(0, 2, 18)
+    assert store.contents.sweep(lambda: None) == Removed(0, 2, 18)
+    assert store.contents.sweep(lambda: None) == Removed()
 
 
 def test_who_deletes_many_files_waits_neither_for_each_object_nor_with_a_slot(shaken):

@@ -201,24 +201,22 @@ class Intents:
         self.pairing.look()
         removed = Removed()
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
-        while self._release_some():
-            pass
-        for loose in chain(self._doomed(), self._strays(tick)):
+        for loose in chain(self._released(), self._doomed(), self._strays(tick)):
             for each in self.objects.erase(loose, each_one=True):
                 removed.add_blob(each.bytes)
         self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes), each_one=True)
         return removed
 
-    def _release_some(self) -> bool:
-        """Let go of contents without a row; gives whether there may be more."""
-        hashes = sorted(kept.sha256 for kept in object_rows.unreferred())
-        return bool(hashes) and bool(self.objects.release(hashes))
+    def _released(self) -> Iterator[list[Loose]]:
+        """Let go of contents without a row."""
+        while loose := self.objects.release(sorted(kept.sha256 for kept in object_rows.unreferred())):
+            yield loose
 
-    @staticmethod
-    def _doomed() -> Iterator[list[Loose]]:
+    def _doomed(self) -> Iterator[list[Loose]]:
+        """What could not be deleted before, with the bytes that are there: of a refused upload nothing may have come."""
         after = ""
         while found := object_rows.doomed(after):
-            yield found
+            yield [each._replace(bytes=self.bucket.size(each.name) or 0) for each in found]
             after = found[-1].name
 
     def _strays(self, tick: Tick = no_tick) -> Iterator[list[Loose]]:
