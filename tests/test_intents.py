@@ -104,8 +104,20 @@ def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
     [problem] = store.contents.look()
     store.files.delete(store.keys.find("alice"), file.id)
     again = put(store, b"missing")
-    assert store.contents.repair(problem) == "gone meanwhile"
+    assert store.contents.repair(problem).startswith("gone meanwhile")
     assert read(store, again) == b"missing"
+
+
+def test_a_repair_tells_of_each_file_of_the_same_bytes_what_became_of_it(store):
+    """Of all but the first it said that they were gone meanwhile, as if somebody else had deleted them."""
+    files = [put(store, b"same") for _ in range(3)]
+    name = object_rows.kept(files[0].sha256).name
+    put_object(store, name, b"SAME")
+    problems = list(store.contents.look(rehash=True))
+    assert {problem.about for problem in problems} == {file.id for file in files}
+    told = [store.contents.repair(problem) for problem in problems]
+    assert told[0] == "deleted, its bytes moved to quarantine"
+    assert set(told[1:]) == {"gone meanwhile, or deleted with another file of the same bytes"}
 
 
 def test_a_file_that_comes_during_a_repair_has_bytes_of_its_own(store, monkeypatch):

@@ -268,7 +268,7 @@ class Intents:
             return rows.delete_all_with(problem.sha256) if object_rows.hold(problem.sha256, problem.name) else []
 
         if not self.drop(delete, "lost"):
-            return "gone meanwhile"
+            return "gone meanwhile, or deleted with another file of the same bytes"
         return "deleted" + (", its bytes moved to quarantine" if left else ", its bytes are lost")
 
     def figures(self) -> list[Figure]:
