@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from helpers.server import PROJECT, free_port, opened
 from helpers.uploads import created
 from helpers.waiting import until
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, stored
 from lazu import metrics
 
 
@@ -238,6 +238,24 @@ def test_the_counters_of_a_server_that_was_killed_leave_with_the_next_start(serv
     killed.start()
     assert set(tmp_path.glob("lazu-counters-*")) == {theirs, counters(killed), tmp_path / "lazu-counters-new"}
     assert left != counters(killed)
+
+
+def test_what_a_killed_server_had_taken_is_free_in_a_directory_of_the_operator_too(serve, double, tmp_path):
+    held = threading.Event()
+    double.script = lambda _: held.wait(60)
+    server = serve(**double.env, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "counters"), LAZU_UPSTREAM_CALLS="1", LAZU_API_KEY="k")
+    running = ("lazu_upstream_calls_running",)
+    ask = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n"
+    with closing(dial(server, ask + b'Content-Length: 27\r\n\r\n{"model": "m", "input": ""}')):
+        until(lambda: scraped(server)[running] == 1)
+        for pid in server.pids():
+            os.kill(pid, signal.SIGKILL)
+        server.stop(signal.SIGKILL)
+    held.set()
+    until(lambda: not alive(server))
+    assert scraped(server.start())[running] == 0
+    server.process.send_signal(signal.SIGHUP)
+    assert request(server, "GET", "/healthz").status == 200
 
 
 def counters(server):
