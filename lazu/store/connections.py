@@ -34,7 +34,8 @@ _PAUSE = 1
 #: would end the long statements of a purge.
 _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_check_interval', '2000', FALSE)
         WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
-    SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off"""
+    SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
+    SET default_transaction_isolation = 'read committed'"""
 
 
 class Absent(Failed):

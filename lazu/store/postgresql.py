@@ -1,8 +1,8 @@
 """The door to PostgreSQL: the engine of a store on several boxes, and the one way to write.
 
 A transaction takes a connection from the pool of this process and gives it back; a query outside of one does so too. So
-an upload holds none while its bytes travel, and 16 threads share 8. READ COMMITTED, PostgreSQL's default, is needed:
-who waits for a row must then see what the others did (docs/decisions/0074-cluster.md).
+an upload holds none while its bytes travel, and 16 threads share 8. Each is READ COMMITTED, whatever the database has
+for a default: who waits for a row must then see what the others did (docs/decisions/0074-cluster.md).
 """
 
 import logging
@@ -62,6 +62,7 @@ class Postgresql:
             self._url,
             prefer_psycopg3=True,
             **_connecting(self._url),
+            isolation_level="READ COMMITTED",  # in each BEGIN: behind a pooler what a connection sets does not last
             # Values are put into the text here: GROUP BY an expression with values is refused otherwise.
             cursor_factory=psycopg.ClientCursor,
         )
