@@ -24,9 +24,9 @@ from helpers.wire import PURPOSE, part, request, stored, upload
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
-from lazu.errors import CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
+from lazu.errors import Busy, CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
-from lazu.store import rows, upload_rows, uploads
+from lazu.store import postgresql, rows, upload_rows, uploads
 from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
 from lazu.store.postgresql import Postgresql
@@ -553,6 +553,25 @@ def test_a_commit_that_nobody_answers_is_503(cluster, tmp_path, monkeypatch, pat
     answer = app.test_client().post(path, headers={"Authorization": f"Bearer {KEY}"}, **more)
     assert (answer.status_code, answer.json["error"]["code"], answer.headers["Retry-After"]) == (503, "overloaded", "2")
     database.close_all()
+
+
+@pytest.mark.parametrize("tables", [False, True], ids=["new", "without the key"])
+def test_a_box_starts_on_a_database_that_answers_no_commit(cluster, postgres, tmp_path, monkeypatch, tables):
+    """Its synchronous standby is away: the box waited without end, with no port and no word. Now it works when that is back."""
+    monkeypatch.setattr(postgresql, "OPENING_SECONDS", 1)
+    if tables:
+        Postgresql(cluster["database_url"]).open()
+    settings = Settings(storage_dir=tmp_path / "box", min_free_bytes=0, api_key=KEY, **cluster)
+    with ThreadPoolExecutor(1) as pool, postgres.waiting_for_a_standby():
+        store = pool.submit(open_store, settings).result(60)
+    until(lambda: serves(store))
+    database.close_all()
+
+
+def serves(store):
+    with suppress(Busy, NotReady):
+        require_ready(store)
+        return store.keys.authenticate(f"Bearer {KEY}").name == "default"
 
 
 def unanswered(work, frees=False):

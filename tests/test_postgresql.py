@@ -102,17 +102,10 @@ def test_a_statement_that_was_given_up_ends_in_the_database_too(engine, monkeypa
 def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres, monkeypatch):
     """The standby is away, and PostgreSQL waits for it without limit. Reads go on, and what was written is there when it is back."""
     monkeypatch.setattr(connections._Connection, "seconds", 0.5)
-    with postgres.connect("postgres") as connection:
-        connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        connection.execute("SELECT pg_reload_conf()")
-        try:
-            until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == ("nobody",))
-            with pytest.raises(Unanswered):
-                engine.write(add_key)
-            assert rows.find_key("alice") is None
-        finally:
-            connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            connection.execute("SELECT pg_reload_conf()")
+    with postgres.waiting_for_a_standby():
+        with pytest.raises(Unanswered):
+            engine.write(add_key)
+        assert rows.find_key("alice") is None
     until(lambda: rows.find_key("alice"))
 
 

@@ -281,7 +281,7 @@ def _prepare(connection: Any, text: bytes, name: bytes) -> bool:
     return True
 
 
-def limit_waits(seconds: float) -> None:
+def limit_waits(seconds: float | None) -> None:
     """Have no statement of this process wait longer for its answer."""
     _Connection.seconds = seconds
 

@@ -48,9 +48,10 @@ class Keys:
     def prepare(self) -> None:
         """Have the owner of LAZU_API_KEY: `default`, unless that is or was the secret of a key of its own."""
         if self._setting:
-            self._is_default = not rows.was_secret(self._setting)
-            if self._is_default and not rows.find_key(DEFAULT):
+            is_default = not rows.was_secret(self._setting)
+            if is_default and not rows.find_key(DEFAULT):
                 self._engine.write(lambda: rows.add_key(DEFAULT, None))
+            self._is_default = is_default
 
     def tell(self) -> None:
         """Say in the log that LAZU_API_KEY opens nothing, if it is so; before `prepare` nobody knows."""

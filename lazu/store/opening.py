@@ -127,15 +127,14 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     keys = Keys(engine, settings.api_key)
     with _blaming("LAZU_DATABASE_URL"):
         engine.open()
-        with engine.connected(), suppress(Busy):
-            keys.prepare()
+        engine.begin_with(keys.prepare)
     with _blaming("LAZU_BLOBS_URL or an AWS_ variable"):
         bucket = Bucket(str(settings.blobs_url))
     waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
     waiting.prepare()
     contents = Intents(waiting, bucket, engine, settings.kept_bytes)
-    with _blaming("LAZU_DATABASE_URL or LAZU_BLOBS_URL"), engine.connected(), suppress(Busy):
-        contents.pairing.require()
+    with _blaming("LAZU_DATABASE_URL or LAZU_BLOBS_URL"):
+        engine.begin_with(contents.pairing.require)
     return contents, engine, keys
 
 

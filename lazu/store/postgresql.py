@@ -32,6 +32,8 @@ _CONNECTING: dict[str, Any] = {
 }  # fmt: skip
 #: Seconds that a request waits for the answer to a statement. A purge or a backup of millions of rows may take longer.
 SILENCE_SECONDS = 20
+#: The same while a process opens the store: gunicorn ends a worker that starts for 30 s.
+OPENING_SECONDS = 10
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
 
@@ -68,13 +70,22 @@ class Postgresql:
         )
         tables.database.initialize(database)
         try:
-            with translating(), database.connection_context():
+            with _brief_waits(), translating(), database.connection_context():
                 pass
         except Busy as e:
             log.warning("PostgreSQL can't be reached yet: %s", e)
         except Newer as e:
             raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup") from e
         database.close_idle()
+
+    def begin_with(self, work: Callable[[], None]) -> None:
+        """Call `work`, which the first request does too, unless PostgreSQL is away; raises other `StoreError`.
+
+        One whose synchronous standby is away answers no commit: that is `Unanswered`.
+        """
+        if database.ready:
+            with _brief_waits(), self.connected(), suppress(Busy, Unanswered):
+                work()
 
     def serve(self) -> None:
         """See `Engine`: who waits for longer gets `Busy`, or `Unanswered` at COMMIT."""
@@ -130,6 +141,15 @@ class Postgresql:
     def ahead(self) -> float:
         """See `Engine`; raises `StoreError`."""
         return ahead()
+
+
+@contextmanager
+def _brief_waits() -> Iterator[None]:
+    limit_waits(OPENING_SECONDS)
+    try:
+        yield
+    finally:
+        limit_waits(None)
 
 
 def facts() -> dict[str, str]:

@@ -14,6 +14,7 @@ from lazu.store import postgresql
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
 from lazu.store.cluster_schema import NotUnicode
+from lazu.store.connections import limit_waits
 from lazu.store.contents import object_names
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
@@ -29,6 +30,7 @@ Check = tuple[str, str, str, str]
 
 def look(settings: Settings) -> Iterator[Check]:
     """What was found of both engines, whether or not the store could be opened with them."""
+    limit_waits(postgresql.SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
     try:
         yield from _database()
     except NotUnicode as e:
@@ -36,6 +38,7 @@ def look(settings: Settings) -> Iterator[Check]:
     except StoreError as e:
         yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
     else:
+        limit_waits(None)
         yield from _pooler(str(settings.database_url))
     try:
         yield from _bucket(Bucket(str(settings.blobs_url)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from helpers.ports import free_port
+from helpers.waiting import until
 
 #: Flushed for real: what is acknowledged must survive a killed server. Small, so that many tests fit beside it.
 OPTIONS = "-c shared_buffers=32MB -c max_connections=100 -c fsync=on -c synchronous_commit=on -c unix_socket_directories="
@@ -138,6 +139,19 @@ class Postgres:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (url.rpartition("/")[2],)
             )
             return len(ended.fetchall())
+
+    @contextmanager
+    def waiting_for_a_standby(self):
+        """Its synchronous standby is away: no commit is answered."""
+        with self.connect("postgres") as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            connection.execute("SELECT pg_reload_conf()")
+            try:
+                until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == ("nobody",))
+                yield
+            finally:
+                connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                connection.execute("SELECT pg_reload_conf()")
 
     def stop(self, how: int = signal.SIGQUIT) -> None:
         """SIGQUIT is its immediate shutdown: as a crash, but none of its processes stays."""
