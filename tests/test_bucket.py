@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from botocore.response import StreamingBody
+from urllib3.exceptions import SSLError
 
 from helpers import between as wire
 from helpers.seaweed import BUCKET, KEY, SECRET, credentials
@@ -178,6 +180,28 @@ def test_a_body_that_never_comes_is_an_error_and_no_short_file(shaken, proxy, so
         read(shaken, "ab/object")
 
 
+def test_an_error_that_breaks_off_is_one_of_the_stores(shaken, proxy, source):
+    """urllib3's own came through: 500, and a trace of `flask fsck`."""
+    shaken.put("ab/object", *source)
+    proxy.rule = lambda *_: wire.CUT_ERROR
+    for act in (read, Bucket.size, Bucket.delete, lambda bucket, _: list(bucket.pages())):
+        with pytest.raises(ObjectStoreFailed):
+            act(shaken, "ab/object")
+
+
+def test_a_body_that_breaks_in_any_way_goes_on_where_it_broke(bucket, source, monkeypatch):
+    """As by a broken record of TLS, for which botocore has no error of its own."""
+    bucket.put("ab/object", *source)
+    readinto, broken = StreamingBody.readinto, [SSLError("bad record mac")]
+    monkeypatch.setattr(StreamingBody, "readinto", lambda *args: _raise(broken.pop()) if broken else readinto(*args))
+    assert read(bucket, "ab/object") == CONTENT
+    assert not broken
+
+
+def _raise(error):
+    raise error
+
+
 HTML = (200, {"Content-Type": "text/html"}, b"<html>Please log in</html>")
 
 
@@ -320,6 +344,57 @@ def test_a_secret_that_can_not_be_sent_is_not_quoted(place, monkeypatch, caplog,
         logging.getLogger().exception("failed")
     assert "ObjectStoreFailed" in caplog.text
     assert not [word for word in ("hidden", "hid\\r", "\rden") if word in caplog.text]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "socks5://user:hidden@127.0.0.1:9", "http://user:hidden@127.0.0.1:9", "http://user:hid/den@127.0.0.1:9", "http://user:hidden#@127.0.0.1:9",
+        "user:hidden@:9x", "http://user:hidden@[127.0.0.1:9",
+    ],
+)  # fmt: skip
+def test_a_proxys_password_is_not_quoted(place, monkeypatch, caplog, value):
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", value)
+    try:
+        Bucket(place).size("ab/none")
+    except ObjectStoreFailed:
+        logging.getLogger().exception("failed")
+    assert not [word for word in ("hidden", "user:hid", "den@") if word in caplog.text]
+    assert "HTTP_PROXY" in caplog.text
+
+
+def test_a_proxy_that_works_is_used(seaweed, place, proxy, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy.endpoint.replace("//", "//user:pass%2Fword@"))
+    Bucket(place).size("ab/none")
+    assert proxy.calls[0][1].startswith(seaweed.endpoint)
+
+
+def test_processes_that_share_a_bucket_share_no_connection(place):
+    """As those of `gunicorn --preload`: they took each other's answers."""
+    code = """if True:
+        import os, sys
+        from contextlib import suppress
+        from lazu.store.bucket import Bucket
+        def sockets():
+            found = set()
+            for fd in os.listdir("/proc/self/fd"):
+                with suppress(FileNotFoundError):
+                    found.add(os.readlink(f"/proc/self/fd/{fd}"))
+            return {each for each in found if each.startswith("socket:")}
+        bucket = Bucket(sys.argv[1])
+        list(bucket.pages())
+        before = sockets()
+        assert before
+        if not os.fork():
+            list(bucket.pages())
+            os._exit(not sockets() - before)
+        sys.exit(os.wait()[1] != 0)
+    """
+    subprocess.run([sys.executable, "-c", code, place], cwd=PROJECT, check=True, timeout=60)
 
 
 def test_an_unreachable_store_is_an_error_that_names_no_file(place, monkeypatch):

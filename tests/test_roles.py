@@ -97,6 +97,9 @@ def test_credentials_that_are_not_given_for_a_while_are_a_store_that_is_away(sea
     asked = {"Authorization": f"Bearer {app.extensions['lazu'].keys.create('alice')}"}
     kept, gone = (put(app.extensions["lazu"], data) for data in (b"kept", b"gone"))
     (tmp_path / "gives").unlink() if meanwhile is None else program(tmp_path / "gives", meanwhile)
+    if meanwhile == "words":
+        with pytest.raises(ObjectStoreFailed, match=r"credentials from an AWS_ variable or ~/\.aws: they can't be read \(JSONDecodeError\)"):
+            Bucket(cluster["blobs_url"]).size("none")
     for _ in range(2):
         answer = app.test_client().get(f"/v1/files/{kept.id}/content", headers=asked)
         assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)

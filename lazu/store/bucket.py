@@ -166,11 +166,11 @@ class Bucket:
             if bucket_errors.is_stale(e):
                 self._clients.doubt()
             raise bucket_errors.refused(e, name) from e
-        except Exception as e:  # noqa: BLE001 - whatever it is, an OSError of what gives credentials too
+        except Exception as e:  # noqa: BLE001 - of what gives credentials too, or urllib3's when an error's body breaks
             if verb in _CARRYING and isinstance(e, _SILENCE):
                 self._silent = True
             # The log would have its trace.
-            raise self._failed(e) from (None if bucket_errors.quotes_credential(e) else e)
+            raise self._failed(e) from (None if bucket_errors.quotes_secret(e) else e)
         finally:
             if outcome != "unreachable":
                 self._silent = False
@@ -246,13 +246,14 @@ class Reader(Seekable):
         try:
             if self._stream is None:
                 self._stream = self._bucket.get(self._name, range(self._at, self._end), self.size)
-            with slots.waiting():
-                count: int = self._stream.readinto(buffer)
         except NoSuchObject as e:
             if not self._begun:
                 raise
             raise ObjectStoreFailed("an object went while it was read") from e
-        except exceptions.BotoCoreError:
+        try:
+            with slots.waiting():
+                count: int = self._stream.readinto(buffer)
+        except Exception:  # noqa: BLE001 - botocore's, or urllib3's, as for a broken record of TLS
             count = 0
         if not count:
             self._drop()

@@ -4,12 +4,15 @@ import base64
 import os
 import re
 import threading
+from contextlib import suppress
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore import auth, awsrequest, exceptions
 from botocore.config import Config
+from botocore.utils import get_environ_proxies
 
 from lazu import clock
 
@@ -26,9 +29,14 @@ _CONNECTIONS = 64
 RENEW_SECONDS = 10
 
 _SIGNATURE = "lazu-s3v4"
+_PROVIDER = "an AWS_ variable or ~/.aws"
 
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[\w.~%/-]*)?", re.ASCII | re.IGNORECASE)
 _ENDPOINT = "AWS_ENDPOINT_URL must be http://HOST:PORT or https://HOST:PORT, without a user, a query or white space"
+
+# Else the errors show it, password and all.
+_PROXY = re.compile(r"(https?://)?([^\s/?#@]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?", re.ASCII)
+_NO_PROXY = "HTTP_PROXY and HTTPS_PROXY must be http://HOST:PORT or https://HOST:PORT, what else a password has as %XX"
 
 
 class _Signer(auth.S3SigV4Auth):
@@ -127,15 +135,19 @@ def make_clients(*silences: float) -> list[Any]:
         raise
     except Exception as e:  # noqa: BLE001 - a program or a file that is away, or says something else
         told = str(e) if isinstance(e, OSError) else f"they can't be read ({type(e).__name__})"  # the others may quote
-        raise exceptions.CredentialRetrievalError(provider="an AWS_ variable or ~/.aws", error_msg=told) from None
+        raise exceptions.CredentialRetrievalError(provider=_PROVIDER, error_msg=told) from None
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
     try:
         clients = [session.create_client("s3", region_name=region, config=_config(silence)) for silence in silences]
     except ValueError:  # it quotes the value
         raise ValueError(f"{_ENDPOINT}; or AWS_REGION, or another AWS_ variable, is none") from None
-    if not _URL.fullmatch(clients[0].meta.endpoint_url):  # each error would show it
+    endpoint = clients[0].meta.endpoint_url
+    if not _URL.fullmatch(endpoint):  # each error would show it
         raise ValueError(_ENDPOINT)
+    proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme)
+    if proxy and not _PROXY.fullmatch(proxy):
+        raise ValueError(_NO_PROXY)
     return clients
 
 
@@ -159,15 +171,34 @@ class Clients:
         self._silences = silences
         self._made: list[Any] = []
         self._doubted, self._claiming, self._again = True, threading.Lock(), 0.0
+        self._pid, self._why = os.getpid(), "nobody has any"
 
     def get(self, brisk: bool = False) -> Any:
         """The one or the other; raises `BotoCoreError`, ValueError."""
+        if self._pid != os.getpid():
+            self._cross()
         if self._doubted and self._claims():
             # Meanwhile, and if that fails, the others go on with the old ones.
-            self._made, self._doubted = make_clients(*self._silences), False
+            self._make()
         if not self._made:
-            raise exceptions.NoCredentialsError
+            raise exceptions.CredentialRetrievalError(provider=_PROVIDER, error_msg=self._why)
         return self._made[brisk]
+
+    def _make(self) -> None:
+        try:
+            self._made, self._doubted = make_clients(*self._silences), False
+        except exceptions.CredentialRetrievalError as e:
+            self._why = str(e.kwargs["error_msg"])
+            raise
+
+    def _cross(self) -> None:
+        """Leave the connections to the process that made them (`gunicorn --preload`): each took the other's answers."""
+        with self._claiming:
+            if self._pid != os.getpid():
+                self._made, self._doubted = [], True
+                with suppress(exceptions.BotoCoreError):
+                    self._make()
+                self._pid = os.getpid()
 
     def doubt(self) -> None:
         """Have new ones soon: the credentials of these are refused, or there were none, and no client looks again."""

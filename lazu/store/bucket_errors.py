@@ -56,14 +56,20 @@ def refused(error: exceptions.ClientError, name: str | None) -> Exception:
     return (ObjectRefused if refused else ObjectStoreFailed)(f"{error.operation_name}: {found} {code}")
 
 
-def quotes_credential(error: Exception) -> bool:
-    """Whether it is http.client's about a header, which it quotes: only credentials can have made one impossible."""
+def quotes_secret(error: Exception) -> bool:
+    """Whether it quotes the address of a proxy, or a header: only credentials can have made one impossible."""
+    return isinstance(error, exceptions.ProxyConnectionError) or _quotes_header(error)
+
+
+def _quotes_header(error: Exception) -> bool:
     origin = error.kwargs.get("error") if isinstance(error, exceptions.HTTPClientError) else None
     return isinstance(origin, ValueError) and "header" in str(origin)
 
 
 def unanswered(error: Exception) -> ObjectStoreFailed:
     """What to raise for a call without an answer."""
-    if quotes_credential(error):
+    if isinstance(error, exceptions.ProxyConnectionError):
+        return ObjectStoreFailed("the proxy that HTTP_PROXY or HTTPS_PROXY names could not be reached, or refused")
+    if _quotes_header(error):
         return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
     return ObjectStoreFailed(str(error) or type(error).__name__)

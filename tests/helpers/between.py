@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 #: What the proxy does with a call; a `float` is a delay in seconds, before it is carried out; status, headers and body are
 #: its own answer, and nothing is carried out.
 PASS, BUSY, SILENCE, CUT_BODY, EARLY_END, LOSE_ANSWER = "pass", "busy", "silence", "cut body", "early end", "lose answer"
+#: 503, whose body breaks off.
+CUT_ERROR = "cut error"
 #: The body is left alone for a second, then the call is carried out.
 TAKE_LATE = "take late"
 What = str | float | tuple[int, dict[str, str], bytes]
@@ -73,6 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(what[0], list(what[1].items()), what[2])
         elif what == BUSY:
             self.reply(503, [("Retry-After", "1")], b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+        elif what == CUT_ERROR:
+            self.wfile.write(b"HTTP/1.1 503 Slow Down\r\nTransfer-Encoding: chunked\r\n\r\n200\r\n<Error>")
+            self.close_connection = True
         elif what == SILENCE:
             proxy.released.wait(120)
             self.close_connection = True
