@@ -126,6 +126,8 @@ def test_the_key_of_the_environment_is_renewed_by_its_setting_alone(serve):
     refused = server.flask("keys", "rotate", "default", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "change that setting" in refused.stderr
+    again = server.flask("keys", "create", "default", check=False)
+    assert (again.returncode, "change that setting" in again.stderr, "rotate" in again.stderr) == (1, True, False)
     server.flask("keys", "revoke", "default")
     server.stop()
     server.env["LAZU_API_KEY"] = "second"

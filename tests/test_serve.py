@@ -89,6 +89,14 @@ def test_the_pasted_line_goes_to_a_socket_where_lazu_listens_on_one(clone, tmp_p
     assert problems(tmp_path / "storage") == []
 
 
+def test_a_start_that_fails_says_so_once_and_nothing_else(clone, tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    env = {**environ(clone), "LAZU_STORAGE_DIR": str(tmp_path / "file/storage")}
+    failed = subprocess.run(["scripts/serve"], cwd=clone, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert failed.returncode == 1
+    assert (failed.stderr.count("can't start"), "Lazu's page" in failed.stdout) == (1, False)
+
+
 def test_the_second_run_starts_in_seconds_and_makes_no_second_key(clone, tmp_path):
     log = tmp_path / "second.log"
     began = time.monotonic()

@@ -101,7 +101,8 @@ def test_a_quota_that_no_database_can_keep_is_refused(serve, command):
     refused = server.flask("keys", *argv, check=False)
     assert refused.returncode == 2
     assert "more than any key can hold" in refused.stderr
-    assert server.flask("keys", "quota", "bob", "8388607TB").returncode == 0
+    for most in ("8388607TB", str(2**63 - 1)):
+        assert server.flask("keys", "quota", "bob", most).returncode == 0
 
 
 @pytest.mark.parametrize("below", ["", "blobs/ab", "new"])
@@ -226,6 +227,14 @@ def test_a_file_of_settings_may_be_written_anywhere(tmp_path, monkeypatch, text)
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     (tmp_path / ".env").write_bytes(text)
     assert config.load({}).retention_days == 7
+
+
+def test_in_quotes_backslashes_escape(tmp_path, monkeypatch):
+    """As docs/settings.md says."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    for written, read in ((r"a\\b", r"a\\b"), (r"'a\\b\n'", r"a\b\n"), (r'"a\\b\""', r'a\b"')):
+        (tmp_path / ".env").write_text(f"LAZU_API_KEY={written}")
+        assert config.load({}).api_key == read
 
 
 def test_a_variable_that_is_empty_counts_as_not_set(tmp_path, monkeypatch):

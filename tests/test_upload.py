@@ -92,6 +92,7 @@ REFUSED = {
     "nine parts": ([*[part("a", "b")] * 7, PURPOSE, FILE], (400, "invalid_request", None)),
     "a long field": ([part("purpose", "x" * 2**20), FILE], (400, "invalid_request", None)),
     "a long unknown field": ([part("note", "x" * 2**20), PURPOSE, FILE], (400, "invalid_request", None)),
+    "a purpose without end": ([part("purpose", "x" * 70_000), FILE], (400, "invalid_request", None)),
     "a field that is not UTF-8": ([part("purpose", b"\xff"), FILE], (400, "invalid_request", "purpose")),
     "two dispositions": (
         [PURPOSE, part("file", b"x", "a.txt", 'Content-Disposition: form-data; name="purpose"\r\n')],

@@ -122,6 +122,7 @@ def test_the_md5_has_to_agree(server, key):
 def test_parts_that_are_not_what_was_declared_leave_the_upload_pending(server, key):
     upload, ids = in_parts(server, key)
     other, foreign = in_parts(server, key)
+    assert complete(server, key, upload, None).error == (400, "missing_required_parameter", "part_ids")
     for wrong, param in (([], "bytes"), (ids[:2], "bytes"), ([*ids, ids[0]], "bytes"), (foreign, "part_ids"), (["part_x\ud800"], "part_ids")):
         assert complete(server, key, upload, wrong).error == (400, "invalid_request", param)
     assert completed(server, key, upload, ids)["status"] == "completed"
@@ -144,7 +145,8 @@ def test_a_program_in_parts_is_refused_as_a_whole_one_is(server, key):
         ({"filename": 7}, (400, "invalid_request", "filename")),
         ({"filename": "tool.exe"}, (400, "unsupported_file_type", "filename")),
         ({"mime_type": 7}, (400, "invalid_request", "mime_type")),
-        ({"bytes": None}, (400, "invalid_request", "bytes")),
+        ({"filename": None}, (400, "missing_required_parameter", "filename")),
+        ({"bytes": None}, (400, "missing_required_parameter", "bytes")),
         ({"bytes": 0}, (400, "invalid_request", "bytes")),
         ({"bytes": 1.5}, (400, "invalid_request", "bytes")),
         ({"bytes": True}, (400, "invalid_request", "bytes")),

@@ -72,7 +72,7 @@ def test_the_node_sdk_sends_parts_at_once_and_backwards(server, film):
 
 
 def test_the_curl_lines_of_the_docs(server, film):
-    """The shell's block of docs/api.md, on a smaller file in smaller parts."""
+    """The shell's block of docs/api.md, on a smaller file in smaller parts; what it left would be in the next one."""
     [lines] = re.findall(r"```sh\n(auth=.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
     script = lines.replace("film.mp4", "film.dat").replace("-b 64M", "-b 1M")
     environ = {**os.environ, "LAZU": server.url, "LAZU_API_KEY": server.new_key()}
@@ -80,3 +80,4 @@ def test_the_curl_lines_of_the_docs(server, film):
     assert ran.returncode == 0, ran.stderr
     file = json.loads(ran.stdout)["file"]
     assert request(server, "GET", f"/v1/files/{file['id']}/content", environ["LAZU_API_KEY"]).body == DATA
+    assert list(film.parent.iterdir()) == [film]

@@ -33,7 +33,7 @@ class Bytes(click.ParamType[int | str]):
             return value
         if value == self.word:
             return str(value)
-        match = re.fullmatch(r"(\d{1,15})([KMGT]?)B?", value, re.ASCII | re.IGNORECASE)
+        match = re.fullmatch(r"(\d{1,19})([KMGT]?)B?", value, re.ASCII | re.IGNORECASE)
         if not match:
             self.fail(f"'{value}' is no size; write 500000, 500MB or 2GB", param, ctx)
         size = int(match[1]) << 10 * _UNITS[match[2].upper()]

@@ -118,15 +118,20 @@ def _events(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[A
 
 
 def _bounded(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[Any]:
-    received = carried = 0
-    within = False
+    received, within = 0, False
+    given = {True: 0, False: 0}  # bytes of the carrier, and of all others
     while chunk := read(READ_BYTES):
         received += len(chunk)
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
                 within = event.name == carrier
-            elif event is not None and within:
-                carried += len(event)
+            elif event is not None:
+                given[within] += len(event)
+                _require_few(given[False])  # before anybody judges it, in however many pieces it comes
             yield event
-        if received - carried > MAX_OTHER_BYTES:
-            raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")
+        _require_few(received - given[True])
+
+
+def _require_few(others: int) -> None:
+    if others > MAX_OTHER_BYTES:
+        raise InvalidRequest(f"The form has more than {MAX_OTHER_BYTES} bytes beside its file.")

@@ -29,9 +29,7 @@ def declared(key: Key) -> Declared:
     filetypes.check_name(filename, "filename")
     if not isinstance(body.get("mime_type"), str | None):
         raise InvalidRequest("mime_type must be a string.", "mime_type")
-    if "bytes" not in body:
-        raise MissingParameter("bytes")
-    size = body["bytes"]
+    size = _given(body, "bytes")
     if type(size) is not int or size < 1:
         raise InvalidRequest("bytes must be a whole number of 1 or more: the size of the file.", "bytes")
     if size > purpose.max_bytes:
@@ -42,9 +40,7 @@ def declared(key: Key) -> Declared:
 def completion(key: Key) -> Completion:
     """What the body of a completion by `key` says."""
     body = _received(key)
-    if "part_ids" not in body:
-        raise MissingParameter("part_ids")
-    part_ids = body["part_ids"]
+    part_ids = _given(body, "part_ids")
     if not isinstance(part_ids, list) or not all(isinstance(part_id, str) for part_id in part_ids):
         raise InvalidRequest("part_ids must be a list of the ids of parts, in their order.", "part_ids")
     if len(part_ids) > MAX_PARTS:
@@ -60,10 +56,16 @@ def _received(key: Key) -> dict[str, Any]:
     return json_body.parse(json_body.receive(Body().read, request.content_length, body))
 
 
-def _text(body: dict[str, Any], name: str) -> str:
+def _given(body: dict[str, Any], name: str) -> Any:
+    """The value of `name`, which must be there; null counts as absent."""
     value = body.get(name)
     if value is None:
         raise MissingParameter(name)
+    return value
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = _given(body, name)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} must be a string.", name)
     return value

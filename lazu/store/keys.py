@@ -120,16 +120,25 @@ class Keys:
             raise KeyProblem("a key's name is 1 to 64 letters, digits and . _ @ -, the first a letter or digit")
         secret = _new_secret()
         if not self._engine.write(lambda: rows.add_key(name, _hash(secret), quota)):
-            active = rows.active_key(name) is not None
-            cure = f"'flask keys rotate {name}' renews it" if active else "it is revoked; choose another name"
-            raise KeyProblem(f"there is a key called '{name}' already; {cure}")
+            raise KeyProblem(f"there is a key called '{name}' already; {self._cure(self.find(name))}")
         logs.audit("key-created", key=name, quota=quota)
         return secret
+
+    def _cure(self, taken: Key) -> str:
+        if taken.revoked_at is not None:
+            return "it is revoked; choose another name"
+        if self._is_setting(taken):
+            return "its secret is LAZU_API_KEY: change that setting, and restart Lazu"
+        return f"'flask keys rotate {taken.name}' renews it"
+
+    def _is_setting(self, key: Key) -> bool:
+        """Whether LAZU_API_KEY is the secret of `key`, unless that is revoked."""
+        return self._setting is not None and key.revoked_at is None and key.secret_sha256 in (None, self._setting)
 
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
         key, secret = self.find(name), _new_secret()
-        if self._setting and key.revoked_at is None and key.secret_sha256 in (None, self._setting):
+        if self._is_setting(key):
             raise KeyProblem(f"the secret of '{name}' is LAZU_API_KEY: change that setting, and restart Lazu")
         if not self._engine.write(lambda: rows.update_active_key(key, secret_sha256=_hash(secret))):
             raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
