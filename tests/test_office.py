@@ -558,9 +558,10 @@ def test_numbered_paragraphs_of_a_slide_have_their_numbers_and_struck_words_are_
     lines = [(0, numbered, "", "one"), (1, letters, "", "deep"), (1, letters, "", "deeper"), (0, numbered, "", ""), (0, numbered, '<a:rPr strike="sngStrike"/>', "two")]
     lines += [(0, "<a:buNone/>", "", "words"), (0, numbered, "", "anew"), (0, "<a:buChar/>", "", "point")]
     lines += [(1, letters, '<a:rPr strike="noStrike"/>', "below it"), (0, '<a:buAutoNum type="romanUcParenR"/>', "", "Roman")]
+    lines += [(0, '<a:buAutoNum type="ea1ChsPeriod" startAt="11"/>', "", "Chinese")]
     body = shape("x").replace("<a:p><a:r><a:t>x</a:t></a:r></a:p>", "".join(line(*words) for words in lines))
     assert read(pptx(body), "pptx") == (
-        "## Slide 1\n\n1. one\n  (c) deep\n  (d) deeper\n2. ~~two~~\n\nwords\n\n1. anew\n- point\n  (c) below it\nI) Roman\n"
+        "## Slide 1\n\n1. one\n  (c) deep\n  (d) deeper\n2. ~~two~~\n\nwords\n\n1. anew\n- point\n  (c) below it\nI) Roman\n十一. Chinese\n"
     )
 
 
@@ -717,6 +718,19 @@ def test_headings_and_lists_of_an_odt_are_numbered_as_in_the_document(read):
         "# I. Aims\n\n## I.1 First\n\n## I.2 Second\n\n### Plain\n\n# II. Means\n\n## II.1 Third\n\n"
         "(a) a\n(b) b\n  b.3. deep\n  b.4. deeper\n1. other\n(c) c\n  c.3. under c\n(d) d\n(a) anew\n(i) nine\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "labels"),
+    [("一, 二, 三, ...", "二十 二十一"), ("가, 나, 다, ...", "바바 사사"), ("①, ②, ③, ...", "⑳ 21"), ("001, 002, 003, ...", "020 021"), ("Α, Β, Γ, ...", "Υ Φ"), ("x, y, z, ...", "20 21")],  # noqa: RUF001 - Greek is meant
+)  # fmt: skip
+def test_numbers_that_programs_tell_by_the_first_of_them_are_counted_on(read, form, labels):
+    """OpenDocument's programs and, in newer forms, Word's."""
+    shown = [f"{label}. {words}" for label, words in zip(labels.split(), "ab", strict=True)]
+    style = f'<text:list-style style:name="L2"><text:list-level-style-number text:level="1" style:num-format="{form}" style:num-suffix="." text:start-value="20"/></text:list-style>'
+    assert read(odf("text", entries("a", "b"), style), "application/vnd.oasis.opendocument.text").splitlines() == shown
+    custom = patterns([("custom", "%1.", '<w:start w:val="20"/>')]).replace('"custom"', f'"custom" w:format="{form}"')
+    assert read(docx(listed("a", 1) + listed("b", 1), [("numbering", "numbering.xml")], numbering=custom), "docx").splitlines() == shown
 
 
 def test_a_list_goes_on_after_one_in_a_note_or_box_of_its_item(read):

@@ -105,7 +105,8 @@ def _level(level: Element) -> _Level:
     before, after = level.get("num-prefix", ""), level.get("num-suffix", "")
     usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
     shown, start = int(level.get("display-levels", "1")), int(level.get("start-value", "1"))
-    return _Level(_FORMS.get(level.get("num-format", ""), "decimal"), before, after or usual, shown, start)
+    form = level.get("num-format", "")
+    return _Level(_FORMS.get(form) or numbering.told(form), before, after or usual, shown, start)
 
 
 def headings(trees: list[Element]) -> dict[str, int]:

@@ -14,9 +14,10 @@ _SUMS = {
                 (15, "\u05d8\u05d5"), *zip(range(10, 0, -1), "יטחזוהדגבא", strict=True)),
 }  # fmt: skip
 
-#: Letters in their order, which are doubled behind the last one (§17.18.59).
+#: Letters in their order, which are doubled behind the last one (§17.18.59); Greek ones have no name in Word.
 _LETTERS = {
     "lowerLetter": "abcdefghijklmnopqrstuvwxyz", "russianLower": "абвгдежзиклмнопрстуфхцчшщыэюя",
+    "greekLower": "αβγδεζηθικλμνξοπρστυφχψω",
     "ganada": "가나다라마바사아자차카타파하", "chosung": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ",
     "hebrew2": "אבגדהוזחטיכלמנסעפצקרשת",
     "arabicAlpha": "أبتثجحخدذرزسشصضطظعغفقكلمنهوي", "arabicAbjad": "أبجدهوزحطيكلمنسعفصقرشتثخذضظغ",
@@ -29,10 +30,14 @@ _SIGNS = {
     "ideographZodiac": "子丑寅卯辰巳午未申酉戌亥",
 }  # fmt: skip
 
+#: Forms that may be told by their first numbers.
+_TOLD = *_LETTERS, "russianUpper", "greekUpper", *_SUMS, *_SIGNS, "chineseCounting", "koreanCounting", "ordinal"
+
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 #: How the names of schemes begin in a presentation.
-_SCHEMES = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter", "romanLc": "lowerRoman", "romanUc": "upperRoman"}
+_SCHEMES = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter", "romanLc": "lowerRoman", "romanUc": "upperRoman",
+            "ea1": "chineseCounting"}  # fmt: skip
 
 #: Levels that a list has in Word.
 _LEVELS = 9
@@ -110,7 +115,7 @@ def _level(entry: Element, known: Level, start: str) -> Level:
     form = markup.newer(markup.find(entry, "AlternateContent")).find("numFmt")
     form = markup.find(entry, "numFmt") if form is None else form
     return Level(
-        form.get("format") or form.get("val") or known.form,
+        told(form.get("format", "")) or form.get("val") or known.form,
         int(first) if first.isdigit() else known.start,
         markup.value(entry, "lvlText") or known.label,
         int(anew) if anew.isdecimal() else known.anew,
@@ -140,6 +145,13 @@ def automatic(scheme: str, count: int) -> str:
     if scheme.endswith("ParenBoth"):
         return f"({found})"
     return f"{found})" if scheme.endswith("ParenR") else f"{found}."
+
+
+def told(form: str) -> str:
+    """Return the name of a form that a program tells by its first numbers, as `一, 二, 三, ...`, if it is known."""
+    first = form.split(", ", 3)[:3]
+    known = (name for name in _TOLD if [number(count, name) for count in (1, 2, 3)] == first)
+    return next(known, form) if len(first) == 3 else form
 
 
 def number(count: int, form: str) -> str:
