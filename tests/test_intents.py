@@ -214,12 +214,12 @@ def test_a_purge_counts_only_objects_that_were_there(shaken):
     """Uploads that the store refused left their intents, and each was counted with the bytes that never came."""
     store, proxy = shaken
     kept = put(store, b"let go")
-    proxy.rule = lambda method, path: wire.BUSY if method in ("PUT", "DELETE") else wire.PASS
+    proxy.rule = lambda method, _: wire.BUSY if method in ("PUT", "DELETE") else wire.PASS
     for number in range(3):
         with pytest.raises(StoreError):
             put(store, b"refused %d" % number)
     store.files.delete(store.keys.find("alice"), kept.id)
-    proxy.rule = lambda method, path: wire.LOSE_ANSWER if method == "PUT" else wire.BUSY if method == "DELETE" else wire.PASS
+    proxy.rule = lambda method, _: wire.LOSE_ANSWER if method == "PUT" else wire.BUSY if method == "DELETE" else wire.PASS
     with pytest.raises(StoreError):
         put(store, b"came, untold")
     proxy.rule = wire.passing

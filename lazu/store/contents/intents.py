@@ -213,7 +213,7 @@ class Intents:
             yield loose
 
     def _doomed(self) -> Iterator[list[Loose]]:
-        """What could not be deleted before, with the bytes that are there: of a refused upload nothing may have come."""
+        """What could not be deleted before, with the bytes that are there: of a refused upload there may be none."""
         after = ""
         while found := object_rows.doomed(after):
             yield [each._replace(bytes=self.bucket.size(each.name) or 0) for each in found]
