@@ -105,6 +105,16 @@ def test_a_schema_that_comes_before_the_tables_hides_none_of_them(tmp_path, clus
         assert backup(store, tmp_path / "again")["copied"] == len({data for *_, data in told.values()})
 
 
+def test_a_restore_beside_what_is_not_lazus_is_whole(tmp_path, cluster):
+    """Another store below a longer prefix, say: it was told as a failed restore, with exit code 1."""
+    with moving(tmp_path, cluster) as (store, told):
+        with store.contents.stage(100) as place:
+            place.write(b"theirs")
+            store.contents.bucket.put("prod/readme.txt", place.fd, place.size, place.sha256)
+        restore(store, tmp_path / "backup")
+        assert read(store) == told
+
+
 def test_a_store_without_one_of_its_tables_is_not_backed_up(tmp_path, cluster):
     with several_boxes(tmp_path / "box", cluster) as store:
         fill(store)

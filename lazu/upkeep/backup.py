@@ -69,7 +69,8 @@ def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
             raise BackupProblem("a server is running on this store; stop it first")
         copied = _take_in(store, source, _watching(alone, tick))
     with _telling(f"the restored store could not be verified; {_VERIFY}"):
-        problems = list(store.contents.look(rehash=True, tick=tick))
+        found = list(store.contents.look(rehash=True, tick=tick))
+    problems = [each for each in found if each.kind != "leftover"]  # which nothing restored is in: another's, perhaps
     if problems:
         raise BackupProblem(f"the restored store has {len(problems)} problems; 'flask fsck --rehash' shows them")
     return copied
