@@ -51,6 +51,7 @@ _STRUCTURES = (
 _NAMELESS = (
     (re.compile(r"\s*<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE), "text/html"),
     (re.compile(r"<\?xml\s"), "application/xml"),
+    (re.compile(r"(?:[\w-]++:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)*?MIME-Version:\s*1\.0", re.IGNORECASE), "message/rfc822"),
 )
 
 #: An encoding that Lazu does not name (RFC 1428 §3): what is text, but not Unicode.

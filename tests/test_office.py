@@ -363,6 +363,25 @@ def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):
     assert text == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n| 7 | =NOW() |\n"
 
 
+def test_a_value_that_a_library_left_to_be_worked_out_is_no_zero(read):
+    """XlsxWriter, which pandas writes with, gives each formula the value 0."""
+    cells = '<sheetData><row r="1"><c r="A1"><v>0</v></c><c r="B1"><f>SUM(D2:D3)</f><v>0</v></c><c r="C1"><f>A1+7</f><v>7</v></c></row></sheetData>'
+    written = xlsx(("One", cells), calculated="0")
+    assert read(written, "xlsx") == "## Sheet: One\n\n| 0 | 0 | 7 |\n| --- | --- | --- |\n"
+    assert read(xlsx(("One", cells), calculated="1"), "xlsx") == "## Sheet: One\n\n| 0 | =SUM(D2:D3) | 7 |\n| --- | --- | --- |\n"
+
+
+def test_long_whole_numbers_keep_their_digits(read):
+    """They are ids: Python writes all of them, Excel 15."""
+    raw = ("1234567890123456789", "4111111111111111", "-4.1111111111111102E+15", "1E+15", "0.1", "1.5E+30")
+    cells = "".join(f'<c s="1"><v>{value}</v></c>' for value in raw)
+    styles = '<cellXfs><xf numFmtId="0"/><xf numFmtId="1"/></cellXfs>'
+    row = "1234567890123456789 | 4111111111111111 | -4111111111111110 | 1000000000000000 | 0.1 | 1.5e+30"
+    assert f"| {row} |" in read(xlsx(("One", f'<sheetData><row r="1">{cells}</row></sheetData>'), styles=styles), "xlsx")
+    cells = "".join(f'<table:table-cell office:value-type="float" office:value="{value}"/>' for value in raw)
+    assert f"| {row} |" in read(odf("spreadsheet", f"<table:table><table:table-row>{cells}</table:table-row></table:table>"), "application/zip")
+
+
 def test_a_sheet_that_is_filled_far_down_with_nothing_is_read_only_so_far(read):
     """Formulas without a word, or cells that only have a colour; it was read to its end, and refused as taking too long."""
     empty = '<c r="A{0}" t="str"><f>IF(C{0}="","",C{0})</f><v></v></c><c r="B{0}" s="1"/><c r="C{0}" s="1"/>'
@@ -605,6 +624,7 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<del><p>a</p><table><tr><td>b<td>c</table></del>d", "~~a~~\n\n| ~~b~~ | ~~c~~ |\n| --- | --- |\n\nd\n"),
         ("<table><tr><td><s>1</tr>2<tr><td>3<td>4</table>5", "| ~~1~~<br>2 |  |\n| --- | --- |\n| 3 | 4 |\n\n5\n"),
         ('<a href="/x"><s><div>10</div></s></a><p>12', "~~[10](/x)~~\n\n12\n"),
+        ("<ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>の<ruby><rb>人口<rt>じんこう</ruby>は<ruby>約<rt>やく<rb>千</ruby>人<p>two", "東京の人口は約千人\n\ntwo\n"),
         ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
     ],
 )  # fmt: skip
@@ -772,6 +792,16 @@ def test_an_ods_is_read_by_its_values_and_counts_its_rows(read):
     assert text.count("| x |") == 999
 
 
+def test_a_comment_on_a_date_or_number_is_read(read):
+    note = "<office:annotation><dc:creator>Ada</dc:creator><text:p>moved</text:p></office:annotation>"
+    cells = [f'<table:table-cell office:value-type="{kind}" office:{kind.replace("float", "")}{"-" * (kind == "date")}value="{value}">{note}<text:p>x</text:p></table:table-cell>'
+             for kind, value in (("date", "2024-01-02"), ("float", "0.125"))]  # fmt: skip
+    body = f'<table:table table:name="One"><table:table-row>{"".join(cells)}</table:table-row></table:table>'
+    assert read(odf("spreadsheet", body), "application/zip") == (
+        "## Sheet: One\n\n| 2024-01-02[^comment-0] | 0.125[^comment-1] |\n| --- | --- |\n\n[^comment-0]: Ada: moved\n[^comment-1]: Ada: moved\n"
+    )
+
+
 def test_an_odp_is_read_slide_by_slide(read):
     frame = '<draw:frame presentation:class="{}"><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>'
     notes = f"<presentation:notes>{frame.format('notes', 'Speak up')}</presentation:notes>"
@@ -841,6 +871,19 @@ def test_a_notebook_is_read_with_its_outputs(read, kind):
     assert read(NOTEBOOK, kind) == (
         "# Hi\nthere\n\n```python\n1 + 1\n```\n\nOutput:\n\n```\n2\n```\n\nOutput:\n\n```\nOops\n```\n\nOutput:\n\n```\n[image/png]\n```\n"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"properties": {"nbformat": {"type": "integer"}, "cells": {"type": "array"}}}\n',
+        '{"books": [{"nbformat": 4, "cells": []}]}\n',
+        '{"nbformat": 4, "cells": [',
+    ],
+    ids=["schema", "list", "cut"],
+)
+def test_json_that_speaks_of_notebooks_is_a_text(read, text):
+    assert read(text, "application/json") == text
 
 
 MAIL = """From: =?utf-8?q?J=C3=B6rg?= <j@example.org>
@@ -963,6 +1006,20 @@ def test_a_message_within_a_message_that_is_encoded_is_read(read, coding, encode
 )
 def test_a_message_with_an_odd_address_is_read(read, header, shown):
     assert read(f"{header}\nSubject: hi\n\nwords\n", "message/rfc822") == f"{shown}\nSubject: hi\n\nwords\n"
+
+
+@pytest.mark.parametrize("begin", ["\ufeff", "\n", "\ufeff\r\n\r\n"])
+def test_a_message_behind_a_mark_or_empty_lines_is_read(read, begin):
+    assert read(f"{begin}Subject: hi\nContent-Transfer-Encoding: base64\n\nd29yZHM=\n", "message/rfc822") == "Subject: hi\n\nwords\n"
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("text/plain; charset=iso-8859-1", "latin-1"), ("text/plain; charset=koi8-r", "koi8-r"), ("text/plain", "latin-1"), ("text/plain", "utf-8")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_headers_in_another_charset_than_unicode_are_read(read, kind, codec, end):
+    """No standard allows them; of `Confer\xeancia` they made a word with a hole."""
+    words = "Привет, друзья" if codec == "koi8-r" else "Conferência de imprensa às três"
+    message = end.join([f"Subject: {words}", f"Content-Type: {kind}", "Content-Transfer-Encoding: 8bit", "", words, ""])
+    assert read(message.encode(codec), "message/rfc822").splitlines() == [f"Subject: {words}", "", words]
 
 
 def test_a_message_that_says_it_is_ascii_and_is_not_is_read(read):

@@ -134,6 +134,8 @@ TYPES = {
     "one.txt": (b"7", "text/plain; charset=utf-8"),
     "subject first.eml": (b"Subject: hi\nContent-Type: text/html\n\n<html><body>x</body></html>\n", "message/rfc822"),
     "from first.eml": (b"From: a@example.org\nSubject: hi\n\nx\n", "message/rfc822"),
+    "from a wiki.doc": (b"Date: Mon, 2 Mar 2026 10:00:00 +0000\r\nSubject: Exported\r\n\tfrom it\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>x\r\n", "message/rfc822"),
+    "about mail.txt": (b"Subject: hi\nMIME-Version: 1.0\n\nx\n", "text/plain; charset=utf-8"),
     "saved.mht": (b"From: <Saved by Blink>\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n--b--\n", "message/rfc822"),
     "a.xhtml": (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', "application/xhtml+xml"),
     "a.kt": (b"fun main() {}", "text/x-kotlin; charset=utf-8"),

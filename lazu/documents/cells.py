@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -32,6 +33,9 @@ _CONDITION = re.compile(r"\[[<>=]")
 
 #: What tells a negative number in its section, and so does not count among its words.
 _MINUS = str.maketrans("", "", "-()\u2212\u2013 ")
+
+#: A whole number that floats may not hold.
+_ID = re.compile("-?[1-9][0-9]{15,20}")
 
 #: Characters of a code and letters of a unit, at most; programs take 255 of the former.
 _MAX_CODE, _MAX_WORDS = 500, 40
@@ -76,7 +80,7 @@ def shown(raw: str, form: Form, since_1904: bool) -> str:
         return raw
     if form.kind in (DATE, TIME, MOMENT, SPAN):
         return _dated(value, form.kind, _EPOCH_1904 if since_1904 else _EPOCH)
-    words = number(value, form.kind)
+    words = number(value, form.kind) if form.kind == PERCENT else plain(raw)
     if not any(form[1:]):
         return words
     bare = words.removeprefix("-")
@@ -115,14 +119,16 @@ def unescaped(words: str) -> str:
 
 
 def number(value: float, kind: str = PLAIN) -> str:
-    """Return a number in the fifteen digits that a workbook shows."""
+    """Return a number in the fifteen digits that a workbook shows; long whole ones are ids, in all that there are."""
+    if kind == PLAIN and 1e15 <= abs(value) < 1e20:
+        return f"{Decimal(repr(value)):.0f}"
     return f"{value * 100:.15g}%" if kind == PERCENT else f"{value:.15g}"
 
 
 def plain(raw: str) -> str:
     """Return the number `raw`, in as many digits as it needs; what is no number stays as it is."""
     try:
-        return number(float(raw))
+        return raw if _ID.fullmatch(raw) else number(float(raw))
     except ValueError:
         return raw
 

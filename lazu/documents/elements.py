@@ -6,6 +6,9 @@ from lazu.documents.refusals import Refused
 #: Elements whose content nobody sees.
 _UNSEEN = {"script", "style", "template", "noscript", "svg", "object", "iframe", "audio", "video", "canvas", "map"}
 
+#: How East Asian words are pronounced, which stands above them: within the line it would run into them.
+_UNSEEN |= {"rt", "rp", "rtc"}
+
 #: Elements without an end.
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -25,8 +28,8 @@ _ENDED_BY = {
     tag: set(enders.split())
     for tags, enders in (
         ("li", "li"), ("dt dd", "dt dd"), ("td th", "td th tr tbody thead tfoot"), ("tr", "tr tbody thead tfoot"),
-        ("tbody thead tfoot", "tbody thead tfoot"), ("caption", "caption tr tbody thead tfoot"), ("rt rp", "rt rp"),
-        ("option", "option optgroup"), ("optgroup", "optgroup"),
+        ("tbody thead tfoot", "tbody thead tfoot"), ("caption", "caption tr tbody thead tfoot"),
+        ("rt rp rtc", "rt rp rb rtc"), ("option", "option optgroup"), ("optgroup", "optgroup"),
     )
     for tag in tags.split()
 }  # fmt: skip
@@ -34,7 +37,7 @@ _ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} 
 _ENDED_BY["p"] |= set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
 #: Elements whose end ends what is still open in them.
-_ENDING = _HOLDERS | set(_ENDED_BY) | set(HEADINGS) | {"pre"}
+_ENDING = _HOLDERS | set(_ENDED_BY) | set(HEADINGS) | {"pre", "ruby"}
 #: Elements that end one of a line that was left open before them: their parent's end was left out.
 _BESIDE = {"li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot"}
 

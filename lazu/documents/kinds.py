@@ -5,6 +5,7 @@ one, add a row here and its module to `reader`.
 """
 
 import codecs
+import json
 
 from lazu import containers
 from lazu.documents import refusals
@@ -84,7 +85,14 @@ def sniff(data: bytes) -> str:
 
 def _is_notebook(data: bytes) -> bool:
     begins = data[:_PDF_WITHIN].lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{")
-    return begins and b'"nbformat"' in data and (b'"cells"' in data or b'"worksheets"' in data)
+    if not (begins and b'"nbformat"' in data and (b'"cells"' in data or b'"worksheets"' in data)):
+        return False
+    try:
+        book = json.loads(data.removeprefix(codecs.BOM_UTF8))
+    except ValueError:
+        return False
+    cells = book.get("cells", book.get("worksheets"))
+    return isinstance(book.get("nbformat"), int) and isinstance(cells, list)
 
 
 def _is_pdf(data: bytes) -> bool:

@@ -1,6 +1,8 @@
 """Messages (eml) as Markdown: who wrote what to whom, and the names of what is attached (RFC 5322, RFC 2045)."""
 
+import codecs
 import email.policy
+import re
 from collections.abc import Iterator
 from email.errors import MessageError, MissingHeaderBodySeparatorDefect
 from email.message import EmailMessage, Message
@@ -35,6 +37,12 @@ def blocks(data: bytes) -> Iterator[str]:
 
 
 def _parsed(data: bytes) -> Message:
+    """Return a message. Its headers may be in another charset than Unicode, which no standard allows."""
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    blank = re.search(rb"\n\r?\n", data)
+    end = blank.start() if blank else len(data)
+    if not data[:end].isascii():
+        data = encodings.fitting(data[:end]).encode() + data[end:]
     return BytesParser(EmailMessage, policy=_Policy()).parsebytes(data)
 
 
@@ -69,7 +77,7 @@ def _opened(part: Message, inner: Message) -> Message:
     whole["Content-Transfer-Encoding"] = coding
     whole.set_payload(headers + body)
     data = whole.get_payload(decode=True)
-    return _parsed(data.lstrip(b"\n")) if isinstance(data, bytes) else inner
+    return _parsed(data) if isinstance(data, bytes) else inner
 
 
 def _parts(part: Message) -> list[Message]:

@@ -1,5 +1,6 @@
 """OpenDocument (odt, ods, odp) as Markdown: ODF 1.3 part 3. Of tables in spreadsheets the first 1,000 rows."""
 
+import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
@@ -19,6 +20,9 @@ _SKIPPED = {
 
 #: Words of a presentation that every slide repeats.
 _REPEATED = {"page-number", "date-time", "header", "footer"}
+
+#: Where notes and comments belong.
+_MARKS = re.compile(r"\[\^[^\]\s]+\]")
 
 #: Columns of a sheet, and how often an empty cell is repeated where that is more than the rest of its row.
 _MAX_COLUMNS, _MAX_EMPTY = 16_384, 500
@@ -207,13 +211,14 @@ class Document:
 
     def _cell(self, cell: Element) -> str:
         """Return a cell's value: dates and numbers as they are and not as they are shown, which may be rounded."""
-        kind = cell.get("value-type")
+        kind, words = cell.get("value-type"), markdown.inner(self._within(cell))
         if kind == "date":
-            return cell.get("date-value", "").replace("T", " ").removesuffix(" 00:00:00")
-        words = markdown.inner(self._within(cell))
-        if kind == "float" and "[^" not in words:
-            return values.plain(cell.get("value", words))
-        return words
+            value = cell.get("date-value", "").replace("T", " ").removesuffix(" 00:00:00")
+        elif kind == "float" and "value" in cell.attrib:
+            value = values.plain(cell.get("value", ""))
+        else:
+            return words
+        return value + "".join(_MARKS.findall(words))
 
     def _spreadsheet(self, element: Element) -> Iterator[str]:
         for table in markup.children(element, "table"):

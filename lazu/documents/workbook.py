@@ -54,6 +54,10 @@ class Workbook:
         styles = [package.tree(name) for name in package.related(self._main, "styles")]
         since_1904 = markup.find(self._tree, "workbookPr").get("date1904", "0") in ("1", "true")
         self._formats = Formats(styles[0] if styles else Element(""), since_1904)
+        # Libraries, as pandas has, give each formula the value 0 and let programs work it out on load. Excel may let
+        # them too, beside true values: those that are not 0 are told, and for a true 0 its formula is no lie.
+        due = markup.find(self._tree, "calcPr").get("fullCalcOnLoad", "0") in ("1", "true")
+        self._unknown = ("", "0") if due else ("",)
         self._strings: list[str] = []
         strings = self._package.related(self._main, "sharedStrings")
         self._more = _strings(package.stream(strings[0] if strings else ""))
@@ -102,6 +106,8 @@ class Workbook:
 
     def _shown(self, cell: Cell) -> str:
         """Return the visible value of a cell; the formula of one whose value nobody has worked out."""
+        if cell.formula and cell.raw in self._unknown:
+            return f"={cell.formula}"
         if cell.kind == "s":
             place = int(cell.raw) if cell.raw.isdigit() else -1
             return self._strings[place] if 0 <= place < len(self._strings) else ""
@@ -109,7 +115,7 @@ class Workbook:
             return {"1": "TRUE", "0": "FALSE"}.get(cell.raw, cell.raw)
         if cell.kind in ("", "n") and cell.raw:
             return self._formats.number(cell.raw, cell.style)
-        return unescaped(cell.raw).removesuffix("T00:00:00") or (f"={cell.formula}" if cell.formula else "")
+        return unescaped(cell.raw).removesuffix("T00:00:00")
 
     def _linked(self, words: str, target: str | None) -> str:
         return markdown.link(words, target) if target else words

@@ -47,15 +47,18 @@ def paragraph(words, properties=""):
     return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{words}</w:t></w:r></w:p>"
 
 
-def xlsx(*sheets, strings=(), styles="", **parts):
-    """A workbook: each sheet as its name and its XML inside `worksheet`; `parts` are further members, / being __."""
+def xlsx(*sheets, strings=(), styles="", calculated="0", **parts):
+    """A workbook: each sheet as its name and its XML inside `worksheet`; `parts` are further members, / being __.
+
+    `calculated` is 1 if programs are to work out its formulas when they open it.
+    """
     listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, (name, _) in enumerate(sheets, 1))
     targets = [("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)]
     shared = "".join(f"<si><t>{string}</t></si>" for string in strings)
     return archive(
         {
             "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
-            "xl/workbook.xml": f"<workbook {_S}><sheets>{listed}</sheets></workbook>",
+            "xl/workbook.xml": f'<workbook {_S}><sheets>{listed}</sheets><calcPr fullCalcOnLoad="{calculated}"/></workbook>',
             "xl/_rels/workbook.xml.rels": relations(*targets, ("sharedStrings", "sharedStrings.xml"), ("styles", "styles.xml")),
             "xl/sharedStrings.xml": f"<sst {_S}>{shared}</sst>",
             "xl/styles.xml": f"<styleSheet {_S}>{styles}</styleSheet>",
