@@ -625,6 +625,8 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<table><tr><td><s>1</tr>2<tr><td>3<td>4</table>5", "| ~~1~~<br>2 |  |\n| --- | --- |\n| 3 | 4 |\n\n5\n"),
         ('<a href="/x"><s><div>10</div></s></a><p>12', "~~[10](/x)~~\n\n12\n"),
         ("<ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>の<ruby><rb>人口<rt>じんこう</ruby>は<ruby>約<rt>やく<rb>千</ruby>人<p>two", "東京の人口は約千人\n\ntwo\n"),
+        ("<ol start=0><li>a<li>b</ol>then<ol type=a start=3><li>c<li>d</ol>then<ol type=I><li value=-4>e</ol>", "0. a\n1. b\n\nthen\n\nc. c\nd. d\n\nthen\n\n-4. e\n"),
+        ("<select><option>Rome<option selected>Paris</select>", "Rome\n\n[x] Paris\n"),
         ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
     ],
 )  # fmt: skip
@@ -653,6 +655,19 @@ def test_numbers_stand_under_their_heads_where_cells_reach_over_columns_and_rows
     assert read("<table><thead><tr><th rowspan=9>Kind<th>Sum</thead><tr><td>Tea<td>1</table>", "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n"
     assert read("<table><tr><td colspan=0 rowspan=2>a<td>b<tr><td>c</table>", "html") == "| a | b |\n| --- | --- |\n|  | c |\n"
     assert read(GROUPS, "html") == "| Kind | Sum |\n| --- | --- |\n| Tea | 1 |\n|  | 2 |\n| Milk | 3 |\n| All | 6 |\n"
+
+
+DATA = "<table><tr><th>Item<th>Pieces<th>Off<th>Price<tr><td>Apples<td>2<td><td>1,50<tr><td><td><td>a|b<td>2,40</table>"
+
+
+def test_a_table_within_a_layout_keeps_its_columns(read):
+    """Nearly all mail in HTML has its tables in others, which are there for the looks."""
+    table = "| Item | Pieces | Off | Price |\n| --- | --- | --- | --- |\n| Apples | 2 |  | 1,50 |\n|  |  | a\\|b | 2,40 |\n"
+    layout = "<table><tr><td><td><td width=20><tr><td><td>{}<td></table>".format
+    assert read(layout(layout(f"<h1>Invoice</h1>{DATA}")), "html") == f"Invoice\n\n{table}"
+    assert read(f"<table><tr><td>left<td>{DATA}</table>", "html") == (
+        "| left | Item \\| Pieces \\| Off \\| Price<br>Apples \\| 2 \\| \\| 1,50<br>\\| \\| a\\|b \\| 2,40 |\n| --- | --- |\n"
+    )
 
 
 def test_cells_that_reach_over_all_there_is_cost_little(read):

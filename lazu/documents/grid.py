@@ -3,8 +3,6 @@
 HTML Standard, 4.9.12: a cell that reaches over others leaves their places empty here.
 """
 
-from collections.abc import Iterator
-
 #: Columns over which one cell reaches, and columns of a row that are held free at most.
 _MAX_SPAN, _MAX_COLUMNS = 99, 1000
 
@@ -56,10 +54,6 @@ class Table:
         if not self.rows or not self.rows[-1]:
             self.begin_cell()
         return self.rows[-1][-1]
-
-    def words(self) -> Iterator[list[str]]:
-        """Give the rows as words."""
-        return (["\n".join(cell) for cell in row] for row in self.rows)
 
 
 def _number(words: str) -> int:

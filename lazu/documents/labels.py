@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element
 
 from lazu.documents import markup, numbering
 
-_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+#: How lists count: in OpenDocument, and in HTML.
+FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 
 #: The name of the style of all headings, which has none: no list's style is called so.
 _OUTLINE = "\0"
@@ -106,7 +107,7 @@ def _level(level: Element) -> _Level:
     usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
     shown, start = int(level.get("display-levels", "1")), int(level.get("start-value", "1"))
     form = level.get("num-format", "")
-    return _Level(_FORMS.get(form) or numbering.told(form), before, after or usual, shown, start)
+    return _Level(FORMS.get(form) or numbering.told(form), before, after or usual, shown, start)
 
 
 def headings(trees: list[Element]) -> dict[str, int]:

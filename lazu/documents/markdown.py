@@ -149,7 +149,13 @@ def flat(blocks: Iterable[str]) -> str:
 def inner(blocks: Iterable[str]) -> str:
     """Return blocks as the words of a cell; a table among them becomes its rows."""
     lines = "\n".join(blocks).split("\n")
-    return "\n".join(words.strip("| ").replace("\\|", "|") for words in lines if not words.startswith("| ---"))
+    return "\n".join(_bare(words) for words in lines if not words.startswith("| ---"))
+
+
+def _bare(words: str) -> str:
+    """Return a line without what makes it the row of a table; its empty cells stay."""
+    row = words.startswith("| ") and words.endswith(" |")
+    return words[2:-2].replace("\\|", "|") if row else words.strip()
 
 
 def fenced(words: str, language: str = "") -> str:

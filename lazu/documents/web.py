@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
-from lazu.documents import elements, markdown
+from lazu.documents import elements, labels, markdown, numbering
 from lazu.documents.elements import BLOCKS, HEADINGS, VOID
 from lazu.documents.grid import Table
 
@@ -31,7 +31,7 @@ class _Page(HTMLParser):
         self.blocks: list[str] = []
         self._words: list[str] = []  # of the line that is open
         self._level = 0  # of the heading that is open
-        self._lists: list[int] = []  # the number of the item that is open, 0 in a list without numbers
+        self._lists: list[tuple[int | None, str]] = []  # of the next item its number, if it has one, and its form
         self._marker: str | None = None  # of an item that has no words yet
         self._tables: list[Table] = []
         self._script = 0  # where raised or lowered words begin
@@ -57,7 +57,7 @@ class _Page(HTMLParser):
             self._level = HEADINGS[tag]
         elif tag in BLOCKS:
             self.flush()
-        elif begin := getattr(self, f"_begin_{tag}", None):
+        if begin := getattr(self, f"_begin_{tag}", None):
             begin(attributes)
         self._strike(self._struck.begin, tag)
 
@@ -143,6 +143,9 @@ class _Page(HTMLParser):
         elif attributes.get("type", "text").casefold() in ("text", "submit", "button", "email", "tel", "url", "number"):
             self._words.append(f" {attributes.get('value', '')} ")
 
+    def _begin_option(self, attributes: dict[str, str]) -> None:
+        self._words += ["[x] "] * ("selected" in attributes)
+
     def _begin_a(self, attributes: dict[str, str]) -> None:
         self._end_a()
         self._link = len(self._words), attributes.get("href", "")
@@ -176,12 +179,13 @@ class _Page(HTMLParser):
 
     def _begin_ul(self, _: dict[str, str]) -> None:
         self.flush()
-        self._lists.append(0)
+        self._lists.append((None, ""))
 
     def _begin_ol(self, attributes: dict[str, str]) -> None:
         """A list that counts backwards has no numbers: how many items come is not known yet."""
         self.flush()
-        self._lists.append(_count(attributes.get("start", ""), 1) * ("reversed" not in attributes))
+        number = None if "reversed" in attributes else _count(attributes.get("start", ""), 1)
+        self._lists.append((number, labels.FORMS.get(attributes.get("type", ""), "decimal")))
 
     def _end_ul(self) -> None:
         self.flush()
@@ -193,12 +197,14 @@ class _Page(HTMLParser):
 
     def _begin_li(self, attributes: dict[str, str]) -> None:
         self.flush()
-        number = self._lists[-1] if self._lists else 0
-        number = _count(attributes.get("value", ""), number) if number else 0
-        self._marker = f"{number}." if number else "-"
         if not self._lists:
-            self._lists.append(0)
-        self._lists[-1] = number and number + 1
+            self._lists.append((None, ""))
+        number, form = self._lists[-1]
+        self._marker = "-"
+        if number is not None:
+            number = _count(attributes.get("value", ""), number)
+            self._marker = f"{numbering.number(number, form if number > 0 else 'decimal')}."
+            self._lists[-1] = number + 1, form
 
     def _end_li(self) -> None:
         self.flush()
@@ -239,17 +245,16 @@ class _Page(HTMLParser):
     _end_th = _end_tr = _end_td
 
     def _end_table(self) -> None:
-        """A table ends. One of a single column is there for the looks: its cells are blocks."""
+        """A table ends. One that has words in a single column is there for the looks: its cells are blocks."""
         self.flush()
         if not self._tables:
             return
-        rows = list(self._tables.pop().words())
-        if self._tables:
-            self._put("\n".join(", ".join(filter(None, row)) for row in rows))
-        elif max(map(len, rows), default=0) < 2:
-            self.blocks.extend(words for row in rows for words in row)
+        rows = self._tables.pop().rows
+        if len({place for row in rows for place, cell in enumerate(row) if any(cell)}) > 1:
+            self._put(markdown.table(map(markdown.inner, row) for row in rows))
         else:
-            self.blocks.append(markdown.table(rows))
+            for block in (block for row in rows for cell in row for block in cell):
+                self._put(block)
 
 
 def _seen(words: str) -> bool:
@@ -259,4 +264,4 @@ def _seen(words: str) -> bool:
 
 def _count(words: str, usual: int) -> int:
     """Return the number that an attribute says, if it says one that counts."""
-    return int(words) if words.isdecimal() and len(words) < 9 else usual
+    return int(words) if words.removeprefix("-").isdecimal() and len(words) < 9 else usual
