@@ -696,11 +696,54 @@ def test_a_link_takes_no_space_from_the_words_beside_it(read, page, text):
     assert read(page, "html") == text
 
 
+@pytest.mark.parametrize(
+    ("xml", "typed"),
+    [
+        ("<mn>1</mn><mfrac><mn>1</mn><mn>2</mn></mfrac>", "1 1/2"),
+        ("<mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>10</mn></mfrac>", "(a+b)/10"),
+        ("<msup><mi>x</mi><mn>2</mn></msup><mo>+</mo><msub><mi>a</mi><mi>ij</mi></msub>", "x^2+a_(ij)"),
+        ("<msqrt><mn>16</mn></msqrt><mroot><mi>x</mi><mn>3</mn></mroot>", "√(16)√[3](x)"),
+        ("<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover><mi>i</mi>", "∑_(i=1)^ni"),
+        ("<mi>sin</mi><mo>&ApplyFunction;</mo><mi>x</mi><mo>=</mo><mi>cos</mi><mi>y</mi>", "sin x=cos y"),
+        ("<mover><mi>x</mi><mo>^</mo></mover><mo>=</mo><mover accent=true><mi>y</mi><mo>¯</mo></mover>", "x\u0302=y\u0304"),
+        ("<mmultiscripts><mi>C</mi><mprescripts><mn>6</mn><mn>14</mn></mmultiscripts>", "_6^14C"),
+        ("<mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr>\n<mtr><mtd>3</mtd><mtd>4</mtd></mtr></mtable>", "1, 2; 3, 4"),
+        ("<mfenced><mi>a</mi><mi>b</mi></mfenced><mtext> if </mtext><mi>a</mi>", "(a,b) if a"),
+        ('<semantics><mi>E</mi><annotation encoding="application/x-tex">\\frac{1}{2} m</annotation></semantics>', "\\frac{1}{2} m"),
+        ("<semantics><mi>E</mi><annotation encoding=other>x</annotation></semantics>", "E"),
+        ("<mfrac><mn>1<mn>2</mfrac>x", "(1 2)/x"),
+    ],
+)  # fmt: skip
+def test_an_equation_of_a_page_is_read_as_it_is_typed(read, xml, typed):
+    """½ was 12, and √16 was 16."""
+    assert read(f"<p>It is <math>{xml}</math>, or <b>not</b>", "html") == f"It is {typed}, or not\n"
+
+
+def test_an_equation_without_its_end_costs_no_words(read):
+    assert read("<p>a <math><mi>x<p>b <math><mfrac><mn>1</p>c<table><tr><td><math>y<td>z</table>", "html") == "a x\n\nb 1/\n\nc\n\n| y | z |\n| --- | --- |\n"
+    assert read(epub("", "<p><m:math><m:mfrac><m:mn>1</m:mn><m:mn>2</m:mn></m:mfrac></m:math> cup</p>"), "application/epub+zip").endswith("\n\n1/2 cup\n")
+    with pytest.raises(reading.Unreadable, match="nested too deeply"):
+        read("<math>" + "<mrow>" * 100_000, "html")
+
+
 def test_marks_that_only_one_program_knows_are_comments(read):
     assert read("<p>a<![if !supportLists]>b<![endif]><![unheard of[c]]></p>", "html") == "ab\n"
 
 
 # OpenDocument
+
+MATH = """<m:math xmlns:m="http://www.w3.org/1998/Math/MathML"><m:semantics><m:mfrac><m:mn>1</m:mn><m:mn>2</m:mn></m:mfrac>
+<m:annotation m:encoding="StarMath 5.0">{}</m:annotation></m:semantics></m:math>""".format
+
+
+def test_an_equation_of_an_odt_stands_in_its_line(read):
+    objects = f'<draw:object xlink:href="./Object 1"/>|<draw:object>{MATH("")}</draw:object>'.split("|")
+    frames = [f'<draw:frame>{found}<draw:image xlink:href="./ObjectReplacements/Object 1"/></draw:frame>' for found in objects]
+    data = odf("text", f"<text:p>The law {frames[0]} or {frames[1]} holds.</text:p>", **{"Object 1/content.xml": MATH("E = m c^2")})
+    assert read(data, "application/zip") == "The law E = m c^2 or 1/2 holds.\n"
+    assert read(odf("presentation", f"<draw:page>{frames[1]}</draw:page>"), "application/zip") == "## Slide 1\n\n1/2\n"
+    assert read(archive({"content.xml": MATH("E = m c^2")}), "application/zip") == "E = m c^2\n"
+
 
 NUMBERED = """<text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1"/>
 <text:list-level-style-bullet text:level="2"/></text:list-style>"""

@@ -36,6 +36,9 @@ _ENDED_BY = {
 _ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
 _ENDED_BY["p"] |= set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
+#: Elements that no equation holds: one that is open before them lacks its end.
+BREAKING = _ENDED_BY["p"]
+
 #: Elements whose end ends what is still open in them.
 _ENDING = _HOLDERS | set(_ENDED_BY) | set(HEADINGS) | {"pre", "ruby"}
 #: Elements that end one of a line that was left open before them: their parent's end was left out.

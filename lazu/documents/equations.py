@@ -24,7 +24,7 @@ def _part(element: Element, name: str) -> str:
     return words(markup.find(element, name))
 
 
-def _whole(found: str) -> str:
+def whole(found: str) -> str:
     """Return words in brackets, but for one whole number, letter or sign: x^2n may mean x^(2n) or x^2·n."""
     return found if found.isdecimal() or len(found) < 2 else f"({found})"
 
@@ -32,14 +32,14 @@ def _whole(found: str) -> str:
 def _fraction(element: Element) -> str:
     if markup.value(element, "fPr", "type") == "noBar":
         return f"{_part(element, 'num')} over {_part(element, 'den')}"
-    return f"{_whole(_part(element, 'num'))}/{_whole(_part(element, 'den'))}"
+    return f"{whole(_part(element, 'num'))}/{whole(_part(element, 'den'))}"
 
 
 def _scripts(element: Element) -> str:
     """Return the index and the exponent, or the limits, of what is before them."""
     low = _part(element, "lim" if element.tag == "limLow" else "sub")
     high = _part(element, "lim" if element.tag == "limUpp" else "sup")
-    return f"{f'_{_whole(low)}' if low else ''}{f'^{_whole(high)}' if high else ''}"
+    return f"{f'_{whole(low)}' if low else ''}{f'^{whole(high)}' if high else ''}"
 
 
 def _scripted(element: Element) -> str:

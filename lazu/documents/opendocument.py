@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from lazu.documents import cells as values
-from lazu.documents import markdown, markup, refusals
+from lazu.documents import markdown, markup, mathml, refusals
 from lazu.documents.archive import Archive
 from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
@@ -67,6 +67,7 @@ class Document:
         """Give the whole document: headers once before it, notes and comments after it, footers once at the end."""
         margins = list(styles.iter("master-page"))
         yield from self._margins(margins, "header")
+        yield mathml.words(content) if content.tag == "math" else ""
         yield from self._within(markup.find(content, "body"))
         yield from self._notes
         yield from self._margins(margins, "footer")
@@ -172,8 +173,12 @@ class Document:
         yield self._comment(element)
 
     def _frame(self, frame: Element) -> str:
-        self._aside.append(self._framed(frame))
-        return ""
+        """Put a frame aside, unless it is an equation, which stands within its line."""
+        inside = (self._inside(child) for child in markup.children(frame, "object"))
+        formula = next((mathml.words(found) for found in inside if found.tag == "math"), "")
+        if not formula:
+            self._aside.append(self._framed(frame))
+        return formula
 
     def _framed(self, frame: Element) -> Iterator[str]:
         """Give a frame: a text box, a picture, or an object in a folder of its own, as charts are."""
@@ -186,11 +191,13 @@ class Document:
                 yield from self._one(child)
 
     def _object(self, element: Element) -> Iterator[str]:
+        found = self._inside(element)
+        yield from [mathml.words(found)] if found.tag == "math" else self._within(markup.find(found, "body"))
+
+    def _inside(self, element: Element) -> Element:
+        """Return the root of what is in an object: in a folder of its own, or in its place."""
         name = f"{element.get('href', '').removeprefix('./').rstrip('/')}/content.xml"
-        if len(element):
-            yield from self._within(element)
-        elif name in self._archive:
-            yield from self._within(markup.find(markup.tree(self._archive.read(name)), "body"))
+        return element[0] if len(element) else markup.tree(self._archive.read(name))
 
     def _table(self, table: Element) -> Iterator[str]:
         rows = [self._row(row) for row, _, _ in _rows(table)]

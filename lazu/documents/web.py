@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
-from lazu.documents import elements, labels, markdown, numbering
-from lazu.documents.elements import BLOCKS, HEADINGS, VOID
+from lazu.documents import elements, labels, markdown, mathml, numbering
+from lazu.documents.elements import BLOCKS, BREAKING, HEADINGS, VOID
 from lazu.documents.grid import Table
 
 #: Tables within tables that are kept apart; deeper ones are part of their cell.
@@ -38,6 +38,7 @@ class _Page(HTMLParser):
         self._struck = elements.Struck()
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
         self._unseen = elements.Unseen()
+        self._formula: mathml.Formula | None = None
         self._verbatim = self._in_title = False
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002 - as it is called
@@ -52,6 +53,12 @@ class _Page(HTMLParser):
         if tag not in VOID and elements.hidden(tag, attributes):
             self._unseen.begin(tag)
             return
+        if self._formula and tag not in BREAKING:
+            self._formula.begin(tag, attributes)
+            return
+        self._end_math()
+        if tag.endswith(":math"):
+            tag = "math"
         if tag in HEADINGS:
             self.flush()
             self._level = HEADINGS[tag]
@@ -65,6 +72,11 @@ class _Page(HTMLParser):
         """An element ends."""
         if self._unseen and not self._unseen.ends_with(tag):
             return
+        if self._formula:
+            if self._formula.end(tag) or tag in BREAKING:
+                self._end_math()
+            if tag not in BREAKING:
+                return
         if tag in BLOCKS or tag in HEADINGS:
             self.flush()
         elif end := getattr(self, f"_end_{tag}", None):
@@ -82,11 +94,14 @@ class _Page(HTMLParser):
         """Words."""
         if self._in_title:
             self.title += data
+        elif self._formula and not self._unseen:
+            self._formula.data(data)
         elif not self._unseen:
             self._words.append(data if self._verbatim else markdown.spaced(data))
 
     def end(self) -> None:
         """End what is open."""
+        self._end_math()
         self.flush()
         while self._tables:
             self._end_table()
@@ -168,6 +183,14 @@ class _Page(HTMLParser):
 
     def _end_sub(self) -> None:
         self._words[self._script :] = [markdown.lowered("".join(self._words[self._script :]))]
+
+    def _begin_math(self, _: dict[str, str]) -> None:
+        self._formula = mathml.Formula()
+
+    def _end_math(self) -> None:
+        if self._formula:
+            self._words.append(mathml.words(self._formula.root))
+        self._formula = None
 
     def _begin_pre(self, _: dict[str, str]) -> None:
         self.flush()
