@@ -850,6 +850,19 @@ def test_an_ods_is_read_by_its_values_and_counts_its_rows(read):
     assert text.count("| x |") == 999
 
 
+def test_the_first_rows_of_an_ods_of_any_length_are_read(read):
+    """A file of half a megabyte, whose XML is far larger, was refused as needing too much memory."""
+    cell = f'<table:table-cell office:value-type="float" office:value="7" table:style-name="{"long" * 1000}"><text:p>7</text:p></table:table-cell>'
+    row = f"<table:table-row>{cell}</table:table-row>"
+    empty = '<table:table-row table:number-rows-repeated="9"><table:table-cell table:number-columns-repeated="1024"/></table:table-row>'
+    group = f"<table:table-row-group>{empty}{row * 4}{empty}</table:table-row-group>"
+    sheets = f'<table:table table:name="One">{row * 18_000}{group}</table:table><table:table table:name="Two">{empty}{row}</table:table>'
+    text = read(odf("spreadsheet", sheets), "application/zip")
+    assert text.startswith("## Sheet: One (rows 1–1000 of 18013)\n\n| 7 |\n")  # noqa: RUF001 - a range has a dash
+    assert text.endswith("| 7 |\n\n## Sheet: Two\n\n| 7 |\n| --- |\n")
+    assert text.count("\n| 7 |") == 1001
+
+
 def test_a_comment_on_a_date_or_number_is_read(read):
     note = "<office:annotation><dc:creator>Ada</dc:creator><text:p>moved</text:p></office:annotation>"
     cells = [f'<table:table-cell office:value-type="{kind}" office:{kind.replace("float", "")}{"-" * (kind == "date")}value="{value}">{note}<text:p>x</text:p></table:table-cell>'

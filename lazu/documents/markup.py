@@ -42,7 +42,7 @@ class Tree:
         self._depth = 0
         self.data = self._builder.data
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> Element:
         """An element begins."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -50,12 +50,12 @@ class Tree:
         names = self._names
         if attributes:
             attributes = {names[key]: value for key, value in attributes.items()}
-        self._builder.start(names[name], attributes)
+        return self._builder.start(names[name], attributes)
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str) -> Element:
         """An element ends."""
         self._depth -= 1
-        self._builder.end(name)
+        return self._builder.end(name)
 
     def close(self) -> Element:
         """Return the root."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from lazu.documents import cells as values
-from lazu.documents import markdown, markup, mathml, refusals
+from lazu.documents import markdown, markup, mathml, refusals, rows
 from lazu.documents.archive import Archive
 from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
@@ -35,8 +35,9 @@ def blocks(data: bytes) -> Iterator[str]:
         raise Refused(refusals.LOCKED)
     if "content.xml" not in archive:
         raise Refused(refusals.BROKEN)
-    content, styles = markup.tree(archive.read("content.xml")), markup.tree(archive.read("styles.xml"))
-    yield from Document(archive, [content, styles]).blocks(content, styles)
+    content, last = rows.content(archive.stream("content.xml"))
+    styles = markup.tree(archive.read("styles.xml"))
+    yield from Document(archive, [content, styles], last).blocks(content, styles)
 
 
 #: What begins on a line of its own, and what stands within a line.
@@ -51,10 +52,11 @@ _WORDS = {
 
 
 class Document:
-    """One document: `trees` are those in which styles are looked for."""
+    """One document: `trees` are those in which styles are looked for, `last` has the numbers of sheets' last rows."""
 
-    def __init__(self, archive: Archive, trees: list[Element]) -> None:
+    def __init__(self, archive: Archive, trees: list[Element], last: dict[Element, int]) -> None:
         self._archive = archive
+        self._last = last
         self._labels = Labels(trees)
         self._hidden = {name for tree in trees for name in _hidden(tree)}
         self._struck = {name for tree in trees for name in _struck(tree)}
@@ -200,8 +202,7 @@ class Document:
         return element[0] if len(element) else markup.tree(self._archive.read(name))
 
     def _table(self, table: Element) -> Iterator[str]:
-        rows = [self._row(row) for row, _, _ in _rows(table)]
-        yield markdown.table(rows)
+        yield markdown.table([self._row(row) for row, _, _ in rows.numbered(table)])
         yield from self._beside()
 
     def _row(self, row: Element) -> list[str]:
@@ -212,7 +213,7 @@ class Document:
         cells: list[str] = []
         for cell in markup.children(row, "table-cell", "covered-table-cell"):
             words = self._cell(cell)
-            times = min(_times(cell, "number-columns-repeated"), _MAX_COLUMNS - len(cells))
+            times = min(rows.times(cell, "number-columns-repeated"), _MAX_COLUMNS - len(cells))
             cells += [words] * (times if words or times < _MAX_EMPTY else 1)
         return cells
 
@@ -230,17 +231,15 @@ class Document:
     def _spreadsheet(self, element: Element) -> Iterator[str]:
         for table in markup.children(element, "table"):
             shown: dict[int, dict[int, str]] = {}
-            last = 0
-            for row, number, times in _rows(table):
-                if not _filled(row):
+            for row, number, times in rows.numbered(table):
+                if not rows.filled(row):
                     continue
-                last = number + times - 1
                 room = min(times, MAX_ROWS - len(shown))
                 if room > 0:
                     cells = dict(enumerate(self._row(row), 1))
                     shown.update((at, cells) for at in range(number, number + room))
             hidden = " (hidden)" * (("table", table.get("style-name", "")) in self._hidden)
-            yield from markdown.sheet(f"Sheet: {table.get('name', '')}{hidden}", shown, last)
+            yield from markdown.sheet(f"Sheet: {table.get('name', '')}{hidden}", shown, self._last.get(table, 0))
             yield from self._beside()
             for shapes in markup.children(table, "shapes"):
                 yield from self._within(shapes)
@@ -273,26 +272,3 @@ def _struck(tree: Element) -> Iterator[str]:
         line = markup.find(style, "text-properties").get("text-line-through-style", "none")
         if style.get("family") == "text" and line != "none":
             yield style.get("name", "")
-
-
-def _rows(table: Element, number: int = 1) -> Iterator[tuple[Element, int, int]]:
-    """Give the rows of a table, also those in groups: each with its number, from 1 on, and how often it is repeated."""
-    for child in table:
-        if child.tag == "table-row":
-            times = _times(child, "number-rows-repeated")
-            yield child, number, times
-            number += times
-        elif child.tag in ("table-header-rows", "table-rows", "table-row-group"):
-            for row, at, times in _rows(child, number):
-                yield row, at, times
-                number = at + times
-
-
-def _times(element: Element, name: str) -> int:
-    found = element.get(name, "1")
-    return int(found) if found.isdigit() and len(found) < 19 else 1
-
-
-def _filled(row: Element) -> bool:
-    """Return whether any cell of a row has something in it."""
-    return any(len(cell) or cell.get("value-type") for cell in row)
