@@ -706,7 +706,7 @@ def test_a_link_takes_no_space_from_the_words_beside_it(read, page, text):
         ("<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover><mi>i</mi>", "∑_(i=1)^ni"),
         ("<mi>sin</mi><mo>&ApplyFunction;</mo><mi>x</mi><mo>=</mo><mi>cos</mi><mi>y</mi>", "sin x=cos y"),
         ("<mover><mi>x</mi><mo>^</mo></mover><mo>=</mo><mover accent=true><mi>y</mi><mo>¯</mo></mover>", "x\u0302=y\u0304"),
-        ("<mmultiscripts><mi>C</mi><mprescripts><mn>6</mn><mn>14</mn></mmultiscripts>", "_6^14C"),
+        ("<mmultiscripts><mi>C</mi><mprescripts><mn>6</mn><mn>14</mn></mmultiscripts>", "(_6^14)C"),
         ("<mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr>\n<mtr><mtd>3</mtd><mtd>4</mtd></mtr></mtable>", "1, 2; 3, 4"),
         ("<mfenced><mi>a</mi><mi>b</mi></mfenced><mtext> if </mtext><mi>a</mi>", "(a,b) if a"),
         ('<semantics><mi>E</mi><annotation encoding="application/x-tex">\\frac{1}{2} m</annotation></semantics>', "\\frac{1}{2} m"),

@@ -57,7 +57,7 @@ def _accented(element: Element) -> str:
         sign = "\u0304" if markup.value(element, "barPr", "pos") == "top" else "\u0331"
     else:
         sign = markup.find(element, "accPr", "chr").get("val", "\u0302")
-    return f"{_whole(_part(element, 'e'))}{sign}"
+    return f"{whole(_part(element, 'e'))}{sign}"
 
 
 def _sum(element: Element) -> str:

@@ -147,12 +147,13 @@ def _around(element: Element) -> str:
 
 
 def _many(element: Element) -> str:
-    """Return indices and exponents behind a letter, and before it, as isotopes have them: `_6^14C`."""
+    """Return indices and exponents behind a letter, and before it, as isotopes have them: `(_6^14)C`."""
     base, *found = _each(element, len(element)) or [""]
     tags = [child.tag for child in element]
     end = tags.index("mprescripts") - 1 if "mprescripts" in tags[1:] else len(found)
     behind, before = found[:end], found[end + 1 :]
-    return "".join((*map(_scripts, before[::2], before[1::2]), base, *map(_scripts, behind[::2], behind[1::2])))
+    first, last = ("".join(map(_scripts, pairs[::2], pairs[1::2])) for pairs in (before, behind))
+    return f"{f'({first})' if first else ''}{base}{last}"
 
 
 def _fenced(element: Element) -> str:

@@ -51,13 +51,12 @@ class Workbook:
         self._package = package
         self._main = package.root("xl/workbook.xml")
         self._tree = package.tree(self._main)
-        styles = [package.tree(name) for name in package.related(self._main, "styles")]
-        since_1904 = markup.find(self._tree, "workbookPr").get("date1904", "0") in ("1", "true")
-        self._formats = Formats(styles[0] if styles else Element(""), since_1904)
+        styles = [*map(package.tree, package.related(self._main, "styles")), Element("")]
+        true = ("1", "true")
+        self._formats = Formats(styles[0], markup.find(self._tree, "workbookPr").get("date1904") in true)
         # Libraries, as pandas has, give each formula the value 0 and let programs work it out on load. Excel may let
         # them too, beside true values: those that are not 0 are told, and for a true 0 its formula is no lie.
-        due = markup.find(self._tree, "calcPr").get("fullCalcOnLoad", "0") in ("1", "true")
-        self._unknown = ("", "0") if due else ("",)
+        self._unknown = ("", "0") if markup.find(self._tree, "calcPr").get("fullCalcOnLoad") in true else ("",)
         self._strings: list[str] = []
         strings = self._package.related(self._main, "sharedStrings")
         self._more = _strings(package.stream(strings[0] if strings else ""))
