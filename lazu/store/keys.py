@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 
 from lazu import clock, logs
-from lazu.errors import InvalidApiKey, StoreError
+from lazu.errors import ApiError, InvalidApiKey, StoreError
 from lazu.store import list_rows, rows
 from lazu.store.contents import Engine
 from lazu.store.list_rows import Paging, Piece
@@ -184,7 +184,7 @@ class Keys:
         try:
             with self._engine.connected():
                 self._engine.write(lambda: rows.update_key(key, last_used_at=now))
-        except StoreError as e:
+        except (ApiError, StoreError) as e:  # the storage was moved away, too
             log.warning("the last use of a key could not be written: %s", e)
 
 

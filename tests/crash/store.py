@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flask import Flask
 from peewee import sqlite3
 
-from lazu import clock, config
+from lazu import clock, config, logs
 from lazu.application import create_app
 from lazu.store.contents.journal import Journal
 from lazu.store.opening import open_store
@@ -65,6 +65,7 @@ class Store:
         SQLite is closed again: no connection crosses a fork.
         """
         logging.disable()
+        logs.audit = lambda *_, **__: None
         Journal.note = lambda _: None
         cls.app = create_app(settings(folder))
         lazu = cls(folder)
