@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -69,26 +69,32 @@ def test_each_request_of_a_connection_is_counted_for_itself(pair):
         assert connection.received == size
 
 
-def test_a_client_that_wants_the_end_gets_it_after_an_answer_of_the_model(serve):
-    with raw() as upstream:
+@pytest.fixture
+def ask(serve):
+    """Send a call of the model with `more` in its head, the answer of which is `{"a": 1}`; gives the connection."""
+    with raw() as upstream, ExitStack() as stack:
         upstream.said = [b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}']
         server = serve(**upstream.env, LAZU_WORKERS="1")
-        with closing(socket.create_connection(("127.0.0.1", server.port), 30)) as sock:
-            sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
-            answer = rest(sock)
+
+        def ask(more=b""):
+            sock = stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), 60)))
+            head = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n"
+            sock.sendall(head + more + b"\r\n{}")
+            return sock
+
+        yield ask
+
+
+def test_a_client_that_wants_the_end_gets_it_after_an_answer_of_the_model(ask):
+    answer = rest(ask(b"Connection: close\r\n"))
     assert b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(b'{"a": 1}')
 
 
-def test_after_an_answer_of_the_model_a_request_that_is_none_is_told_so(serve):
+def test_after_an_answer_of_the_model_a_request_that_is_none_is_told_so(ask):
     """What is sent first is held until a body comes: this has none."""
-    with raw() as upstream:
-        upstream.said = [b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}']
-        server = serve(**upstream.env, LAZU_WORKERS="1")
-        with closing(socket.create_connection(("127.0.0.1", server.port), 60)) as sock:
-            sock.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}")
-            got = b""
-            while not got.endswith(b'{"a": 1}'):
-                got += sock.recv(65536) or pytest.fail(f"ended after {got}")
-            sock.sendall(b"no request at all\r\n\r\n")
-            assert rest(sock).startswith(b"HTTP/1.1 400 ")
+    sock, got = ask(), b""
+    while not got.endswith(b'{"a": 1}'):
+        got += sock.recv(65536) or pytest.fail(f"ended after {got}")
+    sock.sendall(b"no request at all\r\n\r\n")
+    assert rest(sock).startswith(b"HTTP/1.1 400 ")

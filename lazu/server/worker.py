@@ -160,9 +160,9 @@ class Worker(ThreadWorker):
         with Turn(self._heads, address_of(addr), stays):
             super().handle_error(req, client, addr, exc)
 
-    def _linger(self, conn: TConn) -> None:
+    def _linger(self, conn: TConn, *bounds: int) -> None:
         with Turn(self._heads, conn.parser.address, stays):
-            conn.sock.linger()
+            conn.sock.linger(*bounds)
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new client, unless a process with fewer does.
@@ -267,11 +267,7 @@ class Worker(ThreadWorker):
             self.tpool.submit(self._say_goodbye, conn, done)
 
     def _say_goodbye(self, conn: TConn, done: "Future[bool]") -> None:
-        with Turn(self._heads, conn.parser.address, stays):
-            if conn.parser.read_all:
-                conn.sock.linger()
-            else:
-                conn.sock.linger(DRAIN_SECONDS, DRAIN_BYTES)
+        self._linger(conn, *(() if conn.parser.read_all else (DRAIN_SECONDS, DRAIN_BYTES)))
         done.set_result(False)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
