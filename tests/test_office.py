@@ -1188,6 +1188,23 @@ def test_a_hostile_document_is_one_clean_refusal(read, make, reason):
         read(make(), "application/octet-stream")
 
 
+MARKED = """<table:table><table:table-row><table:table-cell office:value-type="float" office:value="7"><text:p>{}</text:p>
+</table:table-cell></table:table-row></table:table>"""
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "found"),
+    [
+        (lambda: "<math><mtext>" + ("x" * 150 + "<!---->") * 50_000 + "</mtext></math>", "html", "x" * 7_500_000),
+        (lambda: odf("spreadsheet", MARKED.format("[^" * 200_000)), "application/zip", "| 7 |"),
+    ],
+    ids=["a word in many pieces", "notes that do not end"],
+)
+def test_what_is_long_takes_time_by_its_length_only(read, make, kind, found):
+    """They took minutes, which no call is given."""
+    assert found in read(make(), kind)
+
+
 def test_a_cell_in_the_last_corner_costs_nothing(read):
     cells = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
     assert read(xlsx(("One", f"<sheetData>{cells}</sheetData>")), "xlsx") == "## Sheet: One\n\n| 1 |  |\n| --- | --- |\n|  | 2 |\n"

@@ -1,7 +1,7 @@
 """MathML on one line, as it is typed: `(a+b)/(2c)`, `√(x)`; in web pages, books and OpenDocument (MathML 3)."""
 
 from collections.abc import Iterable
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element, TreeBuilder
 
 from lazu.documents import markdown, markup, refusals
 from lazu.documents.equations import whole
@@ -24,34 +24,42 @@ _EMPTY = {"none", "mprescripts", "mspace", "br", "img"}
 
 
 class Formula:
-    """An equation of a web page that is open: `root` grows. Elements may lack their ends."""
+    """An equation of a web page that is open. Elements may lack their ends."""
 
     def __init__(self) -> None:
-        self.root = Element("math")
-        self._open = [self.root]
+        self._builder = TreeBuilder()
+        self._open: list[str] = []
+        self.begin("math", {})
 
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins; raises `Refused` for more within each other than any equation has."""
-        child = SubElement(self._open[-1], _local(tag), attributes)
-        if child.tag not in _EMPTY:
-            self._open.append(child)
+        tag = _local(tag)
+        self._builder.start(tag, attributes)
+        if tag in _EMPTY:
+            self._builder.end(tag)
+        else:
+            self._open.append(tag)
         if len(self._open) > markup.MAX_DEPTH:
             raise Refused(refusals.DEEP)
 
     def end(self, tag: str) -> bool:
         """An element ends, and what is open in it; return whether it was the equation itself."""
-        tags = [element.tag for element in self._open]
-        if _local(tag) in tags:
-            del self._open[len(tags) - 1 - tags[::-1].index(_local(tag)) :]
+        tag = _local(tag)
+        ended = "" if tag in self._open else tag
+        while ended != tag:
+            ended = self._open.pop()
+            self._builder.end(ended)
         return not self._open
 
     def data(self, found: str) -> None:
         """Words."""
-        element = self._open[-1]
-        if len(element):
-            element[-1].tail = (element[-1].tail or "") + found
-        else:
-            element.text = (element.text or "") + found
+        self._builder.data(found)
+
+    def words(self) -> str:
+        """End it; return it as it is typed."""
+        for tag in reversed(self._open):
+            self._builder.end(tag)
+        return words(self._builder.close())
 
 
 def _local(tag: str) -> str:

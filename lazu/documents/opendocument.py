@@ -22,7 +22,7 @@ _SKIPPED = {
 _REPEATED = {"page-number", "date-time", "header", "footer"}
 
 #: Where notes and comments belong.
-_MARKS = re.compile(r"\[\^[^\]\s]+\]")
+_MARKS = re.compile(r"\[\^[^\[\]\s]+\]")
 
 #: Columns of a sheet, and how often an empty cell is repeated where that is more than the rest of its row.
 _MAX_COLUMNS, _MAX_EMPTY = 16_384, 500

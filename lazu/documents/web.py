@@ -189,7 +189,7 @@ class _Page(HTMLParser):
 
     def _end_math(self) -> None:
         if self._formula:
-            self._words.append(mathml.words(self._formula.root))
+            self._words.append(self._formula.words())
         self._formula = None
 
     def _begin_pre(self, _: dict[str, str]) -> None:
