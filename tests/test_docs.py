@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -32,6 +33,20 @@ def test_reference_pages_are_what_the_code_says(page, tmp_path):
     """Made by `scripts/reference`: run it when this fails."""
     subprocess.run([sys.executable, PROJECT / "scripts/reference", tmp_path], check=True)
     assert (PROJECT / "docs" / page).read_text() == (tmp_path / page).read_text()
+
+
+def test_reference_pages_are_made_from_any_directory_by_any_python(tmp_path):
+    """Called so, the script started itself for ever."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts/reference", tmp_path / "scripts")
+    (tmp_path / "scripts/venv").symlink_to("/bin/true")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    for name in ("lazu", "docs"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run([sys._base_executable, tmp_path / "scripts/reference", made], cwd=made, check=True, timeout=60)
+    assert (PROJECT / "docs/settings.md").read_text() == (made / "settings.md").read_text()
 
 
 def test_every_setting_that_a_page_names_is_there():
