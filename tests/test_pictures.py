@@ -7,6 +7,7 @@ import struct
 import pytest
 from PIL import Image
 
+from helpers.pictures import held, near
 from lazu.documents import reading
 
 
@@ -20,7 +21,9 @@ def shown(tmp_path):
         kind, made = reading.picture(path)
         if not kind:
             return None
-        image = Image.open(io.BytesIO(made))
+        total, [(start, size)] = reading.places(io.BytesIO(made))
+        assert total == 1
+        image = Image.open(io.BytesIO(made[start : start + size]))
         image.load()
         assert kind == f"image/{image.format.lower()}"
         return image
@@ -40,20 +43,9 @@ def drawn(form, mode="RGB", **options):
     return file.getvalue()
 
 
-def held(orientation):
-    """EXIF of a camera that was held so."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
-
-
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
 def test_what_every_server_decodes_goes_as_it_is(shown, form):
     assert shown(drawn(form)) is None
-
-
-def near(pixel, colour):
-    return all(abs(one - other) < 12 for one, other in zip(pixel, colour, strict=False))
 
 
 def test_a_photo_is_turned_as_its_camera_was_held(shown):
@@ -91,7 +83,9 @@ def test_sixteen_bits_keep_their_shades(shown):
 
 def exif(tag, kind, value):
     """EXIF that says the camera was held sideways, and one more thing, of one of TIFF's types."""
-    entries = sorted([(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (tag, kind, 1, value if len(value) == 4 else struct.pack("<I", 38))])
+    entries = sorted(
+        [(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (tag, kind, 1, value if len(value) == 4 else struct.pack("<I", 38))]
+    )
     table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
     return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + value
 
@@ -136,7 +130,16 @@ AVIF[-40:] = b"\x55" * 40
 
 
 @pytest.mark.parametrize(
-    "data", [PNG[: len(PNG) // 2], b"GIF89a", drawn("JPEG")[:200], drawn("WEBP")[:60], bytes(AVIF), b"\0\0\0\x24ftypheic", b"words"]
+    "data",
+    [
+        PNG[: len(PNG) // 2],
+        b"GIF89a",
+        drawn("JPEG")[:200],
+        drawn("WEBP")[:60],
+        bytes(AVIF),
+        b"\0\0\0\x24ftypheic",
+        b"words",
+    ],
 )
 def test_a_broken_picture_is_refused(shown, data):
     with pytest.raises(reading.Unreadable, match="damaged or cut short"):
@@ -203,6 +206,10 @@ HEIC = b"\0\0\0\x24ftypheic\0\0\0\0mif1heicmiaf" + bytes(40)
 )
 def test_a_picture_that_no_server_could_show_is_refused_at_the_call(front, double, name, data, part, words):
     status, _, body = asked(front("text"), name, data, part)
-    assert (status, body["error"]["code"], body["error"]["param"]) == (400, "unsupported_file_type", "input[0].content[0].file_id")
+    assert (status, body["error"]["code"], body["error"]["param"]) == (
+        400,
+        "unsupported_file_type",
+        "input[0].content[0].file_id",
+    )
     assert words in body["error"]["message"]
     assert double.received == []

@@ -18,6 +18,9 @@ _DOCUMENTS = {
     "rtf": "rich", "ipynb": "notebook", "eml": "mail",
 }  # fmt: skip
 
+#: Pages of a PDF or a scan of which a picture is made.
+SHOWN = 20
+
 #: What careful code raises for a number that is none, or a reference to nothing: the file's fault, and no bug's.
 _DAMAGE = (ArithmeticError, LookupError, ValueError)
 
@@ -51,8 +54,8 @@ def _work(kind: str) -> None:
     if kind == "pdf" or kind.startswith("pages "):
         _write_all(_pdf(kind, size))
         return
-    if kind == "picture":
-        _write_all(_picture(size))
+    if kind.startswith("picture "):
+        _write_all(_picture(_side(kind), size))
         return
     sandbox.limit(size)
     data = os.pread(0, size, 0)  # from its beginning whatever its offset, which the server shares
@@ -78,13 +81,15 @@ def _pdf(kind: str, size: int) -> Iterator[bytes]:
     yield from make(pdfium.load(memory))
 
 
-def _picture(size: int) -> Iterator[bytes]:
+def _picture(side: int, size: int) -> Iterator[bytes]:
     from lazu.documents import photos
 
     sandbox.limit(size + photos.ROOM)
     data = os.pread(0, size, 0)
     sandbox.seal()
-    return photos.pieces(data)
+    found = photos.pictures(data, side, SHOWN)
+    yield next(found)
+    yield from map(_piece, found)
 
 
 def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
@@ -95,7 +100,18 @@ def _maker(kind: str) -> Callable[["Document"], Iterator[bytes]]:
         return pdf.text
     from lazu.documents import rendering
 
-    return rendering.picturer(int(kind.removeprefix("pages ")))
+    make = rendering.picturer(_side(kind), SHOWN)
+    return lambda document: map(_piece, make(document))
+
+
+def _side(kind: str) -> int:
+    """Return how many pixels a side of a picture may have: the word behind the first."""
+    return int(kind.partition(" ")[2])
+
+
+def _piece(data: bytes) -> bytes:
+    """Return `data` behind four bytes that say its length."""
+    return len(data).to_bytes(4) + data
 
 
 def _sniffed(kind: str, data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The door to documents: the text of a file, and the pages of a PDF as pictures."""
+"""The door to documents: the text of a file, its pages as pictures, and pictures as model servers decode them."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ Unreadable = refusals.Refused
 #: Bytes of UTF-8 that a text may have: some 2 million tokens, more than any model takes.
 TEXT_LIMIT = 8 << 20
 
-#: Bytes of JPEG that the pages of a PDF may have; 20 pages of pure noise, the worst there is, fit.
+#: Bytes of JPEG that the pages of a file may have; 20 pages of pure noise, the worst there is, fit.
 PICTURES_LIMIT = 64 << 20
 
 #: Pixels of a picture's longer side, at most, by the `detail` that is asked for.
@@ -26,7 +26,7 @@ SIDES = {"low": 768, "auto": 1536, "high": 2048}
 #: Bytes that the name of an encoding and its line end take.
 _NAME = 100
 
-#: Bytes of a number in `pages`.
+#: Bytes of a number in what `places` reads.
 _NUMBER = 4
 
 
@@ -53,7 +53,10 @@ class Text(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture in a form that model servers decode: its media type and bytes, both empty if it can go as it is."""
+    """A picture in a form that model servers decode: its media type, and it or its pages packed for `places`.
+
+    Both are empty if it can go as it is.
+    """
 
     media_type: str
     data: bytes
@@ -87,18 +90,19 @@ def pages(source: launcher.Source, detail: str = "auto", owner: int | None = Non
     return _read(f"pages {SIDES[detail]}", source, PICTURES_LIMIT, owner)
 
 
-def picture(source: launcher.Source, owner: int | None = None) -> Picture:
+def picture(source: launcher.Source, detail: str = "auto", owner: int | None = None) -> Picture:
     """A picture turned upright, and encoded anew if it is none that every model server decodes.
 
-    PNG, JPEG, GIF, WebP, BMP, TIFF and AVIF are decoded, of several frames the first. Raises as `text` does; a picture
-    that is damaged, or larger than 50 megapixels, is `Unreadable`.
+    PNG, JPEG, GIF, WebP, BMP, TIFF and AVIF are decoded, of several frames the first; but a TIFF with several pages is
+    the first 20 of them as JPEG pictures, their size by `SIDES`. Raises as `text` does; a picture that is damaged, or
+    larger than 50 megapixels, is `Unreadable`.
     """
-    media_type, _, data = _read("picture", source, PICTURES_LIMIT, owner).partition(b"\n")
+    media_type, _, data = _read(f"picture {SIDES[detail]}", source, PICTURES_LIMIT, owner).partition(b"\n")
     return Picture(media_type.decode(), data)
 
 
 def places(file: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
-    """How many pages a PDF has, and where in what `pages` gave each picture stands, and its size in bytes.
+    """How many pages a file has, and where in what was packed each picture stands, and its size in bytes.
 
     `file` is read from where it stands to its end. The picture of a page that can't be read is empty.
     """

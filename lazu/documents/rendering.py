@@ -7,40 +7,34 @@ from typing import Any
 
 from lazu.documents.pdfium import Document, page, raw
 
-SHOWN = 20  # pages of which a picture is made
 SCALE = 200 / 72  # pixels a point, at most: a small page is not blown up
 QUALITY = 85  # of the JPEG
 
 
-def picturer(side: int) -> Callable[[Document], Iterator[bytes]]:
+def picturer(side: int, shown: int) -> Callable[[Document], Iterator[bytes]]:
     """Return `pictures`, with Pillow imported and ready: afterwards no file can be opened.
 
-    `side` is the most pixels that the longer side of a picture has.
+    `side` is the most pixels that the longer side of a picture has, `shown` the most pages of which one is made.
     """
     from PIL import Image, JpegImagePlugin  # 15 ms that the text of a PDF need not wait
 
     assert JpegImagePlugin
 
     def pictures(document: Document) -> Iterator[bytes]:
-        """Give the number of pages, then a JPEG of each of the first ones, all behind their length.
+        """Give the number of pages, then a JPEG of each of the first ones.
 
         In place of a page that can't be read stands an empty one.
         """
         count = raw.FPDF_GetPageCount(document.handle)
-        yield piece(count.to_bytes(4))
-        for number in range(min(count, SHOWN)):
+        yield count.to_bytes(4)
+        for number in range(min(count, shown)):
             size, pixels = _rendered(document, number, side)
             file = io.BytesIO()
             if pixels:
                 Image.frombuffer("RGB", size, pixels, "raw", "BGRX", 0, 1).save(file, "JPEG", quality=QUALITY)
-            yield piece(file.getvalue())
+            yield file.getvalue()
 
     return pictures
-
-
-def piece(data: bytes) -> bytes:
-    """Return `data` behind four bytes that say its length."""
-    return len(data).to_bytes(4) + data
 
 
 def _rendered(document: Document, number: int, side: int) -> tuple[tuple[int, int], bytes]:

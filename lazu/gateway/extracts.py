@@ -43,6 +43,14 @@ class Words(NamedTuple):
     charset: str | None
 
 
+class Pictures(NamedTuple):
+    """How many pages a file has, and pictures of the first ones, of one type; empty where one can't be read."""
+
+    total: int
+    media_type: str
+    slices: list[Slice]
+
+
 @dataclass(frozen=True)
 class Extracts:
     """The texts and pages of files, for one request of `key`. Reading one the first time takes a process, and time."""
@@ -65,32 +73,26 @@ class Extracts:
         charset, whole = _judged(self._once(content, what, read))
         return Words(replace(whole, text=True), charset or None)
 
-    def pages(self, content: Content, detail: str) -> tuple[int, list[Slice]]:
-        """Return how many pages a PDF has, and JPEG pictures of the first ones, empty where one can't be read.
+    def pages(self, content: Content, detail: str) -> Pictures:
+        """Return the pages of a PDF. Raises as `text` does."""
+
+        def read(file: BinaryIO) -> bytes:
+            return b"image/jpeg\n" + reading.pages(file.fileno(), detail, self.key.id)
+
+        return _pictures(*_judged(self._once(content, f"pages-{detail}", read)))
+
+    def picture(self, content: Content, detail: str) -> Pictures | None:
+        """Return a picture, or its pages, as every model server decodes them; None if it can go as it is.
 
         Raises as `text` does.
         """
 
         def read(file: BinaryIO) -> bytes:
-            return b"\n" + reading.pages(file.fileno(), detail, self.key.id)
-
-        _, whole = _judged(self._once(content, f"pages-{detail}", read))
-        with whole.open() as file:
-            file.seek(whole.start)
-            total, places = reading.places(file)
-        return total, [Slice(partial(whole.open, start=at, end=at + size), size, at) for at, size in places]
-
-    def picture(self, content: Content) -> tuple[str, Slice]:
-        """Return a picture as every model server decodes it, behind its media type; that is empty if it can stay.
-
-        Raises as `text` does.
-        """
-
-        def read(file: BinaryIO) -> bytes:
-            made = reading.picture(file.fileno(), self.key.id)
+            made = reading.picture(file.fileno(), detail, self.key.id)
             return f"{made.media_type}\n".encode() + made.data
 
-        return _judged(self._once(content, "picture", read))
+        media_type, whole = _judged(self._once(content, f"picture-{detail}", read))
+        return _pictures(media_type, whole) if media_type else None
 
     def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
         """Return the result of `read`.
@@ -188,3 +190,12 @@ def _judged(whole: Slice) -> tuple[str, Slice]:
     if word == _REFUSED:
         raise UnsupportedFileType(str(reading.Unreadable(int(reason))))
     return word, Slice(whole.open, whole.size - len(line), len(line))
+
+
+def _pictures(media_type: str, whole: Slice) -> Pictures:
+    """Return the pictures that were packed into `whole`."""
+    with whole.open() as file:
+        file.seek(whole.start)
+        total, places = reading.places(file)
+    slices = [Slice(partial(whole.open, start=at, end=at + size), size, at) for at, size in places]
+    return Pictures(total, media_type, slices)

@@ -1,7 +1,8 @@
 """The parts that stand in place of a file id and carry the file, in the form that the upstream takes.
 
 `native`: the file itself. `text`: its text, for servers that take no files. `images`: its text, and a PDF's pages as
-pictures. Pictures go as they are to `native`; to the others turned upright, and in a form that every server decodes.
+pictures. Pictures go as they are to `native`; to the others turned upright, in a form that every server decodes, each
+page of a scan.
 """
 
 from collections.abc import Iterator
@@ -12,15 +13,15 @@ from typing import Any, BinaryIO
 from lazu import filenames
 from lazu.errors import FileNotFound, UnsupportedFileType
 from lazu.gateway.attachment import Attachment
-from lazu.gateway.extracts import Extracts
-from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, Reference
+from lazu.gateway.extracts import Extracts, Pictures
+from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, MASK, SCREENSHOT, Reference
 from lazu.gateway.splice import Holes, Slice
 
 #: The pictures that model servers take, and the purpose `vision` does.
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: Pictures that are converted for servers that take no files.
-CONVERTED = ("image/bmp", "image/x-ms-bmp", "image/tiff", "image/avif")
-PDF, SVG = "application/pdf", "image/svg+xml"
+PDF, SVG, TIFF = "application/pdf", "image/svg+xml", "image/tiff"
+CONVERTED = ("image/bmp", "image/x-ms-bmp", TIFF, "image/avif")
 
 NATIVE, IMAGES = "native", "images"
 
@@ -60,8 +61,7 @@ class Builder:
         if self._mode == NATIVE:
             return "file", [self._file(reference, file)]
         if file.content_type in (*PICTURES, *CONVERTED):
-            kind, made = self._extracts.picture(file.content)
-            return "image", [self._picture(reference, made if kind else _whole(file), kind or file.content_type)]
+            return self._seen(reference, file)
         if self._mode == IMAGES and file.content_type == PDF:
             return "pages", list(self._pages(reference, file))
         charset, part = self._text(reference, file)
@@ -96,6 +96,19 @@ class Builder:
             part["detail"] = part.get("detail") or "auto"
         return part
 
+    def _seen(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
+        """The picture of `file`, or where it has several pages those of the first ones, behind a part that tells so."""
+        found = self._extracts.picture(file.content, _detail(reference) if file.content_type == TIFF else "auto")
+        if found is None:
+            return "image", [self._picture(reference, _whole(file), file.content_type)]
+        if found.total == 1:
+            return "image", [self._picture(reference, found.slices[0], found.media_type)]
+        if reference.kind in (MASK, SCREENSHOT):
+            raise UnsupportedFileType(
+                f"This picture has {found.total} pages, and only one can stand here: upload that."
+            )
+        return "pages", list(self._sheets(reference, file, found))
+
     def _text(self, reference: Reference, file: Attachment) -> tuple[str | None, Part]:
         """The text of `file` as a part, and the name of its encoding where that was guessed."""
         text, charset = self._extracts.text(file.content, file.content_type)
@@ -107,13 +120,16 @@ class Builder:
             words = [self._text(reference, file)[1]]
         except UnsupportedFileType as e:  # a scan has no text, but pages
             words, refused = [], e.message
-        total, pictures = self._extracts.pages(file.content, _detail(reference))
-        if refused and not any(pictures):
+        found = self._extracts.pages(file.content, _detail(reference))
+        if refused and not any(found.slices):
             raise UnsupportedFileType(refused)
         yield from words
-        yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(total, pictures)}]")
-        for picture in filter(len, pictures):
-            yield self._picture(reference, picture, "image/jpeg")
+        yield from self._sheets(reference, file, found)
+
+    def _sheets(self, reference: Reference, file: Attachment, found: Pictures) -> Iterator[Part]:
+        yield _words(reference, f"[File: {_name(reference, file)}, pictures of {_shown(found.total, found.slices)}]")
+        for picture in filter(len, found.slices):
+            yield self._picture(reference, picture, found.media_type)
 
 
 def _whole(file: Attachment) -> Slice:
@@ -122,7 +138,9 @@ def _whole(file: Attachment) -> Slice:
 
 def _detail(reference: Reference) -> str:
     """How large the pictures of a file's pages are to be, as the part that names it says."""
-    detail = reference.slot.value.get("detail")
+    part = reference.slot.value
+    given = part["image_url"] if reference.kind == CHAT_IMAGE else part
+    detail = given.get("detail") if isinstance(given, dict) else None
     return detail if detail in ("low", "high") else "auto"
 
 
@@ -148,7 +166,7 @@ def _name(reference: Reference, file: Attachment) -> str:
 
 
 def _words(reference: Reference, text: str) -> Part:
-    return {"type": "text" if reference.kind == CHAT_FILE else "input_text", "text": text}
+    return {"type": "text" if reference.kind in (CHAT_FILE, CHAT_IMAGE) else "input_text", "text": text}
 
 
 def _rest(part: Part) -> Part:
