@@ -271,6 +271,14 @@ def test_a_text_that_does_not_fit_the_visitors_language_is_read_all_the_same(ser
         assert "Read as windows-1252," in page.inner_text("#preview")
 
 
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_a_text_that_browsers_do_not_read_is_told_so(server, page, key, encoding):
+    stored(server, key, "\ufeffWeiß".encode(encoding), "wide.txt")
+    sign_in(page, server, key)
+    page.click("#rows .filename")
+    page.wait_for_selector("#preview >> text=No preview of a text in UTF-32")
+
+
 def test_a_text_that_is_shown_in_part_ends_with_a_whole_letter(server, page, key):
     stored(server, key, ("x" + "é" * 2**18).encode(), "long.txt")
     sign_in(page, server, key)

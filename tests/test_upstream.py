@@ -322,6 +322,12 @@ def test_neither_key_crosses(native, double):
     assert "upstream-secret" not in native.server.log.read_text()
 
 
+def test_the_model_server_is_asked_for_no_compression(native, double):
+    """In a compressed stream nobody sees the last event: each that the SDK read to its end was `client_left`."""
+    native.post("/v1/responses", ASK, **{"Accept-Encoding": "gzip, deflate"})
+    assert double.last.headers["accept-encoding"] == "identity"
+
+
 def test_the_upstreams_orders_to_servers_do_not_pass(native, double):
     orders = {"X_Accel_Redirect": "/_blobs/ab/abcd", "X_Accel_Buffering": "yes", "X_Sendfile": "/etc/passwd",
               "Set_Cookie": "a=b", "Keep_Alive": "timeout=5", "Server": "secret/1", "X_Hop": "1", "Connection": "close, X-Hop",

@@ -37,8 +37,9 @@ from lazu.metrics import Figure
 #: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10
 
-#: What of the client's headers goes on. Keys, cookies, addresses and the names of accounts stay behind.
-SENT = re.compile(r"accept|accept-encoding|accept-language|idempotency-key|openai-beta|user-agent|x-stainless-.*")
+#: What of the client's headers goes on. Keys, cookies, addresses and the names of accounts stay behind; so does a wish
+#: for compression, in which nobody would see a stream's last event (`ending`).
+SENT = re.compile(r"accept|accept-language|idempotency-key|openai-beta|user-agent|x-stainless-.*")
 
 #: What a request line can't hold, as a header or a target that a client sent may.
 _UNFIT = re.compile(r"[^!-~]")
@@ -157,6 +158,7 @@ class Upstream:
     def _sent(self, call: Call) -> Iterator[tuple[str, str]]:
         yield "Host", self._url.netloc
         yield from ((name, value) for name, value in call.headers.items() if SENT.fullmatch(name.lower()))
+        yield "Accept-Encoding", "identity"
         yield "Connection", "close"
         if self._key:
             yield "Authorization", f"Bearer {self._key}"

@@ -55,7 +55,9 @@ function picture(file, data, type, signal) {
 async function text(file, response) {
 	const data = new Uint8Array(await read(response, 'arrayBuffer'));
 	const cut = file.bytes > data.length;
-	const declared = marked(data) ?? /charset=([\w-]+)/.exec(response.headers.get('content-type'))?.[1];
+	const charset = /charset=([\w-]+)/.exec(response.headers.get('content-type'))?.[1];
+	if (charset === 'utf-32') return [hint('No preview of a text in UTF-32, which browsers don’t read.')];
+	const declared = marked(data) ?? charset;
 	const [words, guessed] = declared ? [decode(data, cut, declared)] : guess(data, cut);
 	const hints = [guessed && `Read as ${guessed}, which is a guess: this text is no Unicode.`, cut && `The first ${bytes(data.length)} of ${bytes(file.bytes)}.`];
 	return [make('pre', { tabIndex: 0, role: 'region', 'aria-label': `Text of ${file.filename}` }, words), ...hints.filter(Boolean).map(hint)];

@@ -57,6 +57,7 @@ class Journal:
             self._engine.require_same()
             with self._engine.connected():
                 self.checkpoint()
+            self._engine.refill()  # others may have made room on the disk
         except Full:
             pass  # everybody who writes is told
         except (ApiError, OSError, StoreError) as e:
