@@ -46,6 +46,12 @@ def test_the_bytes_come_back_with_inert_headers(get):
     assert {name: answer.headers[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-9,20-29"}, {"Range": "bytes=0-9", "If_Range": '"x"'}])
+def test_that_ranges_are_taken_is_said_once(get, asked):
+    for method in ("GET", "HEAD"):
+        assert get(method, **asked).headers.get_all("Accept-Ranges") == ["bytes"]
+
+
 def test_last_modified_is_the_files_own_time(server, get, key, file):
     from email.utils import parsedate_to_datetime
 
