@@ -101,9 +101,9 @@ _calls = min(settings.upstream_calls, workers * (worker_connections - min(250, w
 # The one that the tests hold to its strictness; by itself gunicorn takes another where that is installed.
 http_parser = "python"
 
-# Room for an id of 4 KB, so that it gets Lazu's answer and not gunicorn's.
+# Room for an id of 4 KB, so that it gets the answer to an unknown one.
 limit_request_line = 8190
-# Above a header of nginx's buffers (deploy/nginx.conf), which answers a longer one in JSON.
+# Above a header of nginx's buffers (deploy/nginx.conf), which refuses a longer one itself.
 limit_request_field_size = 16380
 
 # No header may say where the application lies (SCRIPT_NAME): that would give every route a second path.

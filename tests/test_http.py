@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from helpers.server import opened
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, rest, stored, upload
 from lazu.store.tables import File
 from test_nginx import parsed, raw
@@ -38,6 +39,34 @@ HOSTS = {
 def test_a_host_that_is_none_is_400(server, host, path):
     answer = raw(server, b"GET " + path + b" HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+GET = b"GET /v1/files HTTP/1.1\r\nHost: x\r\n"
+MALFORMED = {
+    "an expectation": (GET + b"Expect: 200-ok", 417, "100-continue"),
+    "no request": (b"hello", 400, "malformed"),
+    "a long URL": (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x", 414, "too long"),
+    "a long header": (GET + b"X: " + b"x" * 17_000, 431, "too long"),
+    "long headers": (GET + b"X: 1\r\n" * 20_000, 431, "too long"),
+    "a transfer coding": (GET + b"Transfer-Encoding: x", 501, "not supported"),
+    "a version": (b"GET /v1/files HTTP/9.9\r\nHost: x", 400, "malformed"),
+    "a folded header": (GET + b"Authorization: Bearer\r\n secret", 400, "malformed"),
+}
+
+
+@pytest.mark.parametrize(("data", "status", "told"), MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_request_is_told_so_in_the_one_shape(server, data, status, told):
+    with dial(server, data + b"\r\n\r\n") as client:
+        answer = parsed(rest(client))
+    kind, code = ("server_error", "invalid_request") if status == 501 else ("invalid_request_error", "invalid_request")
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+    assert answer.json == {"error": {"message": answer.json["error"]["message"], "type": kind, "param": None, "code": code}}
+    assert told in answer.json["error"]["message"]
+    assert "secret" not in str(answer.json)
+    assert (answer.headers["Connection"], answer.headers["Cache-Control"]) == ("close", "no-store")
+    assert answer.headers["x-should-retry"] == ("false" if status == 501 else None)
+    request_id = answer.headers["x-request-id"]
+    until(lambda: f"request={request_id}" in server.log.read_text())
 
 
 @pytest.mark.parametrize("host", [b"a", b"a.b:80", b"[::1]:8000", b"127.0.0.1", b"a:"])

@@ -151,7 +151,7 @@ LONG = {"URL": (b"GET /v1/files/", b" HTTP/1.1" + END), "headers": (b"GET /healt
 @pytest.mark.one_box("nginx and gunicorn are the same ones")
 @pytest.mark.parametrize("what", LONG)
 def test_what_is_too_long_is_told_so_in_json_whatever_its_length(edge, what):
-    """Past 8 KB gunicorn would answer, by a page."""
+    """Past 8 KB gunicorn would answer, by another status."""
     before, after = LONG[what]
     told = [parsed(raw(edge, before + b"x" * length + after)) for length in (8000, *range(8160, 8192), 9000, 16_000)]
     assert all(answer.headers["Content-Type"] == "application/json" for answer in told)

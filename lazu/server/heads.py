@@ -5,12 +5,15 @@ would cost the square of its length. Here it gets a head when that is complete; 
 its own, given to one address after the other, so that a flood of them can't take the processor from everybody else.
 """
 
+import json
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.parser import RequestParser
 
+from lazu import logs
+from lazu.errors import InternalError, InvalidRequest
 from lazu.slots import Slots, Turn
 
 #: A head may have as much: what nginx takes (large_client_header_buffers).
@@ -20,6 +23,33 @@ _END = b"\r\n\r\n"
 
 #: Where nginx speaks from: by a Unix socket, or on this host.
 _HERE = ("", "127.0.0.1", "::1")
+
+
+#: What is wrong with what the parser refuses, by status. Its own words have in them what the client sent.
+_WRONG = {
+    414: "The URL is too long.",
+    417: "Expect may say 100-continue only; leave it out.",
+    431: "The request's headers are too long.",
+    501: "The method or transfer encoding is not supported.",
+}
+
+
+def refuse(sock: Any, status: int, reason: str, _: str) -> None:
+    """Answer what is no request, in the shape of every other error: in place of gunicorn's own page."""
+    error = InternalError() if status == 500 else InvalidRequest(_WRONG.get(status, "The request is malformed."))
+    error.status = status
+    body = f"{json.dumps(error.as_json())}\n"
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "Cache-Control": "no-store",
+        "x-request-id": str(logs.request_id.get()),
+    }
+    if status == 501:  # the SDKs repeat every 5xx
+        headers["x-should-retry"] = "false"
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    sock.sendall(f"HTTP/1.1 {status} {reason}\r\n{head}\r\n{body}".encode())
 
 
 def address_of(client: Any) -> str:

@@ -13,16 +13,17 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
-from lazu import clock, logs
+from lazu import clock, ids, logs
 from lazu.errors import Busy, CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
 from lazu.server.balance import Balance
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser, address_of, asker, stays
+from lazu.server.heads import Parser, address_of, asker, refuse, stays
 from lazu.server.pool import Pool
 from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
 from lazu.slots import Slots, Turn
@@ -48,6 +49,8 @@ LAST_SECONDS = 4.0
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
+
+util.write_error = refuse
 
 
 def _withhold_continue(req: Any, connection: Connection) -> None:
@@ -157,6 +160,7 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer a request that is none. One address after the other, as its head was read."""
+        logs.request_id.set(logs.request_id.get() or ids.new_request_id())
         with Turn(self._heads, address_of(addr), stays):
             super().handle_error(req, client, addr, exc)
 
