@@ -1,6 +1,7 @@
 """Slow and stalled clients: they are let go in time, and nobody waits for them meanwhile."""
 
 import os
+import socket
 import time
 from contextlib import ExitStack, closing
 
@@ -92,6 +93,18 @@ def test_a_stalled_body_of_json_ends_with_408_through_nginx_too(deploy):
     assert [answer[9:12] for answer in answers] == [b"408", b"408", b"200"]  # to cancel there is nothing to read
 
 
+def test_an_answer_after_which_the_connection_ends_says_so(few):
+    """It said `keep-alive`, and a client with another request at hand sent that into the end."""
+    key = few.new_key()
+    requests = [head(key, path=path, length=100_000) + b"{" for path in ("/v1/files", "/v1/uploads")]
+    with ExitStack() as stack:
+        ended, *stalled = [stack.enter_context(closing(dial(few, data))) for data in (requests[0], *requests)]
+        ended.shutdown(socket.SHUT_WR)
+        answers = [rest(sock) for sock in (ended, *stalled)]
+    assert [answer[9:12] for answer in answers] == [b"400", b"408", b"408"]
+    assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
+
+
 def drip(sock, data, seconds, step=1024):
     """Send `data`, `step` bytes a tenth of a second, until an answer or the end comes, or so long is over."""
     sock.setblocking(False)
@@ -109,7 +122,9 @@ def drip(sock, data, seconds, step=1024):
 
 def test_an_upload_below_the_floor_ends_with_408(few):
     with closing(dial(few, head(few.new_key(), length=len(WHOLE)))) as sock:
-        assert drip(sock, WHOLE, 10).startswith(b"HTTP/1.1 408 ")
+        answer = drip(sock, WHOLE, 10)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_an_upload_above_the_floor_takes_its_time(serve):

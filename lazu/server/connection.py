@@ -62,6 +62,8 @@ class Connection(socket.socket):
         #: Bytes by which a client may be ahead of its pace: who was fast at first must not be slow for hours.
         self._most: float = max(CREDIT_BYTES, self._timeout * self._min_rate)
         self._given_up = False
+        #: What to call, while a request is answered, when nothing more comes from its client.
+        self._at_end: Callable[[], None] | None = None
         #: The head of the answer while it waits for the body; None when nothing is held.
         self._head: bytes | None = None
         self._restart()
@@ -101,14 +103,17 @@ class Connection(socket.socket):
         self._limit = min(value or self._timeout, self._timeout)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Hold what is sent first, an answer's head, until its body comes: its client wakes for both at once."""
-        self._head = b""
+    def answering(self, at_end: Callable[[], None]) -> Iterator[None]:
+        """Hold what is sent first, an answer's head, until its body comes: its client wakes for both at once.
+
+        `at_end` is called when nothing more comes from the client, so that the head can say that this is the end.
+        """
+        self._head, self._at_end = b"", at_end
         try:
             yield
             self._sendall(self._take_head())
         finally:
-            self._head = None
+            self._head = self._at_end = None
 
     def _take_head(self) -> bytes:
         head, self._head = self._head, None
@@ -140,7 +145,10 @@ class Connection(socket.socket):
         if self._given_up:
             raise TooSlow
         chunk = self._receive(size, flags)
-        if chunk is None or (self._lost > self._timeout and self.received < self._lost * self._min_rate):
+        slow = self._lost > self._timeout and self.received < self._lost * self._min_rate
+        if self._at_end and (slow or not chunk):
+            self._at_end()
+        if slow or chunk is None:
             self._given_up = True
             raise TooSlow
         return chunk

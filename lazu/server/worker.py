@@ -215,7 +215,7 @@ class Worker(ThreadWorker):
     def _answer(self, req: Any, conn: TConn) -> bool:
         _withhold_continue(req, conn.sock)
         try:
-            with conn.sock.answering():
+            with conn.sock.answering(req.force_close):
                 return bool(super().handle_request(req, conn))
         except Detached as detached:
             if not conn.parser.read_all:  # the answer does not wait for the rest of a body that nobody wants
