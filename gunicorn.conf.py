@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 
@@ -124,6 +125,7 @@ logger_class = "lazu.server.accesslog.Logger"
 def on_starting(server):
     """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line."""
     _stop_once(server)
+    _replace_in_reloads(server)
     _refuse_bad_reloads(server)
     if _calls < settings.upstream_calls and settings.upstream_url:
         told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
@@ -144,6 +146,34 @@ def _stop_once(server):
                 raise
 
     server.reap_workers = reap
+
+
+def _replace_in_reloads(server):
+    """Let new workers be replaced also while a reload waits for the old ones: gunicorn only takes note of their end.
+
+    Nobody would be served meanwhile, up to `graceful_timeout`.
+    """
+    reload, reap_workers = server.reload, server.reap_workers
+
+    def replacing():
+        server.reap_workers = partial(_replace, server, reap_workers, server.worker_age)
+        try:
+            reload()
+        finally:
+            server.reap_workers = reap_workers
+
+    server.reload = replacing
+
+
+def _replace(server, reap_workers, age):
+    """Have as many workers above `age` as are wanted, and kill those that do nothing; old ones may take their time."""
+    reap_workers()
+    everybody = server.WORKERS
+    server.WORKERS = {pid: worker for pid, worker in everybody.items() if worker.age > age}
+    server.murder_workers()
+    lost, server.WORKERS = server.num_workers - len(server.WORKERS), everybody
+    for _ in range(lost):
+        server.spawn_worker()
 
 
 def _refuse_bad_reloads(server):
@@ -209,13 +239,19 @@ def _here(host, port):
                     yield probe.getpeername()[0]
 
 
-def pre_fork(_server, _worker):
+def pre_fork(server, worker):
     """A worker is about to start; what cleans /tmp may have taken the directory of an idle server."""
+    worker.earlier = server.SIG_QUEUE.qsize()
     os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
 
 
 def post_fork(server, worker):
-    """A worker has begun, still with the master's signal handlers: what they take is in its copy of the queue."""
+    """A worker has begun, still with the master's signal handlers: what they take is in its copy of the queue.
+
+    After what the master had there: a stop that waits for a reload ends no worker of that before its time.
+    """
+    for _ in range(worker.earlier):
+        server.SIG_QUEUE.get()
     worker.missed = server.SIG_QUEUE
     os.environ["LAZU_UPSTREAM_CALLS"] = str(_calls)  # which it is about to read
 

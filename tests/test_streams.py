@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -310,6 +311,54 @@ def half_begun(double):
         handler.wait_for_end(60)
 
     return script
+
+
+@contextmanager
+def reloading(server, double):
+    """The new workers, while an old one still has a stream."""
+    double.script = half_begun(double)
+    with closing(stream_of(server, "begun")) as begun:
+        while b"ping" not in begun.recv(65536):
+            pass
+        old = booted(server)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(booted(server)) == 2 * len(old) and len(set(old) & set(server.pids())) == 1)
+        yield booted(server)[len(old) :]
+
+
+def booted(server):
+    """Its workers so far, from the first one."""
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log.read_text())]
+
+
+def wedge(worker):
+    """Let it do nothing any more, and seem to have done nothing for long: gunicorn looks at the time of a file."""
+    os.kill(worker, signal.SIGSTOP)
+    [alive] = [path for path in Path(f"/proc/{worker}/fd").iterdir() if "/wgunicorn-" in os.readlink(path)]
+    os.utime(alive, (0, 0))
+
+
+@pytest.mark.parametrize("lose", [lambda worker: os.kill(worker, signal.SIGKILL), wedge], ids=["killed", "wedged"])
+def test_workers_that_are_lost_while_a_reload_waits_are_replaced(serve, double, lose):
+    """As the OOM killer takes them: nobody was served until the stream of the old one had ended."""
+    server = serve(**double.env, LAZU_API_KEY="k")
+    with reloading(server, double) as new:
+        for worker in new:
+            lose(worker)
+        assert request(server, "GET", "/healthz").status == 200
+        assert set(booted(server)[2:4]) == set(new)
+        assert running(server) == 1
+
+
+def test_they_are_while_a_stop_waits_for_the_reload_too(serve, double):
+    """They had its signal from the master, and ended at once."""
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_WORKERS="1")
+    with reloading(server, double) as [new]:
+        server.process.terminate()
+        os.kill(new, signal.SIGKILL)
+        assert request(server, "GET", "/healthz").status == 200
+    assert server.process.wait(60) == 0
+    assert len(booted(server)) == 3
 
 
 def test_what_a_restart_has_to_end_is_told(serve, double):
