@@ -189,6 +189,19 @@ def test_an_error_that_breaks_off_is_one_of_the_stores(shaken, proxy, source):
             act(shaken, "ab/object")
 
 
+@pytest.mark.parametrize("verb", ["PUT", "GET", "DELETE"])
+def test_the_body_of_an_error_is_waited_for_briefly(place, proxy, source, monkeypatch, verb):
+    """Its status says what to do: as much patience as for an object cost each call of an ailing store 20 seconds."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    bucket, began = Bucket(place, silence=60), time.monotonic()
+    proxy.rule = lambda *_: wire.SLOW_ERROR
+    act = {"PUT": lambda: bucket.put("ab/object", *source), "GET": lambda: read(bucket, "ab/object"), "DELETE": lambda: bucket.delete("ab/object")}
+    with pytest.raises(ObjectStoreFailed, match="503"):
+        act[verb]()
+    assert time.monotonic() - began < 30
+
+
 def test_a_body_that_breaks_in_any_way_goes_on_where_it_broke(bucket, source, monkeypatch):
     """As by a broken record of TLS, for which botocore has no error of its own."""
     bucket.put("ab/object", *source)

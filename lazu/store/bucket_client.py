@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from contextlib import suppress
-from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BytesIO, RawIOBase
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,8 @@ import botocore.session
 from botocore import auth, awsrequest, exceptions
 from botocore.config import Config
 from botocore.utils import get_environ_proxies
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
 
 from lazu import clock
 
@@ -20,6 +22,8 @@ from lazu import clock
 _CONNECT_SECONDS = 5
 #: Seconds in which the store has to take some more of a body: urllib3 would give a new connection those of connecting.
 _TAKING_SECONDS = 20
+#: Seconds for the body of an error, which says no more than why.
+_ERROR_SECONDS = 1
 #: Bytes handed to the socket at once under TLS: 16 KiB, http.client's own, take 2.4 times the CPU.
 _BLOCK = 256 * 1024
 #: Connections that are kept: a thread of the server uses one, and the purge some.
@@ -89,7 +93,33 @@ class Body(Seekable):
         return self._at
 
 
-class _Encrypted(awsrequest.AWSHTTPSConnection):
+class _Hurried:
+    """A connection that waits briefly for the body of an error; without it the status alone decides."""
+
+    sock: Any
+    close: Any
+
+    def getresponse(self) -> Any:
+        """urllib3's answer; that of an error has as much of its body as came."""
+        sock = self.sock
+        answer = super().getresponse()  # type: ignore[misc]
+        if answer.status < 300:  # what botocore takes for no error
+            return answer
+        pieces, until = [b"-"], clock.monotonic() + _ERROR_SECONDS
+        with suppress(HTTPError, OSError):
+            while pieces[-1] and (left := until - clock.monotonic()) > 0:
+                sock.settimeout(left)
+                pieces.append(answer.read1(_BLOCK))
+        if pieces[-1]:  # it did not end
+            self.close()
+        answer.close()
+        headers = {name: value for name, value in answer.headers.items() if name.lower() != "transfer-encoding"}
+        about = {"original_response": answer._original_response, "enforce_content_length": False}  # noqa: SLF001 - frees it
+        body = BytesIO(b"".join(pieces[1:]))
+        return HTTPResponse(body, headers, answer.status, preload_content=False, **about)
+
+
+class _Encrypted(_Hurried, awsrequest.AWSHTTPSConnection):
     """A connection with TLS, which waits while the store takes a body."""
 
     def send(self, data: Any) -> None:
@@ -99,7 +129,7 @@ class _Encrypted(awsrequest.AWSHTTPSConnection):
         super().send(data)
 
 
-class _Connection(awsrequest.AWSHTTPConnection):
+class _Connection(_Hurried, awsrequest.AWSHTTPConnection):
     """A connection without TLS: a file goes from the page cache to the socket, and not through this process."""
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> None:

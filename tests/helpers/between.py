@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 PASS, BUSY, SILENCE, CUT_BODY, EARLY_END, LOSE_ANSWER = "pass", "busy", "silence", "cut body", "early end", "lose answer"
 #: 503, whose body breaks off.
 CUT_ERROR = "cut error"
+#: 503, whose body takes minutes.
+SLOW_ERROR = "slow error"
 #: The body is left alone for a second, then the call is carried out.
 TAKE_LATE = "take late"
 What = str | float | tuple[int, dict[str, str], bytes]
@@ -78,6 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif what == CUT_ERROR:
             self.wfile.write(b"HTTP/1.1 503 Slow Down\r\nTransfer-Encoding: chunked\r\n\r\n200\r\n<Error>")
             self.close_connection = True
+        elif what == SLOW_ERROR:
+            self.wfile.write(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 600\r\n\r\n<Error>")
+            while not proxy.released.wait(0.2):
+                self.wfile.write(b" ")
         elif what == SILENCE:
             proxy.released.wait(120)
             self.close_connection = True
