@@ -7,7 +7,7 @@ request: what was wrong and what would be right, never a path, a trace, a hash o
 
 from collections.abc import Iterator
 
-#: Characters of `param` that are told.
+#: Characters of `param` that are told: a JSON path may have a name in it that is as long as the request.
 MAX_PARAM = 500
 
 
@@ -45,6 +45,10 @@ class Unanswered(Doubt):
     """The answer to a commit was lost with the database. Nobody knows whether it took place; a repeat finds out."""
 
 
+class Unfit(StoreError):
+    """The database can't be used until its operator has changed something; nothing was written."""
+
+
 class Failed(StoreError):
     """Anything else; nothing was written."""
 
@@ -64,7 +68,6 @@ class ApiError(Exception):
     def as_json(self) -> dict[str, dict[str, str | None]]:
         """The body of the answer, in the shape of the OpenAI API."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
-        # A JSON path may have a name in it that is as long as the request.
         param = self.param[:MAX_PARAM] if self.param else self.param
         return {"error": {"message": self.message, "type": kind, "param": param, "code": self.code}}
 
@@ -288,10 +291,7 @@ class UpstreamTimeout(ApiError):
 
 
 def table(kind: type[ApiError] = ApiError) -> Iterator[tuple[int, str, str]]:
-    """Status, code and meaning of every error, below `kind`, in no order; a code may come more than once.
-
-    Not of those that never leave their module, whose names begin with an underscore.
-    """
+    """Status, code, meaning of every error below `kind` without an underscore, in no order; a code may come twice."""
     for each in kind.__subclasses__():
         if each is not Final and not each.__name__.startswith("_"):
             yield each.status, each.code, " ".join((each.__doc__ or "").split())

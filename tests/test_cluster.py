@@ -574,6 +574,29 @@ def serves(store):
         return store.keys.authenticate(f"Bearer {KEY}").name == "default"
 
 
+NEWER, POWERLESS = "CREATE TABLE schema AS SELECT 1000 AS version", "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {} LOGIN"
+
+
+@pytest.mark.parametrize(("made", "found"), [(NEWER, "its tables are of version 1000"), (POWERLESS, "permission denied")], ids=["newer", "powerless"])
+def test_a_database_that_stops_a_start_is_503_when_it_comes_after_one(cluster, postgres, tmp_path, caplog, made, found):
+    """Each request was 500, with a trace."""
+    name = f"lazu_{secrets.token_hex(6)}"
+    url = postgres.url(name) if made == NEWER else postgres.url(name).replace("lazu@", f"{name}@")
+    app = create_app(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, api_key=KEY, **{**cluster, "database_url": url}))
+    with postgres.connect("postgres") as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    with postgres.connect(name) as admin:
+        admin.execute(made.format(name))
+    for path, begins in (("/v1/files", "answered by 503"), ("/readyz", "not ready: the database")):
+        caplog.clear()
+        answer = app.test_client().get(path, headers={"Authorization": f"Bearer {KEY}"})
+        assert (answer.status_code, answer.json["error"]["code"], answer.headers["Retry-After"]) == (503, "overloaded", "2")
+        [told] = [line for line in caplog.text.splitlines() if found in line]
+        assert begins in told
+        assert "Traceback" not in caplog.text
+    database.close_all()
+
+
 def unanswered(work, frees=False):
     raise Unanswered("the connection is lost")
 

@@ -17,8 +17,9 @@ from helpers.server import PROJECT, free_port
 from helpers.waiting import until
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered
 from lazu.store import connections, counts, list_rows, postgresql, rows, upload_rows
-from lazu.store.connections import Absent, Present, database
+from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql_errors import Absent, Present
 from lazu.store.tables import File, Key
 
 pytestmark = pytest.mark.slow
@@ -131,6 +132,21 @@ def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypa
         told = [pool.submit(database.execute_sql, "SELECT 1").exception for _ in range(16)]
         assert {type(each()) for each in told} == {Busy}
     assert time.monotonic() - began < 16  # one after the other: 24
+
+
+def test_a_connection_that_is_there_is_used_while_another_thread_connects(engine, url, monkeypatch):
+    """To a server whose packets are dropped that takes seconds; nobody could give a connection back meanwhile, nor take one."""
+    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 20)
+    Postgresql(url).open()
+    with socket.create_server(("127.0.0.1", 0)) as mute, ThreadPoolExecutor(1) as pool:
+        with database.connection_context():
+            database.servers = [{"host": "127.0.0.1", "port": str(mute.getsockname()[1])}]
+            connects = pool.submit(database.execute_sql, "SELECT 1")
+            heard = mute.accept()[0]
+        assert rows.find_key("alice") is None
+        assert not connects.done()
+        heard.close()
+        assert connects.result().fetchone() == (1,)
 
 
 def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch):

@@ -17,6 +17,7 @@ from lazu.errors import (
     Overloaded,
     StoreError,
     Unanswered,
+    Unfit,
 )
 from lazu.routes.paths import unknown
 from lazu.store import disk
@@ -55,7 +56,7 @@ def _routing(error: HTTPException) -> Response:
 
 
 def _rows(error: StoreError) -> Response:
-    if isinstance(error, (Busy, Unanswered)):
+    if isinstance(error, (Busy, Unanswered, Unfit)):
         log.warning("answered by 503: %s", error)
         return render(Overloaded())
     return _full() if isinstance(error, Full) else _bug(error)

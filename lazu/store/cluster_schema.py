@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lazu.errors import Failed
+from lazu.errors import Unfit
 from lazu.store.schema import COUNTED
 
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
@@ -102,11 +102,11 @@ STEPS: tuple[str, ...] = (
 )
 
 
-class Newer(Failed):
+class Newer(Unfit):
     """The tables were made by a newer Lazu."""
 
 
-class NotUnicode(Failed):
+class NotUnicode(Unfit):
     """The database has no letters for some names."""
 
 

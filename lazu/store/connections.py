@@ -1,14 +1,15 @@
-"""The connections to PostgreSQL: its pool, its statements, its errors as ours.
+"""The connections to PostgreSQL: its pool, its statements.
 
-Only `postgresql` and `crossing` use it, and `intents` its errors. Taking a connection costs no round trip
-(docs/decisions/0076-connections.md).
+Only `postgresql` and `crossing` use it. Taking a connection costs no round trip (docs/decisions/0076-connections.md).
 """
 
 import hashlib
+import heapq
 import re
 import select
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -21,11 +22,12 @@ from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from lazu import clock
-from lazu.errors import Busy, Failed, Full, StoreError
+from lazu.errors import Busy, Failed, Unfit
 from lazu.store import cluster_schema
+from lazu.store.postgresql_errors import translated, translating
 
-#: Connections of a process, and seconds that a thread waits for one.
-POOL, POOL_SECONDS = 8, 10
+#: Connections of a process, seconds that a thread waits for one, and after which it is replaced.
+POOL, POOL_SECONDS, _OLD = 8, 10, 600
 #: A connection that took longer to fail is not tried again by other threads for that long.
 _PAUSE = 1
 #: What a box that lost its power held is free after that, in milliseconds. And a page is read in the order of an
@@ -36,54 +38,8 @@ _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_c
         WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
     SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
     SET default_transaction_isolation = 'read committed'"""
-
-
-class Absent(Failed):
-    """A row refers to one that is not there (a foreign key)."""
-
-
-class Present(Failed):
-    """There is a row with this key already."""
-
-
-#: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with. Nobody else reads them.
-_CODES: tuple[tuple[str, type[StoreError]], ...] = (
-    ("23503", Absent),
-    ("23505", Present),
-    ("53100", Full),
-    ("53", Busy),  # too many connections, out of memory
-    ("57", Busy),  # shutting down, starting up, a backend terminated
-    ("40", Busy),  # deadlock, serialization
-    ("55P03", Busy),  # lock_timeout
-    ("25P03", Busy),  # idle_in_transaction_session_timeout
-    ("25006", Busy),  # a standby that was not promoted yet
-    ("08", Busy),  # the connection
-)
-
-
 #: SQLSTATE: there is no statement of this name, or its plan is of older tables; there is one of this name already.
 _UNPREPARED, _PREPARED = (b"26000", b"0A000"), b"42P05"
-_OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
-
-
-def _translated(error: Exception) -> StoreError:
-    """PostgreSQL's and Peewee's errors as ours; without a code it is the connection that failed."""
-    origin = getattr(error, "orig", None) or error
-    code = getattr(origin, "sqlstate", None)
-    # Not its detail, which quotes values.
-    text = f"{code} {origin.diag.message_primary}" if isinstance(origin, psycopg.Error) and code else str(origin)
-    if code is None and isinstance(error, _OF_CONNECTIONS):
-        return Busy(text)
-    return next((kind(text) for start, kind in _CODES if (code or "").startswith(start)), Failed(text))
-
-
-@contextmanager
-def translating() -> Iterator[None]:
-    """Errors of Peewee and psycopg as ours."""
-    try:
-        yield
-    except (peewee.PeeweeException, psycopg.Error, MaxConnectionsExceeded) as e:
-        raise _translated(e) from e
 
 
 @lru_cache(256)
@@ -165,18 +121,25 @@ class _Connecting(_Peewees):
     _in_vain = 0.0
 
     def _connect(self) -> Any:
+        """What Peewee calls with all its locks held: a connection may take seconds, so `connect` makes it before."""
+        raise MaxConnectionsExceeded("no connection is idle")
+
+    def _new(self) -> Any:
         began = clock.monotonic()
         if began < self._in_vain:
             raise psycopg.OperationalError("the database did not answer just now")
         try:
             connection = super()._connect()
+            connection.since = began
             with ExitStack() as undo:
                 undo.callback(connection.close)
                 self._prepare(connection)
                 undo.pop_all()
-        except psycopg.OperationalError:
+        except psycopg.Error as e:
             if clock.monotonic() - began > _PAUSE:
                 self._in_vain = clock.monotonic() + _PAUSE
+            if isinstance(told := translated(e), Failed):
+                raise Unfit(str(told)) from e
             raise
         return connection
 
@@ -192,6 +155,50 @@ class _Connecting(_Peewees):
 
 class _Database(PooledPostgresqlDatabase, _Connecting):
     """Peewee's, with PostgreSQL's errors as ours, and a connection for a query outside of a transaction."""
+
+    _making = threading.Lock()
+
+    def init(self, database: str | None, servers: Iterable[dict[str, str]] = (), **how: Any) -> None:
+        """Be of another database, once nobody connects to the one before; all its connections are closed."""
+        with self._making:
+            if not getattr(self, "deferred", True):
+                self.close_all()
+            self.ready, self.servers, self._in_vain = False, [*servers], 0.0
+            super().init(database, **how)
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Take a connection: one that is idle, or made now, by one thread at a time while others take and give back."""
+        until = clock.monotonic() + POOL_SECONDS
+        while True:
+            with suppress(MaxConnectionsExceeded):
+                return bool(super().connect(reuse_if_open))
+            if clock.monotonic() > until:
+                raise MaxConnectionsExceeded("no connection was to be had in time")
+            if self._may_make():
+                self._make()
+
+    def _may_make(self) -> bool:
+        """Whether this thread is the one to make a connection; if not, it has waited for what others do."""
+        with self._pool_available:
+            if len(self._connections) + len(self._in_use) < POOL and self._making.acquire(blocking=False):
+                return True
+            if not self._connections:
+                self._pool_available.wait(1)
+            return False
+
+    def _make(self) -> None:
+        """Add an idle connection; where that fails, one that came back meanwhile does as well."""
+        try:
+            made = self._new()
+            with self._pool_lock:  # as Peewee has them: the oldest first, by a number that no other has
+                heapq.heappush(self._connections, (made.since, id(made), made))
+        except psycopg.OperationalError:
+            if not self._connections:
+                raise
+        finally:
+            self._making.release()
+            with self._pool_available:
+                self._pool_available.notify_all()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement; raises `StoreError`. All its rows are here when this returns."""
@@ -221,7 +228,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
                 return how(sql, params)
             except (peewee.PeeweeException, psycopg.Error) as e:
                 # A question may be put again, on a new connection.
-                if sql.startswith("SELECT") and isinstance(_translated(e), Busy):
+                if sql.startswith("SELECT") and isinstance(translated(e), Busy):
                     raise _Lost(str(e)) from e
                 raise
 
@@ -233,14 +240,14 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
         return _rows(connection, _answer(connection, sql, [_plain(value) for value in params]))
 
     def _is_closed(self, conn: Any) -> bool:
-        """Whether an idle connection was ended; Peewee asks by a statement, a round trip each time one is taken.
+        """Whether an idle connection was ended, or is old; Peewee asks by a statement, a round trip each time.
 
         A server says nothing unasked, but when it ends the connection.
         """
         if not conn.closed:
             heard = select.poll()  # select(2) knows no descriptor above 1023
             heard.register(conn, select.POLLIN)
-            if heard.poll(0):
+            if heard.poll(0) or clock.monotonic() - conn.since > _OLD:
                 conn.close()
         return bool(conn.closed)
 
@@ -290,4 +297,4 @@ class _Lost(peewee.OperationalError):
     """The connection broke under a query."""
 
 
-database: Any = _Database(None, max_connections=POOL, stale_timeout=600, timeout=POOL_SECONDS)
+database: Any = _Database(None, max_connections=POOL)

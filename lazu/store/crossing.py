@@ -7,8 +7,9 @@ from typing import Any
 
 from lazu.errors import Busy
 from lazu.store import rows, schema, sqlite
-from lazu.store.connections import Absent, database, translating
+from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql_errors import Absent, translating
 
 #: Tables that only SQLite has.
 _OWN = {*schema.COUNTED, "journal"}

@@ -17,7 +17,8 @@ from lazu import clock, metrics, slots
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
 from lazu.store.cluster_schema import Newer
-from lazu.store.connections import database, limit_waits, translating
+from lazu.store.connections import database, limit_waits
+from lazu.store.postgresql_errors import translating
 
 Result = TypeVar("Result")
 
@@ -57,11 +58,9 @@ class Postgresql:
         `Busy` meanwhile. Raises `CannotStart` when the URL is none, or a newer Lazu made the tables.
         """
         _require_url(self._url)
-        if not database.deferred:
-            database.close_all()
-        database.ready, database.servers = False, _servers(self._url)
         database.init(
             self._url,
+            servers=_servers(self._url),
             prefer_psycopg3=True,
             **_connecting(self._url),
             isolation_level="READ COMMITTED",  # in each BEGIN: behind a pooler what a connection sets does not last

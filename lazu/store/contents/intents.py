@@ -21,13 +21,13 @@ from lazu.errors import ApiError, Doubt, NotReady, StoreError
 from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows
 from lazu.store.bucket import Bucket
-from lazu.store.connections import Absent, Present
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
 from lazu.store.contents.objects import Objects, Waiting
 from lazu.store.contents.pairing import Pairing
 from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
 from lazu.store.postgresql import Postgresql, takes_writes
+from lazu.store.postgresql_errors import Absent, Present
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 

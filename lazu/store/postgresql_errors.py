@@ -1,0 +1,54 @@
+"""What can go wrong with PostgreSQL: its errors, psycopg's and Peewee's as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import peewee
+import psycopg
+from playhouse.pool import MaxConnectionsExceeded
+
+from lazu.errors import Busy, Failed, Full, StoreError
+
+
+class Absent(Failed):
+    """A row refers to one that is not there (a foreign key)."""
+
+
+class Present(Failed):
+    """There is a row with this key already."""
+
+
+#: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with. Nobody else reads them.
+_CODES: tuple[tuple[str, type[StoreError]], ...] = (
+    ("23503", Absent),
+    ("23505", Present),
+    ("53100", Full),
+    ("53", Busy),  # too many connections, out of memory
+    ("57", Busy),  # shutting down, starting up, a backend terminated
+    ("40", Busy),  # deadlock, serialization
+    ("55P03", Busy),  # lock_timeout
+    ("25P03", Busy),  # idle_in_transaction_session_timeout
+    ("25006", Busy),  # a standby that was not promoted yet
+    ("08", Busy),  # the connection
+)
+_OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
+
+
+def translated(error: Exception) -> StoreError:
+    """PostgreSQL's and Peewee's errors as ours; without a code it is the connection that failed."""
+    origin = getattr(error, "orig", None) or error
+    code = getattr(origin, "sqlstate", None)
+    # Not its detail, which quotes values.
+    text = f"{code} {origin.diag.message_primary}" if isinstance(origin, psycopg.Error) and code else str(origin)
+    if code is None and isinstance(error, _OF_CONNECTIONS):
+        return Busy(text)
+    return next((kind(text) for start, kind in _CODES if (code or "").startswith(start)), Failed(text))
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Errors of Peewee and psycopg as ours."""
+    try:
+        yield
+    except (peewee.PeeweeException, psycopg.Error, MaxConnectionsExceeded) as e:
+        raise translated(e) from e
