@@ -6,13 +6,11 @@ import glob
 import os
 import resource
 import shutil
-import socket
 import sys
 import tempfile
 import traceback
 from contextlib import suppress
 from functools import partial
-from urllib.parse import urlsplit
 
 
 def _in_memory():
@@ -77,6 +75,7 @@ from gunicorn.errors import HaltServer  # noqa: E402  only now
 from lazu import ledger, metrics  # noqa: E402
 from lazu.config import load  # noqa: E402
 from lazu.errors import CannotStart  # noqa: E402
+from lazu.gateway import itself  # noqa: E402
 
 settings = load()
 
@@ -130,7 +129,7 @@ def on_starting(server):
     if _calls < settings.upstream_calls and settings.upstream_url:
         told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
         server.log.warning(told, _calls, settings.upstream_calls, _files)
-    if not _can_open():
+    if not _can_open(server):
         sys.exit(1)
 
 
@@ -181,7 +180,7 @@ def _refuse_bad_reloads(server):
     reload = server.reload
 
     def when_possible():
-        if _can_open():
+        if _can_open(server):
             reload()
         else:
             server.log.error("Nothing was reloaded; the server goes on as it was.")
@@ -189,26 +188,30 @@ def _refuse_bad_reloads(server):
     server.reload = when_possible
 
 
-def _can_open():
-    """Whether a worker could open the store, with the settings as they are now; says why not.
+def _can_open(server):
+    """Whether a worker could open the store and `server` go on, with the settings as they are now; says why not.
 
     In a child, so that this process keeps no module that a reload should read anew, and no connection.
     """
     opener = os.fork()
     if not opener:
-        _open_and_leave()
+        _open_and_leave(server)
     _, status = os.waitpid(opener, 0)
     metrics.forget(opener)
     return not status
 
 
-def _open_and_leave():
+def _open_and_leave(server):
     try:
         from lazu.store.disk import set_umask
         from lazu.store.opening import open_store
 
+        given = load()
+        if given.bind != settings.bind:  # gunicorn closes the old address first, and ends if it can't have the new one
+            sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
+        _require_other(server, given)
         set_umask()
-        open_store(load())
+        open_store(given)
     except SystemExit as e:
         sys.stderr.write(f"{e}\n")
     except Exception:  # noqa: BLE001  whatever it is, this child must not go on as the master
@@ -220,23 +223,18 @@ def _open_and_leave():
 
 
 def when_ready(server):
-    """The sockets are there, systemd's too, and no worker yet: a model server at one of them would be Lazu itself."""
-    url = urlsplit(settings.upstream_url or "")
-    port = url.port or (443 if url.scheme == "https" else 80)
+    """The sockets are there, systemd's too, and no worker yet."""
+    if server.systemd:  # then it has no say; a reload that read another would leave systemd's socket for that
+        os.environ["LAZU_BIND"] = settings.bind
+    _require_other(server, settings)
+
+
+def _require_other(server, given):
+    """Raise `CannotStart` if the model server of the settings is where `server` listens."""
     names = [listener.sock.getsockname() for listener in server.LISTENERS]
-    hosts = {name[0] for name in names if isinstance(name, tuple) and name[1] == port}  # a unix socket has no port
-    if url.hostname and hosts and any(hosts & {here, "0.0.0.0", "::"} for here in _here(url.hostname, port)):  # noqa: S104
-        raise CannotStart("LAZU_UPSTREAM_URL is where Lazu itself listens: set LAZU_BIND=127.0.0.1:8001 or so")
-
-
-def _here(host, port):
-    """Addresses of `host` that are this machine's: what is sent there would come from there. Nothing is sent."""
-    with suppress(OSError):
-        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
-            with socket.socket(family, kind) as probe, suppress(OSError):
-                probe.connect(address)
-                if probe.getpeername()[0] == probe.getsockname()[0]:
-                    yield probe.getpeername()[0]
+    listening = [f"{name[0]}:{name[1]}" for name in names if isinstance(name, tuple)]  # a unix socket has no port
+    if wrong := itself.look(given, listening, by_systemd=server.systemd):
+        raise CannotStart("; ".join(wrong))
 
 
 def pre_fork(server, worker):

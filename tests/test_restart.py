@@ -31,7 +31,7 @@ class Activated(Server):
         shell = f'exec 3<&{fd}; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" -m gunicorn wsgi:app'
         with self.log.open("ab") as log:
             command = ["bash", "-c", shell, sys.executable]
-            self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log, pass_fds=[fd])
+            self.process = subprocess.Popen(command, cwd=self.home, env=self.environ, stdout=log, stderr=log, pass_fds=[fd])
         return self
 
 

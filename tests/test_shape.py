@@ -35,7 +35,7 @@ DOORS = {
     "ctypes": {"store.disk", "documents", "filetypes"},
     "tempfile": {"upkeep.engines"},
     "shutil": {"store.disk"},
-    "socket": {"server", "gateway.upstream"},
+    "socket": {"server", "gateway.upstream", "gateway.itself"},
     "http": {"gateway.answer"},
 
     "ssl": {"gateway.upstream"},

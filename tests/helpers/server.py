@@ -49,6 +49,8 @@ class Server:
     keys: list[str] = field(default_factory=list)
     #: What it is run by, as `env` would stand before a command.
     under: tuple[str, ...] = ()
+    #: Where its program lies, with the `.env` that it reads.
+    home: Path = PROJECT
 
     @property
     def url(self) -> str:
@@ -70,7 +72,7 @@ class Server:
             PLACES[self.storage] = places()
         with self.log.open("ab") as log:
             command = [*self.under, sys.executable, "-m", "gunicorn", "wsgi:app"]
-            self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.home, env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             if listening(self.port):
@@ -90,7 +92,7 @@ class Server:
     def flask(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         """Run `flask COMMAND` on this server's store."""
         argv = [sys.executable, "-m", "flask", *command]
-        return subprocess.run(argv, cwd=PROJECT, env=self.environ, capture_output=True, text=True, check=check)
+        return subprocess.run(argv, cwd=self.home, env=self.environ, capture_output=True, text=True, check=check)
 
     def new_key(self, name: str | None = None) -> str:
         with opened(self.storage) as store:
