@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,9 @@ import pytest
 from freezegun import freeze_time
 from pysqlite3 import dbapi2 as sqlite
 
-from helpers import uploads
+import lazu.gateway.upstream
+from helpers import uploads, upstream
+from helpers.raw_upstream import raw
 from helpers.server import PROJECT, Server, free_port, opened
 from helpers.waiting import until
 from helpers.wire import request, stored
@@ -24,7 +25,7 @@ from lazu.store.keys import Keys
 from lazu.store.opening import mark_served
 from lazu.store.sqlite import database
 from lazu.store.tables import File, Key
-from lazu.upkeep import stats
+from lazu.upkeep import doctor, stats
 
 
 def keys(server):
@@ -253,15 +254,78 @@ def test_doctor_warns_of_directories_that_nginx_may_not_enter(tmp_path):
     assert "ok    nginx " in moved.flask("doctor").stdout
 
 
-def test_doctor_says_whether_the_model_server_is_there(tmp_path):
-    def told(port):
-        server = Server(tmp_path / "storage", {"LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1", "LAZU_MIN_FREE_BYTES": "0"})
-        done = server.flask("doctor", "--json")
-        return next(each["state"] for each in json.loads(done.stdout) if each["check"] == "upstream")
+def upstream_line(server):
+    """State, words and cure of what doctor says of the model server; never with the key."""
+    done = server.flask("doctor", "--json", check=False)
+    assert "upstream-secret" not in done.stdout + done.stderr
+    [line] = [each for each in json.loads(done.stdout) if each["check"] == "upstream"]
+    return line["state"], line["found"], line["cure"]
 
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        assert told(there.getsockname()[1]) == "ok"
-    assert told(free_port()) == "warn"
+
+def examined(monkeypatch, env):
+    """What doctor finds of the model server, asked in this process."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    [found] = [each for each in doctor.examine(CannotStart("none is needed")) if each.check == "upstream"]
+    return found
+
+
+def with_upstream(tmp_path, env):
+    return Server(tmp_path / "storage", {**env, "LAZU_MIN_FREE_BYTES": "0"})
+
+
+def test_doctor_says_whether_the_model_server_is_there_and_takes_what_lazu_sends(tmp_path):
+    with upstream.running() as double:
+        server = with_upstream(tmp_path, double.env)
+        for status, state, found, cure in [
+            (200, "ok", "can be reached", ""),
+            (500, "ok", "can be reached", ""),
+            (401, "warn", "refuses LAZU_UPSTREAM_API_KEY (401)", "set the key that it wants"),
+            (404, "warn", "has no /models there (404)", "is /v1 missing in LAZU_UPSTREAM_URL?"),
+        ]:
+            double.script = lambda handler, status=status: handler.send(status)
+            assert upstream_line(server) == (state, found, cure)
+            assert (double.last.method, double.last.path) == ("GET", "/v1/models")
+            assert double.last.headers["authorization"] == "Bearer upstream-secret"
+    assert upstream_line(server) == ("warn", "The model server can't be reached.", "is it running, at LAZU_UPSTREAM_URL?")
+
+
+@pytest.mark.parametrize(("said", "told"), [([], "did not say within"), ([b"HTTP/1.1 "] * 1000, "did not say within"), ([b"SSH-2.0\r\n\r\n"], "no HTTP")])
+def test_doctor_waits_briefly_for_a_model_server_that_is_none(monkeypatch, said, told):
+    monkeypatch.setattr(lazu.gateway.upstream, "REACH_SECONDS", 0.5)
+    with raw() as silent:
+        silent.said, silent.stays = said, True
+        found = examined(monkeypatch, silent.env)
+    assert (found.state, told in found.found) == ("warn", True)
+
+
+def test_doctor_tells_of_a_model_server_that_is_lazu_itself(tmp_path):
+    """Running, it was "ok"; stopped, the cure was to start it."""
+    port = free_port()
+    given = {"LAZU_BIND": f"127.0.0.1:{port}", "LAZU_UPSTREAM_URL": f"http://localhost:{port}/v1"}
+    told = ("fail", "LAZU_UPSTREAM_URL is where Lazu itself listens")
+    assert upstream_line(with_upstream(tmp_path, given)) == (*told, "correct it, or have Lazu listen elsewhere: LAZU_BIND=127.0.0.1:8001")
+
+
+@pytest.mark.parametrize(
+    ("unit", "own", "is_lazu"),
+    [
+        ("ListenStream=127.0.0.1:{port}\n", "", True),
+        ("ListenStream={port}\n", "", True),
+        ("ListenStream=[::]:{port}\n", "", True),
+        ("ListenStream=/run/lazu.sock\n", "", False),
+        ("ListenStream=127.0.0.1:{port}\n", "[Socket]\nListenStream=\nListenStream=127.0.0.1:1\n", False),
+    ],
+)
+def test_doctor_goes_by_the_address_that_systemd_holds(tmp_path, monkeypatch, unit, own, is_lazu):
+    """Where it does, LAZU_BIND has no say."""
+    port = free_port()
+    monkeypatch.setattr(doctor, "SOCKET", tmp_path / "lazu.socket")
+    doctor.SOCKET.write_text(f"[Socket]\n{unit.format(port=port)}")
+    (tmp_path / "lazu.socket.d").mkdir()
+    (tmp_path / "lazu.socket.d/override.conf").write_text(own)
+    found = examined(monkeypatch, {"LAZU_BIND": f"127.0.0.1:{port}", "LAZU_UPSTREAM_URL": f"http://127.0.0.1:{port}/v1"})
+    assert (found.state == "fail", "ListenStream= of lazu.socket" in found.cure, "LAZU_BIND" in found.cure) == (is_lazu, is_lazu, False)
 
 
 def test_help_is_a_page_with_an_example(serve):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from lazu import slots
+from lazu import clock, slots
 from lazu.config import Settings
 from lazu.errors import (
     Busy,
@@ -28,7 +28,7 @@ from lazu.errors import (
     UpstreamNotConfigured,
     UpstreamTimeout,
 )
-from lazu.gateway import hangup, json_body
+from lazu.gateway import framing, hangup, json_body
 from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
 from lazu.gateway.relay import Relay
@@ -36,6 +36,8 @@ from lazu.metrics import Figure
 
 #: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10
+#: And to say which models it has, where only that is asked.
+REACH_SECONDS = 5
 
 #: What of the client's headers goes on. Keys, cookies, addresses and the names of accounts stay behind; so does a wish
 #: for compression, in which nobody would see a stream's last event (`ending`).
@@ -115,9 +117,18 @@ class Upstream:
             _pour(connection, self._pieces(call), client, self.timeout)
             return Line(connection, held.pop_all())
 
-    def reach(self) -> None:
-        """Connect and leave; raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
-        self._connect().close()
+    def reach(self) -> int:
+        """Ask for /models, give the status. Raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
+        until = clock.monotonic() + REACH_SECONDS
+        with self._connect() as connection, _answered():
+            connection.settimeout(REACH_SECONDS)
+            connection.sendall(self._head(Call(0, "GET", "/models")))
+            reader = framing.HeadReader()
+            while data := connection.recv(4096):
+                if found := reader.feed(data):
+                    return found[0].status
+                connection.settimeout(max(0.001, until - clock.monotonic()))
+            raise framing.Malformed("it ended early")
 
     def _connect(self) -> socket.socket:
         if not self._url.hostname:
@@ -261,6 +272,18 @@ def _reached() -> Iterator[None]:
         _require_descriptors(e)
         log.warning("the upstream can't be reached: %s", e)
         raise UpstreamError("The model server can't be reached.") from e
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as e:
+        raise UpstreamTimeout(
+            f"The model server did not say within {REACH_SECONDS} seconds which models it has."
+        ) from e
+    except (framing.Malformed, OSError) as e:
+        raise UpstreamError("The model server broke off the connection, or its answer is no HTTP.") from e
 
 
 def _require_descriptors(error: Exception) -> None:

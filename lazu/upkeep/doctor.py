@@ -4,13 +4,16 @@ It needs no store: a host that can't hold one is what it is asked about.
 """
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazu import clock, config, filetypes
 from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StoreError
+from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite
 from lazu.store.opening import Store, misplaced
@@ -31,6 +34,10 @@ OPEN_FILES = 6 * 1000 + 64
 
 #: A clock before that is wrong: this program is younger (2025-01-01).
 EPOCH = 1735689600
+
+
+#: Where docs/deploy.md puts it; with it LAZU_BIND has no say.
+SOCKET = Path("/etc/systemd/system/lazu.socket")
 
 
 @dataclass(frozen=True)
@@ -209,11 +216,28 @@ def _upstream(settings: Settings) -> Finding:
     """Files are served without it."""
     if settings.upstream_url is None:
         return Finding("upstream", OK, "none: /v1/responses answers 503")
+    streams = _streams()
+    if wrong := itself.look(settings, streams or [settings.bind], by_systemd=bool(streams)):
+        return Finding("upstream", FAIL, *wrong)
     try:
-        Upstream(settings).reach()
+        status = Upstream(settings).reach()
     except ApiError as e:
         return Finding("upstream", WARN, e.message, "is it running, at LAZU_UPSTREAM_URL?")
+    if status in (401, 403):
+        return Finding("upstream", WARN, f"refuses LAZU_UPSTREAM_API_KEY ({status})", "set the key that it wants")
+    if status == 404:
+        return Finding("upstream", WARN, "has no /models there (404)", "is /v1 missing in LAZU_UPSTREAM_URL?")
     return Finding("upstream", OK, "can be reached")
+
+
+def _streams() -> list[str]:
+    """Where systemd listens for Lazu; nothing without lazu.socket."""
+    streams: list[str] = []
+    for path in [SOCKET, *sorted(SOCKET.parent.glob(f"{SOCKET.name}.d/*.conf"))]:
+        with suppress(OSError), open(path, encoding="utf-8") as unit:
+            for given in re.findall(r"^ListenStream *= *(.*?) *$", unit.read(), re.MULTILINE):
+                streams = [*streams, given] if given else []  # an empty one takes back those before (systemd.socket(5))
+    return streams
 
 
 def _engines(settings: Settings) -> Iterator[Finding]:
