@@ -6,14 +6,17 @@ No label has a value that a client chose: neither names nor ids can be read here
 """
 
 import fcntl
+import logging
+import mmap
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -23,7 +26,68 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Seconds: metadata takes milliseconds, an upload of 512 MB minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
 
+#: Bytes of a value in a file beside its name, at most: its length, the value, its time, and what fills a word.
+_BESIDE = 28
+
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+
+log = logging.getLogger(__name__)
+
+
+class _Counts(MmapedDict):
+    """What this process counts, in a file that has room before it is mapped: a write to a page without is a SIGBUS.
+
+    A value that finds no room stays in memory, where its metric has it, until it changes and there is some.
+    """
+
+    _m: Any = None
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.close()
+
+    def close(self) -> None:
+        """Leave the file."""
+        if self._m:
+            MmapedDict.close(self)
+        self._positions: dict[str, int] = {}
+        self._used = self._capacity = 0
+
+    def read_value(self, key: str) -> Any:
+        """The value and its time."""
+        return MmapedDict.read_value(self, key) if self._has(key) else (0.0, 0.0)
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        """Keep a value."""
+        if self._has(key):
+            MmapedDict.write_value(self, key, value, timestamp)
+
+    def _has(self, key: str) -> bool:
+        """Whether `key` is in the file, or finds room there."""
+        while key not in self._positions and (not self._m or self._used + len(key.encode()) + _BESIDE > self._capacity):
+            try:
+                _reserve(self._path, max(mmap.PAGESIZE, 2 * self._capacity))
+                self.close()
+                MmapedDict.__init__(self, self._path)
+            except OSError as e:
+                _tell(e.strerror)
+                return False
+        return True
+
+
+@cache
+def _tell(why: str) -> None:
+    """Say it once."""
+    log.error("counts can't be shared, and are missing from /metrics until they can: %s", why)
+
+
+def _reserve(path: str, size: int) -> None:
+    """Have room for `size` bytes in the file at `path`, and for the holes of what is there."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(size, os.fstat(file.fileno()).st_size))
+
+
+values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]  # before the first metric is made
 
 _memory = CollectorRegistry()
 
@@ -152,8 +216,7 @@ def _bury(own: str, dead: str) -> None:
     """Add the counts in the file `own` to those in `dead`, and remove it."""
     if _used(own):
         counts = list(MmapedDict.read_all_values_from_file(own))
-        with open(dead, "ab") as file:  # all of it now: a mapped page without room ends who writes to it
-            os.posix_fallocate(file.fileno(), 0, _used(own) + _used(dead))
+        _reserve(dead, _used(own) + _used(dead))  # all of it now
         total = MmapedDict(dead)
         for key, value, _, _ in counts:
             total.write_value(key, total.read_value(key)[0] + value, 0.0)

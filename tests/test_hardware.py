@@ -86,6 +86,24 @@ def blobs(server):
 
 
 @ROOT
+def test_counters_that_find_no_room_in_memory_cost_no_worker_and_are_told_when_there_is_some(small, tmp_path):
+    """As in a /dev/shm that is full, before the start and later: they need more with each new route."""
+    server = Server(tmp_path / "storage", {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1"})
+    for paths in (["/v1/files"], ["/healthz", "/readyz", "/openapi.json"]):
+        fill(small)
+        server.process or server.start()
+        first, second = ([request(server, "GET", path).status for path in paths] for _ in range(2))
+        assert first == second
+        (small / "filler").unlink()
+        for path in paths:
+            request(server, "GET", path)
+            told = f'lazu_requests_total{{method="GET",route="{path}",status="{first[paths.index(path)]}"}} 3.0'
+            until(lambda told=told: told in request(server, "GET", "/metrics").body.decode())
+    server.stop()
+    assert server.log.read_text().count("missing from /metrics") == 1
+
+
+@ROOT
 def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(small):
     server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
     try:
