@@ -23,9 +23,9 @@ def _in_memory():
 _COUNTERS, _USED = "lazu-counters-", "used.lock"
 
 
-def _remove_left():
+def _remove_left(where):
     """Remove the counters of this user's servers that were killed; one without the file may just have been made."""
-    for folder in glob.glob(os.path.join(_in_memory() or tempfile.gettempdir(), f"{_COUNTERS}*")):
+    for folder in glob.glob(os.path.join(glob.escape(where), f"{_COUNTERS}*")):
         with suppress(OSError):
             if os.lstat(folder).st_uid == os.geteuid():  # another user's may be a trap
                 with open(os.path.join(folder, _USED)) as file:
@@ -38,8 +38,10 @@ def _keep_counters():
 
     Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
     """
-    _remove_left()
-    made = tempfile.mkdtemp(prefix=_COUNTERS, dir=_in_memory())
+    where = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _in_memory() or tempfile.gettempdir()
+    os.makedirs(where, mode=0o700, exist_ok=True)
+    _remove_left(where)
+    made = tempfile.mkdtemp(prefix=_COUNTERS, dir=where)
     new, used = os.path.join(made, "new"), os.path.join(made, _USED)
     # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
     fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
@@ -49,25 +51,7 @@ def _keep_counters():
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
 
 
-def _take_over(folder):
-    """Give back what servers that were killed had taken in a directory that the operator named; the counts stay.
-
-    Not while one uses it: at HUP that is this one.
-    """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    used = os.open(os.path.join(folder, _USED), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)  # never closed, as above
-    except BlockingIOError:
-        os.close(used)
-        return
-    for taken in glob.glob(os.path.join(glob.escape(folder), "*.ledger")):
-        os.remove(taken)
-
-
-if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    _take_over(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-else:
+if not os.path.basename(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).startswith(_COUNTERS):
     _keep_counters()
 
 from gunicorn.errors import HaltServer  # noqa: E402  only now

@@ -241,19 +241,25 @@ def test_the_counters_of_a_server_that_was_killed_leave_with_the_next_start(serv
 
 
 def test_what_a_killed_server_had_taken_is_free_in_a_directory_of_the_operator_too(serve, double, tmp_path):
+    """Also while a worker of it is still there."""
     held = threading.Event()
     double.script = lambda _: held.wait(60)
     server = serve(**double.env, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "counters"), LAZU_UPSTREAM_CALLS="1", LAZU_API_KEY="k")
     running = ("lazu_upstream_calls_running",)
     ask = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n"
-    with closing(dial(server, ask + b'Content-Length: 27\r\n\r\n{"model": "m", "input": ""}')):
-        until(lambda: scraped(server)[running] == 1)
-        for pid in server.pids():
-            os.kill(pid, signal.SIGKILL)
-        server.stop(signal.SIGKILL)
-    held.set()
-    until(lambda: not alive(server))
-    assert scraped(server.start())[running] == 0
+    master, orphan, worker = until(lambda: len(found := server.pids()) == 3 and found)
+    os.kill(orphan, signal.SIGSTOP)
+    try:
+        with closing(dial(server, ask + b'Content-Length: 27\r\n\r\n{"model": "m", "input": ""}')):
+            until(lambda: scraped(server)[running] == 1)
+            os.kill(master, signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
+            server.stop(signal.SIGKILL)
+        held.set()
+        server.port = free_port()  # the other one is the orphan's
+        assert scraped(server.start())[running] == 0
+    finally:
+        os.kill(orphan, signal.SIGKILL)
     server.process.send_signal(signal.SIGHUP)
     assert request(server, "GET", "/healthz").status == 200
 
@@ -313,11 +319,11 @@ def test_the_store_is_told(serve):
 
 def test_a_scrape_while_a_worker_makes_its_file_of_counters(serve, tmp_path):
     """It is empty for a moment, and was 500."""
-    (tmp_path / "counters").mkdir()
-    server = serve(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "counters"))
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path))
     request(server, "GET", "/v1/files")
-    (tmp_path / "counters/counter_1.db").touch()
-    (tmp_path / "counters/gauge_livesum_1.db").touch()
+    [folder] = tmp_path.glob("lazu-counters-*")
+    for name in ("counter_1.db", "gauge_livesum_1.db"):
+        (folder / name).touch()
     assert count(server, method="GET", route="/v1/files", status="401") == 1
 
 
