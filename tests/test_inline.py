@@ -152,10 +152,13 @@ def test_native_sends_it_on_byte_for_byte(front, double):
         (file(b"MZ" + bytes(200), "text/plain", "a.txt"), "unsupported_file_type"),
         (file(b"words", "text/plain", "a.exe"), "unsupported_file_type"),
         (file(b""), "invalid_request"),
+        ({"type": "input_file", "file_data": ""}, "invalid_request"),
+        ({"type": "input_file", "file_data": 3}, "invalid_request"),
+        ({"type": "input_file", "file_data": [], "file_url": "https://example.org/a.pdf"}, "invalid_request"),
         ({"type": "input_file", "file_data": "not base64!"}, "invalid_request"),
         ({"type": "input_file", "file_data": "data:text/plain,plain"}, "invalid_request"),
     ],
-    ids=["zip", "scan", "picture", "program", "program's name", "empty", "no base64", "plain data URL"],
+    ids=["zip", "scan", "picture", "program", "program's name", "empty", "no data", "a number", "a list", "no base64", "plain data URL"],
 )
 def test_what_can_not_be_read_is_refused_at_its_place(text, double, part, code):
     assert error(text.ask({"type": "input_text", "text": "read"}, part)) == (400, code, "input[0].content[1].file_data")
@@ -163,7 +166,8 @@ def test_what_can_not_be_read_is_refused_at_its_place(text, double, part, code):
 
 
 def test_the_refusal_in_chat_names_the_place(text):
-    assert error(chat(text, {"filename": "a.zip", "file_data": "PK!"})) == (400, "invalid_request", "messages[0].content[0].file.file_data")
+    for data in ("PK!", "", {}):
+        assert error(chat(text, {"filename": "a.zip", "file_data": data})) == (400, "invalid_request", "messages[0].content[0].file.file_data")
 
 
 def test_64_mb_count_for_files_of_both_kinds(text, double):
@@ -185,7 +189,7 @@ WRITTEN = {
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 1001, 1002])
 def test_what_counts_is_the_bytes_however_they_are_written(write, count):
     """So that a file of exactly the limit passes, as a stored one."""
-    given = Reference("input_file", "", "", Slot([{"file_data": write(bytes(count))}], 0, ""), inline=True)
+    given = Reference("input_file", "", "file_data", Slot([{"file_data": write(bytes(count))}], 0, ""), inline=True)
     assert size(given) == count
 
 
@@ -219,7 +223,7 @@ def test_its_bytes_are_on_disk_not_in_memory(text, double):
 def test_it_is_decoded_piece_by_piece(app, encode):
     data = os.urandom(12 << 20)
     part = {"file_data": encode(data).decode(), "filename": "a.bin"}
-    reference = Reference("input_file", "", "", Slot([part], 0, ""), inline=True)
+    reference = Reference("input_file", "", "file_data", Slot([part], 0, ""), inline=True)
     tracemalloc.start()
     try:
         attachment = received(app.extensions["lazu"].contents, reference)

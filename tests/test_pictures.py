@@ -2,12 +2,15 @@
 
 import base64
 import io
+import json
+import re
 import struct
 
 import pytest
 from PIL import Image
 
 from helpers.pictures import held, near
+from helpers.samples import data_url
 from lazu.documents import reading
 
 
@@ -199,8 +202,8 @@ HEIC = b"\0\0\0\x24ftypheic\0\0\0\0mif1heicmiaf" + bytes(40)
     ("name", "data", "part", "words"),
     [
         ("half.png", PNG[:40], "input_image", "damaged or cut short"),
-        ("phone.heic", HEIC, "input_image", "upload it as PNG, JPEG, GIF or WebP"),
-        ("phone.heic", HEIC, "input_file", "upload it as PNG, JPEG, GIF or WebP"),
+        ("phone.heic", HEIC, "input_image", "save it as PNG, JPEG, GIF or WebP"),
+        ("phone.heic", HEIC, "input_file", "save it as PNG, JPEG, GIF or WebP"),
         ("scan.tif", drawn("TIFF"), "input_file", "name it in an input_image part"),
     ],
 )
@@ -213,3 +216,78 @@ def test_a_picture_that_no_server_could_show_is_refused_at_the_call(front, doubl
     )
     assert words in body["error"]["message"]
     assert double.received == []
+
+
+# Pictures that come along
+
+
+#: How a picture stands in a request: the route, and the request with it in an address that may be a data URL.
+CAME = {
+    "a message": ("responses", lambda at: {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": at, "detail": "low"}]}]}),
+    "a tool's output": ("responses", lambda at: {"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": at, "detail": "low"}]}]}),
+    "a screenshot": ("responses", lambda at: {"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot", "image_url": at}}]}),
+    "a mask": ("responses", lambda at: {"input": "x", "tools": [{"type": "image_generation", "input_image_mask": {"image_url": at}}]}),
+    "a chat": ("chat/completions", lambda at: {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": at, "detail": "low"}}]}]}),
+}  # fmt: skip
+
+
+def came(client, how, address):
+    route, request = CAME[how]
+    return client.post(f"/v1/{route}", {"model": "m", **request(address)})
+
+
+def shown_by(double, how):
+    """The picture that the model server got, where the rest of the request is as it was."""
+    [address] = re.findall(r"data:[^\"]*", json.dumps(double.last.json))
+    assert double.last.json == {"model": "m", **CAME[how][1](address)}
+    head, _, data = address.partition(",")
+    return head, base64.b64decode(data)
+
+
+@pytest.mark.parametrize("how", CAME)
+def test_a_picture_that_came_along_is_made_ready_like_a_stored_one(front, double, how):
+    client, photo = front("text"), drawn("JPEG", exif=held(6))
+    status, headers, _ = came(client, how, data_url("image/jpeg", photo))
+    assert (status, headers["X-Lazu-Files"]) == (200, "inline;as=image")
+    kind, data = shown_by(double, how)
+    assert (kind, Image.open(io.BytesIO(data)).size) == ("data:image/jpeg;base64", (20, 40))
+    assert came(client, how, data_url("image/webp", PNG))[0] == 200  # what it is its content says
+    assert shown_by(double, how) == ("data:image/png;base64", PNG)
+
+
+@pytest.mark.parametrize("how", CAME)
+def test_a_picture_that_came_along_and_can_not_be_shown_is_refused_at_its_place(front, double, how):
+    client = front("images")
+    for data, code, words in (
+        (PNG[:40], "unsupported_file_type", "damaged or cut short"),
+        (HEIC, "unsupported_file_type", "save it as PNG, JPEG, GIF or WebP"),
+        (b"words", "unsupported_file_type", "not an image"),
+        (b"", "invalid_request", "The file is empty"),
+    ):
+        status, _, body = came(client, how, data_url("image/png", data))
+        assert (status, body["error"]["code"]) == (400, code)
+        assert words in body["error"]["message"]
+        assert re.search(r"\.image_url(\.url)?$", body["error"]["param"])
+    for address in ("data:image/png;base64,%%%", "DATA:image/svg+xml,plain"):
+        assert "must be a data URL with base64." in came(client, how, address)[2]["error"]["message"]
+    assert double.received == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "address"),
+    [("text", "https://example.org/p.webp"), ("text", ""), ("native", data_url("image/webp", b"?"))],
+)
+@pytest.mark.parametrize("how", CAME)
+def test_the_address_of_a_picture_passes_as_it_is_and_so_does_all_to_a_native_upstream(
+    front, double, how, mode, address
+):
+    assert came(front(mode), how, address)[0] == 200
+    assert double.last.json == {"model": "m", **CAME[how][1](address)}
+
+
+def test_a_chat_may_name_the_data_alone(front, double):
+    part = {"type": "image_url", "image_url": " DATA:image/webp;base64," + base64.b64encode(PNG).decode()}
+    assert front("text").post("/v1/chat/completions", {"messages": [{"role": "user", "content": [part]}]})[0] == 200
+    assert double.last.json["messages"][0]["content"] == [
+        {"type": "image_url", "image_url": {"url": data_url("image/png", PNG)}}
+    ]

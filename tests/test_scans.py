@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import held, near
+from helpers.samples import data_url
 from lazu.documents import reading
 
 
@@ -130,6 +131,14 @@ def test_a_scan_in_a_chat_is_given_page_by_page(front, double):
         told, *pages = double.last.json["messages"][0]["content"]
         assert told == {"type": "text", "text": "[File: scan.tif, pictures of all 2 pages]"}
         assert [page["type"] for page in pages] == ["image_url", "image_url"]
+
+
+def test_a_scan_that_came_as_a_data_url_is_given_page_by_page(front, double):
+    part = {"type": "input_image", "image_url": data_url("image/tiff", RED_AND_BLUE), "detail": "low"}
+    assert front("text").ask(part)[1]["X-Lazu-Files"] == "inline;as=pages"
+    told, *pages = double.last.json["input"][0]["content"]
+    assert told["text"] == "[File: upload, pictures of all 2 pages]"
+    assert [(page["type"], page["detail"]) for page in pages] == [("input_image", "low")] * 2
 
 
 def test_a_scan_is_refused_where_only_one_picture_can_stand(front, double):

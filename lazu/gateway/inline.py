@@ -13,39 +13,46 @@ from lazu.gateway.spool import Spool
 from lazu.store.contents import Contents
 from lazu.texttypes import bare
 
-_URL = re.compile(r"data:[^,]{0,1000};base64,", re.IGNORECASE)
+_URL = re.compile(r"\s*data:[^,]{0,1000};base64,", re.IGNORECASE)
 
 #: Characters decoded at a time, so that what they say never stands in memory as a whole.
 _PIECE = 256 * 1024
 
 
 def size(reference: Reference) -> int:
-    """Return how many bytes the file has; more if white space stands in it that base64 is not written with."""
-    data: str = reference.named["file_data"]
+    """Return how many bytes the file has; more if white space stands in it that base64 is not written with.
+
+    Raises `InvalidRequest` if its data is no string.
+    """
+    holder, name = reference.data
+    data = holder[name]
+    if not isinstance(data, str):
+        raise InvalidRequest(f"{name} must be a string.", reference.where)
     start = _start(data)
     letters = len(data) - start - sum(data.count(each, start) for each in " \t\r\n=")
     return letters * 3 // 4
 
 
 def received(contents: Contents, reference: Reference) -> Attachment:
-    """Return the file of `reference`, whose data is not in the request any more.
+    """Return the file of `reference`, which has a `size`; its data is not in the request any more.
 
     What it is its content says, whatever its data URL claims. Raises `InvalidRequest`, `UnsupportedFileType`,
     `InsufficientStorage`, OSError.
     """
-    named = reference.named
-    data, named["file_data"] = named["file_data"], None
+    holder, name = reference.data
+    data, holder[name] = holder[name], None
     spool = Spool(contents, len(data))
     try:
         _decode(data, spool)
     except (binascii.Error, ValueError) as e:
-        raise InvalidRequest("file_data must be a data URL with base64, or base64 alone.", reference.where) from e
+        alone = ", or base64 alone" if name == "file_data" else ""
+        raise InvalidRequest(f"{name} must be a data URL with base64{alone}.", reference.where) from e
     if not spool.size:
         raise InvalidRequest("The file is empty; send one of at least one byte.", reference.where)
-    given = named.get("filename")
-    name = filenames.clean(given if isinstance(given, str) else "")
-    kind = filetypes.identify(spool.peek, spool.size, name, filetypes.PURPOSES["user_data"])
-    return Attachment(name, bare(kind), Content(spool.open, spool.size))
+    given = reference.named.get("filename")
+    filename = filenames.clean(given if isinstance(given, str) else "")
+    kind = filetypes.identify(spool.peek, spool.size, filename, filetypes.PURPOSES["user_data"])
+    return Attachment(filename, bare(kind), Content(spool.open, spool.size))
 
 
 def _decode(data: str, spool: Spool) -> None:

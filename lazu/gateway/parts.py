@@ -38,7 +38,7 @@ def check(reference: Reference, file: Attachment, mode: str) -> None:
     if shown or (reference.kind in (FILE, CHAT_FILE) and (mode == NATIVE or not picture)):
         return
     if picture:
-        text = f"This picture is {kind}, which models don't take; upload it as PNG, JPEG, GIF or WebP."
+        text = f"This picture is {kind}, which models don't take; save it as PNG, JPEG, GIF or WebP."
     else:
         right = "file" if reference.kind == CHAT_IMAGE else "input_file"
         text = f"This file is {kind}, not an image (PNG, JPEG, GIF, WebP); name it in a part of type {right}."

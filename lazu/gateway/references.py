@@ -4,6 +4,7 @@ The places are those of the OpenAI API's request types; `tests/test_places.py` h
 Ids in annotations, citations and results of `file_search` are history, which nobody resolves: they are not looked at.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -21,6 +22,8 @@ PARTS = (FILE, IMAGE, SCREENSHOT)
 
 #: The parts of chat completions that may name a file.
 CHAT_FILE, CHAT_IMAGE = "file", "image_url"
+
+_DATA_URL = re.compile(r"\s*data:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Slot:
 class Reference:
     """A file in a request: the part that has it, the kind of the part, and the JSON path of the id itself.
 
-    A file that is `inline` came along: it has no id, and `where` is that of its `file_data`.
+    A file that is `inline` came along: it has no id, and `where` is that of its data.
     """
 
     kind: str
@@ -64,6 +67,12 @@ class Reference:
         """The object that has the file's id or data, and its name: in chat completions it lies within the part."""
         part = self.slot.value
         return part["file"] if self.kind == CHAT_FILE else part
+
+    @property
+    def data(self) -> tuple[dict[str, Any], str]:
+        """The object in which the data of an inline file stands, and the name of it there."""
+        name = self.where.rpartition(".")[2]
+        return self.named["image_url"] if name == "url" else self.named, name
 
 
 Find = Callable[[dict[str, Any]], Iterator[Reference]]
@@ -138,12 +147,22 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
         key, file_id, where = next((found for found in embedded if found[1] is not None), ("", None, ""))
         given = [other for other in given if other != key]
     if file_id is None:
-        if kind in (FILE, CHAT_FILE) and isinstance(named.value.get("file_data"), str) and named.value["file_data"]:
-            yield Reference(kind, "", f"{named.where}.file_data", part, inline=True)
+        if brought := _brought(kind, named):
+            yield Reference(kind, "", brought, part, inline=True)
         return
     for other in given:
         raise InvalidRequest(f"Send file_id or {other}, not both.", where)
     yield Reference(kind, file_id, where, part)
+
+
+def _brought(kind: str, named: Slot) -> str | None:
+    """The path of the data that `named` has with it, of whatever type; None if it has none: a URL is no data."""
+    if kind in (FILE, CHAT_FILE):
+        return None if named.value.get("file_data") is None else f"{named.where}.file_data"
+    where, given = f"{named.where}.image_url", named.value.get("image_url")
+    if isinstance(given, dict):
+        where, given = f"{where}.url", given.get("url")
+    return where if isinstance(given, str) and _DATA_URL.match(given) else None
 
 
 def _id_in(named: dict[str, Any], where: str) -> tuple[str | None, str]:
