@@ -13,6 +13,7 @@ from helpers.samples import PNG
 from helpers.server import PROJECT
 from helpers.upstream import MODELS, completed, streamed
 from helpers.wire import request
+from test_scans import scan, sheet
 
 QUESTION = """What's "new" in 'it'? $HOME `id` \\n {{x}} 你好 </script>"""
 
@@ -78,6 +79,27 @@ def test_a_picture_goes_as_a_picture_whatever_its_purpose(front, double, page):
     page.click("#ask-button")
     page.wait_for_selector("#answer >> text=A pixel.")
     assert double.last.json["input"][0]["content"][0]["type"] == "input_image"
+
+
+@pytest.mark.parametrize(("mode", "goes_as"), [("text", "input_image"), ("native", "input_file")])
+def test_a_scan_goes_as_the_model_server_takes_it(front, double, page, mode, goes_as):
+    """As a picture where it will be made one, and else as a file; so does the call to copy."""
+    double.script = streamed("A sheet.")
+    made = front(mode)
+    made.upload("scan.tif", scan(sheet("red")))
+    sign_in(page, made.server, "client-secret")
+    page.click("#rows >> text=scan.tif")
+    page.click("#ask-one")
+    page.fill("#question", "What is it?")
+    page.wait_for_selector(f"#sample >> text={goes_as}")
+    page.click("#ask-button")
+    page.wait_for_selector("#answer >> text=A sheet.")
+    sent = {name: value for name, value in double.last.json.items() if name != "stream"}
+    assert sent["input"][0]["content"][0]["type"] == goes_as
+    double.script = completed
+    done = subprocess.run(["bash", "-c", page.inner_text("#sample")], env={**os.environ, "LAZU_API_KEY": "client-secret"}, capture_output=True, text=True, check=False)
+    assert "A paper." in done.stdout
+    assert double.last.json == sent
 
 
 def test_a_question_waits_until_it_is_known_what_its_files_are(front, double, page):

@@ -41,7 +41,7 @@ def slow(page, rate):
 
 def in_parts(page, most=0):
     """Have the page send files of more than `most` bytes in parts: as if that were the limit, so that it asks first."""
-    rules = {"purposes": {"user_data": {"max_bytes": most, "types": []}}, "executable": [], "retention_days": 30}
+    rules = {"purposes": {"user_data": {"max_bytes": most, "types": []}}, "executable": [], "retention_days": 30, "pictures": []}
     page.route("**/page/rules.json", lambda route: route.fulfill(json=rules))
 
 

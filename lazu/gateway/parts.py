@@ -28,10 +28,15 @@ NATIVE, IMAGES = "native", "images"
 Part = dict[str, Any]
 
 
+def pictures(mode: str) -> tuple[str, ...]:
+    """Return the types that stand in parts for pictures, in requests for such an upstream."""
+    return PICTURES if mode == NATIVE else (*PICTURES, *CONVERTED)
+
+
 def check(reference: Reference, file: Attachment, mode: str) -> None:
     """Raise `UnsupportedFileType` if `file` can't stand where `reference` does, in requests for such an upstream."""
     kind = file.content_type
-    shown = kind in PICTURES or (mode != NATIVE and kind in CONVERTED)
+    shown = kind in pictures(mode)
     picture = kind.startswith("image/") and kind != SVG
     if reference.kind == FILE and shown:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
@@ -56,11 +61,12 @@ class Builder:
 
     def parts(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
         """Make the parts of `file`, after a word for them; raises `UnsupportedFileType`, FileNotFoundError."""
-        if self._mode == NATIVE and file.content_type in PICTURES:
+        shown = file.content_type in pictures(self._mode)
+        if self._mode == NATIVE and shown:
             return "image", [self._picture(reference, _whole(file), file.content_type)]
         if self._mode == NATIVE:
             return "file", [self._file(reference, file)]
-        if file.content_type in (*PICTURES, *CONVERTED):
+        if shown:
             return self._seen(reference, file)
         if self._mode == IMAGES and file.content_type == PDF:
             return "pages", list(self._pages(reference, file))

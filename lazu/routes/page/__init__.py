@@ -15,6 +15,7 @@ from flask import Blueprint, Response, request
 
 from lazu import filetypes
 from lazu.errors import NotFound
+from lazu.gateway import parts
 from lazu.routes.context import store
 
 bp = Blueprint("page", __name__)
@@ -92,7 +93,7 @@ def describe() -> Response:
 
 @bp.get("/page/rules.json")
 def rules() -> Response:
-    """What the page knows of uploads before it asks: what to propose, and when to ask before it sends."""
+    """What the page knows before it asks: which purpose to propose, when to ask first, what goes as a picture."""
     return _send(_asset("rules.json", json.dumps(_rules()).encode()))
 
 
@@ -109,8 +110,13 @@ def _rules() -> dict[str, Any]:
         name: {"max_bytes": purpose.max_bytes, "types": sorted(purpose.types or ())}
         for name, purpose in filetypes.PURPOSES.items()
     }
-    days = store().settings.retention_days
-    return {"purposes": purposes, "executable": sorted(filetypes.EXECUTABLE_EXTENSIONS), "retention_days": days}
+    settings = store().settings
+    return {
+        "purposes": purposes,
+        "executable": sorted(filetypes.EXECUTABLE_EXTENSIONS),
+        "retention_days": settings.retention_days,
+        "pictures": parts.pictures(settings.upstream_files),
+    }
 
 
 def _send(asset: Asset) -> Response:

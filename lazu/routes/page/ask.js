@@ -70,6 +70,9 @@ function addOffered() {
 	say(`${file.filename} is added`);
 }
 
+/** The types that the model server takes as pictures. */
+let pictures = [];
+
 const types = new Map();
 const learning = new Map();
 
@@ -83,7 +86,7 @@ function learnType({ id }) {
 	return learning.get(id);
 }
 
-const part = ({ id }) => ({ type: /^image\/(png|jpeg|gif|webp)/.test(types.get(id)) ? 'input_image' : 'input_file', file_id: id });
+const part = ({ id }) => ({ type: pictures.includes(types.get(id)) ? 'input_image' : 'input_file', file_id: id });
 
 /** Load the models; without a model server say what to set. */
 export async function load() {
@@ -94,7 +97,8 @@ export async function load() {
 	};
 	if (find('#ask').dataset.state !== 'ready') turn('loading', ''); // else someone may be writing
 	try {
-		const { data } = await json('/v1/models');
+		const [{ data }, rules] = await Promise.all([json('/v1/models'), json('/page/rules.json')]);
+		pictures = rules.pictures;
 		const kept = model.value;
 		model.replaceChildren(...data.map(({ id }) => make('option', { value: id, selected: id === kept }, id)));
 		turn(data.length ? 'ready' : 'broken', 'The model server has no models.');
