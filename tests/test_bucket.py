@@ -133,6 +133,8 @@ def test_a_listing_pages_through_one_prefix_in_order(bucket, seaweed, tmp_path):
             bucket.put(name, file.fileno(), 1, hashlib.sha256(b"x").hexdigest())
     seaweed.client().put_object(Bucket=BUCKET, Key=f"{bucket.url.rpartition('/')[2]}-beside/other", Body=b"y")
     assert [(entry.name, entry.bytes) for page in bucket.pages(3) for entry in page] == [(name, 1) for name in names]
+    for below, found in {"00/0": ["00/0000"], "0": []}.items():
+        assert [entry.name for page in bucket.pages(3, below) for entry in page] == found, "none behind a further slash"
 
 
 def test_bytes_with_another_hash_are_refused(bucket, source):

@@ -120,7 +120,8 @@ def quarantine(store):
     if isinstance(store.contents, Shards):
         return [path.read_bytes() for path in (store.settings.storage_dir / "quarantine").iterdir()]
     bucket = store.contents.bucket
-    return [bucket.open(entry.name, entry.bytes).read() for page in bucket.pages(below="quarantine/") for entry in page]
+    found = [entry for page in bucket.pages() for entry in page if entry.name.startswith("quarantine/")]
+    return [bucket.open(entry.name, entry.bytes).read() for entry in found]
 
 
 def swept(store):
@@ -394,13 +395,15 @@ def test_damaged_bytes_are_put_away_and_their_files_are_gone(store):
 
 
 def test_what_lazu_does_not_know_is_put_away(store):
+    name = "ab/notes.txt"
     if isinstance(store.contents, Shards):
-        (store.contents.blobs.root / "ab" / "notes.txt").write_bytes(b"mine")
+        (store.contents.blobs.root / name).write_bytes(b"mine")
     else:
-        put_object(store, "ab/notes.txt", b"mine")
+        name = f"ab/{'ab' * 32}.notes"  # what is less like Lazu's own may be another's
+        put_object(store, name, b"mine")
     assert swept(store) == (0, 0)
     [problem] = store.contents.look()
-    assert (problem.kind, problem.about) == ("leftover", "ab/notes.txt")
+    assert (problem.kind, problem.about) == ("leftover", name)
     assert store.contents.repair(problem) == "moved to quarantine"
     assert quarantine(store) == [b"mine"]
 

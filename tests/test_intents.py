@@ -1,6 +1,7 @@
 """Who deletes an object has seen that its name is doomed: what a box was not told may be there all the same."""
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -146,15 +147,20 @@ def put_object(store, name, data):
         store.contents.bucket.put(name, place.fd, place.size, place.sha256)
 
 
-def test_a_repair_leaves_what_may_be_another_stores(store):
+#: Where another store may be: two digits, and `store-`, begin names of Lazu's own.
+@pytest.mark.parametrize("prefix", ["prod", "de", "de/ab", "store-eu", "store-eu/de"])
+def test_a_repair_leaves_what_may_be_another_stores(store, prefix):
     """One in the bucket itself, another below a prefix: neither a purge nor a repair of the first takes the other's files."""
-    file = put(store, b"ours")
-    theirs = [f"prod/{object_names.new('ab' * 32)}", "prod/store-theirs", "readme.txt"]
+    file, lost = put(store, b"ours"), put(store, b"lost")
+    content = object_names.new("ab" * 32)
+    names = [content, f"{content}.text", object_names.of_store(str(uuid.uuid4())), object_names.in_quarantine(content), "de.txt"]
+    theirs = [f"{prefix}/{name}" for name in names]
     for name in theirs:
         put_object(store, name, b"theirs")
+    store.contents.bucket.delete(object_rows.kept(lost.sha256).name)
     store.contents.sweep(lambda: None)
     found = {problem.about: store.contents.repair(problem) for problem in store.contents.look(rehash=True)}
-    assert found == dict.fromkeys(theirs, "")
+    assert found == {lost.id: "deleted, its bytes are lost", **dict.fromkeys(theirs, "")}
     for name in theirs:
         assert store.contents.bucket.open(name, 6).read() == b"theirs"
         store.contents.bucket.delete(name)

@@ -120,13 +120,15 @@ class Bucket:
             self._call("delete_object", name)
 
     def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
-        """All objects whose names begin with `below`, in order of their names, at most `size` (up to 1,000) at once.
+        """All objects, in order of their names, at most `size` (up to 1,000) at once.
 
-        An object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.
+        With `below` those whose names begin so and have no slash after it: what is deeper may be another store's. An
+        object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.
         """
         token: dict[str, str] = {}
+        asked = {"Prefix": self._prefix + below, "MaxKeys": size, **({"Delimiter": "/"} if below else {})}
         while True:
-            answer = self._call("list_objects_v2", None, Prefix=self._prefix + below, MaxKeys=size, **token)
+            answer = self._call("list_objects_v2", None, **asked, **token)
             page, token = self._listed(answer)
             yield page
             if not token:

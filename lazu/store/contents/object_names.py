@@ -5,7 +5,8 @@ import re
 from lazu import clock, ids
 from lazu.store import derived
 
-_NAME = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.[0-9A-Z]{{26}}(\.{derived.KIND})?")
+_HASH = r"([0-9a-f]{2})/\1[0-9a-f]{62}"
+_NAME = re.compile(rf"{_HASH}\.[0-9A-Z]{{26}}(\.{derived.KIND})?")
 
 
 def new(sha256: str) -> str:
@@ -17,9 +18,18 @@ def new(sha256: str) -> str:
 STORE, QUARANTINE = "store-", "quarantine/"
 
 
+#: Such a name, and none in the folder of another Lazu: that may be at `s3://bucket/store-eu`.
+_STORE = re.compile(rf"{STORE}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+
+
 def of_store(identity: str) -> str:
     """The name of the object that says that the bucket is of the store `identity`."""
     return STORE + identity
+
+
+def is_of_store(name: str) -> bool:
+    """Whether it is the name of an object that says whose the bucket is."""
+    return _STORE.fullmatch(name) is not None
 
 
 def in_quarantine(name: str) -> str:
@@ -29,7 +39,7 @@ def in_quarantine(name: str) -> str:
 
 def is_aside(name: str) -> bool:
     """Whether it is the name of an object that is no content, yet Lazu's own."""
-    return name.startswith((STORE, QUARANTINE))
+    return is_of_store(name) or name.startswith(QUARANTINE)
 
 
 def is_ours(name: str) -> bool:
@@ -38,8 +48,11 @@ def is_ours(name: str) -> bool:
 
 
 def is_in_shard(name: str) -> bool:
-    """Whether it is a name where only Lazu should have any: as that of a content's object, up to the slash."""
-    return re.match("[0-9a-f]{2}/", name) is not None
+    """Whether it is a name where only Lazu should have any: as that of a content's object, up to the hash.
+
+    `de/` alone may be the prefix of another Lazu, or of anybody.
+    """
+    return re.fullmatch(f"{_HASH}[^/]*", name) is not None
 
 
 def stem(name: str) -> str:

@@ -29,7 +29,8 @@ class Pairing:
         """Ask them now; raises as `require` does."""
         identity, bound = object_rows.identity()
         mine = object_names.of_store(identity)
-        found = {entry.name for page in self._objects.bucket.pages(below=object_names.STORE) for entry in page}
+        beside = self._objects.bucket.pages(below=object_names.STORE)
+        found = {entry.name for page in beside for entry in page if object_names.is_of_store(entry.name)}
         if not found and not bound:
             # Another box may do so too: it is the same object.
             self._objects.put(mine, len(identity), [identity.encode()])

@@ -58,7 +58,8 @@ class Patience:
         if self._bucket is None:
             return False
         try:
-            [[entry]] = self._bucket.pages(below=object_names.STORE)
+            beside = self._bucket.pages(below=object_names.STORE)
+            [entry] = [each for page in beside for each in page if object_names.is_of_store(each.name)]
             with self._bucket.open(entry.name, entry.bytes) as reader:
                 return bool(reader.read())
         except (StoreError, NoSuchObject, ValueError):  # ValueError: not one
