@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from functools import partial
 from io import BytesIO
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from bench import client, servers
 from helpers import between as wire
 from helpers.documents import RED, pages
-from helpers.in_store import first_answer_lost, put
+from helpers.in_store import create, first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened, variables
 from helpers.waiting import until
@@ -26,11 +27,11 @@ from lazu.application import create_app
 from lazu.config import Settings, load
 from lazu.errors import Busy, CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
-from lazu.store import postgresql, rows, upload_rows, uploads
+from lazu.store import counts, postgresql, rows, upload_rows, uploads
 from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
 from lazu.store.postgresql import Postgresql
-from lazu.store.tables import File
+from lazu.store.tables import File, Upload, UploadPart
 from lazu.store.uploads import Declared
 from lazu.upkeep import engines
 from lazu.upkeep.purge import ClockJump, purge
@@ -259,31 +260,62 @@ def test_uploads_to_all_boxes_at_once_keep_the_quota(boxes):
     assert sorted(answer.status for answer in answers) == [200] * 5 + [507] * 11
 
 
-def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(cluster, tmp_path, monkeypatch):
-    """Each had seen room for itself."""
+@pytest.fixture
+def alice(cluster, tmp_path):
+    """A store and a key of it."""
     store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
     store.keys.create("alice")
-    key, counted, meet = store.keys.find("alice"), upload_rows.count_parts, threading.Barrier(2)
-    begun = store.uploads.create(key, Declared("a.txt", 2, "user_data", None))
+    yield store, store.keys.find("alice")
+    database.close_all()
 
-    def count(upload):
-        found = counted(upload)
+
+def at_once(monkeypatch, module, question, *acts):
+    """What two acts raise, each of which has the answer to its question before the other goes on, if nothing keeps it out."""
+    ask, meet = getattr(module, question), threading.Barrier(2)
+
+    def asking(*values):
+        found = ask(*values)
         with suppress(threading.BrokenBarrierError):
             meet.wait(1)
         return found
+
+    monkeypatch.setattr(module, question, asking)
+    with ThreadPoolExecutor(2) as pool:
+        return {type(done.exception()) for done in [pool.submit(act) for act in acts]}
+
+
+def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(alice, monkeypatch):
+    """Each had seen room for itself."""
+    store, key = alice
+    begun = store.uploads.create(key, Declared("a.txt", 2, "user_data", None))
 
     def add(data):
         with store.contents.stage(10) as place:
             place.write(data)
             return store.uploads.add_part(key, begun, place)
 
-    monkeypatch.setattr(upload_rows, "count_parts", count)
     monkeypatch.setattr(uploads, "MAX_PARTS", 1)
-    with ThreadPoolExecutor(2) as pool:
-        failed = [each.exception() for each in [pool.submit(add, b"a"), pool.submit(add, b"b")]]
-    assert {type(each) for each in failed} == {type(None), InvalidRequest}
-    assert counted(begun) == 1
-    database.close_all()
+    raised = at_once(monkeypatch, upload_rows, "count_parts", lambda: add(b"a"), lambda: add(b"b"))
+    assert raised == {type(None), InvalidRequest}
+    assert UploadPart.select().count() == 1
+
+
+def test_uploads_that_are_begun_on_all_boxes_at_once_keep_their_number(alice, monkeypatch):
+    """Of a key without a quota, which nobody else's requests kept out: 123 of a hundred."""
+    store, key = alice
+    monkeypatch.setattr(uploads, "MAX_PENDING", 1)
+    begin = partial(store.uploads.create, key, Declared("a.txt", 2, "user_data", None))
+    assert at_once(monkeypatch, upload_rows, "pending", begin, begin) == {type(None), InvalidRequest}
+    assert Upload.select().count() == 1
+
+
+def test_uploads_that_a_new_quota_met_on_their_way_keep_it_together(alice, monkeypatch):
+    """Their requests began when the key had none, so they shared it."""
+    store, _ = alice
+    coming = [partial(create, store, store.keys.find("alice"), data) for data in (b"123456", b"abcdef")]
+    store.keys.limit("alice", 10)
+    assert at_once(monkeypatch, counts, "held", *coming) == {type(None), InsufficientStorage}
+    assert File.select().count() == 1
 
 
 @pytest.mark.parametrize("meanwhile", ["full", "revoked"])

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from helpers.uploads import created
+from helpers.uploads import added, complete, created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
 
@@ -122,6 +122,24 @@ def test_a_keys_own_quota_wins_at_once(limited):
     assert refused(upload(limited, key, PURPOSE, part("file", b"i", "i.txt")))
     limited.flask("keys", "quota", "with-own", "0")
     stored(limited, key, b"j")
+
+
+def test_a_new_quota_counts_for_what_is_on_its_way(server):
+    """A file that arrives, a part that does, and an upload of which all parts are there."""
+    key = server.new_key("on-the-way")
+    pending = created(server, key, 2000)
+    ids = [added(server, key, pending, bytes(2000))]
+    places = ("/v1/files", "file"), (f"/v1/uploads/{created(server, key, 2000)['id']}/parts", "data")
+    coming = [begun(server, key, 2000, *place)[0] for place in places]
+    server.flask("keys", "quota", "on-the-way", "1000")
+    for sock in coming:
+        with closing(sock):
+            sock.sendall(b"\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 507 ")
+    assert refused(complete(server, key, pending, ids))
+    assert request(server, "GET", "/v1/files", key).json["data"] == []
+    server.flask("keys", "quota", "on-the-way", "0")
+    assert complete(server, key, pending, ids).status == 200
 
 
 def test_a_key_is_made_with_a_quota(limited):

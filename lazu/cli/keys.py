@@ -96,7 +96,9 @@ def _cells(key: dict[str, Any]) -> tuple[str, ...]:
 def limit(name: str, quota: int | str) -> None:
     """Let a key hold BYTES of files: 0 for no limit, `default` for what LAZU_KEY_QUOTA_BYTES says.
 
-    Files that are there stay, also above the quota. Example: flask keys quota alice 20GB
+    Files that are there stay, also above the quota; what is on its way has to fit.
+
+    Example: flask keys quota alice 20GB
     """
     store = opened()
     store.keys.limit(name, None if isinstance(quota, str) else quota)

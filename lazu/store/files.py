@@ -136,13 +136,19 @@ class Files:
         self.require(key, file.bytes)  # in the transaction, where no other upload of the key can come between
         rows.add_file(file)
 
-    def hold(self, key: Key) -> None:
+    def hold(self, key: Key, alone: bool = False) -> None:
         """Raise `InvalidApiKey` if `key` was revoked or renewed since it was read; else have it stay as it is.
 
-        Call it first in each transaction that adds: a key with a limit is held against all others.
+        Call it first in each transaction that adds: a key with a limit is held against all others, as with `alone`. The
+        quota is read anew: the request may have begun long before it.
         """
-        if not rows.hold_key(key, alone=self.limit(key) > 0):
+        alone = alone or self.limit(key) > 0
+        now = rows.hold_key(key, alone)
+        if now is None:
             raise InvalidApiKey
+        key.quota_bytes = now.quota_bytes
+        if not alone and self.limit(key):
+            self.hold(key)  # of two who do so at once PostgreSQL ends one, which begins again
 
     def limit(self, key: Key) -> int:
         """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""

@@ -75,8 +75,8 @@ def active_key(name: str) -> Key | None:
     return key_of(by_name(name))
 
 
-def hold_key(key: Key, alone: bool) -> bool:
-    """Whether `key` is as it was read, neither revoked nor renewed; it stays so until the end of the transaction.
+def hold_key(key: Key, alone: bool) -> Key | None:
+    """`key` as it is now, unless it was revoked or renewed since it was read; so it stays until the transaction ends.
 
     With `alone` nobody else holds it meanwhile, so that a quota is not filled twice. Who comes while somebody waits to
     change the key waits behind: PostgreSQL lets who shares a row pass such a one, again and again.
@@ -85,7 +85,7 @@ def hold_key(key: Key, alone: bool) -> bool:
     if database.for_update:  # SQLite has one writer at a time anyway
         lock = _IN_TURN + (" FOR NO KEY UPDATE" if alone else " FOR SHARE")
     now = Key.one(_KEY_BY_NAME + lock, key.name)
-    return now is not None and (now.id, now.secret_sha256) == (key.id, key.secret_sha256)
+    return now if now is not None and (now.id, now.secret_sha256) == (key.id, key.secret_sha256) else None
 
 
 def was_secret(secret_sha256: str) -> bool:

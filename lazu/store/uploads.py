@@ -111,7 +111,7 @@ class Uploads:
         self.forget(now, key)
 
     def _insert(self, key: Key, upload: Upload) -> None:
-        self._files.hold(key)
+        self._files.hold(key, alone=True)  # also without a limit: they are counted
         pending = upload_rows.pending(clock.now(), key)
         if pending.uploads >= MAX_PENDING:
             raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
@@ -223,8 +223,7 @@ class Uploads:
 
     def _chosen(self, upload: Upload, wanted: Completion) -> list[UploadPart]:
         there = {part.id: part for part in upload_rows.parts_of(upload)}
-        unknown = next((part_id for part_id in wanted.part_ids if part_id not in there), None)
-        if unknown is not None:
+        if any(part_id not in there for part_id in wanted.part_ids):
             raise InvalidRequest("One of part_ids is no part of this upload.", "part_ids")
         parts = [there[part_id] for part_id in wanted.part_ids]
         size = sum(part.bytes for part in parts)
@@ -242,6 +241,7 @@ class Uploads:
     def _settle(self, key: Key, file: File, upload: Upload, mark: str) -> None:
         """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
         self._files.hold(key)
+        self._files.require(key, 0)  # but the quota may be a smaller one by now
         if not upload_rows.settle(upload, clock.now(), file_id=file.id, completion=mark):
             raise _Settled(f"This upload is not pending any more: {upload.id}")
         rows.add_file(file)

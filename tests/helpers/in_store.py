@@ -13,9 +13,14 @@ from lazu.store.sqlite import database
 
 def put(store, data):
     """A file of the key `alice`, which is there."""
+    return create(store, store.keys.find("alice"), data)
+
+
+def create(store, key, data):
+    """A file of `key`, as it was read."""
     with store.contents.stage(100) as place:
         place.write(data)
-        return store.files.create(store.keys.find("alice"), NewFile(place, "a.txt", "text/plain", "user_data", None))
+        return store.files.create(key, NewFile(place, "a.txt", "text/plain", "user_data", None))
 
 
 @contextmanager
