@@ -251,15 +251,25 @@ def test_a_picture_that_came_along_is_made_ready_like_a_stored_one(front, double
     assert (status, headers["X-Lazu-Files"]) == (200, "inline;as=image")
     kind, data = shown_by(double, how)
     assert (kind, Image.open(io.BytesIO(data)).size) == ("data:image/jpeg;base64", (20, 40))
-    assert came(client, how, data_url("image/webp", PNG))[0] == 200  # what it is its content says
-    assert shown_by(double, how) == ("data:image/png;base64", PNG)
+    assert came(client, how, data_url("image/png", drawn("WEBP")))[0] == 200  # what it is its content says
+    assert shown_by(double, how)[0] in ("data:image/png;base64", "data:image/jpeg;base64")
+    assert Image.open(io.BytesIO(shown_by(double, how)[1])).format != "WEBP"
+
+
+@pytest.mark.parametrize("how", CAME)
+@pytest.mark.parametrize("data", [PNG, drawn("GIF"), drawn("JPEG"), PNG[:40]], ids=["png", "gif", "jpeg", "a cut one"])
+def test_a_picture_that_came_along_and_needs_nothing_goes_on_unread(front, double, how, data):
+    """At each turn of a talk it comes again, and a reader takes a process."""
+    status, headers, _ = came(front("text"), how, data_url("image/x", data))
+    assert (status, headers["X-Lazu-Files"]) == (200, None)
+    assert shown_by(double, how) == ("data:image/x;base64", data)
 
 
 @pytest.mark.parametrize("how", CAME)
 def test_a_picture_that_came_along_and_can_not_be_shown_is_refused_at_its_place(front, double, how):
     client = front("images")
     for data, code, words in (
-        (PNG[:40], "unsupported_file_type", "damaged or cut short"),
+        (drawn("WEBP")[:40], "unsupported_file_type", "damaged or cut short"),
         (HEIC, "unsupported_file_type", "save it as PNG, JPEG, GIF or WebP"),
         (b"words", "unsupported_file_type", "not an image"),
         (b"", "invalid_request", "The file is empty"),
@@ -286,8 +296,8 @@ def test_the_address_of_a_picture_passes_as_it_is_and_so_does_all_to_a_native_up
 
 
 def test_a_chat_may_name_the_data_alone(front, double):
-    part = {"type": "image_url", "image_url": " DATA:image/webp;base64," + base64.b64encode(PNG).decode()}
+    tiff = drawn("TIFF")
+    part = {"type": "image_url", "image_url": " DATA:image/webp;base64," + base64.b64encode(tiff).decode()}
     assert front("text").post("/v1/chat/completions", {"messages": [{"role": "user", "content": [part]}]})[0] == 200
-    assert double.last.json["messages"][0]["content"] == [
-        {"type": "image_url", "image_url": {"url": data_url("image/png", PNG)}}
-    ]
+    [made] = double.last.json["messages"][0]["content"]
+    assert made["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")

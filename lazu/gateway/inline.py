@@ -15,6 +15,9 @@ from lazu.texttypes import bare
 
 _URL = re.compile(r"\s*data:[^,]{0,1000};base64,", re.IGNORECASE)
 
+#: How PNG, GIF and JPEG begin in base64; and base64 of so much of a JPEG that what it says of its camera stands there.
+_PLAIN, _JPEG, _HEAD = ("iVBORw0KGgo", "R0lGOD"), "/9j/", 96 * 1024
+
 #: Characters decoded at a time, so that what they say never stands in memory as a whole.
 _PIECE = 256 * 1024
 
@@ -31,6 +34,28 @@ def size(reference: Reference) -> int:
     start = _start(data)
     letters = len(data) - start - sum(data.count(each, start) for each in " \t\r\n=")
     return letters * 3 // 4
+
+
+def passes(reference: Reference) -> bool:
+    """Whether the file is a picture that goes on unread: PNG, GIF, or a JPEG with neither EXIF nor Adobe's colours.
+
+    Every model server decodes those, and turns none. Most pictures that come along are such, again at each turn of a
+    talk, and a reader takes a process for each.
+    """
+    holder, name = reference.data
+    data = holder[name]
+    if name == "file_data":
+        return False
+    start = _start(data)
+    if data.startswith(_PLAIN, start):
+        return True
+    if not data.startswith(_JPEG, start):
+        return False
+    try:
+        head = _bytes(data[start : start + _HEAD])
+    except (binascii.Error, ValueError):
+        return False
+    return b"Exif\0" not in head and b"Adobe" not in head
 
 
 def received(contents: Contents, reference: Reference) -> Attachment:

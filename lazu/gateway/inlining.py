@@ -47,7 +47,7 @@ class Desk:
         """
         tree = json_body.parse(body)
         with json_body.shallow():
-            named = [each for each in find(tree) if not each.inline or self.mode != parts.NATIVE]
+            named = [each for each in find(tree) if not each.inline or self._reads(each)]
             if strays.possible(body):
                 known = {reference.where for reference in named if not reference.inline}
                 strays.refuse(tree, known, references.FORMS[find])
@@ -62,6 +62,9 @@ class Desk:
         names = [INLINE if each.inline else each.file_id for each in named]
         done = list(zip(names, reversed(words), strict=True))
         return Prepared(builder.holes.fill(json_body.write(tree), body), done)
+
+    def _reads(self, brought: Reference) -> bool:
+        return self.mode != parts.NATIVE and not inline.passes(brought)
 
     def _gather(self, named: list[Reference]) -> list[Attachment]:
         """Return the files that are `named` or came along, all fit for their places and small enough together."""
