@@ -19,7 +19,7 @@ class CannotStart(SystemExit):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"Lazu can't start: {message}.")
+        super().__init__(f"Lazu can't start: {message.rstrip('.')}.")  # one of another error has its full stop
 
 
 class StoreError(Exception):

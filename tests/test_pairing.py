@@ -49,6 +49,7 @@ def test_a_server_that_is_pointed_at_another_bucket_says_so_in_one_line(opened, 
     failed = Server(tmp_path / "wrong", wrong).flask("stats", check=False)
     assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
     assert "LAZU_DATABASE_URL and LAZU_BLOBS_URL" in failed.stderr
+    assert failed.stderr.endswith("corrects that.\n")
 
 
 def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(opened):
