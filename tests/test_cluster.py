@@ -442,6 +442,17 @@ def test_a_database_that_takes_no_writes_is_not_ready_and_doctor_says_so(cluster
     database.close_all()
 
 
+def test_doctor_says_when_no_commit_waits_for_the_standby_that_there_is(cluster, postgres, tmp_path):
+    """It was content, and a failover forgets what was acknowledged."""
+    box = Server(tmp_path / "box", variables(cluster))
+    with postgres.connect("postgres") as admin:
+        admin.execute(f"ALTER DATABASE {cluster['database_url'].rpartition('/')[2]} SET synchronous_commit = local")
+    assert re.search("^ok    database ", box.flask("doctor", check=False).stdout, re.MULTILINE)
+    with postgres.waiting_for_a_standby():
+        told = box.flask("doctor", check=False).stdout
+    assert re.search("^fail  database .* waits for no standby", told, re.MULTILINE), told
+
+
 def test_doctor_says_of_a_store_without_its_engines_no_more_than_that_it_opens(cluster, tmp_path):
     away = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_MAX_ATTEMPTS": "1"}
     told = Server(tmp_path / "box", {**variables(cluster), **away}).flask("doctor", check=False).stdout

@@ -153,7 +153,7 @@ def _brief_waits() -> Iterator[None]:
 
 def facts() -> dict[str, str]:
     """Facts of the server: its version, and its settings for flushing."""
-    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit'"
+    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names'"
     text = f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"  # noqa: S608 - our own text
     return dict(database.execute_sql(text).fetchall())
 

@@ -56,6 +56,9 @@ def _database() -> Iterator[Check]:
         yield "database", "fail", f"{version}, takes no writes", cure
     elif off:
         yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
+    elif facts["synchronous_standby_names"] and facts["synchronous_commit"] == "local":
+        found = f"{version}, synchronous_commit is local: it waits for no standby, and a failover forgets files"
+        yield "database", "fail", found, "ALTER SYSTEM SET synchronous_commit = on"
     else:
         yield "database", "ok", f"{version}, flushes what it acknowledges", ""
     skew = abs(postgresql.ahead())
