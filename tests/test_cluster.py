@@ -492,6 +492,7 @@ def test_commands_on_any_box_are_about_the_whole_store(boxes):
     file = stored(here, KEY, b"counted")
     there.flask("keys", "create", "bob")
     assert json.loads(there.flask("stats", "--json").stdout)["files"] == 1
+    assert re.search("^blobs .* in objects\n(.*\n)*free .* here, uploads stop at ", there.flask("stats").stdout, re.MULTILINE)
     found = {each["check"]: each["state"] for each in json.loads(there.flask("doctor", "--json", check=False).stdout)}
     assert (found["database"], found["bucket"], found["clocks"]) == ("ok", "ok", "ok")
     assert there.flask("fsck", "--rehash").returncode == 0

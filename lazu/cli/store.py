@@ -95,12 +95,13 @@ def _key(usage: stats.Usage) -> dict[str, Any]:
 def _totals(store: Store) -> str:
     totals, settings = stats.totals(), store.settings
     waiting = f"wait for the purge, {totals.overdue:,} of them overdue"
-    floor = f"uploads stop at {size(settings.min_free_bytes)}"
+    several = settings.database_url is not None  # boxes: on a disk of this one is only what arrives
+    floor = f"{'here, ' * several}uploads stop at {size(settings.min_free_bytes)}"
     rows = [
         ("files", f"{totals.files:,}", size(totals.bytes), ""),
         ("expired", f"{totals.expired:,}", size(totals.expired_bytes), waiting),
         ("uploads", f"{totals.uploads:,}", size(totals.upload_bytes), f"pending, {size(totals.part_bytes)} in parts"),
-        ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "on disk"),
+        ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "in objects" if several else "on disk"),
         ("saved", "", size(totals.saved_bytes), "by storing equal bytes once"),
         ("free", "", size(store.contents.free()), floor),
     ]

@@ -91,7 +91,7 @@ def figures(store: Store) -> list[Figure]:
     return [
         Figure("lazu_files", "Files that have not expired.", now.files),
         Figure("lazu_file_bytes", "Their sizes, added up.", now.bytes),
-        Figure("lazu_blobs", "Different contents on disk.", now.blobs),
+        Figure("lazu_blobs", "Different contents that are stored.", now.blobs),
         Figure("lazu_blob_bytes", "Bytes of these.", now.blob_bytes),
         Figure("lazu_saved_bytes", "Bytes not stored because another file had them.", now.saved_bytes),
         Figure("lazu_pending_uploads", "Uploads in parts that are not over.", now.uploads),
@@ -102,7 +102,7 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_overdue_seconds", "How long ago the oldest of the expired files expired.", late),
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
         Figure("lazu_stopped", "1 after a disk error, until flask fsck finds the store sound.", store.contents.failed),
-        Figure("lazu_free_bytes", "Free space of the store's disk.", store.contents.free()),
+        Figure("lazu_free_bytes", "Free space of the disk with LAZU_STORAGE_DIR.", store.contents.free()),
         Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.settings.min_free_bytes),
         *store.contents.figures(),
     ]
