@@ -652,6 +652,42 @@ def test_a_url_that_libpq_can_not_read_is_not_quoted(url):
     assert "hidden" not in str(refused.value)
 
 
+SLIPS = {
+    "nonsense=1": "has a parameter that libpq does not know: nonsense$",
+    "password=hid&den=1": "has a parameter that libpq does not know$",
+    "sslmode=hidden": "has a value for sslmode that libpq does not take$",
+    "target_session_attrs=hidden": "has a value for target_session_attrs that libpq does not take$",
+    "host=a,b,c&port=1,2": "has a value for port that libpq does not take$",
+    "service=hidden": "has a value for service that libpq does not take$",
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_parameter_that_libpq_refuses_stops_the_start_by_its_name(slip):
+    """A box waited for PostgreSQL without end."""
+    with pytest.raises(CannotStart) as refused:
+        Postgresql(f"postgresql://lazu:hidden@/lazu?{slip}").open()
+    assert re.search(SLIPS[slip], str(refused.value).rstrip("."))
+    assert not {"hid", "den", "hidden"} & set(re.findall("[a-z]+", str(refused.value)))
+
+
+@pytest.mark.parametrize("right", ["", "sslrootcert=system", "service=several", "port={0},{0}&host=127.0.0.1,localhost"])
+def test_what_libpq_takes_is_waited_for(right, tmp_path, monkeypatch, caplog):
+    """What it takes for granted depends on the others."""
+    port = free_port()
+    (tmp_path / "services").write_text(f"[several]\nhost=127.0.0.1,127.0.0.1\nport={port},{port}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    host = "" if "=" in right and "ssl" not in right else f"127.0.0.1:{port}"
+    Postgresql(f"postgresql://lazu@{host}/lazu?{right.format(port)}").open()
+    assert "can't be reached yet" in caplog.text
+
+
+def test_a_variable_of_libpq_that_is_wrong_stops_the_start_too(monkeypatch):
+    monkeypatch.setenv("PGSSLMODE", "hidden")
+    with pytest.raises(CannotStart, match="or a variable of libpq, has a value for sslmode that"):
+        Postgresql("postgresql://lazu@db/lazu").open()
+
+
 @pytest.mark.parametrize("name", ["LAZU_DATABASE_URL", "LAZU_BLOBS_URL"])
 def test_one_setting_of_the_two_stops_the_start(name, cluster):
     values = {"LAZU_DATABASE_URL": cluster["database_url"], "LAZU_BLOBS_URL": cluster["blobs_url"]}

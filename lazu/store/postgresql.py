@@ -6,12 +6,13 @@ for a default: who waits for a row must then see what the others did (docs/decis
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lazu import clock, metrics, slots
 from lazu.errors import Busy, CannotStart, Unanswered
@@ -35,6 +36,8 @@ _CONNECTING: dict[str, Any] = {
 SILENCE_SECONDS = 20
 #: The same while a process opens the store: gunicorn ends a worker that starts for 30 s.
 OPENING_SECONDS = 10
+#: No address, and a word that is in no message of libpq but the one about it.
+_NOWHERE = "lazu-asks-nobody"
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
 
@@ -234,8 +237,31 @@ def _asked(url: str) -> dict[str, str]:
 def _require_url(url: str) -> None:
     try:
         conninfo_to_dict(url)
-    except (psycopg.ProgrammingError, ValueError):  # they quote the URL, and its password
-        raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
+    except (psycopg.ProgrammingError, ValueError) as e:  # they quote the URL, and its password
+        unknown = re.match('invalid URI query parameter: "([a-z_]*)', str(e))
+        if not unknown:
+            raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
+        # What stands behind a & of a password looks like one.
+        name = "" if re.search(r"[?&]\w*(pass|secret)", url) else f": {unknown[1]}"
+        raise CannotStart(f"LAZU_DATABASE_URL has a parameter that libpq does not know{name}") from None
+    if wrong := _refused(url):
+        told = f"LAZU_DATABASE_URL, or a variable of libpq, has a value for {wrong} that libpq does not take"
+        raise CannotStart(told)
+
+
+def _refused(url: str) -> str | None:
+    """The parameter whose value libpq refuses before it connects; its message quotes the value.
+
+    It looks at all values first, and then at an address that is none here, so nothing is asked of a network.
+    """
+    asked = _asked(url)
+    addresses = ",".join(_NOWHERE for _ in (asked["hostaddr"] or asked["host"]).split(","))
+    elsewhere = make_conninfo(url, host="", hostaddr=addresses, port=asked["port"])  # nor what a service file has
+    tried = psycopg.pq.PGconn.connect_start(elsewhere.encode())
+    told = tried.error_message.decode(errors="replace")
+    tried.finish()
+    named = re.search(rf"\b({'|'.join(asked)})\b", told)
+    return named[1] if named and _NOWHERE not in told else None
 
 
 def _repeated(work: Callable[[], Result]) -> Result:
