@@ -213,7 +213,7 @@ def test_progress_speed_and_time_left_are_shown_and_three_go_at_once(server, pag
 
 def test_a_cancelled_upload_stores_nothing(server, page, key):
     sign_in(page, server, key)
-    slow(page, 100_000)
+    slow(page, 10_000)
     give(page, ("a.bin", os.urandom(MB)))
     page.wait_for_selector("#queue .sending")
     page.click("[aria-label='Cancel a.bin']")
