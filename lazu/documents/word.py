@@ -25,13 +25,16 @@ def blocks(data: bytes) -> Iterator[str]:
     styles = Styles(package, main)
     tree = package.tree(main)
     unused = _unused(package, main, tree)
-    yield from _margins(package, main, styles, "header", unused)
+    headers, footers = (
+        [name for name in package.related(main, kind) if name not in unused] for kind in ("header", "footer")
+    )
+    yield from _margins(package, styles, "Header", headers)
     body = Part(package, main, styles)
     yield from body.blocks(tree)
     for kind, wanted in (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment")):
         for name in package.related(main, kind):
             yield from _notes(Part(package, name, styles), package.tree(name), wanted)
-    yield from _margins(package, main, styles, "footer", unused)
+    yield from _margins(package, styles, "Footer", footers)
 
 
 def _unused(package: Package, main: str, tree: Element) -> set[str]:
@@ -47,14 +50,14 @@ def _unused(package: Package, main: str, tree: Element) -> set[str]:
     return {relation.target for key, relation in package.relations(main).items() if key in unused}
 
 
-def _margins(package: Package, main: str, styles: Styles, kind: str, unused: set[str]) -> Iterator[str]:
+def _margins(package: Package, styles: Styles, kind: str, names: list[str]) -> Iterator[str]:
     """Headers or footers, each once, however many sections have it."""
     seen = set()
-    for name in (found for found in package.related(main, kind) if found not in unused):
+    for name in names:
         words = markdown.flat(Part(package, name, styles).blocks(package.tree(name)))
         if words not in seen:
             seen.add(words)
-            yield f"{kind.capitalize()}: {words}" if words else ""
+            yield f"{kind}: {words}" if words else ""
 
 
 def _notes(part: "Part", tree: Element, wanted: str) -> Iterator[str]:

@@ -102,7 +102,7 @@ class _Hurried:
     def getresponse(self) -> Any:
         """urllib3's answer; that of an error has as much of its body as came."""
         sock = self.sock
-        answer = super().getresponse()  # type: ignore[misc]
+        answer = super().getresponse()  # type: ignore[misc]  # of the class beside it
         if answer.status < 300:  # what botocore takes for no error
             return answer
         pieces, until = [b"-"], clock.monotonic() + _ERROR_SECONDS
