@@ -175,6 +175,15 @@ def test_the_first_use_of_a_key_takes_no_connection_from_others(engine, monkeypa
     assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
 
 
+def test_an_old_connection_gives_way_to_a_new_one(engine, monkeypatch):
+    """What a server gathers for a connection goes with it."""
+    backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
+    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
+    now = connections.clock.monotonic()
+    monkeypatch.setattr(connections.clock, "monotonic", lambda: now + 601)
+    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() != backend
+
+
 def test_a_row_without_its_blob_is_refused_whole(engine, key):
     with pytest.raises(Absent):
         engine.write(lambda: (counts.add_purge(counts.Purge(started_at=1, finished_at=1, files=0, blobs=0, bytes=0)), rows.add_file(file(key))))
