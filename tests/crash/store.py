@@ -12,6 +12,7 @@ from peewee import sqlite3
 from lazu import clock, config, logs
 from lazu.application import create_app
 from lazu.store.contents.journal import Journal
+from lazu.store.keys import Keys
 from lazu.store.opening import open_store
 from lazu.store.sqlite import database
 from lazu.store.tables import Upload, UploadPart
@@ -46,7 +47,8 @@ def settings(folder: Path) -> config.Settings:
 class Store:
     """A Lazu on `folder`, in this process and thread only; `later` times 31 days ahead.
 
-    No checkpoint comes by itself, so that boundaries are the same each time: `checkpoint` is a word of the scripts.
+    Nothing is done beside a request, so that boundaries are the same each time and no thread meets a fork: `checkpoint`
+    is a word of the scripts, and the last use of a key stays unwritten.
     """
 
     app: Flask | None = None
@@ -67,6 +69,7 @@ class Store:
         logging.disable()
         logs.audit = lambda *_, **__: None
         Journal.note = lambda _: None
+        Keys._note = lambda *_: None
         cls.app = create_app(settings(folder))
         lazu = cls(folder)
         lazu.delete(lazu.upload("a"))

@@ -13,7 +13,6 @@ import select
 import shutil
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -179,8 +178,6 @@ class Runner:
 
         def make(tell: Tell, _: Callable[[], None]) -> None:
             script.perform(store.Store(self.kept), base, tell)
-            for thread in set(threading.enumerate()) - {threading.current_thread()}:
-                thread.join()  # writes down the key's last use, which the victim would do otherwise
 
         ledger = script.Ledger()
         if base:
