@@ -280,6 +280,7 @@ def test_doctor_says_whether_the_model_server_is_there_and_takes_what_lazu_sends
         for status, state, found, cure in [
             (200, "ok", "can be reached", ""),
             (500, "ok", "can be reached", ""),
+            (308, "warn", "answers with a redirect (308)", "name its target in LAZU_UPSTREAM_URL"),
             (401, "warn", "refuses LAZU_UPSTREAM_API_KEY (401)", "set the key that it wants"),
             (404, "warn", "has no /models there (404)", "is /v1 missing in LAZU_UPSTREAM_URL?"),
         ]:

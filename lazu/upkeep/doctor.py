@@ -223,6 +223,8 @@ def _upstream(settings: Settings) -> Finding:
         status = Upstream(settings).reach()
     except ApiError as e:
         return Finding("upstream", WARN, e.message, "is it running, at LAZU_UPSTREAM_URL?")
+    if 300 <= status < 400:
+        return Finding("upstream", WARN, f"answers with a redirect ({status})", "name its target in LAZU_UPSTREAM_URL")
     if status in (401, 403):
         return Finding("upstream", WARN, f"refuses LAZU_UPSTREAM_API_KEY ({status})", "set the key that it wants")
     if status == 404:
