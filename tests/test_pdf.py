@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from helpers import documents
-from helpers.documents import CASES, image, pages, pdf, pictures, spent, stream, words
+from helpers.documents import CASES, annotated, image, pages, pdf, pictures, spent, stream, words
 from lazu.documents import reading
 
 
@@ -50,9 +50,21 @@ def test_numbers_below_one_another_stay_apart(read, turn, down):
     assert {"12", "5"} <= {*read(pages(turn + column)).split()}
 
 
-def test_a_word_that_goes_on_in_the_next_line_stays_whole(read):
-    text = read(pages(b"BT /F 12 Tf 72 700 Td (more difficult to com\\255) Tj 0 -14 Td (pile than that) Tj ET"))
-    assert "compile" in text.replace("-\n", "").replace("\xad", "")
+HYPHENS = b"BT /F 12 Tf 14 TL 72 700 Td (more difficult to com\\255) Tj (pile than anti-) ' (inflammatory state-of-) ' (the-art COVID-) ' (19 drugs) ' %s ET"
+
+
+@pytest.mark.parametrize("beside", [b"", b"828 20 Td (beside the page) Tj"], ids=["whole", "cut"])
+def test_a_hyphen_at_the_end_of_a_line_stays(read, beside):
+    """They were `antiinflammatory` and `COVID19`. Nothing tells whether a word would have one without the line end."""
+    assert read(pages(HYPHENS % beside)).split("]\n")[1].split() == [
+        *"more difficult to com- pile than anti- inflammatory state-of- the-art COVID- 19 drugs".split()
+    ]  # fmt: skip
+
+
+def test_a_hyphen_at_the_end_of_a_line_stays_in_what_a_link_lies_on(read):
+    link = b"<< /Type /Annot /Subtype /Link /Rect [72 650 400 715] /A << /S /URI /URI (https://lazu.ai) >> >>"
+    text = read(annotated(b"BT /F 12 Tf 14 TL 72 700 Td (See anti-) Tj (inflammatory) ' ET", link))
+    assert text.split("]\n", 1)[1].rstrip() == "See anti-\ninflammatory\n[See anti-inflammatory](https://lazu.ai)"
 
 
 FAR = [

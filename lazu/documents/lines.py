@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from lazu.documents.pdfium import raw, utf16
 
+HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end after it, whoever wrote it
+
 _LEAST = 0.1, 0.9  # of a font's size: how far the next line begins to the left, and below or above
 
 
@@ -120,7 +122,7 @@ class Letters:
         count = held[-1] + 1 - held[0]
         units = (ctypes.c_ushort * (count + 1))()
         size = raw.FPDFText_GetText(self._content, held[0], count, units)
-        return utf16(bytes(units)[: 2 * max(0, size - 1)])
+        return utf16(bytes(units)[: 2 * max(0, size - 1)]).replace(HYPHEN, "-")
 
 
 def _outline(content: Any, line: range) -> Any:

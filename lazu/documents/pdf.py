@@ -9,11 +9,12 @@ from typing import Any
 
 from lazu.documents import annotations, encodings, fonts, lines, refusals, xfa
 from lazu.documents.annotations import Note, Words
+from lazu.documents.lines import HYPHEN
 from lazu.documents.pdfium import Document, page, raw, utf16
 
 PAGES = 10_000  # of which the text is read
 _FEW = 16  # characters that are looked at one by one
-HYPHEN = "\x02"  # what PDFium gives for a hyphen and the line end after it
+_ALONE = "\x02"  # what FPDFText_GetUnicode gives for a hyphen and the line end
 
 NO_TEXT, UNREADABLE = "(no text on this page)", "(this page could not be read)"
 
@@ -121,7 +122,7 @@ def _times(shown: str, text: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return encodings.clean(text.replace("\r", "").replace(HYPHEN, "-\n")).strip()
+    return encodings.clean(text.replace("\r", "").replace(_ALONE, HYPHEN).replace(HYPHEN, "-\n")).strip()
 
 
 def _glyphs(leaf: Any, content: Any) -> str:
