@@ -2,7 +2,8 @@
 
 MB = 2**20
 
-#: What the files of one call may have together: as they are stored, and again as what is sent for them.
+#: What the files of one call may have together: as they are stored, and again as what is sent for them,
+#: before base64 and JSON's escapes.
 FILES_OF_A_CALL = 64 * MB
 #: A JSON request body: of a call; of `/v1/uploads`, where 10,000 ids of parts take a third of it.
 JSON_BODY, UPLOAD_BODY = 128 * MB, MB

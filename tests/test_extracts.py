@@ -157,6 +157,14 @@ def test_images_mode_in_chat(images, double):
 
 
 def test_what_grows_beyond_64_mb_is_refused(text, double):
-    part = {"type": "input_file", "file_id": text.upload("grows.txt", (b'"' * 79 + b"\n") * 75_000)}
-    assert error(text.ask(*[part] * 10)) == (400, "file_too_large", "input[0].content[4].file_id")
+    part = {"type": "input_file", "file_id": text.upload("grows.txt", ("\u4e00" * 2_500_000).encode("utf-16"))}
+    assert error(text.ask(*[part] * 10)) == (400, "file_too_large", "input[0].content[1].file_id")
     assert double.received == []
+
+
+def test_what_json_escapes_is_not_what_files_grow_by(text, double):
+    """Each byte of this one becomes two: 35 MB of a table with quotes are 70 MB of JSON, and 64 MB of files may come."""
+    double.keeps_bodies = False
+    part = {"type": "input_file", "file_id": text.upload("quoted.txt", (b'"' * 79 + b"\n") * 87_500)}
+    assert text.ask(*[part] * 5)[0] == 200
+    assert int(double.last.headers["content-length"]) > 64 << 20
