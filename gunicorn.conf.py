@@ -12,6 +12,8 @@ import traceback
 from contextlib import suppress
 from functools import partial
 
+from lazu.errors import CannotStart
+
 
 def _in_memory():
     """Where files are in memory, if anywhere: on a disk, a write to a mapped one that finds no room is a SIGBUS."""
@@ -36,29 +38,33 @@ def _remove_left(where):
 def _keep_counters():
     """Make the directory in which the workers count for /metrics; it leaves with this process, or with the next start.
 
-    Before anything of Prometheus, and so of Lazu, is imported, because it looks then; once, for HUP reads this again.
+    Before anything of Prometheus is imported, because it looks then.
     """
-    where = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _in_memory() or tempfile.gettempdir()
-    os.makedirs(where, mode=0o700, exist_ok=True)
-    _remove_left(where)
-    made = tempfile.mkdtemp(prefix=_COUNTERS, dir=where)
-    new, used = os.path.join(made, "new"), os.path.join(made, _USED)
-    # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
-    fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
-    os.rename(new, used)
+    others = os.path.dirname(os.environ.get("LAZU_COUNTERS", ""))  # of the one that started this one on USR2
+    where = others or os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _in_memory() or tempfile.gettempdir()
+    try:
+        os.makedirs(where, mode=0o700, exist_ok=True)
+        _remove_left(where)
+        made = tempfile.mkdtemp(prefix=_COUNTERS, dir=where)
+        new, used = os.path.join(made, "new"), os.path.join(made, _USED)
+        # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
+        fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
+        os.rename(new, used)
+    except OSError as e:
+        cure = "PROMETHEUS_MULTIPROC_DIR names a directory that can"
+        raise CannotStart(f"{where} can't hold what the processes count: {e.strerror}; {cure}") from e
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
+    os.environ["LAZU_COUNTERS"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
 
 
-if not os.path.basename(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).startswith(_COUNTERS):
+if "lazu.metrics" not in sys.modules:  # once: HUP reads this again
     _keep_counters()
 
 from gunicorn.errors import HaltServer  # noqa: E402  only now
 
 from lazu import ledger, metrics  # noqa: E402
 from lazu.config import load  # noqa: E402
-from lazu.errors import CannotStart  # noqa: E402
 from lazu.gateway import itself  # noqa: E402
 
 settings = load()
@@ -224,7 +230,7 @@ def _require_other(server, given):
 def pre_fork(server, worker):
     """A worker is about to start; what cleans /tmp may have taken the directory of an idle server."""
     worker.earlier = server.SIG_QUEUE.qsize()
-    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], mode=0o700, exist_ok=True)
+    os.makedirs(os.environ["LAZU_COUNTERS"], mode=0o700, exist_ok=True)
 
 
 def post_fork(server, worker):

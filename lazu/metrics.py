@@ -1,7 +1,8 @@
 """The door to Prometheus: what is counted, summed over all workers, and how it is shown.
 
-Each worker counts in a file of its own in PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets before anything here is
-imported; a scrape sums the files. Without it (a `flask` command, a test) one process counts in memory.
+Each worker counts in a file of its own in LAZU_COUNTERS, which gunicorn.conf.py sets before anything here is imported;
+a scrape sums the files. Without it (a `flask` command, a test) one process counts in memory, wherever an operator has
+others count: nobody would read what a command left there, nor remove it.
 No label has a value that a client chose: neither names nor ids can be read here, nor can anybody fill the memory.
 """
 
@@ -87,7 +88,15 @@ def _reserve(path: str, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, max(size, os.fstat(file.fileno()).st_size))
 
 
-values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]  # before the first metric is made
+def folder() -> str | None:
+    """Where the processes of one server count together, None if this one is alone."""
+    return os.environ.get("LAZU_COUNTERS")
+
+
+# Before the first metric is made.
+values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]
+if not folder():
+    values.ValueClass = values.MutexValue
 
 _memory = CollectorRegistry()
 
@@ -181,13 +190,8 @@ def render(figures: list[Figure]) -> bytes:
         registry.register(figure)
     shared = folder()
     with _still(shared, fcntl.LOCK_SH) if shared else nullcontext():
-        counted = generate_latest(_counted())
+        counted = generate_latest(_counted(shared))
     return counted + generate_latest(registry)
-
-
-def folder() -> str | None:
-    """Where the processes of one server count together, None if this one is alone."""
-    return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 
 
 def forget(pid: int) -> None:
@@ -197,7 +201,7 @@ def forget(pid: int) -> None:
     workers, which nothing here may end.
     """
     if shared := folder():
-        mark_process_dead(pid)
+        mark_process_dead(pid, shared)
         with suppress(OSError, RuntimeError, ValueError), _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
             for kind in ("counter", "histogram"):
                 _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
@@ -233,11 +237,11 @@ def _used(path: str) -> int:
         return 0
 
 
-def _counted() -> CollectorRegistry:
-    if folder() is None:
+def _counted(shared: str | None) -> CollectorRegistry:
+    if shared is None:
         return _memory
     registry = CollectorRegistry()
-    _Shared(registry)  # type: ignore[no-untyped-call]  # Prometheus has no types
+    _Shared(registry, shared)  # type: ignore[no-untyped-call]  # Prometheus has no types
     return registry
 
 

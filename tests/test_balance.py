@@ -116,7 +116,7 @@ def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
 
 def test_a_client_waits_for_a_process_with_fewer_and_for_no_other(tmp_path, monkeypatch):
     """Not for one that has as many, nor for one that ends."""
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
     mine, other, waits = Balance(2), Balance(2), []
     monkeypatch.setattr(balance.clock, "sleep", waits.append)
     monkeypatch.setattr(balance, "PAUSE", 600)

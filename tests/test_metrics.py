@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.parser import text_string_to_metric_families
 
-from helpers.server import PROJECT, free_port, opened
+from helpers.server import PROJECT, Server, free_port, opened
 from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, stored
@@ -146,7 +146,7 @@ KEY = mmap_key("lazu_told", "lazu_told_total", [], [], "A counter.")
 @pytest.fixture
 def dead(tmp_path, monkeypatch):
     """The counts that the worker 7 left, in a directory where this process counts with others."""
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
     counts = MmapedDict(str(tmp_path / "counter_7.db"))
     counts.write_value(KEY, 3.0, 0.0)
     counts.close()
@@ -285,6 +285,53 @@ def test_counting_goes_on_when_something_cleaned_the_directory(serve, tmp_path):
     os.kill(server.pids()[1], signal.SIGKILL)
     until(lambda: alive(server))
     assert count(server, method="GET", route="/healthz", status="200") >= 1
+
+
+def test_commands_count_for_nobody_and_leave_nothing(serve, tmp_path):
+    """Where the variable is set for all of a machine."""
+    server = serve()
+    for folder in (tmp_path / "there", tmp_path / "missing"):
+        server.env["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        (tmp_path / "there").mkdir(exist_ok=True)
+        assert server.flask("purge").stderr == ""
+        assert list(folder.glob("*")) == []
+
+
+def test_servers_that_were_given_one_directory_count_apart_whatever_it_is_called(serve, tmp_path):
+    """Also after a reload, which reads gunicorn's settings again."""
+    folder = tmp_path / "lazu-counters-x"
+    one, two = (serve(PROMETHEUS_MULTIPROC_DIR=str(folder), LAZU_WORKERS="1") for _ in range(2))
+    asked = {"method": "GET", "route": "/healthz", "status": "200"}
+    assert request(two, "GET", "/healthz").status == 200
+    assert (count(one, **asked), count(two, **asked)) == (0, 1)
+    before = two.pids()[1:]
+    two.process.send_signal(signal.SIGHUP)
+    until(lambda: two.pids()[1:] and not set(before) & set(two.pids()))
+    assert (count(one, **asked), count(two, **asked)) == (0, 1)
+    two.stop()
+    assert len(list(folder.iterdir())) == 1
+    one.stop()
+    assert list(folder.iterdir()) == []
+
+
+def a_file(place):
+    place.write_text("")
+
+
+def where_nothing_can_be_made(place):
+    place.symlink_to("/proc/self")
+
+
+@pytest.mark.parametrize("spoil", [a_file, where_nothing_can_be_made])
+def test_a_start_that_finds_no_place_for_counters_says_so_in_one_line(tmp_path, spoil):
+    place = tmp_path / "counters"
+    spoil(place)
+    server = Server(tmp_path / "storage", {"PROMETHEUS_MULTIPROC_DIR": str(place)})
+    with pytest.raises(AssertionError, match="did not start"):
+        server.start()
+    [told] = server.log.read_text().splitlines()
+    assert told.startswith(f"Lazu can't start: {place} can't hold what the processes count")
+    assert "PROMETHEUS_MULTIPROC_DIR" in told
 
 
 def test_bytes_in_and_out_are_those_of_the_wire(serve):

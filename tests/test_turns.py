@@ -141,7 +141,7 @@ def is_free(pool):
 
 
 def test_who_waits_for_what_the_processes_share_holds_no_slot(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
     pool, mine = Slots(1, 1), Ledger("things", 4)
     mine.take(1, 1, lambda _: True)
     monkeypatch.setattr("lazu.ledger.LOCK_SECONDS", 600)
