@@ -124,7 +124,7 @@ def test_a_replacement_that_a_crash_left_is_in_nobodys_way(room):
     assert room.entries(blob.parent.name) == [blob.name]
 
 
-def test_what_is_kept_of_bytes_goes_when_they_are_found_damaged(room):
+def test_what_is_kept_of_bytes_goes_when_they_are_found_damaged(room, caplog):
     sha256 = named(room, b"x" * 100)
     with room.stage(100) as words:
         words.write(b"read from damaged bytes")
@@ -132,6 +132,7 @@ def test_what_is_kept_of_bytes_goes_when_they_are_found_damaged(room):
     (room.root / room.path(sha256)).write_bytes(b"cut")
     named(room, b"x" * 100)
     assert room.entries(room.shard(sha256)) == [sha256]
+    assert "a damaged blob was replaced" in caplog.text
 
 
 def test_what_is_kept_of_a_blob_that_came_meanwhile_is_no_leftover(room):

@@ -138,16 +138,18 @@ class Blobs(Syncs):
                 self.put(staged, shard)
         return few
 
-    def put(self, staged: Staged, shard: int) -> None:
+    def put(self, staged: Staged, shard: int, replay: bool = False) -> None:
         """Give sealed bytes their name, durably, also in a store that has failed; `shard` as for `publish`.
 
-        A blob that was there already gives way to these bytes, which are known to be right. The directory is synced
-        then too: the process that named it may have died before its own fsync. Raises OSError.
+        A blob that was there already gives way to these bytes, which are known to be right; one of another size is told
+        as damaged, but in a `replay`, which tells of its own. The directory is synced then too: the process that named
+        it may have died before its own fsync. Raises OSError.
         """
         try:
             _name(staged, staged.sha256, shard)
         except FileExistsError:
-            _replace(staged, shard)
+            if _replace(staged, shard) and not replay:
+                log.warning("a damaged blob was replaced by the bytes of its name")
         self.sync(shard)
 
     def holds(self, sha256: str, few: bytes) -> bool:
@@ -257,19 +259,20 @@ def _name(staged: Staged, name: str, shard: int) -> None:
     os.link(f"/proc/self/fd/{staged.fd}", name, dst_dir_fd=shard, follow_symlinks=True)
 
 
-def _replace(staged: Staged, shard: int) -> None:
+def _replace(staged: Staged, shard: int) -> bool:
     """Put sealed bytes in the place of those of the same name, which the disk may have changed; who reads them goes on.
 
-    What is kept of them stays, unless their size shows that they were damaged.
+    Gives whether their size showed that they were other ones: what is kept of them stays, unless it did.
     """
-    if os.stat(staged.sha256, dir_fd=shard).st_size != staged.size:
+    other = os.stat(staged.sha256, dir_fd=shard).st_size != staged.size
+    if other:
         derived.drop(staged.sha256, shard)
-        log.warning("a damaged blob was replaced by the bytes of its name")
     new = staged.sha256 + NEW
     with suppress(FileNotFoundError):
         os.unlink(new, dir_fd=shard)
     _name(staged, new, shard)
     os.rename(new, staged.sha256, src_dir_fd=shard, dst_dir_fd=shard)
+    return other
 
 
 def closed(root: Path) -> list[Path]:

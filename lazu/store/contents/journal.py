@@ -81,7 +81,7 @@ class Journal:
         with self._blobs.stage(len(data)) as staged:
             staged.write(data)
             staged.seal()
-            self._blobs.put(staged, shard)
+            self._blobs.put(staged, shard, replay=True)
 
     def checkpoint(self, frees: bool = False) -> None:
         """Make the blobs of all entries durable, then remove these. Raises `StoreError`, OSError, `StorageMoved`.
