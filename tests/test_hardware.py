@@ -133,8 +133,8 @@ def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(sm
 
 @ROOT
 @pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
-def test_a_box_without_an_inode_is_not_ready(small, cluster, several):
-    """What an upload would be refused for, though room is left. On several boxes it passes by this disk, too."""
+def test_a_box_without_an_inode_or_without_room_is_not_ready(small, cluster, several):
+    """What an upload would be refused for, also where no floor is set. On several boxes it passes by this disk, too."""
     engines = {f"LAZU_{name.upper()}": value for name, value in cluster.items()}
     server = Server(small / "storage", {"LAZU_API_KEY": "k", **(engines if several else {})}).start()
     try:
@@ -148,6 +148,12 @@ def test_a_box_without_an_inode_is_not_ready(small, cluster, several):
         server.stop()
         server.start()
         assert [request(server, "GET", path, "k").status for path in ("/readyz", asked)] == [503, 200]
+        subprocess.run(["mount", "-o", "remount,nr_inodes=10000", small], check=True)
+        assert request(server, "GET", "/readyz").status == 200
+        fill(small)
+        assert [request(server, "GET", path, "k").status for path in ("/readyz", asked)] == [503, 200]
+        assert upload(server, "k", PURPOSE, part("file", b"2", "a.txt")).status == 507
+        assert "fail  free space" in server.flask("doctor", check=False).stdout
     finally:
         subprocess.run(["mount", "-o", "remount,nr_inodes=10000", small], check=True)
         server.stop()

@@ -26,6 +26,9 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 #: Ends the name of bytes that are about to replace those of a blob; after a crash the purge removes it.
 NEW = ".new"
 
+#: Bytes of disk that the smallest upload may need: some 50 KB for its row in SQLite's log, more when indexes split.
+SMALLEST = 128 * 2**10
+
 #: Seconds to wait for somebody else's sweep, which may be long, or have been stopped.
 SWEEP_SECONDS = 3600
 
@@ -69,6 +72,11 @@ class Blobs(Syncs):
         Raises `InsufficientStorage` when there is no room for what is expected.
         """
         return Staged(self, max_bytes, expected)
+
+    def check(self) -> None:
+        """Raise what the smallest upload would meet: as `require` and `require_files` do."""
+        self.require(SMALLEST)
+        self.require_files()
 
     def require_files(self) -> None:
         """Raise OSError if no file can be made for an upload."""

@@ -136,7 +136,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     yield _owner(settings.storage_dir)
     free, floor = disk.free(place), settings.min_free_bytes
     found = f"{free:,} bytes, uploads stop at {floor:,}"
-    if free < floor:
+    if free < floor + blobs.SMALLEST:
         yield Finding("free space", FAIL, found, "docs/operations.md, A full disk")
     elif free < 2 * floor:
         yield Finding("free space", WARN, found, "make room soon")

@@ -63,8 +63,7 @@ class Intents:
         """See `Contents`: also whether the database takes writes, and the bucket answers and is of the same store."""
         if not takes_writes():
             raise NotReady("The database takes no writes.")
-        self.waiting.require(0)
-        self.waiting.require_files()
+        self.waiting.check()
         self.pairing.look()
 
     def free(self) -> int:

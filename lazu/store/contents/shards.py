@@ -64,8 +64,7 @@ class Shards:
     def check(self) -> None:
         """See `Contents`."""
         self.engine.require_same()
-        self.blobs.require(0)
-        self.blobs.require_files()
+        self.blobs.check()
 
     def free(self) -> int:
         """See `Contents`."""
