@@ -218,6 +218,18 @@ def test_a_picture_that_no_server_could_show_is_refused_at_the_call(front, doubl
     assert double.received == []
 
 
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [("input_file", "neither text nor a document"), ("input_image", "application/octet-stream, not an image (PNG, JPEG, GIF, WebP); name it in")],
+)
+@pytest.mark.parametrize("data", [b"\0\1" * 40_000, b"\1\0" * 200, b"\x10" + bytes(400)], ids=["image/g3fax", "image/x-tga", "image/x-sony-tim"])
+def test_data_that_libmagic_takes_for_a_picture_by_a_byte_or_two_is_not_called_one(front, double, data, part, words):
+    status, _, body = asked(front("text"), "data.bin", data, part)
+    assert (status, body["error"]["code"]) == (400, "unsupported_file_type")
+    assert words in body["error"]["message"]
+    assert double.received == []
+
+
 # Pictures that come along
 
 

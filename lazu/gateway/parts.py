@@ -22,6 +22,14 @@ PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: Pictures that are converted for servers that take no files.
 PDF, SVG, TIFF = "application/pdf", "image/svg+xml", "image/tiff"
 CONVERTED = ("image/bmp", "image/x-ms-bmp", TIFF, "image/avif")
+#: Other pictures that people have. What else libmagic calls `image/…` is rare, and some of it it tells by a byte or two
+#: (g3fax, x-tga, x-sony-tim), so that it is nearly always other data.
+OTHERS = {
+    f"image/{name}"
+    for name in """heic heic-sequence heif heif-sequence jp2 jpm jpx jxl jxr bpg vnd.adobe.photoshop vnd.djvu vnd.dwg
+    vnd.microsoft.icon wmf x-canon-cr2 x-canon-crw x-eps x-exr x-fuji-raf x-icns x-olympus-orf x-paintnet x-pcx
+    x-portable-bitmap x-portable-graymap x-portable-greymap x-portable-pixmap x-x3f x-xcf""".split()
+}
 
 NATIVE, IMAGES = "native", "images"
 
@@ -37,7 +45,7 @@ def check(reference: Reference, file: Attachment, mode: str) -> None:
     """Raise `UnsupportedFileType` if `file` can't stand where `reference` does, in requests for such an upstream."""
     kind = file.content_type
     shown = kind in pictures(mode)
-    picture = kind.startswith("image/") and kind != SVG
+    picture = kind in CONVERTED or kind in OTHERS
     if reference.kind == FILE and shown:
         raise UnsupportedFileType("This file is an image; name it in an input_image part.", reference.where)
     if shown or (reference.kind in (FILE, CHAT_FILE) and (mode == NATIVE or not picture)):
@@ -46,6 +54,7 @@ def check(reference: Reference, file: Attachment, mode: str) -> None:
         text = f"This picture is {kind}, which models don't take; save it as PNG, JPEG, GIF or WebP."
     else:
         right = "file" if reference.kind == CHAT_IMAGE else "input_file"
+        kind = "application/octet-stream" if kind.startswith("image/") and kind != SVG else kind
         text = f"This file is {kind}, not an image (PNG, JPEG, GIF, WebP); name it in a part of type {right}."
     raise UnsupportedFileType(text, reference.where)
 
