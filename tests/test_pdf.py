@@ -50,6 +50,15 @@ def test_numbers_below_one_another_stay_apart(read, turn, down):
     assert {"12", "5"} <= {*read(pages(turn + column)).split()}
 
 
+@pytest.mark.parametrize("turn", [b"", b"0 1 -1 0 792 0 cm "], ids=["upright", "turned"])
+@pytest.mark.parametrize("column", ["3 10 7 12 9", "Qty 1 5 7", "1 B 2 C 3 D"])
+def test_what_stands_straight_below_is_a_line_of_its_own(read, turn, column):
+    """Aligned to the right they were `3 107 129`, letters and numbers alone `157` and `1B2C3D`."""
+    lines = column.split()
+    shown = [b"BT /F 12 Tf %d %d Td (%s) Tj ET" % (200 - 7 * len(s), 700 - 14 * n, s.encode()) for n, s in enumerate(lines)]
+    assert read(pages(turn + b" ".join(shown))).split("]\n")[1].split() == lines
+
+
 HYPHENS = b"BT /F 12 Tf 14 TL 72 700 Td (more difficult to com\\255) Tj (pile than anti-) ' (inflammatory state-of-) ' (the-art COVID-) ' (19 drugs) ' %s ET"
 
 
@@ -73,12 +82,13 @@ FAR = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("x", "y"), [(24, 0), (0, 30)], ids=["across", "down"])
 @pytest.mark.parametrize(("font", "encoding", "letters", "codec", "text"), FAR, ids=[row[2] for row in FAR])
-def test_letters_that_stand_alone_are_read_though_their_font_is_not_there(read, font, encoding, letters, codec, text):
+def test_letters_that_stand_alone_are_read_though_their_font_is_not_there(read, font, encoding, letters, codec, text, x, y):
     """As programs write what they recognised in a scan: each letter is placed by itself, and the font only named."""
     system = f"<< /Registry (Adobe) /Ordering ({letters}) /Supplement 2 >>"
     below = f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /{font} /CIDSystemInfo {system} /FontDescriptor 6 0 R >>"
-    shown = [f"BT 3 Tr /F 24 Tf {72 + 24 * n} 700 Td <{letter.encode(codec).hex()}> Tj ET" for n, letter in enumerate(text)]
+    shown = [f"BT 3 Tr /F 24 Tf {72 + x * n} {700 - y * n} Td <{letter.encode(codec).hex()}> Tj ET" for n, letter in enumerate(text)]
     scan = pdf(
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",

@@ -2,13 +2,17 @@
 
 import ctypes
 from collections.abc import Iterator
+from sys import maxunicode
 from typing import Any, NamedTuple
+from unicodedata import east_asian_width
 
 from lazu.documents.pdfium import raw, utf16
 
 HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end after it, whoever wrote it
 
-_LEAST = 0.1, 0.9  # of a font's size: how far the next line begins to the left, and below or above
+#: Of a font's size: how far right of a letter the next line begins at most, if they may be written downwards and if
+#: they may not, and how far below or above it at least.
+_DOWNWARDS, _ACROSS, _BESIDE = -0.1, 0.5, 0.9
 
 
 def runs(content: Any) -> Iterator[range]:
@@ -55,12 +59,13 @@ def _leaps(content: Any, line: range) -> bool:
 
 
 class _Letter(NamedTuple):
-    """Where a character stands, and its width and height."""
+    """Where a character stands, its width and height, and whether it is wide, as those that are written downwards."""
 
     x: float
     y: float
     width: float
     height: float
+    wide: bool
 
 
 def _breaks(content: Any, line: range) -> Iterator[int]:
@@ -82,18 +87,23 @@ def _letter(content: Any, place: int) -> _Letter:
     x, y, left, right, bottom, top = (ctypes.c_double() for _ in range(6))
     raw.FPDFText_GetCharOrigin(content, place, x, y)
     raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
-    return _Letter(x.value, y.value, right.value - left.value, top.value - bottom.value)
+    wide = east_asian_width(chr(min(raw.FPDFText_GetUnicode(content, place), maxunicode))) in "WF"
+    return _Letter(x.value, y.value, right.value - left.value, top.value - bottom.value, wide)
 
 
 def _wraps(content: Any, place: int, before: _Letter, letter: _Letter) -> bool:
-    """Return whether a character begins a line: it lies back, and beside the one before, as its text is turned."""
+    """Return whether a character begins a line: it lies not ahead of the one before, and beside, as its text is turned.
+
+    Chinese and its like must lie back, for straight below they may be one line; a column of numbers is none.
+    """
     turn = raw.FS_MATRIX()
     raw.FPDFText_GetMatrix(content, place, turn)
     size = abs(raw.FPDFText_GetFontSize(content, place))
     x, y = letter.x - before.x, letter.y - before.y
-    back, beside = _LEAST[0] * size * (turn.a**2 + turn.b**2), _LEAST[1] * size * (turn.c**2 + turn.d**2)
+    most = _DOWNWARDS if before.wide or letter.wide else _ACROSS
+    ahead, beside = most * size * (turn.a**2 + turn.b**2), _BESIDE * size * (turn.c**2 + turn.d**2)
     tall = max(each.width * abs(turn.c) + each.height * abs(turn.d) for each in (before, letter))
-    wraps: bool = x * turn.a + y * turn.b < -back and abs(x * turn.c + y * turn.d) > max(beside, tall)
+    wraps: bool = x * turn.a + y * turn.b < ahead and abs(x * turn.c + y * turn.d) > max(beside, tall)
     return wraps
 
 
