@@ -162,6 +162,13 @@ def test_what_grows_beyond_64_mb_is_refused(text, double):
     assert double.received == []
 
 
+def test_a_text_that_is_too_long_for_a_model_is_refused_with_the_limit(text, double):
+    status, _, body = text.ask({"type": "input_file", "file_id": text.upload("long.txt", b"word " * (8 * 2**20 // 5 + 1))})
+    assert (status, body["error"]["code"]) == (400, "unsupported_file_type")
+    assert "more than 8 MB" in body["error"]["message"]
+    assert double.received == []
+
+
 def test_what_json_escapes_is_not_what_files_grow_by(text, double):
     """Each byte of this one becomes two: 35 MB of a table with quotes are 70 MB of JSON, and 64 MB of files may come."""
     double.keeps_bodies = False

@@ -86,11 +86,12 @@ def placed(slots: Slots, owner: int | None, seconds: float) -> Iterator[Place]:
 
 
 class Job(NamedTuple):
-    """The task of a reader: its command, the file, and how many bytes it may give at most."""
+    """The task of a reader: its command, the file, how many bytes it may give at most, and why more are refused."""
 
     words: list[str]
     source: Source
     limit: int
+    excess: int = refusals.LONG
 
 
 def command(kind: str) -> list[str]:
@@ -118,7 +119,7 @@ def _read(job: Job, place: Place, wall: float) -> bytes:
     mine = not isinstance(job.source, int)
     with open(job.source, "rb", closefd=mine) as file, started(job.words, file.fileno()) as reader:
         end = clock.monotonic() + wall
-        output = listen(reader, job.limit, end, place)
+        output = listen(reader, job, end, place)
         status = ended(reader, end)
     if status:
         raise refusals.Refused(meaning(status))
@@ -148,7 +149,7 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
             reader.stdout.close()
 
 
-def listen(reader: subprocess.Popen[bytes], limit: int, end: float, place: Place) -> bytes:
+def listen(reader: subprocess.Popen[bytes], job: Job, end: float, place: Place) -> bytes:
     """All that the reader writes until it ends.
 
     Raises `refusals.Refused` when it writes too much, `Busy`, `ClientLeft`, and as `Place.give_way` does.
@@ -166,8 +167,8 @@ def listen(reader: subprocess.Popen[bytes], limit: int, end: float, place: Place
         if not piece:
             return bytes(output)
         output += piece
-        if len(output) > limit:
-            raise refusals.Refused(refusals.LONG)
+        if len(output) > job.limit:
+            raise refusals.Refused(job.excess)
     raise Busy
 
 

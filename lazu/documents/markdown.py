@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from lazu.documents import refusals
-from lazu.documents.refusals import Refused
+from lazu.documents.refusals import TEXT_LIMIT, Refused
 
 #: Rows of a sheet that are given, as OpenAI does.
 MAX_ROWS = 1000
 
-#: Cells of a sheet; each takes three characters at least, and a text has eight million.
-_MAX_CELLS = 2_500_000
+#: Cells of a sheet; each takes three characters at least.
+_MAX_CELLS = TEXT_LIMIT // 3
 
 #: What Unicode has raised and lowered. It has few letters, and `1st` is better as it is than `1ˢᵗ`.
 _SCRIPTS = "0123456789+-\u2212=()"

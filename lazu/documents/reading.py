@@ -8,23 +8,22 @@ from typing import BinaryIO, NamedTuple
 
 from lazu.documents import kinds, launcher, refusals
 from lazu.documents.kinds import keeping
+from lazu.documents.refusals import PICTURES_LIMIT, TEXT_LIMIT
 
 __all__ = ["SIDES", "VERSION", "Busy", "Picture", "Text", "Unreadable", "keeping", "pages", "picture", "places", "text"]
 
 Busy = launcher.Busy
 Unreadable = refusals.Refused
 
-#: Bytes of UTF-8 that a text may have: some 2 million tokens, more than any model takes.
-TEXT_LIMIT = 8 << 20
-
-#: Bytes of JPEG that the pages of a file may have; 20 pages of pure noise, the worst there is, fit.
-PICTURES_LIMIT = 64 << 20
-
 #: Pixels of a picture's longer side, at most, by the `detail` that is asked for.
 SIDES = {"low": 768, "auto": 1536, "high": 2048}
 
 #: Bytes that the name of an encoding and its line end take.
 _NAME = 100
+
+#: Bytes that a reader may give, and why more are refused.
+_TEXT = TEXT_LIMIT + _NAME, refusals.LONG
+_PICTURES = PICTURES_LIMIT, refusals.HEAVY
 
 #: Bytes of a number in what `places` reads.
 _NUMBER = 4
@@ -76,7 +75,7 @@ def text(source: launcher.Source, media_type: str, owner: int | None = None) -> 
     kind = kinds.kind(media_type)
     if kind == "text" and os.stat(source).st_size > 4 * TEXT_LIMIT:  # UTF-32, the widest encoding, has 4 bytes for one
         raise Unreadable(refusals.LONG)
-    charset, _, words = _read(kind, source, TEXT_LIMIT + _NAME, owner).partition(b"\n")
+    charset, _, words = _read(kind, source, _TEXT, owner).partition(b"\n")
     if len(words) > TEXT_LIMIT:
         raise Unreadable(refusals.LONG)
     return Text(words.decode(errors="replace"), charset.decode() or None)
@@ -87,7 +86,7 @@ def pages(source: launcher.Source, detail: str = "auto", owner: int | None = Non
 
     Raises as `text` does.
     """
-    return _read(f"pages {SIDES[detail]}", source, PICTURES_LIMIT, owner)
+    return _read(f"pages {SIDES[detail]}", source, _PICTURES, owner)
 
 
 def picture(source: launcher.Source, detail: str = "auto", owner: int | None = None) -> Picture:
@@ -97,7 +96,7 @@ def picture(source: launcher.Source, detail: str = "auto", owner: int | None = N
     the first 20 of them as JPEG pictures, their size by `SIDES`. Raises as `text` does; a picture that is damaged, or
     larger than 50 megapixels, is `Unreadable`.
     """
-    media_type, _, data = _read(f"picture {SIDES[detail]}", source, PICTURES_LIMIT, owner).partition(b"\n")
+    media_type, _, data = _read(f"picture {SIDES[detail]}", source, _PICTURES, owner).partition(b"\n")
     return Picture(media_type.decode(), data)
 
 
@@ -116,5 +115,5 @@ def places(file: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
     return total, found
 
 
-def _read(kind: str, source: launcher.Source, limit: int, owner: int | None) -> bytes:
-    return launcher.run(launcher.Job(launcher.command(kind), source, limit), owner)
+def _read(kind: str, source: launcher.Source, most: tuple[int, int], owner: int | None) -> bytes:
+    return launcher.run(launcher.Job(launcher.command(kind), source, *most), owner)

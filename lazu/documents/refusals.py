@@ -1,9 +1,17 @@
 """Why a file can't be read, in words for the person who sent it; the number is the reader process's exit status."""
 
+from lazu.sizes import MB, words
+
+#: Bytes of UTF-8 that a text may have: some 2 million tokens, more than any model takes.
+TEXT_LIMIT = 8 * MB
+
+#: Bytes of JPEG that the pages of a file may have; 20 pages of pure noise, the worst there is, fit.
+PICTURES_LIMIT = 64 * MB
+
 (
     BROKEN, LOCKED, EMPTY, BINARY, SLOW, LARGE, LONG, PAGES, PAGELESS, XFA, DEEP, NOTHING, WORD, POWERPOINT, OUTLOOK,
-    PIXELS, NO_PICTURE,
-) = range(10, 27)  # fmt: skip
+    PIXELS, NO_PICTURE, HEAVY,
+) = range(10, 28)  # fmt: skip
 
 WORDS = {
     BROKEN: "The file is damaged, or cut short: it could not be read.",
@@ -12,7 +20,8 @@ WORDS = {
     BINARY: "The file is neither text nor a document that can be read, so it has no text to give to the model.",
     SLOW: "The file takes too long to read. Upload a smaller or simpler one.",
     LARGE: "The file needs too much memory to read. Upload a smaller or simpler one.",
-    LONG: "The file holds more than can be given to a model at once. Upload a part of it.",
+    LONG: f"The file's text has more than {words(TEXT_LIMIT)}, which no model takes at once. Upload a part of it.",
+    HEAVY: f"The pictures of the file have more than {words(PICTURES_LIMIT)} together. Upload a part of it.",
     PAGES: "The PDF has more than 10,000 pages. Upload a part of it.",
     PAGELESS: "The PDF has no pages.",
     XFA: "The PDF is an XFA form, which only Adobe's programs can read. Print it there to a PDF, and upload that.",
