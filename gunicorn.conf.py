@@ -121,6 +121,7 @@ def on_starting(server):
         server.log.warning(told, _calls, settings.upstream_calls, _files)
     if not _can_open(server):
         sys.exit(1)
+    ledger.share()
 
 
 def _stop_once(server):

@@ -1,8 +1,9 @@
 """What is taken, of things that all processes of a server share: calls, clients, memory for bodies, room for uploads.
 
-Each taking is a record in a file that the processes map, beside their counters: who has it, for which owner, how
-much. What a process held when it died is given back by `forget`. Where nothing is shared (a `flask` command, a test in
-one process) the ledger is this process's own.
+Each taking is a record in a file that the processes map: who has it, for which owner, how much. The process that forks
+them has made it, in memory and without a name: nothing fills its place or cleans it away, and none finds another one.
+What a process held when it died is given back by `forget`. Where nothing is shared (a `flask` command, a test in one
+process) the ledger is this process's own.
 
 Only taking needs the lock, and a change that must fit beside the others; it is waited for a bounded time. A record is
 freed by the one word that says whose it is, so giving back never waits and never fails.
@@ -13,11 +14,11 @@ import logging
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
-from lazu import clock, metrics, slots
+from lazu import clock, slots
 from lazu.errors import Overloaded
 
 #: Words of a record: the process (0: free), the owner, the amount; bytes of a word.
@@ -27,7 +28,15 @@ _WORDS, _WORD = 3, 8
 LOCK_SECONDS = 10.0
 _LOOK_SECONDS = 0.001
 
-_SUFFIX = ".ledger"
+#: What the ledgers of a server are called.
+NAMES = ("clients", "bodies", "model-calls", "lookup-calls", "arriving-files", "arriving-parts")
+
+#: The file of each, where processes share them.
+_files: dict[str, int] = {}
+
+#: MFD_NOEXEC_SEAL of memfd_create(2), without which a hardened kernel (vm.memfd_noexec) refuses; Linux before 6.3 knows
+#: neither.
+_NO_PROGRAM = 8
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +56,7 @@ Fits = Callable[[Taken], bool]
 
 
 class Ledger:
-    """At most `size` records, in the file called `name`; each verb but `give_back` may raise `Overloaded`."""
+    """At most `size` records, in the ledger called `name`; each verb but `give_back` may raise `Overloaded`."""
 
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
@@ -94,7 +103,7 @@ class Ledger:
         with self._opening:
             if self._table is None:  # not before it is needed: the process that forks the workers has none
                 with _reached():
-                    self._table = _Table(_path(self._name), self._size)
+                    self._table = _Table(_files[self._name] if _files else -1, self._size)
             return self._table
 
     @contextmanager
@@ -138,25 +147,20 @@ def _reached() -> Iterator[None]:
 
 
 class _Table:
-    """The records, in the file at `path` or in memory; at least `size`, more if other processes want more."""
+    """At least `size` records, more if other processes want more; in the file `fd`, or in memory if it is negative."""
 
-    def __init__(self, path: str | None, size: int) -> None:
-        self._fd, length = -1, max(1, size) * _WORDS * _WORD
-        with ExitStack() as undo:
-            if path is not None:
-                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
-                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                undo.callback(os.close, self._fd)
-                os.posix_fallocate(self._fd, 0, length)  # never makes it shorter
-                length = os.fstat(self._fd).st_size
-            self._words = memoryview(mmap.mmap(self._fd, length)).cast("Q")
-            undo.pop_all()
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd, length = fd, max(1, size) * _WORDS * _WORD
+        if fd >= 0:
+            os.posix_fallocate(fd, 0, length)  # never makes it shorter
+            length = os.fstat(fd).st_size
+        self._words = memoryview(mmap.mmap(fd, length)).cast("Q")
 
     def lock(self) -> bool:
         """Keep other processes out, if none is in; the kernel lets them in when this one dies."""
         try:
             if self._fd >= 0:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock(2): a fork would share it
         except BlockingIOError:
             return False
         return True
@@ -164,7 +168,7 @@ class _Table:
     def unlock(self) -> None:
         """Let other processes in."""
         if self._fd >= 0:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def free(self) -> int:
         """A place without a record; raises `Overloaded` if there is none."""
@@ -197,27 +201,24 @@ class _Table:
         """Free a record."""
         self._words[_WORDS * place] = 0
 
-    def close(self) -> None:
-        """Leave the table to others."""
-        os.close(self._fd)
+
+def nameless(name: str) -> int:
+    """A new file in memory, which this process and those that it forks can reach; `name` is for people who look."""
+    try:
+        return os.memfd_create(name, os.MFD_CLOEXEC | _NO_PROGRAM)
+    except OSError:
+        return os.memfd_create(name)
 
 
-def _path(name: str) -> str | None:
-    folder = metrics.folder()
-    return os.path.join(folder, name + _SUFFIX) if folder else None
+def share(names: Iterable[str] = NAMES) -> None:
+    """Let the processes that this one forks from now on hold the ledgers together."""
+    _files.update((name, nameless(name)) for name in names)
 
 
 def forget(pid: int) -> None:
     """Give back what the worker `pid` held, which has ended. Never raises an `OSError`: it would end gunicorn."""
-    folder = metrics.folder() or ""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
+    for fd in _files.values():
         with suppress(OSError):
-            if name.endswith(_SUFFIX) and os.path.getsize(path):  # empty where there was no room for its records
-                _forget(_Table(path, 0), pid)
-
-
-def _forget(table: _Table, pid: int) -> None:
-    for place in (place for place, process in enumerate(table.processes()) if process == pid):
-        table.forget(place)
-    table.close()
+            table = _Table(fd, 0)
+            for place in (place for place, process in enumerate(table.processes()) if process == pid):
+                table.forget(place)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers import upstream
+from helpers.ledgers import shared
 from helpers.waiting import until
 from lazu.server import balance
 from lazu.server.balance import Balance
@@ -114,9 +115,8 @@ def test_a_process_that_hangs_keeps_no_client_waiting(crowd):
         os.kill(hangs, signal.SIGCONT)
 
 
-def test_a_client_waits_for_a_process_with_fewer_and_for_no_other(tmp_path, monkeypatch):
+def test_a_client_waits_for_a_process_with_fewer_and_for_no_other(monkeypatch):
     """Not for one that has as many, nor for one that ends."""
-    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
     mine, other, waits = Balance(2), Balance(2), []
     monkeypatch.setattr(balance.clock, "sleep", waits.append)
     monkeypatch.setattr(balance, "PAUSE", 600)
@@ -127,7 +127,7 @@ def test_a_client_waits_for_a_process_with_fewer_and_for_no_other(tmp_path, monk
         mine.let_others(listener, load)
         return bool(waits)
 
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener, closing(socket.create_connection(listener.getsockname())):
+    with shared("clients"), closing(socket.create_server(("127.0.0.1", 0))) as listener, closing(socket.create_connection(listener.getsockname())):
         for each in (mine, other):
             each.join()
             each.tell(1)

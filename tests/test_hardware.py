@@ -104,6 +104,22 @@ def test_counters_that_find_no_room_in_memory_cost_no_worker_and_are_told_when_t
 
 
 @ROOT
+def test_a_place_for_counters_that_fills_up_refuses_no_upload(small, tmp_path):
+    """What counts for a quota was refused, and each part, though the server was ready: it had made no table yet."""
+    env = {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1", "LAZU_KEY_QUOTA_BYTES": str(MB)}
+    server = Server(tmp_path / "storage", env).start()
+    try:
+        fill(small)
+        assert request(server, "GET", "/readyz").status == 200
+        key = server.new_key()
+        assert stored(server, key, b"hello")["bytes"] == 5
+        begun = uploads.created(server, key, 5)
+        assert uploads.completed(server, key, begun, [uploads.added(server, key, begun, b"parts")])["status"] == "completed"
+    finally:
+        server.stop()
+
+
+@ROOT
 def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(small):
     server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
     try:

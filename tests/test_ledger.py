@@ -4,15 +4,13 @@ import errno
 import fcntl
 import os
 import resource
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from helpers.in_process import descriptors
-from helpers.server import PROJECT
+from helpers.ledgers import shared, started, written
 from lazu import ledger
 from lazu.errors import ApiError, InsufficientStorage, Overloaded
 from lazu.ledger import Ledger
@@ -20,29 +18,24 @@ from lazu.store.arriving import Arriving
 
 CODE = """
 import sys
+from lazu import ledger
 from lazu.ledger import Ledger
+ledger._files["things"] = {}
 print(Ledger("things", 4).take(7, 5, lambda taken: taken.of(7) + 5 <= 10), flush=True)
 sys.stdin.read()
 """
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
-    return tmp_path
+@pytest.fixture(autouse=True)
+def things():
+    with shared("things", "arriving-tests"):
+        yield
 
 
-def taking(places):
-    """Another process that takes, and holds until it is killed."""
-    process = subprocess.Popen([sys.executable, "-c", CODE], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    places.append(process.stdout.readline().strip())
-    return process
-
-
-def test_processes_count_together_and_what_a_dead_one_held_is_given_back(folder):
-    mine, places = Ledger("things", 4), []
-    others = [taking(places) for _ in range(3)]
-    assert places == ["0", "1", "None"]
+def test_processes_count_together_and_what_a_dead_one_held_is_given_back():
+    mine = Ledger("things", 4)
+    others, places = zip(*(started("things", CODE) for _ in range(3)), strict=True)
+    assert places == ("0", "1", "None")
     assert mine.take(7, 1, lambda taken: taken.of(7) + 1 <= 10) is None
     assert mine.take(8, 1, lambda taken: taken.of(8) + 1 <= 10) == 2
     for process in others:
@@ -51,7 +44,7 @@ def test_processes_count_together_and_what_a_dead_one_held_is_given_back(folder)
     assert mine.taken() == ([8], [1])
 
 
-def test_a_record_grows_as_far_as_it_fits_beside_the_others(folder):
+def test_a_record_grows_as_far_as_it_fits_beside_the_others():
     mine = Ledger("things", 4)
 
     def fits(size):
@@ -65,12 +58,11 @@ def test_a_record_grows_as_far_as_it_fits_beside_the_others(folder):
     assert mine.taken() == ([1], [10])
 
 
-def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(folder, monkeypatch):
+def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(monkeypatch):
     monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
     mine = Ledger("things", 4)
     place = mine.take(1, 1, lambda _: True)
-    with open(folder / "things.ledger") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with written("things"):
         began = time.monotonic()
         with pytest.raises(Overloaded):
             mine.take(1, 1, lambda _: True)
@@ -83,8 +75,7 @@ def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_fo
     assert mine.take(1, 1, lambda _: True) is not None
 
 
-def test_one_without_room_for_its_file_is_busy_and_costs_no_descriptor(folder):
-    """As in a /dev/shm that is full."""
+def test_one_without_room_for_its_file_is_busy_and_costs_no_descriptor():
     mine, (most, hard) = Ledger("things", 1000), resource.getrlimit(resource.RLIMIT_FSIZE)
     before = descriptors()
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
@@ -98,14 +89,14 @@ def test_one_without_room_for_its_file_is_busy_and_costs_no_descriptor(folder):
     assert mine.take(1, 1, lambda _: True) == 0
 
 
-def test_a_lock_that_the_system_refuses_shuts_nobody_out(folder, monkeypatch):
+def test_a_lock_that_the_system_refuses_shuts_nobody_out(monkeypatch):
     mine = Ledger("things", 4)
 
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
     with monkeypatch.context() as patch:
-        patch.setattr(fcntl, "flock", refuse)
+        patch.setattr(fcntl, "lockf", refuse)
         with pytest.raises(Overloaded):
             mine.take(1, 1, lambda _: True)
     monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
@@ -130,7 +121,7 @@ def test_uploads_beyond_the_quota_are_refused_as_such_also_when_another_ends_at_
     assert refused == {InsufficientStorage}
 
 
-def test_one_that_is_full_is_busy(folder):
+def test_one_that_is_full_is_busy():
     mine = Ledger("things", 1)
     assert mine.take(1, 1, lambda _: True) == 0
     with pytest.raises(Overloaded):
@@ -138,21 +129,31 @@ def test_one_that_is_full_is_busy(folder):
     assert mine.take(2, 1, lambda _: False) is None
 
 
-def test_other_threads_come_in_after_other_processes_may(folder, monkeypatch):
+def test_one_that_was_reloaded_with_more_room_has_it_beside_the_others():
+    mine, more = Ledger("things", 1), Ledger("things", 1000)
+    assert mine.take(1, 1, lambda _: True) == 0
+    assert [more.take(2, 1, lambda _: True) for _ in range(999)] == list(range(1, 1000))
+    with pytest.raises(Overloaded):
+        mine.take(1, 1, lambda _: True)
+    ledger.forget(os.getpid())
+    assert more.taken() == ([], [])
+
+
+def test_other_threads_come_in_after_other_processes_may(monkeypatch):
     """The lock of the file is the whole process's: a thread that came sooner would be let out by this one's end."""
-    mine, flock, alone = Ledger("things", 4), fcntl.flock, []
+    mine, lockf, alone = Ledger("things", 4), fcntl.lockf, []
 
     def note(fd, how):
         if how == fcntl.LOCK_UN:
             alone.append(mine._threads.locked())
-        flock(fd, how)
+        lockf(fd, how)
 
-    monkeypatch.setattr(fcntl, "flock", note)
+    monkeypatch.setattr(fcntl, "lockf", note)
     mine.take(1, 1, lambda _: True)
     assert alone == [True]
 
 
-def test_giving_back_what_the_dead_held_costs_no_descriptor(folder):
+def test_giving_back_what_the_dead_held_costs_no_descriptor():
     """gunicorn's master does so at each end of a worker, for months."""
     mine = Ledger("things", 4)
     mine.take(1, 1, lambda _: True)

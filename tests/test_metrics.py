@@ -287,6 +287,27 @@ def test_counting_goes_on_when_something_cleaned_the_directory(serve, tmp_path):
     assert count(server, method="GET", route="/healthz", status="200") >= 1
 
 
+def test_a_limit_holds_when_something_cleaned_the_directory(serve, double, tmp_path):
+    """A process that began afterwards had one of its own."""
+    held = threading.Event()
+    double.script = lambda _: held.wait(60)
+    server = serve(**double.env, RUNTIME_DIRECTORY=str(tmp_path), LAZU_UPSTREAM_CALLS="1", LAZU_API_KEY="k", LAZU_WORKERS="1")
+    body, headers = b'{"model": "m", "input": ""}', {"Content-Type": "application/json"}
+    ask = "POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n"
+    with closing(dial(server, f"{ask}Content-Length: {len(body)}\r\n\r\n".encode() + body)):
+        until(lambda: double.received)
+        clean(counters(server))
+        before = server.pids()
+        os.kill(before[1], signal.SIGSTOP)  # it takes no client, and its call goes on
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(server.pids()) == 3)
+        try:
+            assert request(server, "POST", "/v1/responses", "k", body, headers).error == (503, "overloaded", None)
+        finally:
+            held.set()
+            os.kill(before[1], signal.SIGCONT)
+
+
 def test_commands_count_for_nobody_and_leave_nothing(serve, tmp_path):
     """Where the variable is set for all of a machine."""
     server = serve()

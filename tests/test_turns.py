@@ -1,6 +1,5 @@
 """Turns at the slots: who goes first, what counts as what, and that no slot is lost or held on the way."""
 
-import fcntl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from helpers.ledgers import shared, written
 from helpers.waiting import until
 from lazu import slots
 from lazu.errors import ClientLeft
@@ -140,16 +140,15 @@ def is_free(pool):
     return found
 
 
-def test_who_waits_for_what_the_processes_share_holds_no_slot(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAZU_COUNTERS", str(tmp_path))
-    pool, mine = Slots(1, 1), Ledger("things", 4)
-    mine.take(1, 1, lambda _: True)
+def test_who_waits_for_what_the_processes_share_holds_no_slot(monkeypatch):
     monkeypatch.setattr("lazu.ledger.LOCK_SECONDS", 600)
-    with (tmp_path / "things.ledger").open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with at_work(pool, lambda: mine.take(1, 1, lambda _: True)):
+    pool = Slots(1, 1)
+    with shared("things"), ExitStack() as ending:
+        mine = Ledger("things", 4)
+        mine.take(1, 1, lambda _: True)
+        with written("things"):
+            ending.enter_context(at_work(pool, lambda: mine.take(1, 1, lambda _: True)))
             free = is_free(pool)
-            fcntl.flock(file, fcntl.LOCK_UN)
     assert free
 
 
