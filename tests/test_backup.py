@@ -1,5 +1,6 @@
 """A backup taken while serving restores whole."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from helpers.in_process import content, put
 from helpers.server import opened, problems
 from helpers.wire import request, stored
-from lazu.store import counts, disk
+from lazu.store import counts, disk, rows
 from lazu.store.contents import STEPS
 from lazu.store.tables import File
 from lazu.upkeep import backup as backups
@@ -51,11 +52,14 @@ def test_a_backup_restores_every_file_and_every_key(serve, tmp_path):
     server = serve()
     key = server.new_key("alice")
     files = [stored(server, key, b"%d" % (i % 7)) for i in range(10)]
+    renewed, key = key, server.flask("keys", "rotate", "alice").stdout.strip()
     assert "7 linked" in server.flask("backup", str(tmp_path / "b")).stdout
     other = restored(server, serve, tmp_path / "b")
     for i, file in enumerate(files):
         assert request(other, "GET", f"/v1/files/{file['id']}", key).json == file
         assert request(other, "GET", f"/v1/files/{file['id']}/content", key).body == b"%d" % (i % 7)
+    with opened(other.storage):
+        assert rows.was_secret(hashlib.sha256(renewed.encode()).hexdigest()), "it may open nothing"
 
 
 def test_a_restore_tells_its_steps_also_while_it_verifies(app, tmp_path):

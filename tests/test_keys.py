@@ -1,5 +1,6 @@
 """Keys: who may call, how keys are made and unmade, and that their secrets are kept nowhere."""
 
+import hashlib
 import json
 
 import peewee
@@ -121,13 +122,38 @@ def test_the_key_of_the_environment_does_not_bring_a_revoked_key_back(serve):
     assert "LAZU_API_KEY opens nothing" in server.log.read_text()
 
 
+def test_the_key_of_the_environment_does_not_bring_a_renewed_secret_back(serve):
+    """Lazu, started in a shell that has a client's key of before: it opened the files of `default`."""
+    server = serve(LAZU_API_KEY="first")
+    file, key = stored(server, "first"), server.new_key("ann")
+    for name in ("ann", "default"):
+        server.flask("keys", "rotate", name)
+        server.stop()
+        server.env["LAZU_API_KEY"] = key
+        server.start()
+        assert status(server, Authorization=f"Bearer {key}").status == 401
+        key = server.flask("keys", "rotate", "default").stdout.strip()
+        assert request(server, "GET", f"/v1/files/{file['id']}", key).json == file
+    assert "LAZU_API_KEY opens nothing" in server.log.read_text()
+
+
+def test_of_two_rotations_at_once_the_secret_that_is_overtaken_opens_nothing_later(app, monkeypatch):
+    keys = app.extensions["lazu"].keys
+    with app.extensions["lazu"].engine.connected():
+        secrets = [keys.create("ann")]
+        ann = keys.find("ann")
+        monkeypatch.setattr(keys, "find", lambda _: ann)  # both have read the first one
+        secrets += [keys.rotate("ann"), keys.rotate("ann")]
+        assert [rows.was_secret(hashlib.sha256(secret.encode()).hexdigest()) for secret in secrets] == [True] * 3
+
+
 def test_the_key_of_the_environment_is_renewed_by_its_setting_alone(serve):
     server = serve(LAZU_API_KEY="first")
     refused = server.flask("keys", "rotate", "default", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "change that setting" in refused.stderr
+    assert "change it in .env or in the environment" in refused.stderr
     again = server.flask("keys", "create", "default", check=False)
-    assert (again.returncode, "change that setting" in again.stderr, "rotate" in again.stderr) == (1, True, False)
+    assert (again.returncode, "change it" in again.stderr, "rotate" in again.stderr) == (1, True, False)
     server.flask("keys", "revoke", "default")
     server.stop()
     server.env["LAZU_API_KEY"] = "second"

@@ -83,11 +83,13 @@ def read(store):
 @pytest.mark.parametrize(("old", "new"), [(one_box, several_boxes), (several_boxes, one_box)], ids=["up", "back"])
 def test_a_backup_of_one_store_fills_the_other(old, new, tmp_path, cluster):
     with old(tmp_path / "old", cluster) as store:
-        told = fill(store)
+        told, renewed = fill(store), store.keys.create("dave")
+        store.keys.rotate("dave")
         assert not backup(store, tmp_path / "backup")["damaged"]
     with new(tmp_path / "new", cluster) as store:
         restore(store, tmp_path / "backup")
         assert read(store) == told
+        assert rows.was_secret(hashlib.sha256(renewed.encode()).hexdigest()), "it may open nothing"
         if new is several_boxes:
             [[counted]] = database.execute_sql("SELECT reltuples FROM pg_class WHERE relname = 'file'").fetchall()
             assert counted > 0, "a plan for an empty table is one for no other"

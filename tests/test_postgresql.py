@@ -16,7 +16,7 @@ import pytest
 from helpers.server import PROJECT, free_port
 from helpers.waiting import until
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered
-from lazu.store import connections, counts, list_rows, postgresql, rows, upload_rows
+from lazu.store import cluster_schema, connections, counts, list_rows, postgresql, rows, upload_rows
 from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
 from lazu.store.postgresql_errors import Absent, Present
@@ -228,6 +228,17 @@ def test_opening_twice_changes_nothing_and_a_newer_schema_stops_the_start(engine
     database.execute_sql("INSERT INTO schema VALUES (1000)")
     with pytest.raises(CannotStart, match="newer Lazu"):
         Postgresql(url).open()
+
+
+def test_tables_of_an_older_lazu_are_brought_up_to_date(url, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(cluster_schema, "STEPS", cluster_schema.STEPS[:5])
+        engine = Postgresql(url)
+        engine.open()
+        engine.write(lambda: rows.add_key("alice", "old"))
+    Postgresql(url).open()
+    engine.write(lambda: rows.renew_key(rows.find_key("alice"), "new"))
+    assert rows.was_secret("old")
 
 
 def test_boxes_that_start_at_once_make_the_tables_once(url):

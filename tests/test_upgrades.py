@@ -30,6 +30,10 @@ def store_of(version, storage):
     return storage
 
 
+def sha256(secret):
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
 def schema(storage):
     """Version, tables and indexes of a database, in any order of their making."""
     with closing(sqlite.connect(str(storage / "lazu.sqlite3"))) as database:
@@ -50,6 +54,9 @@ def test_an_old_store_becomes_what_a_new_one_is_and_keeps_all(version, tmp_path)
         _, listed = store.keys.authenticate_list("Bearer sk-lazu-alice", Paging())
         listed = json.loads(f"[{listed.objects}]")
         assert [file["filename"] for file in listed] == ["again.txt", "a.txt"]
+        assert version < 6 or rows.was_secret(sha256("sk-lazu-renewed"))
+        store.keys.rotate("alice")
+        assert rows.was_secret(sha256("sk-lazu-alice"))
     with opened(new):
         pass
     assert schema(old) == schema(new)

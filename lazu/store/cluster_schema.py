@@ -99,6 +99,8 @@ STEPS: tuple[str, ...] = (
     CREATE FUNCTION json_quote(value TEXT) RETURNS TEXT LANGUAGE sql STABLE PARALLEL SAFE
     AS 'SELECT to_json(value)::text'
     """,
+    # As SQLite's.
+    'CREATE TABLE retired (secret_sha256 TEXT COLLATE "C" PRIMARY KEY)',
 )
 
 

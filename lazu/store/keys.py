@@ -2,7 +2,8 @@
 
 A key is 256 random bits, so its SHA-256 needs no salt and no slow hash; only the hash is stored. The key in
 LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all. If it is the secret of
-another key it opens that one, or nothing once that is revoked: clients read their key from a variable of this name.
+another key it opens that one, or nothing once that is revoked or the secret renewed, so hashes of renewed ones are kept
+too: clients read their key from a variable of this name.
 """
 
 import hashlib
@@ -27,6 +28,8 @@ _BEARER = re.compile(r"bearer +(\S(?:.*\S)?) *", re.IGNORECASE)
 #: Hashes of secrets whose owner is remembered.
 _REMEMBERED = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+_CHANGE = "change it in .env or in the environment, and restart Lazu"
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class Keys:
         if self._setting is None or self._is_default is None:
             return
         if not (rows.key_of(rows.by_name(DEFAULT) if self._is_default else rows.by_secret(self._setting))):
-            log.warning("LAZU_API_KEY opens nothing: its owner was revoked; 'flask keys create' makes another key")
+            log.warning("LAZU_API_KEY opens nothing: it was revoked or renewed; 'flask keys create' makes another key")
 
     def authenticate(self, authorization: str | None) -> Key:
         """The active key of an Authorization header; raises `InvalidApiKey`, whatever is wrong with it."""
@@ -128,19 +131,20 @@ class Keys:
         if taken.revoked_at is not None:
             return "it is revoked; choose another name"
         if self._is_setting(taken):
-            return "its secret is LAZU_API_KEY: change that setting, and restart Lazu"
+            return f"its secret is LAZU_API_KEY: {_CHANGE}"
         return f"'flask keys rotate {taken.name}' renews it"
 
     def _is_setting(self, key: Key) -> bool:
         """Whether LAZU_API_KEY is the secret of `key`, unless that is revoked."""
-        return self._setting is not None and key.revoked_at is None and key.secret_sha256 in (None, self._setting)
+        secret = None if self._is_default else self._setting
+        return self._setting is not None and key.revoked_at is None and key.secret_sha256 == secret
 
     def rotate(self, name: str) -> str:
         """A new secret for an active key, whose files stay; the old one is refused from now on. Raises `KeyProblem`."""
         key, secret = self.find(name), _new_secret()
         if self._is_setting(key):
-            raise KeyProblem(f"the secret of '{name}' is LAZU_API_KEY: change that setting, and restart Lazu")
-        if not self._engine.write(lambda: rows.update_active_key(key, secret_sha256=_hash(secret))):
+            raise KeyProblem(f"the secret of '{name}' is LAZU_API_KEY: {_CHANGE}")
+        if not self._engine.write(lambda: rows.renew_key(key, _hash(secret))):
             raise KeyProblem(f"the key '{name}' is revoked; create one with another name")
         logs.audit("key-rotated", key=name)
         return secret

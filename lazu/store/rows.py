@@ -25,6 +25,9 @@ from lazu.store.tables import (
 
 _KEY_BY_NAME = "name = ? AND revoked_at IS NULL"
 _KEY_BY_HASH = "secret_sha256 = ? AND revoked_at IS NULL"
+_RETIRE = """INSERT INTO retired SELECT secret_sha256 FROM key
+    WHERE id = ? AND secret_sha256 IS NOT NULL AND revoked_at IS NULL"""
+_KNOWN = "SELECT 1 FROM key WHERE secret_sha256 = ? UNION ALL SELECT 1 FROM retired WHERE secret_sha256 = ?"
 #: Any number; with that of a key it is the lock for which those queue who hold or change it, in the order they came.
 _TURNS = 0x4C617A77
 _IN_TURN = f" AND pg_advisory_xact_lock_shared({_TURNS}, id::int) IS NOT NULL"
@@ -89,8 +92,8 @@ def hold_key(key: Key, alone: bool) -> Key | None:
 
 
 def was_secret(secret_sha256: str) -> bool:
-    """Whether a key, active or revoked, has a secret of this hash."""
-    return bool(Key.select().where(Key.secret_sha256 == secret_sha256).exists())
+    """Whether a key, active or revoked, has a secret of this hash, or had it."""
+    return bool(database.execute_sql(_KNOWN, (secret_sha256,) * 2).fetchall())
 
 
 def key_and_file(named: Named, file_id: str, now: int) -> tuple[Key, File | None] | None:
@@ -130,6 +133,13 @@ def update_active_key(key: Key, **values: Any) -> bool:
     """Set columns of a key unless it is revoked; gives whether it was not."""
     _wait_turn(key)
     return bool(Key.update(**values).where(Key.id == key.id, Key.revoked_at.is_null()).execute())
+
+
+def renew_key(key: Key, secret_sha256: str) -> bool:
+    """Give a key another secret unless it is revoked, and keep the hash of the one before; gives whether it was not."""
+    _wait_turn(key)  # as another may have renewed it since it was read
+    database.execute_sql(_RETIRE, (key.id,))
+    return update_active_key(key, secret_sha256=secret_sha256)
 
 
 def _wait_turn(key: Key) -> None:

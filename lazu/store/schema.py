@@ -146,6 +146,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             bytes BLOB NOT NULL
         ) STRICT""",
     ),
+    # Hashes of secrets that were renewed: no setting may bring one back.
+    ("CREATE TABLE IF NOT EXISTS retired (secret_sha256 TEXT PRIMARY KEY) STRICT",),
 )
 
 
