@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from lazu.errors import CannotStart
@@ -64,10 +65,11 @@ if "lazu.metrics" not in sys.modules:  # once: HUP reads this again
 from gunicorn.errors import HaltServer  # noqa: E402  only now
 
 from lazu import ledger, metrics  # noqa: E402
-from lazu.config import load  # noqa: E402
+from lazu.config import keep, kept, read  # noqa: E402
 from lazu.gateway import itself  # noqa: E402
 
-settings = load()
+_given = kept()
+settings = _given.settings
 
 bind = settings.bind
 workers = settings.workers
@@ -87,6 +89,9 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 worker_connections = max(threads, min(1000 + settings.upstream_calls + threads, (_files - 64) // 6))
 # Where these are few, calls leave some to files.
 _calls = min(settings.upstream_calls, workers * (worker_connections - min(250, worker_connections // 2)))
+
+# Workers go by these, also one that takes the place of another when `.env` has changed.
+keep(_given._replace(settings=replace(settings, upstream_calls=_calls)))
 
 # The one that the tests hold to its strictness; by itself gunicorn takes another where that is installed.
 http_parser = "python"
@@ -119,7 +124,7 @@ def on_starting(server):
     if _calls < settings.upstream_calls and settings.upstream_url:
         told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
         server.log.warning(told, _calls, settings.upstream_calls, _files)
-    if not _can_open(server):
+    if not _can_open(server, _given):
         sys.exit(1)
     ledger.share()
 
@@ -171,7 +176,14 @@ def _refuse_bad_reloads(server):
     reload = server.reload
 
     def when_possible():
-        if _can_open(server):
+        try:
+            given = read()
+            possible = _can_open(server, given)
+        except CannotStart as e:
+            server.log.error("%s", e)  # noqa: TRY400 - its one line says it all
+            possible = False
+        if possible:
+            keep(given)
             reload()
         else:
             server.log.error("Nothing was reloaded; the server goes on as it was.")
@@ -179,30 +191,30 @@ def _refuse_bad_reloads(server):
     server.reload = when_possible
 
 
-def _can_open(server):
-    """Whether a worker could open the store and `server` go on, with the settings as they are now; says why not.
+def _can_open(server, given):
+    """Whether a worker could open the store and `server` go on, with what was `given`; says why not.
 
     In a child, so that this process keeps no module that a reload should read anew, and no connection.
     """
     opener = os.fork()
     if not opener:
-        _open_and_leave(server)
+        _open_and_leave(server, given)
     _, status = os.waitpid(opener, 0)
     metrics.forget(opener)
     return not status
 
 
-def _open_and_leave(server):
+def _open_and_leave(server, given):
     try:
         from lazu.store.disk import set_umask
         from lazu.store.opening import open_store
 
-        given = load()
-        if given.bind != settings.bind:  # gunicorn closes the old address first, and ends if it can't have the new one
+        # gunicorn closes the old address first, and ends if it can't have the new one.
+        if given.settings.bind != settings.bind:
             sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
-        _require_other(server, given)
+        _require_other(server, given.settings)
         set_umask()
-        open_store(given)
+        open_store(given.use())
     except SystemExit as e:
         sys.stderr.write(f"{e}\n")
     except Exception:  # noqa: BLE001  whatever it is, this child must not go on as the master
@@ -242,7 +254,6 @@ def post_fork(server, worker):
     for _ in range(worker.earlier):
         server.SIG_QUEUE.get()
     worker.missed = server.SIG_QUEUE
-    os.environ["LAZU_UPSTREAM_CALLS"] = str(_calls)  # which it is about to read
 
 
 def child_exit(_server, worker):

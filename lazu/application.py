@@ -11,7 +11,7 @@ from lazu.store.opening import Store, open_store
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
-    """The application on the store that `settings` (by default the environment's) name.
+    """The application on the store that `settings` (by default those that are kept, or the environment's) name.
 
     Raises `CannotStart` when it can't be served.
     """
@@ -29,7 +29,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 def _opened(settings: config.Settings | None) -> Store | CannotStart:
     """The store; for a command also why there is none: `flask doctor` explains it, every other one fails with it."""
     try:
-        return open_store(settings or config.load())
+        return open_store(settings or config.kept().use())
     except CannotStart as e:
         if not cli.running():
             raise

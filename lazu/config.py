@@ -1,4 +1,4 @@
-"""The door to the environment: every setting, in one table, read once at start and frozen.
+"""The door to the environment: every setting, in one table, read at a start or a reload and frozen.
 
 The real environment wins over `.env` in the project's root. A variable that is set but empty counts as not set. On a
 cluster the variables of the engines' own clients, `AWS_…` and `PG…`, may stand in `.env` too.
@@ -8,13 +8,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from dotenv.parser import Binding, parse_stream
-
+from lazu import envfile
 from lazu.errors import CannotStart
 
 #: Its hosts; not by urllib, of which some versions take no list of hosts with an address of IPv6.
@@ -237,58 +235,58 @@ def variable(name: str) -> str:
     return f"LAZU_{name.upper()}"
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in `environ` and `.env`.
+class Given(NamedTuple):
+    """What was read: the settings, and variables of `.env` for the clients of PostgreSQL and S3."""
+
+    settings: Settings
+    clients: Mapping[str, str]
+
+    def use(self) -> Settings:
+        """The settings. The clients, which read the environment themselves, find there what `.env` has for them."""
+        for name, text in self.clients.items():
+            if not os.environ.get(name):
+                os.environ[name] = text
+        return self.settings
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Given:
+    """What `environ` and `.env` have now.
 
     Raises `CannotStart` for the first value that can't be used.
     """
-    kept = _of_file(PROJECT / ".env")
-    read = {name: text for name, text in environ.items() if name.startswith(_READ) and text}
-    for name, text in [*kept.items(), *read.items()]:
+    written = envfile.variables(PROJECT / ".env", [variable(entry.name) for entry in fields(Settings)])
+    values = {**written, **{name: text for name, text in environ.items() if name.startswith(_READ) and text}}
+    for name, text in [*written.items(), *values.items()]:
         if _NEXT.search(text):
             raise CannotStart(f"{name} has another variable in its value: give each a line of its own")
-    values, given = {**kept, **read}, {}
+    given = {}
     for entry in fields(Settings):
         if value := values.get(variable(entry.name)):
             given[entry.name] = _parse(entry.metadata["parse"], variable(entry.name), value)
     if ("database_url" in given) != ("blobs_url" in given):
         raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
-    if "database_url" in given and environ is os.environ:
-        _hand_on(kept)
-    return Settings(**given)
+    clients = {name: text for name, text in written.items() if name.startswith(("AWS_", "PG")) and text}
+    return Given(Settings(**given), clients if "database_url" in given else {})
 
 
-def _of_file(path: Path) -> dict[str, str]:
-    """The variables in a file; raises `CannotStart` for what would be passed over in silence, as a misspelt name."""
-    if not path.is_file():
-        return {}
-    known = [variable(entry.name) for entry in fields(Settings)]
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            lines = list(parse_stream(file))
-    except (OSError, UnicodeDecodeError) as e:
-        raise CannotStart(f"{path} can't be read as UTF-8 text by this user") from e
-    for line in lines:
-        _require_known(line, known)
-    # Not dotenv_values(), which puts variables in the place of ${NAME}, also in a secret.
-    return {line.key: line.value or "" for line in lines if line.key}
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environ` and `.env`, as they are now; raises `CannotStart`."""
+    given = read(environ)
+    return given.use() if environ is os.environ else given.settings
 
 
-def _require_known(line: Binding, known: list[str]) -> None:
-    if line.error or (line.key and line.value is None):
-        blank = line.original.string[: -len(line.original.string.lstrip())].count("\n")
-        raise CannotStart(f"line {line.original.line + blank} of .env is not NAME=value")
-    name = (line.key or "").upper().replace("-", "_")
-    if name.startswith("LAZU_") and line.key not in known:
-        near = get_close_matches(name, known, 1)
-        raise CannotStart(f"{line.key} in .env is no setting" + (f"; {near[0]} is one" if near else ""))
+#: What gunicorn's master keeps for its workers, if this is one of them.
+_kept: list[Given] = []
 
 
-def _hand_on(values: Mapping[str, str]) -> None:
-    """Let the clients of PostgreSQL and S3, which read the environment themselves, find what `.env` has for them."""
-    for name, text in values.items():
-        if name.startswith(("AWS_", "PG")) and text and not os.environ.get(name):
-            os.environ[name] = text
+def keep(given: Given) -> None:
+    """Let this process, and those that it forks, go by `given` whatever is written into `.env`."""
+    _kept[:] = [given]
+
+
+def kept() -> Given:
+    """What is kept, or what is there now; raises `CannotStart`."""
+    return _kept[0] if _kept else read()
 
 
 def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:

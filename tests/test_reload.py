@@ -1,5 +1,6 @@
 """A reload takes the settings of `.env` as they are now, keeps where it listens, and goes wrong without a trace."""
 
+import os
 import shutil
 import signal
 
@@ -7,7 +8,8 @@ import pytest
 
 from helpers.server import PROJECT, Server
 from helpers.waiting import until
-from helpers.wire import request
+from helpers.wire import request, stored
+from lazu import config
 from test_restart import Activated
 
 pytestmark = pytest.mark.slow
@@ -22,7 +24,7 @@ def server(request, tmp_path):
     shutil.copytree(PROJECT / "lazu", home / "lazu", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("app.py", "wsgi.py", "gunicorn.conf.py"):
         shutil.copy(PROJECT / name, home)
-    server = request.param(tmp_path / "storage", {"LAZU_BIND": ""}, home=home)
+    server = request.param(tmp_path / "storage", {"LAZU_BIND": "", "LAZU_STORAGE_DIR": "", "LAZU_WORKERS": "1"}, home=home)
     settings(server)
     yield server
     if server.process:
@@ -32,7 +34,7 @@ def server(request, tmp_path):
 
 
 def settings(server, **more):
-    given = {"LAZU_BIND": f"127.0.0.1:{server.port}", "LAZU_WORKERS": "1", **more}
+    given = {"LAZU_BIND": f"127.0.0.1:{server.port}", "LAZU_STORAGE_DIR": str(server.storage), **more}
     (server.home / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
 
 
@@ -44,9 +46,10 @@ def started(server):
 
 def told(server, refused):
     """What the log says once `server`, which was reloaded, has `refused`, or has let its old workers end."""
-    server.process.send_signal(signal.SIGHUP)
     over = REFUSED if refused else "Worker exiting"
-    until(lambda: server.process.poll() is not None or over in server.log.read_text())
+    before = server.log.read_text().count(over)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.process.poll() is not None or server.log.read_text().count(over) > before)
     assert server.process.poll() is None, server.log.read_text()
     assert request(server, "GET", "/healthz").status == 200
     return server.log.read_text()
@@ -95,3 +98,44 @@ def test_a_start_whose_model_server_is_lazu_itself_says_what_to_change(server):
     assert server.process.wait(60) == 1
     server.process = None
     assert cured(server, server.log.read_text())
+
+
+def replaced(server):
+    """Kill the worker, as the OOM killer does; the answer of the next one."""
+    [worker] = server.pids()[1:]
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: server.process.poll() is not None or set(server.pids()[1:]) - {worker})
+    return request(server, "GET", "/healthz")
+
+
+def test_a_worker_that_is_replaced_has_the_settings_of_the_start_or_of_the_last_reload(server, tmp_path):
+    """It read `.env` anew: there were two stores behind one port, and a slip there ended the server."""
+    started(server)
+    key = server.new_key()
+    path = f"/v1/files/{stored(server, key)['id']}"
+    for more in ({"LAZU_STORAGE_DIR": str(tmp_path / "other")}, {"LAZU_THREADS": "abc"}):
+        settings(server, **more)
+        assert replaced(server).status == 200
+        assert request(server, "GET", path, key).status == 200
+    assert told(server, refused=True).count("LAZU_THREADS must be") == 1
+    assert replaced(server).status == 200
+    settings(server, LAZU_STORAGE_DIR=str(tmp_path / "other"), LAZU_API_KEY=key)
+    told(server, refused=False)
+    assert request(server, "GET", path, key).status == 404
+    settings(server)
+    assert replaced(server).status == 200
+    assert request(server, "GET", path, key).status == 404
+
+
+def test_the_clients_of_a_cluster_have_what_the_last_reload_read(tmp_path, monkeypatch):
+    """They had what the start read: from then on it was in the master's environment, which wins over `.env`."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    monkeypatch.setattr(config, "_kept", [])
+    monkeypatch.setenv("PGUSER", "")
+    for user in ("old", "new"):
+        (tmp_path / ".env").write_text(f"LAZU_DATABASE_URL=postgresql://db/lazu\nLAZU_BLOBS_URL=s3://lazu\nPGUSER={user}\n")
+        config.keep(config.read())
+    (tmp_path / ".env").write_text("")
+    assert os.environ["PGUSER"] == ""
+    assert config.kept().use().blobs_url == "s3://lazu"
+    assert os.environ["PGUSER"] == "new"

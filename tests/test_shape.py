@@ -28,7 +28,7 @@ DOORS = {
     "multipart": {"routes.multipart"},
     "time": {"clock"},
     "datetime": {"clock", "documents.cells", "documents.tables"},
-    "dotenv": {"config"},
+    "dotenv": {"envfile"},
     "secrets": {"ids", "store.keys", "upkeep.engines"},
     "random": set(),
     "fcntl": {"store.disk", "server", "ledger", "metrics"},

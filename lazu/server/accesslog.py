@@ -23,7 +23,7 @@ class Logger(GunicornLogger):
         # Our lines have none of it, and asking for each line takes longer than writing it (logging, "Optimization").
         logging._srcfile = None  # noqa: SLF001
         logging.logThreads = logging.logMultiprocessing = False
-        settings = config.load()
+        settings = config.kept().settings
         self._style = logs.Style(settings.log_format, settings.log_timezone)
         for handler in self.error_log.handlers:
             handler.setFormatter(logs.Formatter(self._style))
