@@ -634,6 +634,42 @@ def test_a_page_is_read_as_a_browser_shows_it(read, page, text):
     assert read(page, "html") == text
 
 
+CHART = """<h1>Report</h1><p>See the <svg><title>i</title><path d="M0"/></svg>chart:</p><svg width="400"><title>Sales</title>
+<desc>Bars</desc><style>text {{}}</style><script>let x = "<text>no</text>"</script><defs><text id="a">never</text></defs>{}</svg><p>End.</p>"""
+
+
+@pytest.mark.parametrize(
+    ("drawn", "text"),
+    [
+        ('<text x="1">Revenue 2025:\n 4.2 M</text>no<g>no<text x="1" y="40">Costs</text></g>', "Revenue 2025: 4.2 M\nCosts"),
+        ('<text>Re<tspan>ven</tspan>ue <tspan dy="-4">net</tspan></text><text><textPath href="#p">Along</textPath></text>', "Revenue net\nAlong"),
+        ('<text y="9"><tspan x="0" dy="0">Two</tspan><tspan x="0" dy="1.2em">lines</tspan><tspan x="90">wide</tspan></text>', "Two\nlines wide"),
+        ('<text><tspan x="0" y="0">One</tspan><tspan x="30" y="0">line</tspan><tspan x="0" y="20">two</tspan></text>', "One line\ntwo"),
+        ('<text>a<title>tip</title>b</text><symbol><text>c</text></symbol><g display="none"><g><text>d</text></g></g><text>e</text>', "ab\ne"),
+        ('<foreignObject><div>Node <b>A</b></div><p>two</p></foreignObject><foreignObject><ul><li>B</ul></foreignObject>', "Node A\n\ntwo\n\n- B"),
+        ('<switch><foreignObject><div>Box</div></foreignObject><text>Box…</text></switch><text>C</text>', "Box\n\nC"),
+        ('<switch><g requiredFeatures="x"/><a href="/faq"><text>Text is not SVG</text></a></switch><text>C</text>', "C"),
+        ('<a href="/x"><path d="M0"><text>Node</text></a><line><text>B</text><svg><text>C</text></svg>', "[Node](/x)\nB\nC"),
+        ('<text>open <g><foreignObject><svg><text>in</text></svg><p>two</p></foreignObject></g><text>A', "open\nin\n\ntwo\n\nA"),
+        ('<div>no drawing</div><text>any more</text>', "no drawing\n\nany more"),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_drawing_within_a_page_are_read_and_nothing_else_of_it(read, drawn, text):
+    """A title is shown only where the mouse rests."""
+    assert read(CHART.format(drawn), "html") == f"# Report\n\nSee the chart:\n\n{text}\n\nEnd.\n"
+
+
+def test_a_drawing_that_has_no_end_hides_nothing_behind_it(read):
+    assert read("<div><svg><defs><g></div>one<p>two<table><tr><td><svg><switch><g/><td>b</table>", "html") == "one\n\ntwo\n\nb\n"
+
+
+def test_a_drawing_in_a_book_or_a_message_is_read_as_in_a_page(read):
+    words = '<svg:svg><svg:style>p {}</svg:style><svg:a xlink:href="/x"><svg:text x="1">Costs</svg:text></svg:a></svg:svg>'
+    assert read(epub("", f"<p>See</p>{words}"), "application/epub+zip").endswith("\n\nSee\n\n[Costs](/x)\n")
+    mail = "Subject: hi\nContent-Type: text/html; charset=utf-8\n\n<p>See</p><svg><style>p {}</style><text>Costs</text></svg>"
+    assert read(mail, "message/rfc822") == "Subject: hi\n\nSee\n\nCosts\n"
+
+
 def test_what_looks_like_an_element_in_a_title_or_a_field_is_none(read):
     """Newer Pythons give it as words, older ones not at all."""
     assert read("<title>The <del> element</title><textarea>use <s> here</textarea>two", "html").endswith(" here\n\ntwo\n")
@@ -1179,9 +1215,10 @@ def repeated(words):
         (lambda: b"{\\rtf1" + b"{" * 100_000, "nested too deeply"),
         (lambda: b'{"nbformat": 4, "cells":' + b"[" * 100_000, "nested too deeply"),
         (lambda: docx(PARAGRAPH)[:-40], "damaged"),
+        (lambda: epub("", "<svg>" * 200_000 + PARAGRAPH), "nested too deeply"),
         (lambda: docx(""), "no text in it"),
     ],
-    ids=["65 MB of spaces", "two million paragraphs", "entity", "file outside", "nested tables", "repeated cells", "nested groups", "nested lists", "cut", "empty"],
+    ids=["65 MB of spaces", "two million paragraphs", "entity", "file outside", "nested tables", "repeated cells", "nested groups", "nested lists", "cut", "nested drawings", "empty"],
 )  # fmt: skip
 def test_a_hostile_document_is_one_clean_refusal(read, make, reason):
     with pytest.raises(reading.Unreadable, match=reason):

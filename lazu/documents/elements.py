@@ -1,10 +1,13 @@
-"""HTML's elements: which have no end, begin a line, hold others; what nobody sees of a page, what is struck out."""
+"""HTML's elements: which have no end, begin a line, hold others; what nobody sees of a page, what is struck out.
+
+And those of drawings (SVG 2) that stand in pages.
+"""
 
 from lazu.documents import refusals
 from lazu.documents.refusals import Refused
 
 #: Elements whose content nobody sees.
-_UNSEEN = {"script", "style", "template", "noscript", "svg", "object", "iframe", "audio", "video", "canvas", "map"}
+_UNSEEN = {"script", "style", "template", "noscript", "object", "iframe", "audio", "video", "canvas", "map"}
 
 #: How East Asian words are pronounced, which stands above them: within the line it would run into them.
 _UNSEEN |= {"rt", "rp", "rtc"}
@@ -21,7 +24,7 @@ BLOCKS = set(
 )
 
 #: Elements that hold others, and hide them with themselves.
-_HOLDERS = BLOCKS | _UNSEEN | {"ul", "ol", "menu", "table", "button"}
+_HOLDERS = BLOCKS | _UNSEEN | {"svg", "ul", "ol", "menu", "table", "button"}
 
 #: Elements whose end may be left out, and what ends them (HTML Standard, 13.1.2.4). Their parent's end does so too.
 _ENDED_BY = {
@@ -46,6 +49,15 @@ _BESIDE = {"li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
 #: Elements within each other that nobody sees; a page has some ten.
 _MAX_OPEN = 1000
+
+#: Elements of a drawing that are not shown where they stand, or only where the mouse rests.
+_UNDRAWN = {"title", "desc", "metadata", "defs", "symbol", "clippath", "mask", "marker", "pattern"}
+
+#: Elements of a drawing that hold words or others.
+_DRAWN = {"svg", "g", "a", "switch", "text", "tspan", "textpath", "foreignobject"}
+
+#: Stands behind a `switch` that is open when its first element has come: it is the one that is shown.
+_CHOSEN = ""
 
 #: Elements whose words are struck out.
 _STRIKING = {"del", "s", "strike"}
@@ -112,6 +124,65 @@ class Unseen:
             return False
         self._open = []
         return True
+
+
+class Drawing:
+    """A drawing, if one is open: which of its words are seen, and which of them stand apart."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._height = ""  # at which the words stand
+
+    def _inside(self) -> bool:
+        """Return whether elements are the drawing's: in `foreignObject` they are the page's."""
+        return self._open[-1:] not in ([], ["foreignobject"])
+
+    def shows(self) -> bool:
+        """Return whether words that come are seen."""
+        return not self._inside() or "text" in self._open
+
+    def hides(self, tag: str, attributes: dict[str, str]) -> bool:
+        """Return whether nobody sees what is in an element that begins."""
+        hidden = tag in _UNDRAWN or self._open[-1:] == [_CHOSEN] or attributes.get("display") == "none"
+        return hidden and self._inside() and tag not in BREAKING
+
+    def begin(self, tag: str, attributes: dict[str, str]) -> str:
+        """Take an element that begins, and return what parts its words from those before.
+
+        Raises `Refused` for more elements within each other than any page has.
+        """
+        self._break(tag)
+        if not (self._inside() or tag == "svg"):
+            return ""
+        if self._open[-1:] == ["switch"]:
+            self._open.append(_CHOSEN)
+        if tag in _DRAWN:
+            self._open.append(tag)
+        if len(self._open) > _MAX_OPEN:
+            raise Refused(refusals.DEEP)
+        return self._apart(tag, attributes)
+
+    def end(self, tag: str) -> str:
+        """Take an end, and return what parts the words behind it from those before."""
+        self._break(tag)
+        if tag not in self._open or not (self._inside() or tag in ("svg", "foreignobject")):
+            return ""
+        while self._open.pop() != tag:
+            pass
+        return "\n" if tag in ("text", "foreignobject") else ""
+
+    def _break(self, tag: str) -> None:
+        """End the drawing before an element of the page: its own end was left out (HTML Standard, 13.2.6.5)."""
+        while tag in BREAKING and self._inside():
+            self._open.pop()
+
+    def _apart(self, tag: str, attributes: dict[str, str]) -> str:
+        before, self._height = self._height, attributes.get("y", self._height)
+        if tag in ("text", "foreignobject"):
+            return "\n"
+        if tag != "tspan" or "x" not in attributes:
+            return ""
+        return "\n" if before != self._height or attributes.get("dy", "0") != "0" else " "
 
 
 class Struck:

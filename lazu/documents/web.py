@@ -38,6 +38,7 @@ class _Page(HTMLParser):
         self._struck = elements.Struck()
         self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
         self._unseen = elements.Unseen()
+        self._drawing = elements.Drawing()
         self._formula: mathml.Formula | None = None
         self._verbatim = self._in_title = False
 
@@ -47,10 +48,11 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element begins."""
+        tag = tag.removeprefix("svg:")
         if self._unseen and not self._unseen.ends_before(tag):
             return
         attributes = {key: value or "" for key, value in attrs}
-        if tag not in VOID and elements.hidden(tag, attributes):
+        if tag not in VOID and (elements.hidden(tag, attributes) or self._drawing.hides(tag, attributes)):
             self._unseen.begin(tag)
             return
         if self._formula and tag not in BREAKING:
@@ -59,6 +61,7 @@ class _Page(HTMLParser):
         self._end_math()
         if tag.endswith(":math"):
             tag = "math"
+        self._words.append(self._drawing.begin(tag, attributes))
         if tag in HEADINGS:
             self.flush()
             self._level = HEADINGS[tag]
@@ -70,6 +73,7 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
+        tag = tag.removeprefix("svg:")
         if self._unseen and not self._unseen.ends_with(tag):
             return
         if self._formula:
@@ -77,6 +81,7 @@ class _Page(HTMLParser):
                 self._end_math()
             if tag not in BREAKING:
                 return
+        self._words.append(self._drawing.end(tag))
         if tag in BLOCKS or tag in HEADINGS:
             self.flush()
         elif end := getattr(self, f"_end_{tag}", None):
@@ -96,7 +101,7 @@ class _Page(HTMLParser):
             self.title += data
         elif self._formula and not self._unseen:
             self._formula.data(data)
-        elif not self._unseen:
+        elif not self._unseen and self._drawing.shows():
             self._words.append(data if self._verbatim else markdown.spaced(data))
 
     def end(self) -> None:
@@ -163,7 +168,7 @@ class _Page(HTMLParser):
 
     def _begin_a(self, attributes: dict[str, str]) -> None:
         self._end_a()
-        self._link = len(self._words), attributes.get("href", "")
+        self._link = len(self._words), attributes.get("href") or attributes.get("xlink:href", "")
 
     def _end_a(self) -> None:
         if self._link and self._link[1]:
