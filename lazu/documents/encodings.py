@@ -5,13 +5,14 @@ UTF-16 and UTF-32 that are evident; only then the statistics of letters (docs/de
 """
 
 import codecs
+import functools
 import re
 import sys
 import unicodedata
 from itertools import islice
 from typing import NamedTuple
 
-from lazu.documents import refusals
+from lazu.documents import looks, refusals
 
 #: Bytes that the detector looks at, of lines from all over the file.
 SAMPLE = 128 << 10
@@ -76,15 +77,11 @@ _TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[^\n]\x08"
 )
 
-#: Letters of Greek, Cyrillic, Hebrew and Arabic, and where they stand beside a Latin one, as in no language's words.
-_OTHERS = re.compile("[\u0370-\u08ff]")
-_MIXED = re.compile("[A-Za-z\u00c0-\u024f](?=[\u0370-\u08ff])|[\u0370-\u08ff](?=[A-Za-z\u00c0-\u024f])")
-
-#: Signs that are rare in text, and controls that no text has: what letters of another encoding look like.
-_SIGNS = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xaf\xb4\xb6\xb8]")
-
 #: Encodings that are considered, in the order of the detector.
 _CANDIDATES = 8
+
+#: How much better than windows-1252 another one has to fit letters that both can be: most texts are windows-1252.
+_BETTER = 1.1
 
 #: Words of one alphabet, of signs, and with few accents: the guesses at them read all tables that any guess does.
 _WARMING = "Добрый день, высылаю отчёт".encode("koi8_r"), "您好请查收附件中的报告".encode("gb18030"), b"ma\xf1ana"
@@ -265,10 +262,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def _guessed(data: bytes) -> Text | None:
-    """Return `data` in the encoding that fits its letters best, if any.
-
-    Of good ones the first that does not look odd.
-    """
+    """Return `data` in the encoding that fits its letters best, if any."""
     import chardet  # 60 ms that UTF-8 need not wait
 
     if len(data.translate(None, _CONTROLS)) < len(data) * 99 // 100:
@@ -277,15 +271,23 @@ def _guessed(data: bytes) -> Text | None:
     found = chardet.detect_all(
         sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(NAMES), ignore_threshold=True
     )
-    names = [name for match in found[:_CANDIDATES] if (name := codec(match["encoding"] or ""))]
-    best = next((name for name in names if not _odd(sample.decode(name, errors="replace"))), names[0] if names else "")
+    fits = {name: match["confidence"] for match in found if (name := codec(match["encoding"] or ""))}
+    best = _best(sample, fits) if fits else ""
     return Text(clean(data.decode(best, errors="replace")), NAMES[best]) if best else None
 
 
-def _odd(text: str) -> bool:
-    """Return whether no language looks so: letters of two alphabets in a word, or half of it signs nobody types."""
-    signs = len(_SIGNS.findall(text)) * 2 > sum(not character.isascii() for character in text)
-    return signs or len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text))
+def _best(sample: bytes, fits: dict[str, float]) -> str:
+    """Return the first of the best candidates that does not look odd, or windows-1252 where that is as likely."""
+    read, top = functools.partial(sample.decode, errors="replace"), max(fits.values())
+    names, western = list(fits)[:_CANDIDATES], read("cp1252")
+    if looks.western(western):
+        if looks.signs_alone(western) or fits.get("cp1252", 0) * _BETTER >= top:
+            return "cp1252"
+        names = [*(name for name in names if looks.agree(read(name), western)), "cp1252"]
+    best = next((name for name in names if not looks.odd(read(name))), names[0])
+    if best == "gb18030" and fits.get("euc_jis_2004", 0) * 2 >= top and looks.japanese(sample):
+        return "euc_jis_2004"
+    return "cp1252" if read(best) == western else best
 
 
 def _sample(data: bytes) -> bytes:

@@ -1,0 +1,94 @@
+# ruff: noqa: RUF001 - signs are what this is about
+"""What text looks like that people write: what its signs and letters stand beside, which the detector does not see.
+
+Most texts without UTF-8 are windows-1252, and of many the only bytes past ASCII are `°`, `§`, `£`, `µ` or no-break
+spaces, of which statistics of letters know nothing (docs/decisions/0152-signs.md: measured).
+"""
+
+import re
+
+#: Letters of Greek, Cyrillic, Hebrew and Arabic, and where they stand beside a Latin one, as in no language's words.
+_OTHERS = re.compile("[\u0370-\u08ff]")
+_MIXED = re.compile("[A-Za-z\u00c0-\u024f](?=[\u0370-\u08ff])|[\u0370-\u08ff](?=[A-Za-z\u00c0-\u024f])")
+
+#: Signs that are rare in text, and controls that no text has: what letters of another encoding look like.
+_RARE = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xaf\xb4\xb6\xb8]")
+
+#: Characters of East Asia with the Latin letters beside them, and letters of any alphabet that is not Latin.
+_EAST = re.compile("([A-Za-z]?)([\u2e80-\uffee]+)(?=([A-Za-z]?))")
+_FOREIGN = re.compile("[\u0370-\u1dff\u2e80-\uffee]")
+
+#: Turkish `ş` read as windows-1252 is in words where Icelandic has its `þ` in front; nor are these letters Turkish.
+_TURKISH = re.compile(r"\wþ")
+_ICELANDIC = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+
+_FAR = "ŒœŠšŽžŸƒ\xc0-\xd6\xd8-\xf6\xf8-\xff"
+_LETTERS = re.compile(f"[{_FAR}]+")
+_SIGN = re.compile(rf"[^\x00-\x7f{_FAR}]|Ø(?=[ \d])")
+_NONE, _END = f"(?<![A-Za-z{_FAR}])", f"(?![A-Za-z{_FAR}])"
+
+#: Signs that stand where such do: what is a sign in windows-1252 is elsewhere a letter within words (`£ukasz`, `5 z³`).
+_SPACED = re.compile(r"\d\xa0|\xa0[\d\xa0%€£:;!?»]")
+_PAIRED = re.compile(rf"{_NONE}[“„«»]([^“”„«»]*)[“”«»]{_END}|¿([^¿?]*\?)|¡([^¡!]*!)|‹([^‹›]*)›")
+_PLACED = re.compile(
+    rf"""(?=[^\x00-\x7f])(?:[–—]|{_NONE}‘|[’”…]{_END}|(?<=[A-Za-z{_FAR}])’|’(?=\d|n\b)|(?<=\s)[«»](?=\s)
+    |(?<=[^\w\s])\xa0|\xa0(?=[^\w\s,.]|[A-Z][a-z])|(?<=[A-Za-z])\xad(?=[A-Za-z])
+    |(?<=[A-Za-z])[®™]{_END}|{_NONE}[©®™•·§¶²³½¼¾]{_END}|{_NONE}¹(?!\s?\d){_END}|(?<=[a-z\d²³)])·(?=[A-Za-z\d])
+    |{_NONE}[£€¥¢](?=\s?\d|[km]\b)|(?:(?<=\d)|(?<=\d\s)|(?<![^\s,;(/]))[£€¥¢](?![^\s,;.)/])
+    |(?:{_NONE}|(?<=\b[CNn]))[°º]{_END}|{_NONE}°[CFKNSEW]{_END}|(?<=[\dM])ª{_END}
+    |(?<=[A-Za-z])²{_END}|(?:(?<=\b[mnxy])|(?<=\d[mnxy])|(?<=[cdkm]m))³{_END}|{_NONE}[±×÷](?=[\s\d])|(?<=\d)[±×÷]
+    |{_NONE}µ(?:[ACFHLMSTVWglmos]|Hz|Pa|Sv)?{_END}|{_NONE}Ø)""",
+    re.VERBOSE,
+)
+
+#: Letters that stand as those of Western languages do: one or two beside one of ASCII, no big one behind a small one.
+_WRITTEN = re.compile(
+    r"""(?=[^\x00-\x7f])(?:(?<=[A-Za-z])[ß-ïñ-öø-üÿœ]{1,2}|\b[à-ïñ-öø-üœÀ-ÏÑ-ÖØ-ÜŒ](?=[a-z])|(?<=[A-Z])[À-ÏÑ-ÖØ-ÜŒ]
+    |\b[À-ÏÑ-ÖØ-ÜŒ](?=[A-Z])|\b(?:[àåèéíó]\b|Ø(?=[ \d])))""",
+    re.VERBOSE,
+)
+
+
+def odd(text: str) -> bool:
+    """Return whether no language looks so.
+
+    That is half of it signs that nobody types, letters of two alphabets in a word, or East Asia's within one;
+    or Turkish whose letters were mistaken for Icelandic ones.
+    """
+    if len(_RARE.findall(text)) * 2 > sum(not character.isascii() for character in text):
+        return True
+    if len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text)):
+        return True
+    east = _EAST.findall(text)
+    lonely = all(len(run) == 1 for _, run, _ in east) and any(before and after for before, _, after in east)
+    return lonely or bool(_TURKISH.search(text) and not _ICELANDIC.search(text))
+
+
+def western(text: str) -> bool:
+    """Return whether the signs and letters past ASCII of `text`, read as windows-1252, stand where such do."""
+    bare = _PAIRED.sub(r"\1\2\3\4", text)
+    if _SPACED.search(bare):
+        bare = bare.replace("\xa0", " ")
+    signs, letters = len(_SIGN.findall(bare)), len(_LETTERS.findall(bare))
+    return len(_PLACED.findall(bare)) * 20 >= signs * 19 and len(_WRITTEN.findall(bare)) * 20 >= letters * 19
+
+
+def signs_alone(text: str) -> bool:
+    """Return whether all that is past ASCII in `text`, read as windows-1252, are signs."""
+    return _SIGN.sub("", text).isascii()
+
+
+def agree(text: str, western: str) -> bool:
+    """Return whether `text` has the signs that the same bytes are in windows-1252, and is in Latin letters as there."""
+    signs = set(_SIGN.findall(western))
+    return not _FOREIGN.search(text) and all(text.count(sign) >= western.count(sign) for sign in signs)
+
+
+def japanese(data: bytes) -> bool:
+    """Return whether `data`, of pairs that may be Chinese or EUC-JP, is hardly Chinese.
+
+    Common characters come first in both: up to row 47 of JIS X 0208 and up to row 55 of GB 2312. A quarter of what is
+    Chinese is in the rows between.
+    """
+    leads = [pair[0] for pair in set(re.findall(rb"[\xa1-\xfe]{2}", data)) if pair[0] >= 0xB0]
+    return len(leads) >= 20 and sum(lead >= 0xD0 for lead in leads) * 25 <= len(leads)
