@@ -12,7 +12,7 @@ import pytest
 
 from lazu import clock, ids
 from lazu.config import Settings
-from lazu.errors import FileTooLarge, InsufficientStorage, InvalidRequest
+from lazu.errors import FileTooLarge, InsufficientStorage, InternalError, InvalidRequest
 from lazu.store import counts, rows, upload_rows, uploads
 from lazu.store.connections import database
 from lazu.store.contents import STEPS, copies
@@ -494,6 +494,21 @@ def test_a_part_without_its_bytes_is_found_and_repaired(store):
         store.uploads.complete(key, upload.id, Completion([part.id], None))
     again = sent(store, key, upload, b"lost")
     assert store.uploads.complete(key, upload.id, Completion([again.id], None))[1].bytes == 4
+
+
+@pytest.mark.parametrize(("pieces", "changed"), [([b"alone"], 0), ([b"one, ", b"two"], 0), ([b"one, ", b"two"], 1)])
+def test_a_part_with_other_bytes_than_were_sent_makes_no_file(store, pieces, changed):
+    """The file would be named by the wrong bytes, and look sound; the part would be gone."""
+    key, upload, parts = begun(store, *pieces)
+    damage(store, parts[changed], b"?" * parts[changed].bytes)
+    with pytest.raises(InternalError):
+        store.uploads.complete(key, upload.id, Completion([part.id for part in parts], None))
+    [problem] = store.contents.look(rehash=True)
+    assert (problem.kind, problem.about, counts.count()) == ("damaged", parts[changed].id, 0)
+    assert store.contents.repair(problem)
+    parts[changed] = sent(store, key, upload, pieces[changed])
+    _, file = store.uploads.complete(key, upload.id, Completion([part.id for part in parts], None))
+    assert read(store, file.sha256) == b"".join(pieces)
 
 
 # copies

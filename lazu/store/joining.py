@@ -35,19 +35,24 @@ def alone(locks: Path, upload: Upload) -> Iterator[None]:
 
 
 def join(contents: Contents, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
-    """Write the bytes of `parts` to `staged`, in constant memory.
+    """Write the bytes of `parts`, which may have changed since they came, to `staged`, in constant memory.
 
-    Raises `InvalidRequest` when they have another MD5, `InternalError` when the disk has not all bytes of one,
+    Raises `InvalidRequest` when they have another MD5, `InternalError` when those of one are not as they came,
     FileNotFoundError when one is gone, `ClientLeft`.
     """
-    digest = hashlib.md5(usedforsecurity=False)
+    whole = hashlib.md5(usedforsecurity=False)
     for part in parts:
+        own = hashlib.sha256() if staged.size else None  # the first part is all that is staged then, so hashed already
         for piece in _pieces(contents, part):
             staged.write(piece)
+            if own:
+                own.update(piece)
             if md5:
-                digest.update(piece)
+                whole.update(piece)
             slots.step()
-    if md5 and digest.hexdigest() != md5:
+        if (own.hexdigest() if own else staged.sha256) != part.sha256:
+            raise _changed(part)
+    if md5 and whole.hexdigest() != md5:
         raise InvalidRequest("The MD5 of the parts together is another one than md5.", "md5")
 
 
@@ -57,8 +62,10 @@ def _pieces(contents: Contents, part: UploadPart) -> Iterator[bytes]:
         for piece in iter(partial(content.read, _PIECE), b""):
             left -= len(piece)
             if left < 0:
-                break
+                raise _changed(part)
             yield piece
-    if left:
-        log.error("the bytes of %s are not those that came; 'flask fsck' says more", part.id)
-        raise InternalError
+
+
+def _changed(part: UploadPart) -> InternalError:
+    log.error("the bytes of %s are not those that came; 'flask fsck --rehash' says more", part.id)
+    return InternalError()
