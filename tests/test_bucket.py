@@ -243,7 +243,14 @@ def test_an_answer_about_other_bytes_is_no_content_and_is_known_before_any_is_gi
         reader.begin()
 
 
-@pytest.mark.parametrize("body", [HTML[2], b"", b"<L><IsTruncated>true</IsTruncated></L>", b"<L><Contents><Size>x</Size></Contents></L>"])
+TRUNCATED = b"<IsTruncated>true</IsTruncated>"
+AGAIN = b"<NextContinuationToken>always the same</NextContinuationToken>"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [HTML[2], b"", b"<L>%s</L>" % TRUNCATED, b"<L><Contents><Size>x</Size></Contents></L>", b"<L>%s%s</L>" % (TRUNCATED, AGAIN)],
+)
 def test_what_is_no_listing_is_an_error_and_no_empty_bucket(shaken, proxy, body):
     """`flask fsck --repair` would take each object for lost."""
     proxy.only((200, {}, body), "GET")

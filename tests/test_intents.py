@@ -234,6 +234,21 @@ def test_a_purge_counts_only_objects_that_were_there(shaken):
     assert store.contents.sweep(lambda: None) == Removed()
 
 
+def test_one_object_of_which_the_store_says_nothing_keeps_no_other(shaken):
+    """Each purge ended at the question how large it is, which is only for the count."""
+    store, proxy = shaken
+    first = store.contents.objects.kept(put(store, b"0").sha256).name
+    put(store, b"1")
+    proxy.rule = lambda method, _: wire.BUSY if method == "DELETE" else wire.PASS
+    assert store.files.delete_all(store.keys.find("alice")) == 2
+    nothing = (500, {}, b"")
+    proxy.rule = lambda method, path: nothing if method in ("HEAD", "DELETE") and first in path else wire.PASS
+    assert store.contents.unreferred(since=0) == Removed(0, 1, 1)
+    assert store.contents.sweep(lambda: None) == Removed(0, 1, 1)
+    proxy.rule = wire.passing
+    assert store.contents.sweep(lambda: None) == Removed(0, 1, 1)
+
+
 def test_who_deletes_many_files_waits_neither_for_each_object_nor_with_a_slot(shaken):
     """The store is away: each call of it may take a quarter of a minute. The purge takes what was left."""
     store, proxy = shaken

@@ -46,6 +46,7 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     """
     store = opened()
     if repair:
+        store.contents.require_own()
         store.contents.recover()
     findings = _look(store, rehash)
     try:

@@ -21,14 +21,15 @@ DAYS, AGES = 30, 5
 @click.command("purge", cls=Command)
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
 @click.option("--force", is_flag=True, help="Believe the clock, even if it seems to have jumped ahead.")
+@click.option("--adopt", is_flag=True, help="In a cluster: this database was moved, and is no copy of one in use.")
 @as_json_option
 @with_appcontext
-def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
+def purge_command(dry_run: bool, force: bool, adopt: bool, as_json: bool) -> None:
     """Remove expired files, then bytes that nothing refers to. Safe while serving.
 
     Example: flask purge --dry-run
     """
-    removed = preview(opened()) if dry_run else _purge(opened(), force)
+    removed = preview(opened()) if dry_run else _purge(opened(), force, adopt)
     if removed is None:
         say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")
     elif as_json:
@@ -37,9 +38,9 @@ def purge_command(dry_run: bool, force: bool, as_json: bool) -> None:
         click.echo(_line(removed, "would remove" if dry_run else "removed"))
 
 
-def _purge(store: Store, force: bool) -> Removed | None:
+def _purge(store: Store, force: bool, adopt: bool) -> Removed | None:
     with progress("removing", steps()) as tick:
-        return purge(store, force, tick)
+        return purge(store, force, adopt, tick)
 
 
 def _line(removed: Removed, verb: str) -> str:

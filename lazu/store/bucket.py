@@ -129,10 +129,13 @@ class Bucket:
         asked = {"Prefix": self._prefix + below, "MaxKeys": size, **({"Delimiter": "/"} if below else {})}
         while True:
             answer = self._call("list_objects_v2", None, **asked, **token)
-            page, token = self._listed(answer)
+            page, more = self._listed(answer)
             yield page
-            if not token:
+            if not more:
                 return
+            if more == token:
+                raise ObjectStoreFailed("list_objects_v2: the same page again, as the next one")
+            token = more
 
     def _listed(self, answer: dict[str, Any]) -> tuple[list[Entry], dict[str, str]]:
         """The objects in an answer, and what to ask for next; what is no answer must not look like the end."""

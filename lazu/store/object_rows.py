@@ -40,6 +40,19 @@ def bind() -> None:
     database.execute_sql("UPDATE store SET bound = TRUE")
 
 
+def place() -> str | None:
+    """Where this database is: the number of its PostgreSQL, and its own there. None where this role may not ask.
+
+    A dump, or a database made of another as template, has the identity of the first and another place; a standby, and
+    what was recovered from a base backup, have the same.
+    """
+    if not _fetch("SELECT 1 WHERE has_function_privilege('pg_control_system()', 'EXECUTE')"):
+        return None
+    text = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+    [(system, oid)] = _fetch(text)
+    return f"{system}/{oid}"
+
+
 def hold(sha256: str, name: str) -> bool:
     """Whether this is the object of a content; it stays so, and no file comes, until the end of the transaction."""
     return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR UPDATE", sha256, name))

@@ -31,16 +31,18 @@ def steps() -> int:
     return contents.STEPS + (counts.expired(clock.now()).files + BATCH - 1) // BATCH
 
 
-def purge(store: Store, force: bool = False, tick: Tick = no_tick) -> Removed | None:
+def purge(store: Store, force: bool = False, adopt: bool = False, tick: Tick = no_tick) -> Removed | None:
     """Remove what has expired and what nothing refers to; None if another purge is at it.
 
-    Raises `StorageFailed`, and `ClockJump` unless `force` is set, with nothing removed.
+    With nothing removed raises `StorageFailed`, `ClockJump` unless `force` is set, and for a copy of the rows
+    `StorageMoved` unless it may `adopt` the bytes (`Contents.require_own`).
     """
     if store.contents.failed:
         raise StorageFailed
     with store.contents.alone() as alone:
         if not alone():
             return None
+        store.contents.require_own(adopt)
         started = clock.now()
         if not force:
             _compare(store.engine)
@@ -56,6 +58,7 @@ def purge(store: Store, force: bool = False, tick: Tick = no_tick) -> Removed | 
 
 def preview(store: Store) -> Removed:
     """Count everything that a purge would remove now."""
+    store.contents.require_own()
     now = clock.now()
     removed = store.contents.unreferred(since=now)
     removed.files = counts.expired(now).files

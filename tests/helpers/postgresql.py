@@ -125,11 +125,11 @@ class Postgres:
     def connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def database(self) -> str:
-        """A new, empty database, as the value of LAZU_DATABASE_URL."""
+    def database(self, template: str = "template1") -> str:
+        """A new database, empty unless a copy of another, as the value of LAZU_DATABASE_URL."""
         name = f"lazu_{secrets.token_hex(6)}"
         with self.connect("postgres") as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
     def terminate(self, url: str) -> int:

@@ -174,6 +174,12 @@ class Contents(Protocol):
         Gives the question whether it is so, to be asked at once. In a cluster it may end early, with a connection.
         """
 
+    def require_own(self, adopt: bool = False) -> None:
+        """Raise `StorageMoved` if another copy of the rows swept these bytes before; not once they are adopted.
+
+        For whatever removes bytes that have no row: ask before it.
+        """
+
     def sweep(self, tick: Tick) -> Removed:
         """Remove the bytes that no row refers to, and what crashes left. Call it `alone`; calls `tick` `STEPS` times.
 

@@ -195,6 +195,10 @@ class Intents:
         """See `Contents`. Two sweeps at once would be safe: this only saves their work."""
         return self.engine.alone()
 
+    def require_own(self, adopt: bool = False) -> None:
+        """See `Contents`: the bucket says which copy of the database that is."""
+        self.pairing.require_own(adopt)
+
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`. Works on any box, also on several at once."""
         self.pairing.look()
@@ -215,7 +219,7 @@ class Intents:
         """What could not be deleted before, with the bytes that are there: of a refused upload there may be none."""
         after = ""
         while found := object_rows.doomed(after):
-            yield [each._replace(bytes=self.bucket.size(each.name) or 0) for each in found]
+            yield [each._replace(bytes=self.objects.bytes(each.name)) for each in found]
             after = found[-1].name
 
     def _strays(self, tick: Tick = no_tick) -> Iterator[list[Loose]]:

@@ -11,7 +11,7 @@ from lazu.errors import StoreError
 from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket
-from lazu.store.bucket_errors import NoSuchObject
+from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
 from lazu.store.contents import object_names
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.postgresql import Postgresql
@@ -56,6 +56,13 @@ class Objects:
             for piece in pieces:
                 staged.write(piece)
             self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+
+    def bytes(self, name: str) -> int:
+        """Those of an object that goes, to be counted; 0 if the store does not tell: that must stop no purge."""
+        try:
+            return self.bucket.size(name) or 0
+        except ObjectStoreFailed:
+            return 0
 
     def put_away(self, name: str) -> bool:
         """Copy an object to the quarantine, where nobody is served from, however it is damaged.

@@ -176,6 +176,9 @@ class Shards:
         with self.blobs.alone() as alone:
             yield lambda: alone
 
+    def require_own(self, adopt: bool = False) -> None:
+        """Nothing: rows and bytes of one directory are copied together."""
+
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`."""
         if self.blobs.failed:
@@ -218,9 +221,8 @@ class Shards:
         """See `Contents`."""
         removed = Removed()
         for shard in SHARDS:
-            for name in set(self.blobs.entries(shard)) - rows.referred(shard, since):
-                if is_blob(shard, name):
-                    removed.add_blob(self.blobs.size(name))
+            for name in filter(partial(is_blob, shard), set(self.blobs.entries(shard)) - rows.referred(shard, since)):
+                removed.add_blob(self.blobs.size(name))
         return removed
 
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
@@ -243,9 +245,8 @@ class Shards:
         if problem.kind == "stray":
             self.reap([problem.sha256])
             return "removed"
-        if problem.kind in ("missing", "damaged"):
-            return self._bury(problem)
-        return inspection.put_away(self.blobs, problem)
+        lost = problem.kind in ("missing", "damaged")
+        return self._bury(problem) if lost else inspection.put_away(self.blobs, problem)
 
     def _bury(self, problem: Problem) -> str:
         """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second.
