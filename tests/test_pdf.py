@@ -59,6 +59,33 @@ def test_what_stands_straight_below_is_a_line_of_its_own(read, turn, column):
     assert read(pages(turn + b" ".join(shown))).split("]\n")[1].split() == lines
 
 
+def at(x, y, text):
+    return b"BT /F 12 Tf %d %d Td (%s) Tj ET " % (x, y, text.encode())
+
+
+TURNS = b"1 0 0 1 0 0", b"0 1 -1 0 792 0", b"-1 0 0 -1 792 792", b"0 -1 1 0 0 792"
+LINES = [f"line {n} of some words" for n in range(5)]
+ROWS = [" ".join(f"{row}-{place}" for place in range(3)) for row in range(5, 8)]
+
+
+def test_lines_come_in_order_however_a_page_and_its_text_are_turned(read):
+    """Lines shown running down came last line first; of a row shown upside down its last piece."""
+    block = b"".join(at(72, 600 - 14 * n, line) for n, line in enumerate(LINES))
+    block += b"".join(at(72 + 100 * x, 500 - 14 * y, piece) for y, row in enumerate(ROWS) for x, piece in enumerate(row.split()))
+    contents = [turn + b" cm " + block for turn in TURNS for _ in range(4)]
+    rotated = [b"/Rotate %d" % (90 * turn) for _ in range(4) for turn in range(4)]
+    text = read(pages(*contents, box=b"0 0 792 792", each=rotated))
+    for page in text.strip().split("\n\n"):
+        assert page.split("]\n")[1].split() == " ".join([*LINES, *ROWS]).split(), page
+
+
+def test_lines_of_a_block_come_in_order_though_the_page_around_it_is_upright(read):
+    above = b"".join(at(72, 760 - 14 * n, f"body {n}") for n in range(3))
+    aside = b"".join(at(72, 400 - 14 * n, line) for n, line in enumerate(LINES))
+    text = read(pages(above + TURNS[3] + b" cm " + aside, box=b"0 0 792 792"))
+    assert text.split("]\n")[1].split() == " ".join(["body 0 body 1 body 2", *LINES]).split()
+
+
 HYPHENS = b"BT /F 12 Tf 14 TL 72 700 Td (more difficult to com\\255) Tj (pile than anti-) ' (inflammatory state-of-) ' (the-art COVID-) ' (19 drugs) ' %s ET"
 
 

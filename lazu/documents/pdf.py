@@ -83,11 +83,25 @@ def words(document: Document, number: int) -> str | None:
 def _content(leaf: Any) -> Iterator[Any]:
     """Give the text page of a page; what comes is false if it has none."""
     content = raw.FPDFText_LoadPage(leaf) if leaf else None
+    content = content and _ordered(leaf, content)
     try:
         yield content
     finally:
         if content:
             raw.FPDFText_ClosePage(content)
+
+
+def _ordered(leaf: Any, content: Any) -> Any:
+    """Return a text page, or in its place that of the page rotated so that PDFium puts its lines in order."""
+    own = raw.FPDFPage_GetRotation(leaf)
+    best = lines.rotation(content, own)
+    if best == own:
+        return content
+    raw.FPDFText_ClosePage(content)
+    raw.FPDFPage_SetRotation(leaf, best)
+    content = raw.FPDFText_LoadPage(leaf)
+    raw.FPDFPage_SetRotation(leaf, own)  # what follows is about the page as it is shown
+    return content
 
 
 def _flatten(leaf: Any) -> None:
