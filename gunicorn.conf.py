@@ -76,8 +76,6 @@ workers = settings.workers
 # Requests a process works on at once; those that wait for their client do not count (lazu/server/worker.py).
 threads = settings.threads
 worker_class = "lazu.server.worker.Worker"
-# By a file there each worker says that it lives.
-worker_tmp_dir = _in_memory()
 
 # A worker without free file descriptors would lose all its uploads, so connections run out first. Each may need its
 # socket, SQLite's two files, an upload or a blob, its shard and one to spare.

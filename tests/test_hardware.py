@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,6 +116,23 @@ def test_a_place_for_counters_that_fills_up_refuses_no_upload(small, tmp_path):
         assert stored(server, key, b"hello")["bytes"] == 5
         begun = uploads.created(server, key, 5)
         assert uploads.completed(server, key, begun, [uploads.added(server, key, begun, b"parts")])["status"] == "completed"
+    finally:
+        server.stop()
+
+
+@ROOT
+def test_a_place_for_counters_without_an_inode_costs_no_worker_and_no_reload(small, tmp_path):
+    """gunicorn's master made a file there for each worker, and ended when it could not."""
+    server = Server(tmp_path / "storage", {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1"}).start()
+    try:
+        until(lambda: len(server.pids()) == 2)
+        had = os.statvfs(small)
+        subprocess.run(["mount", "-o", f"remount,nr_inodes={had.f_files - had.f_ffree}", small], check=True)
+        for how in (lambda worker: os.kill(worker, signal.SIGKILL), lambda _: server.process.send_signal(signal.SIGHUP)):
+            before = server.pids()
+            how(before[1])
+            until(lambda before=before: len(set(server.pids()) - set(before)) == 1)
+            assert request(server, "GET", "/healthz").status == 200
     finally:
         server.stop()
 

@@ -334,7 +334,7 @@ def booted(server):
 def wedge(worker):
     """Let it do nothing any more, and seem to have done nothing for long: gunicorn looks at the time of a file."""
     os.kill(worker, signal.SIGSTOP)
-    [alive] = [path for path in Path(f"/proc/{worker}/fd").iterdir() if "/wgunicorn-" in os.readlink(path)]
+    [alive] = [path for path in Path(f"/proc/{worker}/fd").iterdir() if "lazu-worker" in os.readlink(path)]
     os.utime(alive, (0, 0))
 
 
