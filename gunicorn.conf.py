@@ -239,9 +239,8 @@ def _require_other(server, given):
 
 
 def pre_fork(server, worker):
-    """A worker is about to start; what cleans /tmp may have taken the directory of an idle server."""
+    """A worker is about to start."""
     worker.earlier = server.SIG_QUEUE.qsize()
-    os.makedirs(os.environ["LAZU_COUNTERS"], mode=0o700, exist_ok=True)
 
 
 def post_fork(server, worker):

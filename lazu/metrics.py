@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
@@ -41,10 +41,15 @@ class _Counts(MmapedDict):
     A value that finds no room stays in memory, where its metric has it, until it changes and there is some.
     """
 
+    #: Those of this process, and whether it is time to look where they are.
+    _all: ClassVar[list["_Counts"]] = []
+    due: ClassVar[bool] = False
+
     _m: Any = None
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._all.append(self)
         self.close()
 
     def close(self) -> None:
@@ -59,9 +64,23 @@ class _Counts(MmapedDict):
         return MmapedDict.read_value(self, key) if self._has(key) else (0.0, 0.0)
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
-        """Keep a value."""
+        """Keep a value. Prometheus has one lock for all files of a process, which is held here."""
+        if _Counts.due:
+            _Counts.due = False
+            for each in self._all:
+                each._stay()  # noqa: SLF001  of another one of this class
         if self._has(key):
             MmapedDict.write_value(self, key, value, timestamp)
+
+    def _stay(self) -> None:
+        """Go on in a new file, with what is in the old one, if something took that away."""
+        with suppress(OSError):
+            if not self._m or os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno())):
+                return
+        kept = list(self.read_all_values())  # type: ignore[no-untyped-call]  # Prometheus has no types
+        self.close()
+        for each in kept:
+            self.write_value(*each)
 
     def _has(self, key: str) -> bool:
         """Whether `key` is in the file, or finds room there."""
@@ -82,8 +101,18 @@ def _tell(why: str) -> None:
     log.error("counts can't be shared, and are missing from /metrics until they can: %s", why)
 
 
+def _have(shared: str) -> None:
+    """Have the directory, and in it the lock by which the next start of a server sees that it is in use."""
+    os.makedirs(shared, mode=0o700, exist_ok=True)
+    with suppress(FileExistsError, BlockingIOError):
+        used = os.open(os.path.join(shared, "used.lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(used, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        log.error("something took files away from %s: counts go on in new ones, without those of ended workers", shared)
+
+
 def _reserve(path: str, size: int) -> None:
     """Have room for `size` bytes in the file at `path`, and for the holes of what is there."""
+    _have(os.path.dirname(path))
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
         os.posix_fallocate(file.fileno(), 0, max(size, os.fstat(file.fileno()).st_size))
 
@@ -183,6 +212,12 @@ def object_seconds(verb: str) -> AbstractContextManager[object]:
     return timer
 
 
+def look() -> None:
+    """Have the counts of this process where a scrape finds them; called now and then, for something may clean there."""
+    _Counts.due = True
+    _received.inc(0)
+
+
 def render(figures: list[Figure]) -> bytes:
     """Everything counted, and `figures`, in Prometheus' text format (`CONTENT_TYPE`)."""
     registry = CollectorRegistry()
@@ -201,16 +236,17 @@ def forget(pid: int) -> None:
     workers, which nothing here may end.
     """
     if shared := folder():
-        mark_process_dead(pid, shared)
-        with suppress(OSError, RuntimeError, ValueError), _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            for kind in ("counter", "histogram"):
-                _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
+        with suppress(OSError, RuntimeError, ValueError):
+            mark_process_dead(pid, shared)
+            with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                for kind in ("counter", "histogram"):
+                    _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
 
 
 @contextmanager
 def _still(shared: str, how: int) -> Iterator[None]:
     """Hold the lock under which counts move from file to file, as flock(2) is told by `how`."""
-    os.makedirs(shared, mode=0o700, exist_ok=True)  # what cleans /tmp may have taken it
+    _have(shared)
     with open(os.path.join(shared, "moving.lock"), "ab") as file:
         fcntl.flock(file, how)
         yield

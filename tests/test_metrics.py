@@ -287,6 +287,21 @@ def test_counting_goes_on_when_something_cleaned_the_directory(serve, tmp_path):
     assert count(server, method="GET", route="/healthz", status="200") >= 1
 
 
+def test_what_living_processes_counted_outlives_a_cleaning_of_which_the_log_tells_once(serve, tmp_path):
+    """Each went on in a file that nobody found; and what is made again is no server's that was killed."""
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path))
+    for _ in range(20):
+        request(server, "GET", "/v1/files")
+    before = samples(server)
+    clean(counters(server))
+    until(lambda: scraped(server).items() >= {each: before[each] for each in before if ("route", "/v1/files") in each}.items())
+    [folder] = tmp_path.glob("lazu-counters-*")
+    other = serve(RUNTIME_DIRECTORY=str(tmp_path))
+    assert folder.is_dir()
+    assert other.log.read_text().count("took files away") == 0
+    assert server.log.read_text().count("took files away") == 1
+
+
 def test_a_limit_holds_when_something_cleaned_the_directory(serve, double, tmp_path):
     """A process that began afterwards had one of its own."""
     held = threading.Event()

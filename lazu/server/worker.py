@@ -20,7 +20,7 @@ from gunicorn.workers import base
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 from gunicorn.workers.workertmp import WorkerTmp
 
-from lazu import clock, ids, ledger, logs
+from lazu import clock, ids, ledger, logs, metrics
 from lazu.errors import Busy, CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
@@ -97,6 +97,8 @@ class Worker(ThreadWorker):
     missed: SimpleQueue[int]
     #: When to end the calls that still run, once it is known.
     _last: float | None = None
+    #: When to look again whether what was counted is where a scrape finds it.
+    _look = 0.0
 
     def init_process(self) -> None:
         """Begin, in the new process; returns at its end."""
@@ -209,6 +211,9 @@ class Worker(ThreadWorker):
         """Let go who says nothing; called after each event, and once a second, also while this worker ends."""
         super().murder_pending()
         self.tpool.revive()
+        if (now := clock.monotonic()) > self._look:
+            self._look = now + 1
+            metrics.look()
         if self.alive:
             self._balance.tell(self._load)
         else:
