@@ -41,12 +41,14 @@ def _keep_counters():
 
     Before anything of Prometheus is imported, because it looks then.
     """
+    master = os.getpid()
     others = os.path.dirname(os.environ.get("LAZU_COUNTERS", ""))  # of the one that started this one on USR2
     where = others or os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _in_memory() or tempfile.gettempdir()
     try:
         os.makedirs(where, mode=0o700, exist_ok=True)
         _remove_left(where)
         made = tempfile.mkdtemp(prefix=_COUNTERS, dir=where)
+        atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
         new, used = os.path.join(made, "new"), os.path.join(made, _USED)
         # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
         fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
@@ -54,8 +56,6 @@ def _keep_counters():
     except OSError as e:
         cure = "PROMETHEUS_MULTIPROC_DIR names a directory that can"
         raise CannotStart(f"{where} can't hold what the processes count: {e.strerror}; {cure}") from e
-    master = os.getpid()
-    atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
     os.environ["LAZU_COUNTERS"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
 
 

@@ -138,6 +138,19 @@ def test_a_place_for_counters_without_an_inode_costs_no_worker_and_no_reload(sma
 
 
 @ROOT
+def test_a_start_that_finds_no_inode_for_its_counters_says_so_and_leaves_nothing(small, tmp_path):
+    """Also where there is one for the directory, and none for what is in it."""
+    had = os.statvfs(small)
+    subprocess.run(["mount", "-o", f"remount,nr_inodes={had.f_files - had.f_ffree + 1}", small], check=True)
+    server = Server(tmp_path / "storage", {"RUNTIME_DIRECTORY": str(small)})
+    with pytest.raises(AssertionError, match="did not start"):
+        server.start()
+    [told] = server.log.read_text().splitlines()
+    assert told.startswith(f"Lazu can't start: {small} can't hold what the processes count: No space left")
+    assert list(small.iterdir()) == []
+
+
+@ROOT
 def test_a_full_disk_refuses_uploads_and_lets_deletes_and_the_purge_make_room(small):
     server = Server(small / "storage", {"LAZU_WORKERS": "1"}).start()
     try:
