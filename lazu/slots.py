@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lazu import clock
-from lazu.errors import ClientLeft
+from lazu.errors import Busy, ClientLeft
 
 Owner = int | str | None
 
@@ -116,6 +116,18 @@ class Slots:
         if gate:
             gate.lock.acquire()
 
+    @contextmanager
+    def one(self, seconds: float) -> Iterator[None]:
+        """A slot for long work of this thread's owner, also within `waiting`; raises `Busy` after `seconds`."""
+        owner: Owner = getattr(_mine, "owner", None)
+        gate = self._ask(owner, long=True)
+        if gate and not gate.lock.acquire(timeout=seconds) and not self._turn_away(owner, gate):
+            raise Busy("others were not done in time")
+        try:
+            yield
+        finally:
+            self.give(owner, long=True)
+
     def take_now(self, owner: Owner) -> bool:
         """Take a slot if one is free for `owner`; gives whether."""
         gate = self._ask(owner)
@@ -198,13 +210,13 @@ class Turn:
 
     def __enter__(self) -> None:
         self.resume(begun=False)
-        _mine.turn, _mine.left = self, self._left
+        _mine.turn, _mine.left, _mine.owner = self, self._left, self._owner
         if self._left():
             self.__exit__()
             raise ClientLeft
 
     def __exit__(self, *_: object) -> None:
-        _mine.turn = _mine.left = None
+        _mine.turn = _mine.left = _mine.owner = None
         self.pause()
 
     def pause(self) -> None:

@@ -4,11 +4,12 @@ import base64
 import json
 import re
 import secrets
+import select
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from io import BytesIO
 
@@ -21,7 +22,7 @@ from helpers.in_store import create, first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened, variables
 from helpers.waiting import until
-from helpers.wire import PURPOSE, part, request, stored, upload
+from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
@@ -610,6 +611,52 @@ def test_a_box_starts_on_a_database_that_answers_no_commit(cluster, postgres, tm
         store = pool.submit(open_store, settings).result(60)
     until(lambda: serves(store))
     database.close_all()
+
+
+def test_reads_go_on_while_uploads_wait_for_a_standby(boxes, postgres, cluster, tmp_path):
+    """They had all connections of their process, whosever they were: metadata and lists of another key were 503."""
+    box = boxes()
+    file, keys = stored(box, KEY, b"known"), new_keys(cluster, tmp_path, 12)
+    with postgres.waiting_for_a_standby(), uploading(box, keys):
+        until(lambda: waiting(postgres, cluster, "IPC") > 5)
+        for path in ("/readyz", "/v1/files", f"/v1/files/{file['id']}", f"/v1/files/{file['id']}/content"):
+            assert get(box, path).status == 200
+
+
+def test_a_key_that_somebody_holds_keeps_no_other_waiting(boxes, postgres, cluster, tmp_path):
+    """A box that was stopped in a transaction, or an operator: uploads of that key had all connections of a process."""
+    box = boxes()
+    file, [other] = stored(box, KEY, b"known"), new_keys(cluster, tmp_path, 1)
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as operator, operator.transaction():
+        operator.execute("SELECT 1 FROM key WHERE name = 'key-0' FOR UPDATE")
+        with uploading(box, [other] * 12) as answers:
+            until(lambda: waiting(postgres, cluster, "Lock") > 1)
+            for _ in range(5):
+                assert get(box, f"/v1/files/{file['id']}").status == 200
+                stored(box, KEY, b"known")
+            assert not select.select(answers, [], [], 0)[0]
+
+
+def new_keys(cluster, tmp_path, count):
+    store = open_store(Settings(storage_dir=tmp_path / "keys", min_free_bytes=0, **cluster))
+    made = [store.keys.create(f"key-{number}") for number in range(count)]
+    database.close_all()
+    return made
+
+
+@contextmanager
+def uploading(box, keys):
+    """Each key has sent an upload of what the store has; gives the connections that will have the answers."""
+    body = form(PURPOSE, part("file", b"known", "a.txt"))
+    with ExitStack() as ends:
+        yield [ends.enter_context(dial(box, head(key, length=len(body)) + body)) for key in keys]
+
+
+def waiting(postgres, cluster, kind):
+    """How many backends wait for something of this kind."""
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as connection:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = %s"
+        return connection.execute(asked, (kind,)).fetchone()[0]
 
 
 def serves(store):

@@ -27,7 +27,7 @@ from lazu.store import cluster_schema
 from lazu.store.postgresql_errors import translated, translating
 
 #: Connections of a process, seconds that a thread waits for one, and after which it is replaced.
-POOL, POOL_SECONDS, _OLD = 8, 10, 600
+POOL, POOL_SECONDS, _OLD = 10, 10, 600
 #: A connection that took longer to fail is not tried again by other threads for that long.
 _PAUSE = 1
 #: What a box that lost its power held is free after that, in milliseconds. And a page is read in the order of an

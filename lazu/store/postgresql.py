@@ -1,7 +1,7 @@
 """The door to PostgreSQL: the engine of a store on several boxes, and the one way to write.
 
 A transaction takes a connection from the pool of this process and gives it back; a query outside of one does so too. So
-an upload holds none while its bytes travel, and 16 threads share 8. Each is READ COMMITTED, whatever the database has
+an upload holds none while its bytes travel, and 16 threads share ten. Each is READ COMMITTED, whatever the database has
 for a default: who waits for a row must then see what the others did (docs/decisions/0074-cluster.md).
 """
 
@@ -18,13 +18,16 @@ from lazu import clock, metrics, slots
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
 from lazu.store.cluster_schema import Newer
-from lazu.store.connections import database, limit_waits
+from lazu.store.connections import POOL, POOL_SECONDS, database, limit_waits
 from lazu.store.postgresql_errors import translating
 
 Result = TypeVar("Result")
 
 #: Seconds for which a transaction is said again that was not committed.
 PATIENCE = 10
+#: Who may have a transaction. It may wait, for a key that somebody holds or for a standby, so two connections are left
+#: for questions; and of one key are three, or six while no other writes.
+_PLACES = slots.Slots(POOL - 2, 3, 6)
 #: Seconds between its first two tries; each pause is twice the one before, up to a second.
 _PAUSE = 0.05
 #: A server that is away, or whose network is, is given up after that many seconds, or milliseconds.
@@ -283,7 +286,7 @@ def _once(work: Callable[[], Result]) -> Result:
     """Do `work` in a transaction; raises `Unanswered` if COMMIT was sent and not answered."""
     said = False
     try:
-        with translating(), database.connection_context(), database.atomic():
+        with _PLACES.one(POOL_SECONDS), translating(), database.connection_context(), database.atomic():
             result = work()
             said = True
     except Busy as e:
