@@ -30,7 +30,9 @@ class StoreError(Exception):
 
 
 class Full(StoreError):
-    """There is no room left; nothing was written."""
+    """There is no room left; nothing was written. `place` is what has none, as a client may hear it."""
+
+    place = "The server's disk"
 
 
 class Busy(StoreError):
@@ -264,7 +266,7 @@ class StorageMoved(Final):
 
 
 class InsufficientStorage(Final):
-    """The disk is too full, or the key's quota would be crossed; `x-should-retry: false` stops the SDKs' repeats."""
+    """Disk, database, object store or the key's quota is full; `x-should-retry: false` stops the SDKs' repeats."""
 
     status, code = 507, "insufficient_storage"
 

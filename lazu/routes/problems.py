@@ -59,18 +59,20 @@ def _rows(error: StoreError) -> Response:
     if isinstance(error, (Busy, Unanswered, Unfit)):
         log.warning("answered by 503: %s", error)
         return render(Overloaded())
-    return _full() if isinstance(error, Full) else _bug(error)
+    return _full(error.place, error) if isinstance(error, Full) else _bug(error)
 
 
 def _disk(error: OSError) -> Response:
     if error.errno in _SCARCE:
         log.error("no file descriptor left; raise the limit (ulimit -n)")
         return render(Overloaded())
-    return _full() if error.errno in disk.FULL else _bug(error)
+    return _full(Full.place, error.strerror) if error.errno in disk.FULL else _bug(error)
 
 
-def _full() -> Response:
-    return render(InsufficientStorage("The server's disk is full."))
+def _full(place: str, why: object) -> Response:
+    message = f"{place} is full."
+    log.warning("answered by 507: %s %s", message, why)
+    return render(InsufficientStorage(message))
 
 
 def _bug(error: Exception) -> Response:

@@ -30,6 +30,8 @@ class ObjectOfOtherSize(ObjectStoreFailed):
 class ObjectStoreFull(Full):
     """The object store has no room."""
 
+    place = "The object store"
+
 
 def status(error: exceptions.ClientError) -> int:
     """Of the answer; 200 for an error that came after it, 0 for none."""
@@ -50,10 +52,11 @@ def refused(error: exceptions.ClientError, name: str | None) -> Exception:
     found, code = status(error), _code(error)
     if found == 404 and name is not None and code == "NoSuchKey":
         return NoSuchObject(name)
+    text = f"{error.operation_name}: {found} {code}"
     if found == 507 or code in _FULL:
-        return ObjectStoreFull(code)
+        return ObjectStoreFull(text)
     refused = 400 <= found < 500 and found not in (408, 429)
-    return (ObjectRefused if refused else ObjectStoreFailed)(f"{error.operation_name}: {found} {code}")
+    return (ObjectRefused if refused else ObjectStoreFailed)(text)
 
 
 def quotes_secret(error: Exception) -> bool:

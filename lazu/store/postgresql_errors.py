@@ -18,11 +18,17 @@ class Present(Failed):
     """There is a row with this key already."""
 
 
+class DatabaseFull(Full):
+    """The disk of PostgreSQL has no room."""
+
+    place = "The database"
+
+
 #: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with. Nobody else reads them.
 _CODES: tuple[tuple[str, type[StoreError]], ...] = (
     ("23503", Absent),
     ("23505", Present),
-    ("53100", Full),
+    ("53100", DatabaseFull),
     ("53", Busy),  # too many connections, out of memory
     ("57", Busy),  # shutting down, starting up, a backend terminated
     ("40", Busy),  # deadlock, serialization

@@ -1,0 +1,63 @@
+"""A database or an object store that has no room: which of them it is, the client, the log and `/readyz` say."""
+
+import secrets
+from contextlib import contextmanager
+
+import pytest
+
+from helpers import between as wire
+from helpers.server import Server, variables
+from helpers.wire import PURPOSE, part, upload
+
+pytestmark = pytest.mark.slow
+
+KEY = "the-key-of-all-boxes"
+REFUSED = (507, {}, b"<Error><Code>InsufficientStorage</Code><Message>no</Message></Error>")
+#: What PostgreSQL says when its disk is full, for a new row of a file.
+NO_ROOM = """CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file "base/1/2"' USING ERRCODE = '53100'; END $$;
+    CREATE TRIGGER no_room BEFORE INSERT ON file EXECUTE FUNCTION no_room()"""
+
+
+@pytest.fixture(params=["database", "object store"])
+def engine(request, cluster, postgres, seaweed):
+    """An engine: its name, what it says, the settings of a box, and `without_room()`, for the `with`."""
+    with wire.between(seaweed.endpoint) as proxy, postgres.connect(cluster["database_url"].rpartition("/")[2]) as admin:
+
+        @contextmanager
+        def without_room():
+            if request.param == "database":
+                admin.execute(NO_ROOM)
+            else:
+                proxy.only(REFUSED, "PUT")
+            yield
+            proxy.rule = wire.passing
+            admin.execute("DROP FUNCTION IF EXISTS no_room CASCADE")
+
+        told = {"database": "53100 could not extend file", "object store": "PutObject: 507 InsufficientStorage"}
+        env = {**seaweed.env, **variables(cluster), "AWS_ENDPOINT_URL": proxy.endpoint, "LAZU_API_KEY": KEY}
+        yield request.param, told[request.param], env, without_room
+
+
+@pytest.fixture
+def box(tmp_path, engine):
+    box = Server(tmp_path / "box", {**engine[2], "LAZU_WORKERS": "2"}).start()
+    yield box
+    box.stop()
+
+
+def store_one(box):
+    return upload(box, KEY, PURPOSE, part("file", secrets.token_bytes(20_000).hex().encode(), "a.txt"))
+
+
+def test_an_upload_that_an_engine_has_no_room_for_names_it_to_client_and_log(box, engine):
+    """It was told of the server's disk, and the log of nothing."""
+    name, why, _, without_room = engine
+    with without_room():
+        refused = store_one(box)
+    assert refused.error[:2] == (507, "insufficient_storage")
+    assert refused.json["error"]["message"] == f"The {name} is full."
+    [line] = [line for line in box.log.read_text().splitlines() if "answered by 507" in line]
+    assert f"The {name} is full. {why}" in line.replace("\\", "")
+    assert KEY not in line
+    assert store_one(box).status == 200
