@@ -73,10 +73,18 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     engines = list(_engines(settings))
     yield from engines
     if isinstance(opened, CannotStart):
-        yield Finding("store", FAIL, str(opened), "see the lines above")
+        yield _unopened(opened, engines)
     else:
         yield _store(opened, [each.check for each in engines if each.state == FAIL])
         yield from _rows(any((each.check, each.state) == ("database", FAIL) for each in engines))
+
+
+def _unopened(why: CannotStart, engines: list[Finding]) -> Finding:
+    """Nothing above tells of a URL that is wrong while each engine that was asked is fit."""
+    fit = engines and all(each.state != FAIL for each in engines)
+    by_setting = fit and "LAZU_DATABASE_URL" in str(why)
+    cure = "correct LAZU_DATABASE_URL or LAZU_BLOBS_URL" if by_setting else "see the lines above"
+    return Finding("store", FAIL, str(why), cure)
 
 
 def _store(store: Store, unfit: list[str]) -> Finding:

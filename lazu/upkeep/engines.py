@@ -14,7 +14,7 @@ from lazu.store import postgresql
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
 from lazu.store.cluster_schema import NotUnicode
-from lazu.store.connections import limit_waits
+from lazu.store.connections import database, limit_waits
 from lazu.store.contents import object_names
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
@@ -23,6 +23,8 @@ SKEW = 1
 FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
 
 _SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-ntp true"
+_OF_CONNECTING = "is it running, at LAZU_DATABASE_URL, and does it know this user?"
+_LACKS_A_RIGHT = "GRANT it to the role of LAZU_DATABASE_URL, or let that own the tables: docs/cluster.md, What you type"
 _IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
 Check = tuple[str, str, str, str]
@@ -30,21 +32,27 @@ Check = tuple[str, str, str, str]
 
 def look(settings: Settings) -> Iterator[Check]:
     """What was found of both engines, whether or not the store could be opened with them."""
+    if not database.deferred:  # else its URL is none, as is told where the store was to be opened
+        yield from _postgresql(settings)
+    try:
+        yield from _bucket(Bucket(str(settings.blobs_url)))
+    except StoreError as e:
+        skewed = "TimeTooSkewed" in str(e)  # the code of S3 for a signature of another time than the store's
+        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _IS_IT_THERE
+
+
+def _postgresql(settings: Settings) -> Iterator[Check]:
     limit_waits(postgresql.SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
     try:
         yield from _database()
     except NotUnicode as e:
         yield "database", "fail", str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
     except StoreError as e:
-        yield "database", "fail", str(e), "is it running, at LAZU_DATABASE_URL, and does it know this user?"
+        powerless = str(e).startswith("42501")  # insufficient_privilege
+        yield "database", "fail", str(e), _LACKS_A_RIGHT if powerless else _OF_CONNECTING
     else:
         limit_waits(None)
         yield from _pooler(str(settings.database_url))
-    try:
-        yield from _bucket(Bucket(str(settings.blobs_url)))
-    except StoreError as e:
-        skewed = "TimeTooSkewed" in str(e)  # the code of S3 for a signature of another time than the store's
-        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _IS_IT_THERE
 
 
 def _database() -> Iterator[Check]:
