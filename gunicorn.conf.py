@@ -12,6 +12,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 
 from lazu.errors import CannotStart
 
@@ -64,9 +65,25 @@ if "lazu.metrics" not in sys.modules:  # once: HUP reads this again
 
 from gunicorn.errors import HaltServer  # noqa: E402  only now
 
+import lazu.application  # noqa: E402, F401  so that workers, whenever they start, have the code of the start
 from lazu import ledger, metrics  # noqa: E402
-from lazu.config import keep, kept, read  # noqa: E402
+from lazu.config import PROJECT, keep, kept, read  # noqa: E402
 from lazu.gateway import itself  # noqa: E402
+
+
+def _program():
+    """A hash of the files that make Lazu, to know later whether they are those of the start.
+
+    Not of others, as an editor's beside them.
+    """
+    found, kinds = sha256(), {".py", ".json", ".html", ".css", ".js", ".svg"}
+    for path in sorted([*PROJECT.glob("*.py"), *(PROJECT / "lazu").rglob("*")]):
+        if path.suffix in kinds and path.is_file():
+            found.update(b"%s\0%s\0" % (bytes(path), path.read_bytes()))
+    return found.digest()
+
+
+_PROGRAM = _program()
 
 _given = kept()
 settings = _given.settings
@@ -122,7 +139,7 @@ def on_starting(server):
     if _calls < settings.upstream_calls and settings.upstream_url:
         told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
         server.log.warning(told, _calls, settings.upstream_calls, _files)
-    if not _can_open(server, _given):
+    if not _can_serve(server, _given):
         sys.exit(1)
     ledger.share()
 
@@ -176,7 +193,7 @@ def _refuse_bad_reloads(server):
     def when_possible():
         try:
             given = read()
-            possible = _can_open(server, given)
+            possible = _can_serve(server, given)
         except CannotStart as e:
             server.log.error("%s", e)  # noqa: TRY400 - its one line says it all
             possible = False
@@ -189,32 +206,33 @@ def _refuse_bad_reloads(server):
     server.reload = when_possible
 
 
-def _can_open(server, given):
-    """Whether a worker could open the store and `server` go on, with what was `given`; says why not.
+def _can_serve(server, given):
+    """Whether `server` could go on with what was `given`, and its workers serve; says why not.
 
-    In a child, so that this process keeps no module that a reload should read anew, and no connection.
+    In a child, which does all that a reload and a worker would: so this process keeps nothing of it.
     """
-    opener = os.fork()
-    if not opener:
-        _open_and_leave(server, given)
-    _, status = os.waitpid(opener, 0)
-    metrics.forget(opener)
+    child = os.fork()
+    if not child:
+        _try_and_leave(server, given)
+    _, status = os.waitpid(child, 0)
+    metrics.forget(child)
     return not status
 
 
-def _open_and_leave(server, given):
+def _try_and_leave(server, given):
     try:
-        from lazu.store.disk import set_umask
-        from lazu.store.opening import open_store
-
+        if _program() != _PROGRAM:
+            sys.exit("The program has changed, and new code needs a restart: a reload takes new settings alone.")
+        keep(given)
+        server.app.reload()
         # gunicorn closes the old address first, and ends if it can't have the new one.
-        if given.settings.bind != settings.bind:
+        if server.app.cfg.address != server.cfg.address:
             sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
         _require_other(server, given.settings)
-        set_umask()
-        open_store(given.use())
+        server.app.wsgi()
     except SystemExit as e:
-        sys.stderr.write(f"{e}\n")
+        if e.code != 1:  # else gunicorn has said it
+            sys.stderr.write(f"{e}\n")
     except Exception:  # noqa: BLE001  whatever it is, this child must not go on as the master
         traceback.print_exc()
     else:

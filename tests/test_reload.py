@@ -102,10 +102,44 @@ def test_a_start_whose_model_server_is_lazu_itself_says_what_to_change(server):
 
 def replaced(server):
     """Kill the worker, as the OOM killer does; the answer of the next one."""
-    [worker] = server.pids()[1:]
+    [worker] = until(lambda: len(found := server.pids()[1:]) == 1 and found)
     os.kill(worker, signal.SIGKILL)
     until(lambda: server.process.poll() is not None or set(server.pids()[1:]) - {worker})
     return request(server, "GET", "/healthz")
+
+
+@pytest.mark.parametrize("more", ["def (\n", "# new\n"], ids=["broken", "sound"])
+def test_new_code_takes_a_restart(server, more):
+    """A reload mixed it with what the master had of the old, and ended the server where it could not be read."""
+    before = started(server)
+    for name in ("lazu/routes/files.py", "lazu/store/opening.py", "lazu/routes/page/app.js", "wsgi.py", "gunicorn.conf.py"):
+        text = (server.home / name).read_text()
+        (server.home / name).write_text(text + more)
+        assert "Traceback" not in told(server, refused=True)
+        assert server.pids() == before
+        (server.home / name).write_text(text)
+    assert server.log.read_text().count("new code needs a restart") == 5
+    told(server, refused=False)
+
+
+def test_a_worker_that_is_replaced_has_the_code_of_the_start(server):
+    started(server)
+    with (server.home / "lazu/routes/files.py").open("a") as file:
+        file.write("def (\n")
+    assert replaced(server).status == 200
+
+
+OWN = 'import runpy\nglobals().update(runpy.run_path("gunicorn.conf.py"))\n'
+
+
+def test_a_reload_that_gunicorn_itself_would_not_survive_changes_nothing(server, tmp_path):
+    """Only the store and the settings were tried."""
+    server.env["GUNICORN_CMD_ARGS"] = f"--config {tmp_path}/own.py"
+    (tmp_path / "own.py").write_text(OWN)
+    before = started(server)
+    (tmp_path / "own.py").write_text(f"{OWN}timeout = 'long'\n")
+    told(server, refused=True)
+    assert server.pids() == before
 
 
 def test_a_worker_that_is_replaced_has_the_settings_of_the_start_or_of_the_last_reload(server, tmp_path):
