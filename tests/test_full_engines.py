@@ -1,5 +1,7 @@
 """A database or an object store that has no room: which of them it is, the client, the log and `/readyz` say."""
 
+import os
+import re
 import secrets
 from contextlib import contextmanager
 
@@ -8,6 +10,8 @@ import pytest
 from helpers import between as wire
 from helpers.server import Server, variables
 from helpers.wire import PURPOSE, part, upload
+from helpers.wire import request as ask
+from lazu import clock
 
 pytestmark = pytest.mark.slow
 
@@ -61,3 +65,27 @@ def test_an_upload_that_an_engine_has_no_room_for_names_it_to_client_and_log(box
     assert f"The {name} is full. {why}" in line.replace("\\", "")
     assert KEY not in line
     assert store_one(box).status == 200
+
+
+def test_a_box_is_not_ready_for_a_minute_after_an_engine_was_full(box, engine):
+    """`/readyz` was 200, and doctor content. What ended only by an upload would last: a load balancer sends none to a box that is not ready."""
+
+    def ready():
+        """What all its processes say; each connection may come to another one."""
+        [said] = {(answer.status, answer.json.get("error", {}).get("message")) for answer in (ask(box, "GET", "/readyz") for _ in range(12))}
+        return said
+
+    name, _, _, without_room = engine
+    assert ready() == (200, None)
+    with without_room():
+        assert store_one(box).status == 507
+        assert ready() == (503, f"The {name} is full.")
+        told = box.flask("doctor", check=False).stdout
+        assert re.search(f"^fail  {name.replace('object store', 'bucket')} .*\n +→ make room there", told, re.MULTILINE), told
+    [mark] = box.storage.glob("full-*")
+    os.utime(mark, (clock.now() - 5, clock.now() - 5))
+    assert ready()[0] == 503
+    os.utime(mark, (clock.now() - 61, clock.now() - 61))
+    assert ready() == (200, None)
+    assert store_one(box).status == 200
+    assert ready() == (200, None)

@@ -19,8 +19,9 @@ from lazu.errors import (
     Unanswered,
     Unfit,
 )
+from lazu.routes.context import store
 from lazu.routes.paths import unknown
-from lazu.store import disk
+from lazu.store import disk, shortage
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ def _rows(error: StoreError) -> Response:
     if isinstance(error, (Busy, Unanswered, Unfit)):
         log.warning("answered by 503: %s", error)
         return render(Overloaded())
-    return _full(error.place, error) if isinstance(error, Full) else _bug(error)
+    if isinstance(error, Full):
+        shortage.note(store().settings.storage_dir, error)
+        return _full(error.place, error)
+    return _bug(error)
 
 
 def _disk(error: OSError) -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lazu import clock, logs
 from lazu.config import Settings
 from lazu.errors import Busy, CannotStart, Full, InsufficientStorage, NotReady, StorageFailed, StorageMoved, StoreError
-from lazu.store import disk, rows
+from lazu.store import disk, rows, shortage
 from lazu.store.ballast import Ballast
 from lazu.store.blobs import Blobs
 from lazu.store.contents import Contents, Engine
@@ -157,6 +157,8 @@ def require_ready(store: Store) -> None:
         raise NotReady("The database can't be opened or read.") from e
     try:
         store.contents.check()
+        if place := shortage.full(store.settings.storage_dir):
+            raise NotReady(f"{place} is full.")
     except StoreError as e:
         log.warning("not ready: the object store: %s", e)
         raise NotReady("The object store can't be reached.") from e

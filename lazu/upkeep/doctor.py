@@ -27,7 +27,7 @@ NETWORK = frozenset("nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.sshfs f
 FLEETING = frozenset("tmpfs ramfs overlay".split())
 
 #: What Lazu makes in its storage directory, but for its logs.
-OURS = ("lazu.sqlite3*", "blobs", "blobs/??", "ballast", "served", "*.lock", "quarantine")
+OURS = ("lazu.sqlite3*", "blobs", "blobs/??", "ballast", "served", "full-*", "*.lock", "quarantine")
 
 #: A file each for 1000 connections, SQLite's files, an upload or a blob and its shard.
 OPEN_FILES = 6 * 1000 + 64

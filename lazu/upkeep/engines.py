@@ -7,15 +7,17 @@ import hashlib
 import secrets
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from lazu.config import Settings
-from lazu.errors import StoreError
-from lazu.store import postgresql
+from lazu.errors import Full, StoreError
+from lazu.store import postgresql, shortage
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
 from lazu.store.cluster_schema import NotUnicode
 from lazu.store.connections import database, limit_waits
 from lazu.store.contents import object_names
+from lazu.store.postgresql_errors import DatabaseFull
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
 SKEW = 1
@@ -25,6 +27,7 @@ FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
 _SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-ntp true"
 _OF_CONNECTING = "is it running, at LAZU_DATABASE_URL, and does it know this user?"
 _LACKS_A_RIGHT = "GRANT it to the role of LAZU_DATABASE_URL, or let that own the tables: docs/cluster.md, What you type"
+_MAKE_ROOM = "make room there, or raise its quota; docs/cluster.md, When something is away"
 _IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
 Check = tuple[str, str, str, str]
@@ -38,13 +41,13 @@ def look(settings: Settings) -> Iterator[Check]:
         yield from _bucket(Bucket(str(settings.blobs_url)))
     except StoreError as e:
         skewed = "TimeTooSkewed" in str(e)  # the code of S3 for a signature of another time than the store's
-        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _IS_IT_THERE
+        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _MAKE_ROOM if isinstance(e, Full) else _IS_IT_THERE
 
 
 def _postgresql(settings: Settings) -> Iterator[Check]:
     limit_waits(postgresql.SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
     try:
-        yield from _database()
+        yield from _database(settings.storage_dir)
     except NotUnicode as e:
         yield "database", "fail", str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
     except StoreError as e:
@@ -55,13 +58,15 @@ def _postgresql(settings: Settings) -> Iterator[Check]:
         yield from _pooler(str(settings.database_url))
 
 
-def _database() -> Iterator[Check]:
+def _database(storage: Path) -> Iterator[Check]:
     facts = postgresql.facts()
     off = [name for name in FLUSHED if facts[name] == "off"]
     version = f"PostgreSQL {facts['server_version']}"
     if not postgresql.takes_writes():
         cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
         yield "database", "fail", f"{version}, takes no writes", cure
+    elif shortage.full(storage) == DatabaseFull.place:
+        yield "database", "fail", f"{version}, had no room for an upload in the last minute", _MAKE_ROOM
     elif off:
         yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
     elif facts["synchronous_standby_names"] and facts["synchronous_commit"] == "local":
