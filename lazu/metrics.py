@@ -44,12 +44,12 @@ class _Counts(MmapedDict):
     #: Those of this process, and whether it is time to look where they are.
     _all: ClassVar[list["_Counts"]] = []
     due: ClassVar[bool] = False
-
     _m: Any = None
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._all.append(self)
+        self._left: dict[str, list[float]] = {}
         self.close()
 
     def close(self) -> None:
@@ -75,12 +75,15 @@ class _Counts(MmapedDict):
     def _stay(self) -> None:
         """Go on in a new file, with what is in the old one, if something took that away."""
         with suppress(OSError):
-            if not self._m or os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno())):
+            if self._m and not self._left and os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno())):
                 return
-        kept = list(self.read_all_values())  # type: ignore[no-untyped-call]  # Prometheus has no types
-        self.close()
-        for each in kept:
-            self.write_value(*each)
+        if self._m:
+            self._left.update((key, last) for key, *last in self.read_all_values())  # type: ignore[no-untyped-call]
+            self.close()
+        for key in [key for key in self._left if self._has(key)]:  # else the next look: it is being taken away still
+            last = self._left.pop(key)
+            if key not in self._positions:
+                MmapedDict.write_value(self, key, *last)
 
     def _has(self, key: str) -> bool:
         """Whether `key` is in the file, or finds room there."""
@@ -266,11 +269,9 @@ def _bury(own: str, dead: str) -> None:
 
 def _used(path: str) -> int:
     """Bytes of a file of counts that are in use, which are its first word; 0 if it is not there."""
-    try:
-        with open(path, "rb") as file:
-            return int.from_bytes(file.read(4), sys.byteorder)
-    except FileNotFoundError:
-        return 0
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        return int.from_bytes(file.read(4), sys.byteorder)
+    return 0
 
 
 def _counted(shared: str | None) -> CollectorRegistry:
@@ -292,7 +293,6 @@ class _Shared(MultiProcessCollector):
 
 def _size(file: os.DirEntry[str]) -> int:
     """Bytes of `file`; 0 if its worker died and it went."""
-    try:
+    with suppress(FileNotFoundError):
         return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+    return 0
