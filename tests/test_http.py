@@ -2,8 +2,10 @@
 
 import gzip
 import http.client
+import re
 import socket
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -50,6 +52,8 @@ MALFORMED = {
     "long headers": (GET + b"X: 1\r\n" * 20_000, 431, "too long"),
     "a transfer coding": (GET + b"Transfer-Encoding: x", 501, "not supported"),
     "a version": (b"GET /v1/files HTTP/9.9\r\nHost: x", 400, "malformed"),
+    "two hosts": (GET + b"Host: x", 400, "malformed"),
+    "two lengths": (GET + b"Transfer-Encoding: chunked\r\nContent-Length: 5", 400, "malformed"),
     "a folded header": (GET + b"Authorization: Bearer\r\n secret", 400, "malformed"),
 }
 
@@ -66,7 +70,23 @@ def test_what_is_no_request_is_told_so_in_the_one_shape(server, data, status, to
     assert (answer.headers["Connection"], answer.headers["Cache-Control"]) == ("close", "no-store")
     assert answer.headers["x-should-retry"] == ("false" if status == 501 else None)
     request_id = answer.headers["x-request-id"]
-    until(lambda: f"request={request_id}" in server.log.read_text())
+    method = "GET" if data.startswith(b"GET ") else "-"
+    line = rf"(?m) {method} - {status} key=- in=[1-9]\d* out={len(answer.body)} seconds=[\d.]+ request={request_id}$"
+    until(lambda: re.search(line, server.log.read_text()))
+
+
+def test_what_is_refused_is_counted_and_head_has_no_body(serve):
+    server = serve()
+    asked = [(data, status) for data, status, _ in MALFORMED.values() if data.startswith(b"GET ")]
+    for data, status in asked:
+        with dial(server, b"\r\nHEAD" + data.removeprefix(b"GET") + b"\r\n\r\n") as client:
+            got = rest(client)
+        assert got.startswith(f"HTTP/1.1 {status} ".encode())
+        assert got.endswith(b"\r\n\r\n"), "it has a body"
+        assert (status == 501) == (b" Not Implemented\r\n" in got)
+    for status, count in Counter(status for _, status in asked).items():
+        told = f'lazu_requests_total{{method="HEAD",route="-",status="{status}"}} {count}.0'.encode()
+        until(lambda told=told: told in request(server, "GET", "/metrics").body)
 
 
 @pytest.mark.parametrize("host", [b"a", b"a.b:80", b"[::1]:8000", b"127.0.0.1", b"a:"])

@@ -129,7 +129,7 @@ def test_nothing_a_client_sends_can_forge_a_line(serve):
         assert "\x1b" not in text
         assert "forged" not in text.lower()
     for line in server.log.read_text().splitlines():
-        assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00 (info|warning|error|critical|GET|POST|FORGED) ", line), line
+        assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00 (info|warning|error|critical|GET|POST|-) ", line), line
 
 
 def test_no_key_gets_into_a_log_not_even_a_malformed_one(serve):

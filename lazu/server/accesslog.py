@@ -4,14 +4,14 @@ A request is counted for Prometheus here too: this is the one place that sees ev
 """
 
 import logging
-import re
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
-from lazu import config, logs, metrics
-from lazu.errors import ClientLeft
+from lazu import clock, config, logs, metrics
+from lazu.errors import ApiError, InternalError
 from lazu.gateway.exchange import Exchange
+from lazu.server.connection import Connection
 
 
 class Logger(GunicornLogger):
@@ -52,26 +52,23 @@ class Logger(GunicornLogger):
         )
         self._write(answer, {**facts, "lazu.upstream": exchange.outcome})
 
-    def dropped(self, method: str, seconds: float, received: int) -> None:
-        """The same for a request whose client hung up before anybody worked on it: 499, as nginx counts it."""
-        self._write(metrics.Answered(method, "-", ClientLeft.status, seconds, received, sent=0), {})
+    def reason(self, error: ApiError, problem: Exception, address: str) -> None:
+        """Say why `error` is answered: nothing that the client at `address` sent, it may have a key in it."""
+        if isinstance(error, InternalError):
+            self.exception("Error handling request")
+        else:
+            self.warning("Invalid request from ip=%s: %s", address, type(problem).__name__)
+
+    def unseen(self, client: Connection, status: int, sent: int) -> None:
+        """The same for what no view saw: it was no request, or its client hung up before (499, as nginx counts it)."""
+        seconds = clock.monotonic() - client.began
+        answer = metrics.Answered(client.method, "-", status, seconds, client.received, sent)
+        self._write(answer, {"lazu.request_id": logs.request_id.get() or "-"})
 
     def _write(self, answer: metrics.Answered, environ: dict[str, Any]) -> None:
         metrics.answered(answer)
         if self.access_log_enabled:
             self.access_log.info("%s", self._style.line(_facts(answer, environ)))
-
-    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log `msg`, without the bytes of a malformed request: they may hold a key."""
-        if msg.startswith("Invalid request from ip="):
-            msg = re.sub(r"""['"(].*""", "…", msg, flags=re.DOTALL)
-        super().warning(msg, *args, **kwargs)
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log `msg` with the trace, without the URL that gunicorn adds: a client may have put a secret there."""
-        if msg.startswith("Error handling request"):
-            msg, args = "Error handling request", ()
-        super().exception(msg, *args, **kwargs)
 
 
 def _answered(resp: Any, environ: dict[str, Any], request_time: Any) -> metrics.Answered:

@@ -72,6 +72,8 @@ class Connection(socket.socket):
         self.began, self._sent, self._blocked = clock.monotonic(), 0, 0.0
         #: Bytes of the current request so far, header included, and of its answer as far as sendfile(2) sent it.
         self.received = self.sent = 0
+        #: The method of the current request once its head was read (`heads`).
+        self.method = "-"
         self._credit = self._most
         #: Seconds spent waiting for the client's bytes: what Lazu takes for itself is no fault of the client.
         self._lost = 0.0

@@ -9,11 +9,22 @@ import json
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.errors import (
+    ConfigurationProblem,
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.parser import RequestParser
 
 from lazu import logs
-from lazu.errors import InternalError, InvalidRequest
+from lazu.errors import ApiError, InternalError, InvalidRequest
+from lazu.metrics import METHODS
+from lazu.server.connection import Connection
 from lazu.slots import Slots, Turn
 
 #: A head may have as much: what nginx takes (large_client_header_buffers).
@@ -25,19 +36,39 @@ _END = b"\r\n\r\n"
 _HERE = ("", "127.0.0.1", "::1")
 
 
-#: What is wrong with what the parser refuses, by status. Its own words have in them what the client sent.
+#: What is wrong with what the parser refuses, and its status. Its own words have in them what the client sent.
 _WRONG = {
-    414: "The URL is too long.",
-    417: "Expect may say 100-continue only; leave it out.",
-    431: "The request's headers are too long.",
-    501: "The method or transfer encoding is not supported.",
+    LimitRequestLine: (414, "The URL is too long."),
+    ExpectationFailed: (417, "Expect may say 100-continue only; leave it out."),
+    LimitRequestHeaders: (431, "The request's headers are too long."),
+    UnsupportedTransferCoding: (501, "The method or transfer encoding is not supported."),
 }
 
+_PHRASES = {
+    400: "Bad Request",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+}
 
-def refuse(sock: Any, status: int, reason: str, _: str) -> None:
-    """Answer what is no request, in the shape of every other error: in place of gunicorn's own page."""
-    error = InternalError() if status == 500 else InvalidRequest(_WRONG.get(status, "The request is malformed."))
+#: Of gunicorn's errors those that are no client's fault.
+_OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+
+
+def refusal(problem: Exception) -> ApiError:
+    """What to tell the client of `problem`: gunicorn's, or a bug."""
+    if isinstance(problem, _OURS) or not isinstance(problem, ParseException):
+        return InternalError()
+    status, message = _WRONG.get(type(problem), (400, "The request is malformed."))
+    error = InvalidRequest(message)
     error.status = status
+    return error
+
+
+def refuse(connection: Connection, error: ApiError) -> int:
+    """Answer `error` where no view can; how many bytes of body went out, 0 when the client has left."""
     body = f"{json.dumps(error.as_json())}\n"
     headers = {
         "Content-Type": "application/json",
@@ -46,10 +77,15 @@ def refuse(sock: Any, status: int, reason: str, _: str) -> None:
         "Cache-Control": "no-store",
         "x-request-id": str(logs.request_id.get()),
     }
-    if status == 501:  # the SDKs repeat every 5xx
+    if error.status == 501:  # the SDKs repeat every 5xx
         headers["x-should-retry"] = "false"
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    sock.sendall(f"HTTP/1.1 {status} {reason}\r\n{head}\r\n{body}".encode())
+    told = "" if connection.method == "HEAD" else body
+    try:
+        connection.sendall(f"HTTP/1.1 {error.status} {_PHRASES[error.status]}\r\n{head}\r\n{told}".encode())
+    except OSError:
+        return 0
+    return len(told)
 
 
 def address_of(client: Any) -> str:
@@ -101,15 +137,22 @@ class Parser(RequestParser):
         """All that has come of the next request once its head has ended, or can't end well any more."""
         head = bytearray(self.unreader.take_buffered())
         seen = 0
-        while not _over(head, seen):
+        while not (whole := _over(head, seen)) and len(head) <= HEAD_BYTES:
             seen = len(head)
-            if seen > HEAD_BYTES:
-                raise LimitRequestHeaders(f"more than {HEAD_BYTES} bytes")
             piece = self._connection.recv(HEAD_BYTES)
             if not piece:
                 break
             head += piece
+        self._connection.method = _method(head)
+        if not whole and len(head) > HEAD_BYTES:
+            raise LimitRequestHeaders(f"more than {HEAD_BYTES} bytes")
         return bytes(head)
+
+
+def _method(head: bytearray) -> str:
+    """The method of a head that may be malformed behind it, "-" unless Lazu knows it: it goes into the log."""
+    word = head[:16].removeprefix(b"\r\n").partition(b" ")[0].decode("latin-1")
+    return word if word in METHODS else "-"
 
 
 def _over(head: bytearray, seen: int) -> bool:

@@ -14,7 +14,6 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
@@ -26,7 +25,7 @@ from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
 from lazu.server.balance import Balance
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser, address_of, asker, refuse, stays
+from lazu.server.heads import Parser, address_of, asker, refusal, refuse, stays
 from lazu.server.pool import Pool
 from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
 from lazu.slots import Slots, Turn
@@ -52,8 +51,6 @@ LAST_SECONDS = 4.0
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
-
-util.write_error = refuse
 
 
 class Sign(WorkerTmp):
@@ -175,10 +172,14 @@ class Worker(ThreadWorker):
         return kept
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        """Answer a request that is none. One address after the other, as its head was read."""
+        """Answer what is no request, or what a bug ended: gunicorn counts few. One address after the other."""
+        del req
         logs.request_id.set(logs.request_id.get() or ids.new_request_id())
-        with Turn(self._heads, address_of(addr), stays):
-            super().handle_error(req, client, addr, exc)
+        error, address = refusal(exc), address_of(addr)
+        self.log.reason(error, exc, address)
+        with Turn(self._heads, address, stays):
+            sent = refuse(client, error)
+        self.log.unseen(client, error.status, sent)
 
     def _linger(self, conn: TConn, *bounds: int) -> None:
         with Turn(self._heads, conn.parser.address, stays):
@@ -228,7 +229,7 @@ class Worker(ThreadWorker):
             with self._turn(req, conn):
                 return self._answer(req, conn)
         except ClientLeft:
-            self.log.dropped(req.method, clock.monotonic() - conn.sock.began, conn.sock.received)
+            self.log.unseen(conn.sock, ClientLeft.status, 0)
             return False
 
     def _answer(self, req: Any, conn: TConn) -> bool:
