@@ -78,7 +78,8 @@ class _Counts(MmapedDict):
             if self._m and not self._left and os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno())):
                 return
         if self._m:
-            self._left.update((key, last) for key, *last in self.read_all_values())  # type: ignore[no-untyped-call]
+            counts = self.read_all_values()  # type: ignore[no-untyped-call]  # Prometheus has no types
+            self._left.update((key, last) for key, *last in counts)
             self.close()
         for key in [key for key in self._left if self._has(key)]:  # else the next look: it is being taken away still
             last = self._left.pop(key)
@@ -125,8 +126,7 @@ def folder() -> str | None:
     return os.environ.get("LAZU_COUNTERS")
 
 
-# Before the first metric is made.
-values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]
+values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]  # before the first metric is made
 if not folder():
     values.ValueClass = values.MutexValue
 
@@ -238,12 +238,14 @@ def forget(pid: int) -> None:
     While a scrape reads, or without room, they stay where they are, for good. Called by the process that has the
     workers, which nothing here may end.
     """
-    if shared := folder():
-        with suppress(OSError, RuntimeError, ValueError):
-            mark_process_dead(pid, shared)
-            with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                for kind in ("counter", "histogram"):
-                    _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
+    shared = folder()
+    if shared is None:
+        return
+    with suppress(OSError, RuntimeError, ValueError):
+        mark_process_dead(pid, shared)
+        with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for kind in ("counter", "histogram"):
+                _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
 
 
 @contextmanager
