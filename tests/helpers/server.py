@@ -71,11 +71,13 @@ class Server:
         if places is not None and self.storage not in PLACES:
             PLACES[self.storage] = places()
         with self.log.open("ab") as log:
+            before = log.tell()
             command = [*self.under, sys.executable, "-m", "gunicorn", "wsgi:app"]
             self.process = subprocess.Popen(command, cwd=self.home, env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            if listening(self.port):
+            # All workers: the first one answers before gunicorn has made the second.
+            if listening(self.port) and self.log.read_bytes()[before:].count(b"Booting worker") >= int(self.environ["LAZU_WORKERS"]):
                 return self
             time.sleep(0.02)
         self.process.kill()
