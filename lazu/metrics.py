@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class _Counts(MmapedDict):
     """What this process counts, in a file that has room before it is mapped: a write to a page without is a SIGBUS.
 
-    A value that finds no room stays in memory, where its metric has it, until it changes and there is some.
+    A value that finds no room stays in memory until there is some.
     """
 
     #: Those of this process, and whether it is time to look where they are.
@@ -47,8 +47,9 @@ class _Counts(MmapedDict):
     _m: Any = None
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path, self._room = path, mmap.PAGESIZE
         self._all.append(self)
+        #: What is in no file yet, for want of room or because something took that away.
         self._left: dict[str, list[float]] = {}
         self.close()
 
@@ -71,31 +72,40 @@ class _Counts(MmapedDict):
                 each._stay()  # noqa: SLF001  of another one of this class
         if self._has(key):
             MmapedDict.write_value(self, key, value, timestamp)
+        else:
+            self._left[key] = [value, timestamp]
 
     def _stay(self) -> None:
         """Go on in a new file, with what is in the old one, if something took that away."""
         with suppress(OSError):
-            if self._m and not self._left and os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno())):
+            if not self._left and (not self._m or os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno()))):
                 return
-        if self._m:
-            counts = self.read_all_values()  # type: ignore[no-untyped-call]  # Prometheus has no types
-            self._left.update((key, last) for key, *last in counts)
-            self.close()
-        for key in [key for key in self._left if self._has(key)]:  # else the next look: it is being taken away still
-            last = self._left.pop(key)
-            if key not in self._positions:
-                MmapedDict.write_value(self, key, *last)
+        self._open()
 
     def _has(self, key: str) -> bool:
         """Whether `key` is in the file, or finds room there."""
         while key not in self._positions and (not self._m or self._used + len(key.encode()) + _BESIDE > self._capacity):
-            try:
-                _reserve(self._path, max(mmap.PAGESIZE, 2 * self._capacity))
-                self.close()
-                MmapedDict.__init__(self, self._path)
-            except OSError as e:
-                _tell(e.strerror)
+            if self._m:
+                self._room = 2 * self._capacity
+            if not self._open():
                 return False
+        return True
+
+    def _open(self) -> bool:
+        """Have a file that has room, and all that was counted; gives whether there is one."""
+        try:
+            _reserve(self._path, self._room)
+            if self._m:
+                counts = self.read_all_values()  # type: ignore[no-untyped-call]  # Prometheus has no types
+                self._left.update((key, last) for key, *last in counts)
+                self.close()
+            MmapedDict.__init__(self, self._path)
+        except OSError as e:
+            _tell(e.strerror)
+            return False
+        for key in self._left.keys() - self._positions.keys():
+            MmapedDict.write_value(self, key, *self._left[key])
+        self._left = {}
         return True
 
 
@@ -228,7 +238,8 @@ def render(figures: list[Figure]) -> bytes:
         registry.register(figure)
     shared = folder()
     with _still(shared, fcntl.LOCK_SH) if shared else nullcontext():
-        counted = generate_latest(_counted(shared))
+        source = _Shared(CollectorRegistry(), shared) if shared else _memory  # type: ignore[no-untyped-call]  # as below
+        counted = generate_latest(source)
     return counted + generate_latest(registry)
 
 
@@ -276,25 +287,10 @@ def _used(path: str) -> int:
     return 0
 
 
-def _counted(shared: str | None) -> CollectorRegistry:
-    if shared is None:
-        return _memory
-    registry = CollectorRegistry()
-    _Shared(registry, shared)  # type: ignore[no-untyped-call]  # Prometheus has no types
-    return registry
-
-
 class _Shared(MultiProcessCollector):
     """What all workers counted, but for a file that is just being made: it is empty for a moment."""
 
     def collect(self) -> Any:
         """Give the metrics, as a Prometheus registry asks each collector."""
-        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry)]
+        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _used(entry.path)]
         return self.merge(files)  # type: ignore[no-untyped-call]  # Prometheus has no types
-
-
-def _size(file: os.DirEntry[str]) -> int:
-    """Bytes of `file`; 0 if its worker died and it went."""
-    with suppress(FileNotFoundError):
-        return file.stat().st_size
-    return 0

@@ -302,6 +302,22 @@ def test_what_living_processes_counted_outlives_a_cleaning_of_which_the_log_tell
     assert server.log.read_text().count("took files away") == 1
 
 
+def test_counts_that_outgrow_a_file_that_was_taken_away_are_all_in_the_next(tmp_path):
+    """Those so far were gone, until each changed."""
+    folder = tmp_path / "counters"
+    counts = metrics._Counts(str(folder / "counter_1.db"))
+    try:
+        counts.write_value("first", 1.0, 0.0)
+        shutil.rmtree(folder)
+        for number in range(200):
+            counts.write_value(f"one of many, {number}", 2.0, 0.0)
+        found = {key: value for key, value, *_ in counts.read_all_values_from_file(str(folder / "counter_1.db"))}
+    finally:
+        counts.close()
+        metrics._Counts._all.remove(counts)
+    assert found == {"first": 1.0, **{f"one of many, {number}": 2.0 for number in range(200)}}
+
+
 def test_a_limit_holds_when_something_cleaned_the_directory(serve, double, tmp_path):
     """A process that began afterwards had one of its own."""
     held = threading.Event()
