@@ -93,10 +93,10 @@ def _straight(reader: LengthReader, receive: Read) -> Read:
     return read
 
 
-def drain(response: Response) -> None:
+def drain(response: Response, environ: dict[str, Any]) -> None:
     """Have what is left of the request's body thrown away after `response` was sent."""
-    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
-        response.response = _then_drain(response.iter_encoded(), _rest(request.environ))
+    if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+        response.response = _then_drain(response.iter_encoded(), _rest(environ))
 
 
 def _then_drain(answer: Iterable[bytes], take: Read) -> Iterator[bytes]:

@@ -25,9 +25,8 @@ MAX_AGE = "7200"
 
 
 def preflight() -> Response | None:
-    """The answer to a browser that asks whether a page may send its request; None for every other request."""
-    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    if not asks or _allowed() is None:
+    """The answer to OPTIONS by a browser that asks whether a page may send its request; None to any other."""
+    if "Access-Control-Request-Method" not in request.headers or _allowed() is None:
         return None
     headers = {
         "Access-Control-Allow-Methods": METHODS,

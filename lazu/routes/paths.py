@@ -1,71 +1,87 @@
 """One path, one reading: only a route written exactly as in the API's table is a route.
 
-Routing below strips leading slashes and decodes before it looks, and so would serve `//metrics`, `/%6detrics` or
-`/v1%2Ffiles`; a proxy that guards `/metrics` reads these otherwise (deploy/nginx.conf). So what is fixed in a route has
-to be sent literally; only its variable parts may be percent-encoded.
+werkzeug's own routing strips leading slashes and decodes before it looks, and so would serve `//metrics`, `/%6detrics`
+or `/v1%2Ffiles`; a proxy that guards `/metrics` reads these otherwise (deploy/nginx.conf). So routes are looked for in
+the path as it was sent: what is fixed in a route stands there literally; its variable parts may be percent-encoded.
 """
 
 import re
-from functools import cache
+from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
-from flask import current_app, request
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter
+from flask import Request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Rule
 
-from lazu.errors import InvalidRequest, NotFound
+from lazu.errors import InvalidRequest
 
 # uri-host and port (RFC 3986 §3.2.2, §3.2.3); a URL of http has a host (RFC 9110 §4.2.1).
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?")
 
-_VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
+_VARIABLE = re.compile(r"<(?:(\w+):)?(\w+)>")
 #: What a variable may be in the path as it was sent: one segment, or for `path` the rest with its slashes.
 _SEGMENT, _REST = r"(?:(?!%2[fF])[^/])+", r"[^/].*"
-
-#: An id with an encoded slash, as SDKs send `a/b`: routing has decoded it, and found another route or none.
-_DIVIDED = re.compile(r"(/v1/(?:files|uploads)/)([^/]*%2[fF][^/]*)(/.*)?")
+#: An id goes nowhere but to its own check, whatever is in it: a malformed one has the answer of every unknown one.
+_ANY, _CHECKED = r"[^/]+", ("file_id", "upload_id")
 
 #: A segment `.` or `..`, with either slash, and control characters.
 _AMBIGUOUS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])|[\x00-\x1f\x7f]")
 #: Nobody encodes a name more often than that.
 _DECODINGS = 5
 
-
-class Rest(BaseConverter):
-    """The `path` of a route: all that is left, also when it begins with an encoded slash, as names of models do."""
-
-    regex = ".+?"
-    part_isolating = False
+_ByMethod = dict[str, Rule]
 
 
-def require_exact() -> None:
-    """Raise `NotFound` if the path of the request is another spelling of its route, or `ambiguous`.
+class Routes:
+    """The routes of `rules`."""
 
-    A file id goes nowhere but to its own check, whatever is in it: a malformed one has the answer of every unknown one.
-    """
-    raw = sent(request.environ["RAW_URI"])
-    if divided := _DIVIDED.fullmatch(raw):
-        raw = _undivided(divided)
-    rule = request.url_rule
-    rules = [rule] if rule else list(current_app.url_map.iter_rules())
-    doubtful = ambiguous(raw) and not (rule and ("<file_id>" in rule.rule or "<upload_id>" in rule.rule))
-    if doubtful or not any(_spelled(each.rule).fullmatch(raw) for each in rules):
-        raise unknown()
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._fixed: dict[str, _ByMethod] = {}
+        self._variable: dict[re.Pattern[str], _ByMethod] = {}
+        for rule in rules:
+            by_method = dict.fromkeys(rule.methods or (), rule)
+            if rule.arguments:
+                self._variable.setdefault(_spelled(rule.rule), {}).update(by_method)
+            else:
+                self._fixed.setdefault(rule.rule, {}).update(by_method)
+
+    def find(self, path: str, method: str) -> tuple[Rule, dict[str, str]]:
+        """The route of a path as it was sent, and its variables, decoded; raises `NotFound`, `MethodNotAllowed`."""
+        allowed: set[str] = set()
+        for methods, variables in self._at(path):
+            if method in methods:
+                return methods[method], {name: _decoded(value) for name, value in variables.items()}
+            allowed.update(methods)
+        raise MethodNotAllowed(allowed) if allowed else NotFound(self._advice(path))
+
+    def _at(self, path: str) -> Iterator[tuple[_ByMethod, dict[str, str]]]:
+        if path in self._fixed:
+            yield self._fixed[path], {}
+        for pattern, methods in self._variable.items():
+            if found := pattern.fullmatch(path):
+                yield methods, found.groupdict()
+
+    def _advice(self, path: str) -> str:
+        """What would be right instead of a path that is no route."""
+        if any(any(self._at(near)) for near in (f"/v1{path}", path.removeprefix("/v1"))):
+            return "Unknown URL. The client's base_url ends in /v1, once: as http://127.0.0.1:8000/v1."
+        return (
+            "Unknown URL. Files are at /v1/files, uploads in parts at /v1/uploads; /v1/responses, "
+            "/v1/chat/completions, /v1/embeddings and /v1/models pass to the model server, and nothing else does."
+        )
 
 
-def _undivided(path: re.Match[str]) -> str:
-    """Find the route of a path whose id has a slash, and let its view have that id; gives the path with another one."""
-    plain = f"{path[1]}x{path[3] or ''}"
-    routes = current_app.url_map.bind("", path_info=plain, default_method=request.method)
-    try:
-        rule, values = routes.match(return_rule=True)
-    except HTTPException as e:
-        request.url_rule, request.routing_exception = None, e
-    else:
-        request.url_rule, request.routing_exception = rule, None
-        request.view_args = dict.fromkeys(values, unquote(path[2]))
-    return plain
+class Asked:
+    """What Flask asks for the route of a request, as it asks werkzeug's `MapAdapter`."""
+
+    def __init__(self, routes: Routes, request: Request) -> None:
+        self._routes, self._path, self._method = routes, sent(request.environ["RAW_URI"]), request.method
+
+    def match(self, *, return_rule: bool) -> tuple[Rule, dict[str, str]]:
+        """The route and its variables; raises `NotFound`, `MethodNotAllowed`."""
+        del return_rule
+        return self._routes.find(self._path, self._method)
 
 
 def require_host(environ: dict[str, Any]) -> None:
@@ -77,21 +93,9 @@ def require_host(environ: dict[str, Any]) -> None:
         raise InvalidRequest("The Host header is missing or malformed.")
 
 
-def unknown() -> NotFound:
-    """The answer to a URL that is no route: it says what would be right."""
-    path = sent(request.environ["RAW_URI"])
-    near = {f"/v1{path}", path.removeprefix("/v1")}
-    if any(_spelled(rule.rule).fullmatch(each) for rule in current_app.url_map.iter_rules() for each in near):
-        return NotFound("Unknown URL. The client's base_url ends in /v1, once: as http://127.0.0.1:8000/v1.")
-    return NotFound(
-        "Unknown URL. Files are at /v1/files, uploads in parts at /v1/uploads; /v1/responses, /v1/chat/completions, "
-        "/v1/embeddings and /v1/models pass to the model server, and nothing else does."
-    )
-
-
 def sent(target: str) -> str:
     """The path of a request target, in origin or absolute form (RFC 9112 §3.2), as it was sent."""
-    path = re.split("[?#]", target, maxsplit=1)[0]
+    path = target.partition("?")[0].partition("#")[0]
     return path if path.startswith("/") else "/" + path.partition("://")[2].partition("/")[2]
 
 
@@ -102,11 +106,15 @@ def ambiguous(path: str) -> bool:
     return _AMBIGUOUS.search(path) is not None or unquote(path) != path
 
 
-@cache
+def _decoded(value: str) -> str:
+    return unquote_to_bytes(value.encode("latin-1")).decode(errors="replace")
+
+
 def _spelled(rule: str) -> re.Pattern[str]:
-    """A pattern of the paths of `rule` as they have to be sent."""
-    pieces = _VARIABLE.split(rule)  # fixed, converter, fixed, converter … fixed
+    """A pattern of the paths of `rule` as they have to be sent, a group for each variable."""
+    pieces = _VARIABLE.split(rule)  # fixed, converter, name, fixed, converter, name … fixed
     found = [re.escape(pieces[0])]
-    for converter, fixed in zip(pieces[1::2], pieces[2::2], strict=True):
-        found += [_REST if converter == "path" else _SEGMENT, re.escape(fixed)]
+    for converter, name, fixed in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        one = _REST if converter == "path" else _ANY if name in _CHECKED else _SEGMENT
+        found += [f"(?P<{name}>{one})", re.escape(fixed)]
     return re.compile("".join(found))

@@ -14,13 +14,13 @@ from lazu.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
+    NotFound,
     Overloaded,
     StoreError,
     Unanswered,
     Unfit,
 )
 from lazu.routes.context import store
-from lazu.routes.paths import unknown
 from lazu.store import disk, shortage
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def render(error: ApiError) -> Response:
 
 def _routing(error: HTTPException) -> Response:
     if error.code == 404:
-        return render(unknown())
+        return render(NotFound(str(error.description)))
     if error.code == 405:
         allow = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return render(MethodNotAllowed(f"This URL takes {allow} only.", headers={"Allow": allow}))

@@ -173,5 +173,5 @@ def _told(done: list[tuple[str, str]]) -> str:
 def _segment(name: str) -> str:
     """`name` as one segment of a path, whatever is in it."""
     if ambiguous(name):
-        raise NotFound("Unknown URL.")
+        raise NotFound("Unknown URL. No name in it may have a segment '.' or '..', or a control character.")
     return quote(name, safe="")

@@ -169,8 +169,9 @@ class Sqlite:
 
     def connect(self) -> None:
         """Have this thread's connection open; cheap when it is."""
-        with translating():
-            database.connect(reuse_if_open=True)
+        if database.is_closed():
+            with translating():
+                database.connect()
 
     @contextmanager
     def connected(self) -> Iterator[None]:

@@ -69,12 +69,6 @@ _FILES = {
 }
 
 
-@bp.before_request
-def _switched_on() -> None:
-    if store().settings.page == "off":
-        raise NotFound(UNKNOWN)
-
-
 @bp.get("/")
 def show() -> Response:
     """The page, for a browser; any other client learns that the API is elsewhere."""
@@ -120,6 +114,8 @@ def _rules() -> dict[str, Any]:
 
 
 def _send(asset: Asset) -> Response:
+    if store().settings.page == "off":
+        raise NotFound(UNKNOWN)
     response = Response(asset.data, content_type=asset.content_type, headers=HEADERS)
     response.set_etag(asset.etag)
     response.make_conditional(request)
