@@ -96,7 +96,8 @@ def require_host(environ: dict[str, Any]) -> None:
 def sent(target: str) -> str:
     """The path of a request target, in origin or absolute form (RFC 9112 §3.2), as it was sent."""
     path = target.partition("?")[0].partition("#")[0]
-    return path if path.startswith("/") else "/" + path.partition("://")[2].partition("/")[2]
+    _, absolute, rest = ("", "", "") if path.startswith("/") else path.partition("://")
+    return f"/{rest.partition('/')[2]}" if absolute else path
 
 
 def ambiguous(path: str) -> bool:
