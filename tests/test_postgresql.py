@@ -413,7 +413,7 @@ def test_a_look_up_is_one_question(engine, key, postgres, url):
     database.execute_sql("SET log_statement = 'all'")
     before = len(postgres.log())
     rows.find_key("alice")
-    rows.active_key("alice")
+    rows.key_of(rows.by_name("alice"))
     assert len(said(postgres, before)) == 2
 
 
@@ -426,7 +426,7 @@ def test_a_question_is_read_and_planned_once_a_connection(engine, key, postgres)
     database.execute_sql("SET log_statement = 'all'")
     before = len(postgres.log())
     for _ in range(3):
-        assert rows.active_key("alice").id == key.id
+        assert rows.key_of(rows.by_name("alice")).id == key.id
     assert [" execute lazu_" in line for line in said(postgres, before)] == [True] * 3
     [(count,)] = database.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchall()
     assert count == 1
@@ -492,24 +492,24 @@ def test_a_page_of_a_key_with_few_files_reads_none_of_the_many_beside_them(engin
 @pytest.mark.parametrize("change", ["DEALLOCATE ALL", "ALTER TABLE key ALTER quota_bytes TYPE NUMERIC"])
 def test_a_question_that_the_server_has_forgotten_is_answered_all_the_same(engine, key, change):
     """A pooler gave this connection another server's, or a newer Lazu changed a table."""
-    assert rows.active_key("alice").id == key.id
+    assert rows.key_of(rows.by_name("alice")).id == key.id
     database.execute_sql(change)
-    assert [rows.active_key("alice").id for _ in range(2)] == [key.id] * 2
+    assert [rows.key_of(rows.by_name("alice")).id for _ in range(2)] == [key.id] * 2
 
 
 def test_a_question_that_another_client_prepared_is_not_prepared_again(engine, key):
     """Behind a pooler names are shared: a name is that of one text."""
-    assert rows.active_key("alice").id == key.id
+    assert rows.key_of(rows.by_name("alice")).id == key.id
     with database.connection_context():
         database.connection().prepared.clear()
-    assert rows.active_key("alice").id == key.id
+    assert rows.key_of(rows.by_name("alice")).id == key.id
 
 
 def test_within_a_transaction_nothing_is_taken_for_prepared(engine, key):
     """An error would end it."""
-    assert rows.active_key("alice").id == key.id
+    assert rows.key_of(rows.by_name("alice")).id == key.id
     database.execute_sql("DEALLOCATE ALL")
-    assert engine.write(lambda: rows.hold_key(rows.active_key("alice"), alone=False))
+    assert engine.write(lambda: rows.hold_key(rows.key_of(rows.by_name("alice")), alone=False))
 
 
 def test_a_list_says_of_a_file_what_its_object_says(engine, key):

@@ -34,7 +34,7 @@ DOORS = {
     "fcntl": {"store.disk", "server", "ledger", "metrics"},
     "ctypes": {"store.disk", "documents", "filetypes"},
     "tempfile": {"upkeep.engines"},
-    "shutil": {"store.disk"},
+    "shutil": set(),
     "socket": {"server", "gateway.upstream", "gateway.itself"},
     "http": {"gateway.answer"},
 

@@ -51,11 +51,10 @@ def blocks(data: bytes) -> Iterator[str]:
         raise Refused(refusals.BROKEN)
     reader = _Reader()
     reader.read(data)
-    for name, margins in (("Header", reader.headers), ("Footer", reader.footers)):
-        if name == "Footer":
-            yield from reader.flow.blocks
-            yield from reader.notes
-        yield from (f"{name}: {words}" for words in margins if words)
+    yield from (f"Header: {words}" for words in reader.headers if words)
+    yield from reader.flow.blocks
+    yield from reader.notes
+    yield from (f"Footer: {words}" for words in reader.footers if words)
 
 
 class _Reader:
@@ -285,7 +284,7 @@ class _Reader:
         """A group begins whose words are part of the text, and more."""
         self._group = replace(self._group, opens=word, link_from=len(self.flow.words))
         if word == "shptxt":
-            self._group = replace(self._group, sink="text", opens="shptxt")
+            self._group = replace(self._group, sink="text")
 
     def _aside(self, word: str, _: int) -> None:
         """A group begins whose words run on their own."""

@@ -5,7 +5,6 @@ would cost the square of its length. Here it gets a head when that is complete; 
 its own, given to one address after the other, so that a flood of them can't take the processor from everybody else.
 """
 
-import json
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader, LengthReader
@@ -23,6 +22,7 @@ from gunicorn.http.parser import RequestParser
 
 from lazu import logs
 from lazu.errors import ApiError, InternalError, InvalidRequest
+from lazu.gateway import answer
 from lazu.metrics import METHODS
 from lazu.server.connection import Connection
 from lazu.slots import Slots, Turn
@@ -44,15 +44,6 @@ _WRONG = {
     UnsupportedTransferCoding: (501, "The method or transfer encoding is not supported."),
 }
 
-_PHRASES = {
-    400: "Bad Request",
-    414: "URI Too Long",
-    417: "Expectation Failed",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-}
-
 #: Of gunicorn's errors those that are no client's fault.
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 
@@ -69,23 +60,16 @@ def refusal(problem: Exception) -> ApiError:
 
 def refuse(connection: Connection, error: ApiError) -> int:
     """Answer `error` where no view can; how many bytes of body went out, 0 when the client has left."""
-    body = f"{json.dumps(error.as_json())}\n"
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-        "Cache-Control": "no-store",
-        "x-request-id": str(logs.request_id.get()),
-    }
+    fields = [("Cache-Control", "no-store"), ("x-request-id", str(logs.request_id.get()))]
     if error.status == 501:  # the SDKs repeat every 5xx
-        headers["x-should-retry"] = "false"
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    told = "" if connection.method == "HEAD" else body
+        fields.append(("x-should-retry", "false"))
+    asked = answer.Asked(connection.method, old=False, fields=fields)
+    headers, body = answer.error(error, asked)
     try:
-        connection.sendall(f"HTTP/1.1 {error.status} {_PHRASES[error.status]}\r\n{head}\r\n{told}".encode())
+        connection.sendall(answer.text(error.status, headers, asked, keeps=False) + body)
     except OSError:
         return 0
-    return len(told)
+    return len(body)
 
 
 def address_of(client: Any) -> str:

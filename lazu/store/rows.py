@@ -73,11 +73,6 @@ def key_of(named: Named) -> Key | None:
     return Key.one(*named)
 
 
-def active_key(name: str) -> Key | None:
-    """The key called `name`, unless it is revoked."""
-    return key_of(by_name(name))
-
-
 def hold_key(key: Key, alone: bool) -> Key | None:
     """`key` as it is now, unless it was revoked or renewed since it was read; so it stays until the transaction ends.
 
