@@ -1,8 +1,8 @@
 """Every error that a client can get: one class per code of the error table.
 
 The table in docs/api.md and the answers in openapi.json are made from these classes: status, code, docstring.
-Raised anywhere, rendered in one place (`lazu.routes.problems`). A message is written for the person who sent the
-request: what was wrong and what would be right, never a path, a trace, a hash or a key.
+Raised anywhere; `lazu.routes.problems` renders those of views, `lazu.gateway.answer` those that no view has.
+A message is written for the person who sent the request: what was wrong and what would be right, never a path, a trace, a hash or a key.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Full(StoreError):
 
 
 class Busy(StoreError):
-    """Somebody else held the lock for all the time there was; nothing was written."""
+    """What the rows need is away, or others had it for all the time there was; no row was written. A repeat may do."""
 
 
 class Doubt(StoreError):

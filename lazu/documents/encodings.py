@@ -1,7 +1,7 @@
 """Text files: bytes of an unknown encoding become text, or are found to be no text.
 
 The order is the promise: a byte order mark, whole UTF-8, what the file itself declares, UTF-8 with broken characters,
-UTF-16 and UTF-32 that are evident; only then the statistics of letters (docs/decisions/0082-readers.md: measured).
+UTF-16 and UTF-32 that are evident; only then the statistics of letters (docs/decisions/0082-office.md: measured).
 """
 
 import codecs

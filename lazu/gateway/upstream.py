@@ -1,4 +1,4 @@
-"""The door to the upstream, the model server that answers. On one box no other room opens a socket to anybody.
+"""The door to the upstream, the model server that answers. On one box no other room speaks to anybody.
 
 Every call has a connection of its own, closed at its end: what a call costs hides it, and a kept one may be closed by
 the upstream at the moment it is used again (docs/decisions/0041-upstream.md). Where a call goes is settled by

@@ -1,6 +1,7 @@
 """The connections to PostgreSQL: its pool, its statements.
 
-Only `postgresql` and `crossing` use it. Taking a connection costs no round trip (docs/decisions/0076-connections.md).
+Of the store only `postgresql` and `crossing` use it. Taking a connection costs no round trip
+(docs/decisions/0076-connections.md).
 """
 
 import hashlib
