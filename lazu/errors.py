@@ -2,7 +2,7 @@
 
 The table in docs/api.md and the answers in openapi.json are made from these classes: status, code, docstring.
 Raised anywhere; `lazu.routes.problems` renders those of views, `lazu.gateway.answer` those that no view has.
-A message is written for the person who sent the request: what was wrong and what would be right, never a path, a trace, a hash or a key.
+A message is for the person who sent the request: what was wrong, what would be right; never a path, a hash or a key.
 """
 
 from collections.abc import Iterator

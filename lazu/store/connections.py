@@ -1,7 +1,6 @@
 """The connections to PostgreSQL: its pool, its statements.
 
-Of the store only `postgresql` and `crossing` use it. Taking a connection costs no round trip
-(docs/decisions/0076-connections.md).
+Taking a connection costs no round trip (docs/decisions/0076-connections.md).
 """
 
 import hashlib
