@@ -967,6 +967,22 @@ def test_an_rtf_in_utf8_is_read(read):
     assert read(rb"{\rtf1\ansi\ansicpg65001 Gr\'c3\'bc\'c3\'9fe\par}", "text/rtf") == "Grüße\n"
 
 
+def test_merged_cells_of_an_rtf_keep_what_follows_under_its_heading(read):
+    """The file says where each cell ends, and no more; ends that nobody sees apart are one."""
+    heads = rb"\trowd\cellx2000\cellx6000\cellx8000\intbl Region\cell 2023\cell 2024\cell\row"
+    sums = rb"\trowd\cellx2012\cellx4000\cellx6000\cellx8000\intbl East\cell 10\cell 20\cell 30\cell\row West\cell 11\cell 21\cell 31\cell\row"
+    total = rb"\trowd\trleft4000\cellx6000\cellx8000\intbl 41\cell 61\cell {\*\nesttableprops\trowd\cellx500}\row"
+    assert read(rb"{\rtf1\pard" + heads + sums + total + rb"\pard end\par}", "text/rtf") == (
+        "| Region | 2023 |  | 2024 |\n| --- | --- | --- | --- |\n| East | 10 | 20 | 30 |\n| West | 11 | 21 | 31 |\n|  |  | 41 | 61 |\n\nend\n"
+    )
+
+
+@pytest.mark.parametrize("ends", [b"", rb"\cellx900\cellx900\cellx100"])
+def test_cells_of_an_rtf_that_says_nothing_true_of_their_ends_follow_each_other(read, ends):
+    rows = rb"\trowd" + ends + rb"\intbl a\cell b\cell c\cell d\cell\row 1\cell\cell 3\cell\row"
+    assert read(rb"{\rtf1\pard" + rows + rb"\pard end\par}", "text/rtf") == "| a | b | c | d |\n| --- | --- | --- | --- |\n| 1 |  | 3 |  |\n\nend\n"
+
+
 NOTEBOOK = """{"nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}, "cells": [
 {"cell_type": "markdown", "source": ["# Hi\\n", "there"]},
 {"cell_type": "code", "source": "1 + 1", "outputs": [{"output_type": "execute_result", "data": {"text/plain": ["2"], "text/html": "<b>2</b>"}},

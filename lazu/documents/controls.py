@@ -16,7 +16,7 @@ ACTS = {
     "u": "_unicode", "par": "_par", "sect": "_par", "page": "_par", "cell": "_cell", "row": "_row", "pard": "_reset",
     "ansicpg": "_page", "mac": "_page", "f": "_set_font", "fcharset": "_charset", "s": "_style",
     "intbl": "_in_table", "v": "_hide", "deleted": "_hide", "plain": "_hide", "uc": "_width", "ilvl": "_list_depth",
-    "outlinelevel": "_outline",
+    "outlinelevel": "_outline", "trowd": "_define", "trleft": "_define", "cellx": "_define",
     **dict.fromkeys(("fonttbl", "stylesheet", "fldinst"), "_into"),
     **dict.fromkeys(("field", "listtext", "pntext", "shptxt"), "_begin"),
     **dict.fromkeys(("footnote", "annotation", *MARGINS), "_aside"),

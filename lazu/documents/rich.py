@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from lazu.documents import controls, markdown, refusals
+from lazu.documents.flow import Flow
 from lazu.documents.refusals import Refused
 
 _TOKEN = re.compile(
@@ -16,18 +17,6 @@ _MAX_DEPTH = 2000
 
 _HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 _BULLETS = "\u2022\u00b7o\u00a7\u25aa\u25cf-*\u2013\uf0b7"
-
-
-@dataclass
-class _Flow:
-    """Text that runs on its own: the body, a header, a note."""
-
-    blocks: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    cell: list[str] = field(default_factory=list)
-    row: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +50,11 @@ class _Reader:
     """Reads tokens one after the other; `_group` is the innermost group."""
 
     def __init__(self) -> None:
-        self.flow = _Flow()
+        self.flow = Flow()
         self.headers: dict[str, None] = {}
         self.footers: dict[str, None] = {}
         self.notes: list[str] = []
-        self._flows: list[_Flow] = []
+        self._flows: list[Flow] = []
         self._group = _Group()
         self._groups: list[_Group] = []
         self._fonts: dict[int, str] = {}
@@ -99,7 +88,7 @@ class _Reader:
             elif sign:
                 self._sign(sign, first=data[match.start() - 1 : match.start()] == b"{")
         self._par()
-        self._end_table()
+        self.flow.end_table()
 
     def _sign(self, sign: bytes, first: bool) -> None:
         """A control symbol. `*` says that a group may be skipped, if it is the first in it."""
@@ -140,7 +129,7 @@ class _Reader:
             self._par()
         elif self._flows:
             self._par()
-            self._end_table()
+            self.flow.end_table()
             inner, self.flow = self.flow, self._flows.pop()
             self._beside(group.opens, markdown.flat(inner.blocks))
 
@@ -203,12 +192,12 @@ class _Reader:
         """A paragraph ends."""
         self._flush()
         flow, self._skip = self.flow, 0
-        words, flow.words = _joined(flow.words).strip(), []
+        words = flow.take()
         label, flow.label = flow.label, ""
         if self._group.table:
             flow.cell.append(f"{label} {words}" if label else words)
             return
-        self._end_table()
+        self.flow.end_table()
         if self._group.level:
             flow.blocks.append(markdown.heading(self._group.level, f"{label} {words}" if words else ""))
         elif label:
@@ -219,22 +208,15 @@ class _Reader:
 
     def _cell(self, *_: object) -> None:
         self._flush()
-        flow = self.flow
-        words, flow.words = _joined(flow.words), []
-        flow.row.append("\n".join(filter(None, [*flow.cell, flow.label, words.strip()])))
-        flow.cell, flow.label = [], ""
+        self.flow.end_cell()
+
+    def _define(self, word: str, number: int) -> None:
+        """The definition of a row, unless it is one of a table within a cell."""
+        if self._group.sink:
+            self.flow.define(word, number)
 
     def _row(self, *_: object) -> None:
-        self.flow.rows.append(self.flow.row)
-        self.flow.row = []
-
-    def _end_table(self) -> None:
-        flow = self.flow
-        if flow.row:
-            self._row()
-        if flow.rows:
-            flow.blocks.append(markdown.table(flow.rows))
-            flow.rows = []
+        self.flow.end_row()
 
     def _reset(self, *_: object) -> None:
         self._group = replace(self._group, table=False, level=0, depth=0)
@@ -290,10 +272,5 @@ class _Reader:
         """A group begins whose words run on their own."""
         if self._group.sink:
             self._flows.append(self.flow)
-            self.flow = _Flow()
+            self.flow = Flow()
             self._group = replace(self._group, opens=word, table=False, level=0, depth=0)
-
-
-def _joined(words: list[str]) -> str:
-    """Return the words on one line; characters beyond the first 65,536 came as two halves."""
-    return "".join(words).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
