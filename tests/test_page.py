@@ -77,11 +77,13 @@ def test_the_key_stays_in_the_tab_and_leaves_with_it(server, page):
     assert not any(key in url for url in [*urls, page.url])
 
 
-def test_a_wrong_key_is_answered_in_the_servers_words(server, page):
+def test_a_wrong_key_is_told_to_somebody_who_pasted_it(server, page):
+    """The API's own words are about a header."""
     page.goto(server.url)
     page.fill("#key", "sk-lazu-wrong")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=Missing or invalid API key")
+    page.wait_for_selector("text=This key is unknown or revoked.")
+    assert "Authorization" not in page.inner_text("body")
     assert page.evaluate("sessionStorage.length") == 0
 
 

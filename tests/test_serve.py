@@ -67,16 +67,16 @@ def served(clone, log, **env):
         assert process.wait(30) == 0
 
 
-def pasted(clone, log):
-    """What the line says that one is to paste into another terminal."""
+def pasted(log, cwd):
+    """What the line says that one is to paste into another terminal, which stands in `cwd`."""
     [line] = re.findall(r"^ +(curl .*)$", log.read_text(), re.MULTILINE)
-    return subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def test_one_command_and_one_pasted_line_store_a_file(clone, tmp_path):
     log = tmp_path / "first.log"
     with served(clone, log):
-        assert '"filename":"README.md"' in pasted(clone, log)
+        assert '"filename":"README.md"' in pasted(log, tmp_path)
     assert re.search(r"^Lazu's page: http://127\.0\.0\.1:\d+/$", log.read_text(), re.MULTILINE)
     assert problems(clone / "storage") == []
 
@@ -84,7 +84,7 @@ def test_one_command_and_one_pasted_line_store_a_file(clone, tmp_path):
 def test_the_pasted_line_goes_to_a_socket_where_lazu_listens_on_one(clone, tmp_path):
     log = tmp_path / "socket.log"
     with served(clone, log, LAZU_BIND=f"unix:{tmp_path}/a socket", LAZU_STORAGE_DIR=str(tmp_path / "storage")):
-        assert '"filename":"README.md"' in pasted(clone, log)
+        assert '"filename":"README.md"' in pasted(log, tmp_path)
     assert "page" not in log.read_text()
     assert problems(tmp_path / "storage") == []
 

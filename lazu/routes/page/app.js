@@ -43,7 +43,7 @@ async function signIn(event) {
 		field.value = '';
 		enter();
 	} catch (e) {
-		leave(e.message);
+		leave(e.status === 401 ? 'This key is unknown or revoked.' : e.message);
 	}
 	button.disabled = false;
 }
