@@ -15,6 +15,7 @@ import pytest
 import helpers.server
 from helpers.browser import chromium, opened
 from helpers.edge import Edge
+from helpers.line import line_to
 from helpers.postgresql import Postgres
 from helpers.seaweed import ELSEWHERE, Elsewhere, SeaweedFS
 from helpers.server import PLACES, Server, problems
@@ -281,3 +282,10 @@ def page(browser):
     """A page of a new profile, in which no script may fail."""
     with opened(browser) as page:
         yield page
+
+
+@pytest.fixture
+def line(server):
+    """What stands between a browser and the shared server, and still where a test says."""
+    with line_to(server) as line:
+        yield line

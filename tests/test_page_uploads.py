@@ -31,12 +31,8 @@ def give(page, *some):
     page.set_input_files("#picked-files", [{"name": name, "buffer": data, "mimeType": kind[0] if kind else ""} for name, data, *kind in some])
 
 
-def slow(page, rate):
-    """Let the browser send so many bytes a second; -1 for all it can."""
-    if not hasattr(page, "line"):
-        page.line = page.context.new_cdp_session(page)  # another one would not undo what this one said
-        page.line.send("Network.enable")
-    page.line.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate})
+#: The requests that carry a file, or a part of one.
+WHOLE, PART = "POST /v1/files ", r"POST \S+/parts "
 
 
 def in_parts(page, most=0):
@@ -198,32 +194,29 @@ def test_a_refusal_is_told_in_the_servers_words(server, page, key):
     assert told[1] == "Executable files are not accepted, and this file's content is a program."
 
 
-def test_progress_speed_and_time_left_are_shown_and_three_go_at_once(server, page, key):
-    sign_in(page, server, key)
-    slow(page, 400_000)
-    give(page, *[(f"{number}.bin", os.urandom(400_000)) for number in range(5)])
-    page.wait_for_selector(r"text=/\d+ KB of 391 KB · \d+ KB\/s · \d+ seconds? left/")
+def test_progress_speed_and_time_left_are_shown_and_three_go_at_once(server, line, page, key):
+    sign_in(page, line, key)
+    waiting = line.hold(WHOLE, most=3, every=0.25)  # a minute for each
+    give(page, *[(f"{number}.bin", os.urandom(MB)) for number in range(5)])
+    page.wait_for_selector(r"text=/\d+ KB of 1.0 MB · [\d.]+ \w+\/s · \d+ (second|minute)s? left/")
     assert page.locator("#queue .sending").count() == 3
     assert page.locator("#queue .waiting").count() == 2
-    assert 0 < page.evaluate("document.querySelector('#queue .sending progress').value") < 400_000
-    slow(page, -1)
+    assert 0 < page.evaluate("document.querySelector('#queue .sending progress').value") < MB
+    until(page, lambda: len(waiting) == 3)
+    for each in waiting:
+        each.set()
     page.wait_for_selector("text=5 files uploaded")
     assert len(files(server, key)) == 5
 
 
-def test_a_cancelled_upload_stores_nothing(serve, page):
-    """More bytes than sockets hold, so that they can't have been sent when nobody takes them."""
-    server = serve(LAZU_WORKERS="1")
-    key = server.new_key()
-    sign_in(page, server, key)
-    page.wait_for_selector("#no-files")
-    worker = server.pids()[1]
-    os.kill(worker, signal.SIGSTOP)
-    give(page, ("a.bin", os.urandom(30 * MB)))
-    page.wait_for_selector("#queue .sending")
+def test_a_cancelled_upload_stores_nothing(server, line, page, key):
+    sign_in(page, line, key)
+    waiting = line.hold(WHOLE)
+    give(page, ("a.bin", os.urandom(MB)))
+    until(page, lambda: waiting)
     page.click("[aria-label='Cancel a.bin']")
     page.wait_for_selector("#queue .cancelled")
-    os.kill(worker, signal.SIGCONT)
+    waiting[0].set()
     give(page, ("b.bin", os.urandom(1000)))
     page.wait_for_selector("#queue .done")
     assert files(server, key) == [("b.bin", "user_data")]
@@ -312,21 +305,21 @@ def test_a_large_file_goes_on_where_it_broke(serve, page, tmp_path):
     assert content.body == large.read_bytes()
 
 
-def test_a_large_upload_that_is_cancelled_leaves_nothing_and_can_begin_anew(serve, page, tmp_path):
-    server = serve()
-    key = server.new_key()
+def test_a_large_upload_that_is_cancelled_leaves_nothing_and_can_begin_anew(server, line, page, key, tmp_path):
+    before = server.blobs()
     large = tmp_path / "large.bin"
     large.write_bytes(os.urandom(40 * MB))
-    sign_in(page, server, key)
-    slow(page, 8 * MB)
+    sign_in(page, line, key)
+    waiting = line.hold(PART, most=2)
     page.set_input_files("#picked-files", large)
-    until(page, lambda: page.evaluate("document.querySelector('#queue progress')?.value") > 9 * MB)
-    with page.expect_response(lambda answer: answer.url.endswith("/cancel")) as waiting:
+    until(page, lambda: waiting)
+    waiting[0].set()
+    until(page, lambda: len(waiting) == 2)
+    with page.expect_response(lambda answer: answer.url.endswith("/cancel")) as told:
         page.click("[aria-label='Cancel large.bin']")
-    assert waiting.value.status == 200
+    assert told.value.status == 200
     assert files(server, key) == []
-    until(page, lambda: server.blobs() == [])
-    slow(page, -1)
+    until(page, lambda: set(server.blobs()) <= set(before))
     page.click("[aria-label='Try large.bin again']")
     page.wait_for_selector("#queue .done")
     assert files(server, key) == [("large.bin", "user_data")]
@@ -336,7 +329,8 @@ def test_an_upload_that_is_tried_again_meanwhile_is_one_upload(server, page, key
     """Cancelled while a part waits for its next try: nothing of that goes on beside the new one."""
     parts = []
     page.on("request", lambda asked: asked.url.endswith("/parts") and parts.append(asked))
-    page.route("**/parts", lambda route: route.fulfill(status=503, headers={"Retry-After": "6"}))
+    page.route("**/parts", lambda route: route.fulfill(status=503, headers={"Retry-After": "60"}))
+    page.clock.install()
     in_parts(page)
     sign_in(page, server, key)
     with page.expect_response("**/parts"):
@@ -345,39 +339,41 @@ def test_an_upload_that_is_tried_again_meanwhile_is_one_upload(server, page, key
     page.unroute("**/parts")
     page.click("[aria-label='Try a.txt again']")
     page.wait_for_selector("#queue .done")
-    page.wait_for_timeout(6500)  # in which the first one would have tried again
+    page.clock.fast_forward(61_000)
+    page.wait_for_timeout(300)  # in which the first one would try again
     assert len(parts) == 2
     assert files(server, key) == [("a.txt", "user_data")]
 
 
-def test_signing_out_cancels_uploads_in_parts(server, page, key):
+def test_signing_out_cancels_uploads_in_parts(line, page, key):
     """By the key that began them, so that they hold no room."""
     in_parts(page)
-    sign_in(page, server, key)
-    slow(page, 10_000)
-    with page.expect_request("**/parts"):
-        give(page, ("a.bin", os.urandom(MB)))
-    with page.expect_response("**/cancel") as waiting:
+    sign_in(page, line, key)
+    waiting = line.hold(PART)
+    give(page, ("a.bin", os.urandom(MB)))
+    until(page, lambda: waiting)
+    with page.expect_response("**/cancel") as told:
         page.click("#sign-out")
-    assert waiting.value.status == 200
+    assert told.value.status == 200
     assert page.is_visible("#sign-in")
 
 
-def test_large_files_go_one_after_the_other(server, page, key):
+def test_large_files_go_one_after_the_other(server, line, page, key):
     """So that each has the line, and its hour, for itself; small ones go beside them."""
     in_parts(page, most=1000)
-    sign_in(page, server, key)
-    slow(page, 100_000)
+    sign_in(page, line, key)
+    waiting = line.hold(PART)
     give(page, ("a.bin", os.urandom(200_000)), ("b.bin", os.urandom(200_000)), ("small.txt", b"words"))
+    until(page, lambda: waiting)
     page.wait_for_selector("#queue .done >> text=small.txt")
     assert page.locator("#queue .sending, #queue .checking").count() == 1
     page.wait_for_selector("#queue .waiting >> text=b.bin")
-    slow(page, -1)
+    waiting[0].set()
     page.wait_for_selector("text=3 files uploaded")
     assert [name for name, _ in files(server, key)] == ["small.txt", "a.bin", "b.bin"]
 
 
-def test_a_line_that_is_too_slow_for_parts_carries_the_file_in_one_piece(server, page, key, tmp_path):
+def test_a_line_that_is_too_slow_for_parts_carries_the_file_in_one_piece(server, line, page, key, tmp_path):
     """An upload in parts ends with its hour; here the page takes it to be over after the first part of two."""
     large = tmp_path / "a.bin"
     large.write_bytes(os.urandom(8 * MB + 1))
@@ -390,10 +386,11 @@ def test_a_line_that_is_too_slow_for_parts_carries_the_file_in_one_piece(server,
     page.route("**/v1/uploads", shorten)
     page.on("response", lambda answer: answer.request.method == "POST" and asked.append((answer.url.rpartition("/")[2], answer.status)))
     in_parts(page)
-    sign_in(page, server, key)
-    slow(page, 6 * MB)
+    sign_in(page, line, key)
+    waiting = line.hold(WHOLE)
     page.set_input_files("#picked-files", large)
     page.wait_for_selector("#queue .sending >> text=begun again in one piece")
+    waiting[0].set()
     page.wait_for_selector("#queue .done")
     assert asked == [("uploads", 200), ("parts", 200), ("cancel", 200), ("files", 200)]
     [file] = request(server, "GET", "/v1/files", key).json["data"]
@@ -433,17 +430,16 @@ def test_a_file_that_changed_meanwhile_is_not_blamed_on_the_line(server, page, k
     assert sent == (["files", "files"] if whole else ["uploads", "uploads", "parts"])
 
 
-def test_a_part_on_a_line_that_went_silent_is_sent_again(server, page, key):
+def test_a_part_on_a_line_that_went_silent_is_sent_again(server, line, page, key):
     parts = []
     page.on("request", lambda asked: asked.url.endswith("/parts") and parts.append(asked))
     page.clock.install()
     in_parts(page)
-    sign_in(page, server, key)
-    slow(page, 100_000)
+    sign_in(page, line, key)
+    line.hold(PART)
     give(page, ("a.bin", os.urandom(MB)))
     until(page, lambda: page.evaluate("document.querySelector('#queue progress')?.value") > 0)
     page.clock.fast_forward(61_000)
-    slow(page, -1)
     page.wait_for_selector("#queue .done")
     assert len(parts) == 2
     assert files(server, key) == [("a.bin", "user_data")]
