@@ -1,6 +1,7 @@
 """What a PDF holds beside its pages' own words, and what the ways it can be odd cost: nothing but what is lost."""
 
 import io
+import math
 import re
 
 import pytest
@@ -84,6 +85,24 @@ def test_lines_of_a_block_come_in_order_though_the_page_around_it_is_upright(rea
     aside = b"".join(at(72, 400 - 14 * n, line) for n, line in enumerate(LINES))
     text = read(pages(above + TURNS[3] + b" cm " + aside, box=b"0 0 792 792"))
     assert text.split("]\n")[1].split() == " ".join(["body 0 body 1 body 2", *LINES]).split()
+
+
+OTHERWISE = [b"0 1 -1 0", b"0 -1 1 0", b"-1 0 0 -1", b".7071 .7071 -.7071 .7071"]
+
+
+@pytest.mark.parametrize("turn", OTHERWISE)
+@pytest.mark.parametrize("down", [0, 200])
+def test_what_is_turned_otherwise_than_the_words_before_it_is_a_line_of_its_own(read, turn, down):
+    """They were `400.0137`."""
+    turned = b"BT /F 12 Tf %s %d %d Tm (37 kg) Tj ET" % (turn, 115, 700 - down)
+    assert read(pages(at(50, 700, "Total 400.01") + turned)).split("]\n")[1].split() == "Total 400.01 37 kg".split()
+
+
+def test_letters_along_a_curve_are_one_line(read):
+    turns = ((letter, math.radians(28 - 8 * place)) for place, letter in enumerate("Approved"))
+    matrix = "BT /F 12 Tf {0:f} {1:f} {2:f} {0:f} {3:f} {4:f} Tm ({5}) Tj ET".format
+    placed = (matrix(math.cos(a), math.sin(a), -math.sin(a), 300 - 60 * math.sin(a), 400 + 60 * math.cos(a), c) for c, a in turns)
+    assert read(pages(" ".join(placed).encode())).split("]\n")[1].strip().replace(" ", "") == "Approved"
 
 
 HYPHENS = b"BT /F 12 Tf 14 TL 72 700 Td (more difficult to com\\255) Tj (pile than anti-) ' (inflammatory state-of-) ' (the-art COVID-) ' (19 drugs) ' %s ET"

@@ -1,6 +1,7 @@
 """Where the characters of a page stand: its lines, with the ends that PDFium leaves out, and what a box holds."""
 
 import ctypes
+import math
 from collections import Counter
 from collections.abc import Iterator
 from sys import maxunicode
@@ -15,6 +16,9 @@ HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end a
 #: they may not, and how far below or above it at least.
 _DOWNWARDS, _ACROSS, _BESIDE = -0.1, 0.5, 0.9
 
+#: The cosine of the angle between two letters of one line at least: more than on a curve of ten letters, less than 45°.
+_CURVED = 0.75
+
 #: What it costs to read a letter that is shown upright, running down, upside down, running up: the lines of those that
 #: run down come last first, as do the pieces of lines upside down; pieces of those that run up come as they were drawn.
 _DISORDER = 0, 4, 4, 1
@@ -28,7 +32,7 @@ def runs(content: Any) -> Iterator[range]:
     """
     start = 0
     for line in _lines(content):
-        if _leaps(content, line):
+        if _bends(content, line) or _leaps(content, line):
             for place in _breaks(content, line):
                 yield range(start, place)
                 start = place
@@ -87,14 +91,36 @@ def _leaps(content: Any, line: range) -> bool:
     return False
 
 
+def _bends(content: Any, line: range) -> bool:
+    """Return whether the last letter of a line is turned otherwise than the first one: quick, too."""
+    last = next((place for place in reversed(line) if raw.FPDFText_IsGenerated(content, place) != 1), line.start)
+    return _apart(_direction(content, line.start), _direction(content, last))
+
+
+def _direction(content: Any, place: int) -> tuple[float, float]:
+    """Return in which direction a character runs; one of negative size is turned by half."""
+    turn = raw.FS_MATRIX()
+    raw.FPDFText_GetMatrix(content, place, turn)
+    sign = math.copysign(1, raw.FPDFText_GetFontSize(content, place))
+    return sign * turn.a, sign * turn.b
+
+
+def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] * other[0] + one[1] * other[1] < _CURVED * math.hypot(*one) * math.hypot(*other)
+
+
 class _Letter(NamedTuple):
-    """Where a character stands, its width and height, and whether it is wide, as those that are written downwards."""
+    """Where a character stands, its width and height, and in which direction it runs.
+
+    Wide are those that are written downwards.
+    """
 
     x: float
     y: float
     width: float
     height: float
     wide: bool
+    along: tuple[float, float]
 
 
 def _breaks(content: Any, line: range) -> Iterator[int]:
@@ -117,14 +143,18 @@ def _letter(content: Any, place: int) -> _Letter:
     raw.FPDFText_GetCharOrigin(content, place, x, y)
     raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
     wide = east_asian_width(chr(min(raw.FPDFText_GetUnicode(content, place), maxunicode))) in "WF"
-    return _Letter(x.value, y.value, right.value - left.value, top.value - bottom.value, wide)
+    along = _direction(content, place)
+    return _Letter(x.value, y.value, right.value - left.value, top.value - bottom.value, wide, along)
 
 
 def _wraps(content: Any, place: int, before: _Letter, letter: _Letter) -> bool:
-    """Return whether a character begins a line: it lies not ahead of the one before, and beside, as its text is turned.
+    """Return whether a character begins a line: it is turned otherwise, or lies beside the one before and not ahead.
 
-    Chinese and its like must lie back, for straight below they may be one line; a column of numbers is none.
+    Chinese and its like must lie back, for straight below they may be one line, also with turned numbers in it; a
+    column of numbers is none.
     """
+    if _apart(before.along, letter.along) and not (before.wide or letter.wide):
+        return True
     turn = raw.FS_MATRIX()
     raw.FPDFText_GetMatrix(content, place, turn)
     size = abs(raw.FPDFText_GetFontSize(content, place))
