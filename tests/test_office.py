@@ -706,6 +706,22 @@ def test_a_table_within_a_layout_keeps_its_columns(read):
     )
 
 
+CAPTION = "<table><caption>Table 1: <b>Sales</b>{}<thead><tr><th>Item<th>Sum</thead><tr><td>Tea<td>1</table>"
+SALES = "Table 1: Sales\n\n| Item | Sum |\n| --- | --- |\n| Tea | 1 |\n"
+
+
+@pytest.mark.parametrize("end", ["</caption>", "", "</caption><colgroup><col>\n"])
+def test_the_caption_of_a_table_stands_before_it(read, end):
+    """It was the head, and the heads of the columns were data."""
+    assert read(CAPTION.format(end), "html") == SALES
+    assert read(epub("", CAPTION.format(end)), "application/epub+zip").endswith(f"\n\n{SALES}")
+
+
+def test_the_caption_of_a_table_within_a_cell_stays_in_it(read):
+    inner = "<table><caption>Inner</caption><tr><td>1<td>2</table>"
+    assert read(f"<table><tr><td>left<td>{inner}</table>", "html") == "| left | Inner<br>1 \\| 2 |\n| --- | --- |\n"
+
+
 def test_cells_that_reach_over_all_there_is_cost_little(read):
     many = "<td colspan=9999999 rowspan=0>" * 300 + "x" + "<tr><td>y" * 1000
     assert read(f"<table>{many}</table>", "html").count("y") == 1000

@@ -16,25 +16,34 @@ _FREE: list[str] = []
 
 
 class Table:
-    """A table that is open: `rows` of cells, of which the last one grows."""
+    """A table that is open: its `caption`, and `rows` of cells, of which the last one grows."""
 
     def __init__(self) -> None:
+        self.caption: list[str] = []
         self.rows: list[list[list[str]]] = []
+        self._in_caption = False
         self._held: dict[int, int] = {}  # columns that cells above still take, and the last row in which they do
         self._room = _MAX_HELD
         self._free = 0  # columns behind the last cell that it takes too
 
+    def begin_caption(self) -> None:
+        """The caption begins; it ends where rows or cells begin."""
+        self._in_caption = True
+
     def begin_group(self) -> None:
         """A group of rows begins: no cell of another reaches into it."""
+        self._in_caption = False
         self._held = {}
 
     def begin_row(self) -> None:
         """A row begins."""
+        self._in_caption = False
         self.rows.append([])
         self._free = 0
 
     def begin_cell(self, columns: str = "", rows: str = "") -> None:
         """A cell begins that reaches over so many columns and rows, as its attributes say."""
+        self._in_caption = False
         if not self.rows:
             self.begin_row()
         row, number = self.rows[-1], len(self.rows) - 1
@@ -50,7 +59,9 @@ class Table:
         self._free = wide - 1
 
     def cell(self) -> list[str]:
-        """Return the lines of the last cell; words between cells come into one of their own."""
+        """Return the lines of the caption or of the last cell; words between cells come into one of their own."""
+        if self._in_caption:
+            return self.caption
         if not self.rows or not self.rows[-1]:
             self.begin_cell()
         return self.rows[-1][-1]

@@ -1,7 +1,8 @@
 """Web pages as Markdown, by Python's forgiving parser: no page is so broken that nothing is read of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
+from itertools import chain
 
 from lazu.documents import elements, labels, markdown, mathml, numbering
 from lazu.documents.elements import BLOCKS, BREAKING, HEADINGS, VOID
@@ -243,6 +244,10 @@ class _Page(HTMLParser):
         if len(self._tables) < _MAX_DEPTH:
             self._tables.append(Table())
 
+    def _begin_caption(self, _: dict[str, str]) -> None:
+        if self._tables:
+            self._tables[-1].begin_caption()
+
     def _begin_tbody(self, _: dict[str, str]) -> None:
         self.flush()
         if self._tables:
@@ -277,12 +282,12 @@ class _Page(HTMLParser):
         self.flush()
         if not self._tables:
             return
-        rows = self._tables.pop().rows
-        if len({place for row in rows for place, cell in enumerate(row) if any(cell)}) > 1:
-            self._put(markdown.table(map(markdown.inner, row) for row in rows))
-        else:
-            for block in (block for row in rows for cell in row for block in cell):
-                self._put(block)
+        table = self._tables.pop()
+        blocks: Iterable[str] = (block for row in table.rows for cell in row for block in cell)
+        if len({place for row in table.rows for place, cell in enumerate(row) if any(cell)}) > 1:
+            blocks = [markdown.table(map(markdown.inner, row) for row in table.rows)]
+        for block in chain(table.caption, blocks):
+            self._put(block)
 
 
 def _seen(words: str) -> bool:
