@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import charts, equations, markdown, markup
+from lazu.documents import charts, equations, markdown, markup, symbols
 from lazu.documents.package import Package
 
 
@@ -48,8 +48,9 @@ def words(part: Element) -> str:
         return "\n"
     if maths := list(part.iter("oMath")):
         return "".join(map(equations.words, maths))
-    found = "".join(text.text or "" for text in part.iter("t"))
     properties = markup.find(part, "rPr")
+    fonts = (markup.find(properties, kind).get("typeface", "") for kind in ("latin", "sym"))
+    found = symbols.words("".join(text.text or "" for text in part.iter("t")), *fonts)
     height = properties.get("baseline", "0")  # in thousandths of a percent of the line's; strict: 30%
     if height.strip("-0.%"):
         found = markdown.lowered(found) if height.startswith("-") else markdown.raised(found)

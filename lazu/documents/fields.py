@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from lazu.documents import symbols
+
 _TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
 #: Fields whose value in a header is that of one page.
 _OF_PAGE = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
@@ -23,7 +25,7 @@ class _Field(NamedTuple):
 
     def hides(self) -> bool:
         """Return whether the words in it are not part of the text."""
-        return self.asked or is_of_page(self.instruction)
+        return self.asked or is_of_page(self.instruction) or bool(symbols.asked(self.instruction))
 
 
 class Fields:
@@ -52,16 +54,24 @@ class Fields:
             self._open[-1] = self._open[-1]._replace(shown=True)
 
     def end(self) -> str:
-        """The innermost field ends; return the target of a link, empty for another field."""
+        """The innermost field ends; return what comes behind its words: the target of a link, or a sign it asks for."""
         ended = self._open.pop() if self._open else _Field(asked=True)
-        target = _TARGET.match(ended.instruction)
-        return target[1] if target and not ended.asked else ""
+        if ended.asked:
+            return ""
+        link = target(ended.instruction)
+        return f" ({link})" if link else symbols.asked(ended.instruction)
 
     def end_paragraph(self) -> None:
         """End the fields whose own end is missing: those that show nothing yet, and those of a page's number."""
         if self._open and (self._open[-1].hides() or not self._open[-1].shown):
             shown = [field._replace(asked=False) for field in self._open[-_MAX_OPEN:] if field.shown]
             self._open = [field for field in shown if not field.hides()]
+
+
+def target(instruction: str) -> str:
+    """Return the target of a field that is a link, empty for another."""
+    found = _TARGET.match(instruction)
+    return found[1] if found else ""
 
 
 def is_of_page(instruction: str) -> bool:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from lazu.documents import markup, numbering
+from lazu.documents import markup, numbering, symbols
 
 #: How lists count: in OpenDocument, and in HTML.
 FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
@@ -31,10 +31,16 @@ class _Level(NamedTuple):
 
 
 class Labels:
-    """The labels of one document, whose styles are in `trees`. It counts, so ask once a heading or item, in order."""
+    """The labels of one document, whose styles are in `trees`. It counts, so ask once a heading or item, in order.
+
+    `fonts` are those of the styles of words and paragraphs that name one, or are based on one that does.
+    """
 
     def __init__(self, trees: list[Element]) -> None:
         self._levels = {place: level for tree in trees for place, level in _levels(tree)}
+        faces = {face.get("name", ""): face.get("font-family", "") for tree in trees for face in tree.iter("font-face")}
+        self.fonts = _fonts(trees, faces)
+        self._bullets = {place: marker for tree in trees for place, marker in _bullets(tree, faces, self.fonts)}
         self._outline: dict[int, int] = {}
         self._counts: dict[int, int] = {}  # of the list that is open, by depth
         self._last: dict[tuple[str, int], int] = {}  # where lists ended, by their ids and styles
@@ -74,7 +80,7 @@ class Labels:
             return " "
         if not (len(entry) and entry[0].tag == "list"):
             self._count(self._counts, style, depth, entry.get("start-value", ""))
-        return self._label(self._counts, style, depth) or "-"
+        return self._label(self._counts, style, depth) or self._bullets.get((style, depth), "-")
 
     def _count(self, counts: dict[int, int], style: str, depth: int, own: str) -> None:
         level = self._levels.get((style, depth))
@@ -102,6 +108,29 @@ def _levels(tree: Element) -> Iterator[tuple[tuple[str, int], _Level]]:
                 yield (name, int(level.get("level", "1")) - 1), _level(level)
 
 
+def _bullets(tree: Element, faces: dict[str, str], fonts: dict[str, str]) -> Iterator[tuple[tuple[str, int], str]]:
+    """Give the markers of levels that have a bullet, by style and depth."""
+    for style in (found for found in tree.iter("list-style") if found.get("name")):
+        for level in markup.children(style, "list-level-style-bullet"):
+            font = _font(level, faces) or fonts.get(level.get("style-name", ""), "")
+            place = style.get("name", ""), int(level.get("level", "1")) - 1
+            yield place, symbols.marker(level.get("bullet-char", "-"), font)
+
+
+def _fonts(trees: list[Element], faces: dict[str, str]) -> dict[str, str]:
+    """Return the fonts of styles; those of the document itself come before those of its styles' part."""
+    found = [style for tree in reversed(trees) for style in tree.iter("style")]
+    styles = {style.get("name", ""): style for style in found if style.get("family") in ("text", "paragraph")}
+    named = ((name, [_font(style, faces) for style in _parents(styles, name)]) for name in styles)
+    return {name: next(filter(None, fonts)) for name, fonts in named if any(fonts)}
+
+
+def _font(style: Element, faces: dict[str, str]) -> str:
+    properties = markup.find(style, "text-properties")
+    name = properties.get("font-name", "")
+    return (faces.get(name, "") or name or properties.get("font-family", "")).strip("'\" ")
+
+
 def _level(level: Element) -> _Level:
     before, after = level.get("num-prefix", ""), level.get("num-suffix", "")
     usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
@@ -123,13 +152,20 @@ def headings(trees: list[Element]) -> dict[str, int]:
 
 def _named(styles: dict[str, Element], name: str) -> int:
     """Return the level that the name of a style tells, or of one that it is based on; 0 for none."""
-    for _ in range(_MAX_PARENTS):
-        if name not in styles:
-            break
-        shown = styles[name].get("display-name", name.replace("_20_", " ")).casefold()
+    for style in _parents(styles, name):
+        name = style.get("name", "")
+        shown = style.get("display-name", name.replace("_20_", " ")).casefold()
         if shown == "title":
             return 1
         if found := _HEADING.fullmatch(shown):
             return int(found[1])
-        name = styles[name].get("parent-style-name", "")
     return 0
+
+
+def _parents(styles: dict[str, Element], name: str) -> Iterator[Element]:
+    """Give the style of this name, and those that it is based on."""
+    for _ in range(_MAX_PARENTS):
+        if name not in styles:
+            break
+        yield styles[name]
+        name = styles[name].get("parent-style-name", "")

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from lazu.documents import markup
+from lazu.documents import markup, symbols
 
 #: Letters of which each stands for a size, and the sizes are added; the largest come first.
 _SUMS = {
@@ -46,7 +46,8 @@ _LEVELS = 9
 class Level(NamedTuple):
     """One level of a list: how it counts, from which number, and what its label looks like, as `%1.%2)`.
 
-    It counts anew behind a level above `anew`; if `legal`, all numbers of its label are Arabic (§17.9.4, §17.9.10).
+    The label of a bullet is its marker. It counts anew behind a level above `anew`; if `legal`, all numbers of its
+    label are Arabic (§17.9.4, §17.9.10).
     """
 
     form: str
@@ -67,7 +68,7 @@ class Numbering:
         self._counts: dict[str, list[int | None]] = {}  # None: not begun
 
     def label(self, number: str, depth: int) -> str | None:
-        """Return the label of the next paragraph at `depth` (from 0) of a list: `-` for a bullet, None without one."""
+        """Return the label of the next paragraph at `depth` (from 0) of a list: a bullet's marker, None without one."""
         entry = self._lists.get(number)
         if entry is None or not 0 <= depth < _LEVELS:
             return None
@@ -114,10 +115,14 @@ def _level(entry: Element, known: Level, start: str) -> Level:
     first, anew = start or markup.value(entry, "start"), markup.value(entry, "lvlRestart")
     form = markup.newer(markup.find(entry, "AlternateContent")).find("numFmt")
     form = markup.find(entry, "numFmt") if form is None else form
+    name, label = told(form.get("format", "")) or form.get("val") or known.form, markup.value(entry, "lvlText")
+    if name == "bullet" and label:
+        font = markup.find(entry, "rPr", "rFonts")
+        label = symbols.marker(label, font.get("ascii", "") or font.get("hAnsi", ""))
     return Level(
-        told(form.get("format", "")) or form.get("val") or known.form,
+        name,
         int(first) if first.isdigit() else known.start,
-        markup.value(entry, "lvlText") or known.label,
+        label or known.label,
         int(anew) if anew.isdecimal() else known.anew,
         markup.is_on(entry.find("isLgl")) or known.legal,
     )
@@ -126,7 +131,7 @@ def _level(entry: Element, known: Level, start: str) -> Level:
 def _shown(levels: list[Level], counts: list[int | None], depth: int) -> str | None:
     level = levels[depth]
     if level.form == "bullet":
-        return "-"
+        return level.label or "-"
     if level.form == "none" or "%" not in level.label:
         return level.label or None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from lazu.documents import cells as values
-from lazu.documents import markdown, markup, mathml, refusals, rows
+from lazu.documents import markdown, markup, mathml, refusals, rows, symbols
 from lazu.documents.archive import Archive
 from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
@@ -61,6 +61,7 @@ class Document:
         self._hidden = {name for tree in trees for name in _hidden(tree)}
         self._struck = {name for tree in trees for name in _struck(tree)}
         self._headings = headings(trees)
+        self._font = ""  # of the words that come
         self._notes: list[str] = []
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._slides = 0
@@ -127,14 +128,21 @@ class Document:
                 marker = " " * len(marker) if words.strip() else marker
                 yield from self._beside()
             elif child.tag == "h":
-                yield from self._heading(child, marker.removesuffix("-"))
+                yield from self._heading(child, marker.removeprefix("- ").removesuffix("-"))
             else:
                 yield from self._one(child)
 
     def _words(self, element: Element) -> str:
         """Return the words within an element on their line; boxes are put aside."""
-        words = "".join(self._part(child) + (child.tail or "") for child in element)
-        return markdown.struck((element.text or "") + words)
+        outer = self._font
+        own = "" if element.tag in ("p", "h") else outer
+        self._font = self._labels.fonts.get(element.get("style-name", ""), own)
+        words = self._shown(element.text) + "".join(self._part(child) + self._shown(child.tail) for child in element)
+        self._font = outer
+        return markdown.struck(words)
+
+    def _shown(self, words: str | None) -> str:
+        return symbols.words(words or "", self._font)
 
     def _part(self, child: Element) -> str:
         if child.tag in _SKIPPED:

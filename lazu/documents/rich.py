@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lazu.documents import controls, markdown, refusals
+from lazu.documents import controls, fields, markdown, refusals, symbols
 from lazu.documents.flow import Flow
 from lazu.documents.refusals import Refused
 
@@ -15,9 +15,6 @@ _TOKEN = re.compile(
 #: Groups within groups.
 _MAX_DEPTH = 2000
 
-_HYPERLINK = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
-_BULLETS = "\u2022\u00b7o\u00a7\u25aa\u25cf-*\u2013\uf0b7"
-
 
 @dataclass(frozen=True)
 class _Group:
@@ -25,6 +22,7 @@ class _Group:
 
     sink: str | None = "text"
     codec: str = "cp1252"
+    font: str = ""  # whose letters are signs
     width: int = 1  # characters that stand for one of Unicode in older programs
     hidden: bool = False
     table: bool = False
@@ -58,12 +56,13 @@ class _Reader:
         self._group = _Group()
         self._groups: list[_Group] = []
         self._fonts: dict[int, str] = {}
+        self._signs: dict[int, str] = {}  # names of fonts whose letters are signs
         self._styles: dict[int, int] = {}
         self._codec = "cp1252"
         self._font = 0
         self._entry = 0  # the number of the style that is being read
         self._name = ""  # of a style, or the instruction of a field, that is being read
-        self._target = ""
+        self._target = self._asked = ""  # what a field leads to, or the sign that it shows
         self._bytes = b""
         self._skip = 0  # characters that stand for one of Unicode that was there before them
         self._starred = False
@@ -117,13 +116,15 @@ class _Reader:
         """A group ends that was more than braces."""
         if group.opens == "field":
             words = "".join(self.flow.words[group.link_from :])
-            self.flow.words[group.link_from :] = [markdown.link(words, self._target) if self._target else words]
-            self._target = ""
+            words = self._asked or (markdown.link(words, self._target) if self._target else words)
+            self.flow.words[group.link_from :] = [words]
+            self._target = self._asked = ""
         elif group.opens == "fldinst":
-            match = _HYPERLINK.match(self._name)
-            self._target = match[1] if match else ""
+            shown = self._group.sink == "text" and not self._group.hidden
+            self._target, self._asked = fields.target(self._name), symbols.asked(self._name) * shown
         elif group.opens in ("listtext", "pntext"):
-            self.flow.label = "".join(self.flow.words[group.link_from :]).strip()
+            found = self.flow.words[group.link_from :]
+            self.flow.label = "".join(found).strip() or "-" * ("" in found)  # a font's own sign that has none
             del self.flow.words[group.link_from :]
         elif group.opens == "shptxt":
             self._par()
@@ -172,17 +173,20 @@ class _Reader:
     def _put(self, words: str) -> None:
         self._flush()
         if self._group.sink == "text" and not self._group.hidden:
-            self.flow.words.append(words)
-        elif self._group.sink in ("name", "style"):
+            self.flow.words.append(symbols.words(words, self._group.font))
+        elif self._group.sink in ("name", "style", "font"):
             self._name += words
-            if self._group.sink == "style" and ";" in words:
-                self._styled()
+            if self._group.sink != "name" and ";" in words:
+                self._named()
 
-    def _styled(self) -> None:
-        """A style of the sheet ends: its name says whether it is a heading."""
-        match = re.match(r"\s*heading (\d)", self._name, re.IGNORECASE)
-        self._styles[self._entry] = int(match[1]) if match else 0
-        self._name = ""
+    def _named(self) -> None:
+        """A style ends, whose name says whether it is a heading, or a font, whose name says what its letters are."""
+        name, self._name = self._name.strip(" ;"), ""
+        if self._group.sink == "style":
+            match = re.match(r"heading (\d)", name, re.IGNORECASE)
+            self._styles[self._entry] = int(match[1]) if match else 0
+        elif symbols.is_known(name):
+            self._signs[self._font] = name
 
     def _unicode(self, _: str, number: int) -> None:
         self._put(chr(number % 0x10000))
@@ -201,7 +205,7 @@ class _Reader:
         if self._group.level:
             flow.blocks.append(markdown.heading(self._group.level, f"{label} {words}" if words else ""))
         elif label:
-            marker = "-" if label in _BULLETS else label
+            marker = label if label != "o" and any(map(str.isalnum, label)) else symbols.marker(label)
             flow.blocks.append(markdown.item(self._group.depth, words.replace("\n", " "), marker))
         else:
             flow.blocks.append(words)
@@ -226,6 +230,8 @@ class _Reader:
 
     def _hide(self, word: str, number: int) -> None:
         self._group = replace(self._group, hidden=bool(number) and word != "plain")
+        if word == "plain" and self._group.font:
+            self._group = replace(self._group, codec=self._codec, font="")
 
     def _width(self, _: str, number: int) -> None:
         self._group = replace(self._group, width=min(max(number, 0), 9))
@@ -244,7 +250,9 @@ class _Reader:
     def _set_font(self, _: str, number: int) -> None:
         self._font = number
         if self._group.sink == "text":
-            self._group = replace(self._group, codec=self._fonts.get(number, self._codec))
+            font = self._signs.get(number, "")
+            codec = "latin-1" if font else self._fonts.get(number, self._codec)
+            self._group = replace(self._group, codec=codec, font=font)
 
     def _charset(self, _: str, number: int) -> None:
         if self._group.sink == "font" and number in controls.CHARSETS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup, numbering
+from lazu.documents import drawings, markdown, markup, numbering, symbols
 from lazu.documents.package import Package
 
 _TITLES = ("title", "ctrTitle")
@@ -126,7 +126,7 @@ class _Items:
         self._counts: dict[int, int] = {}
 
     def marker(self, properties: Element, depth: int) -> str:
-        """Return the marker of the next paragraph: its number, or `-`."""
+        """Return the marker of the next paragraph: its number, or that of its bullet."""
         found = properties.find("buAutoNum")
         scheme, start = ("", "") if found is None else (found.get("type", ""), found.get("startAt", "1"))
         self._lists = {level: known for level, known in self._lists.items() if level <= depth}
@@ -134,7 +134,10 @@ class _Items:
             self._lists[depth] = scheme, start
             self._counts[depth] = int(start or 1) - 1
         self._counts[depth] += 1
-        return numbering.automatic(scheme, self._counts[depth]) if scheme else "-"
+        if scheme:
+            return numbering.automatic(scheme, self._counts[depth])
+        bullet, font = (markup.find(properties, name) for name in ("buChar", "buFont"))
+        return symbols.marker(bullet.get("char", "-"), font.get("typeface", ""))
 
 
 def _row(row: Element) -> list[str]:

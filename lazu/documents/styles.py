@@ -20,12 +20,13 @@ _MARKS = ("vanish", "strike", "dstrike")
 class Style(NamedTuple):
     """What a style gives its paragraphs: the level of a heading, 0 for none, and the list that they are items of.
 
-    `marks` are those properties of words that it turns on.
+    `marks` are those properties of words that it turns on, `fonts` those of letters and of private characters.
     """
 
     level: int
     listed: Element | None
     marks: frozenset[str]
+    fonts: tuple[str, str] | None
 
 
 class Styles:
@@ -64,6 +65,11 @@ class Styles:
         """
         return _turned(paragraph ^ self._style(markup.value(run, "rStyle")).marks, run)
 
+    def fonts(self, properties: Element) -> tuple[str, str] | None:
+        """Return the fonts that properties of a run or a paragraph name, or their style does, if any."""
+        style = markup.value(properties, "rStyle") or markup.value(properties, "pStyle")
+        return _fonts(properties) or self._style(style).fonts
+
     def _style(self, name: str) -> Style:
         """Return a style; found once for all that have it, of which there may be a million."""
         if name not in self._known:
@@ -75,8 +81,9 @@ class Styles:
         holders = [markup.find(style, "pPr") for style in chain]
         levels = [level for level in map(_outline, holders) if level is not None]
         lists = [listed for listed in map(_list, holders) if listed is not None]
-        marks = reduce(_turned, (markup.find(style, "rPr") for style in reversed(chain)), frozenset[str]())
-        return Style(levels[0] if levels else _named(chain), lists[0] if lists else None, marks)
+        runs = [markup.find(style, "rPr") for style in chain]
+        marks, fonts = reduce(_turned, reversed(runs), frozenset[str]()), next(filter(None, map(_fonts, runs)), None)
+        return Style(levels[0] if levels else _named(chain), lists[0] if lists else None, marks, fonts)
 
     def _parents(self, name: str) -> Iterator[Element]:
         """Give the style of this name, and those that it is based on."""
@@ -101,6 +108,13 @@ def _turned(marks: frozenset[str], properties: Element) -> frozenset[str]:
         if own is not None:
             marks = marks | {name} if markup.is_on(own) else marks - {name}
     return marks
+
+
+def _fonts(holder: Element) -> tuple[str, str] | None:
+    """Return the fonts that properties name themselves; that of a theme comes before another (§17.3.2.26)."""
+    found = markup.find(holder, "rFonts")
+    letters, own = (found.get(f"{kind}Theme", "") or found.get(kind, "") for kind in ("ascii", "hAnsi"))
+    return (letters, own) if letters or own else None
 
 
 def _outline(holder: Element) -> int | None:

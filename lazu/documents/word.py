@@ -94,6 +94,7 @@ class Part:
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._fields = fields.Fields()
         self._marks = frozenset[str]()  # that the style of a paragraph gives its words
+        self._fonts = self._font = "", ""  # of a paragraph and of a run: of letters, and of private characters
         self._hidden = 0  # runs
 
     def blocks(self, container: Element) -> Iterator[str]:
@@ -125,6 +126,7 @@ class Part:
     def _paragraph(self, paragraph: Element) -> str:
         properties = markup.find(paragraph, "pPr")
         self._marks = self._styles.marks(properties)
+        self._fonts = self._font = self._styles.fonts(properties) or ("", "")
         words = markdown.struck("".join(self._runs(paragraph))).strip()
         self._fields.end_paragraph()
         if not len(properties):
@@ -133,7 +135,8 @@ class Part:
         level = self._styles.level(properties)
         label = self._styles.numbering.label(*place) if place and (words or self._stands(properties)) else None
         if level:
-            return markdown.heading(level, words if label in (None, "-") else f"{label} {words}")
+            bare = "" if label in (None, "-") else label.removeprefix("- ")
+            return markdown.heading(level, f"{bare} {words}")
         if place and label:
             item = markdown.item(place[1], words.replace("\n", " "), label)
             return item or markdown.Item("" if label == "-" else label)
@@ -161,6 +164,7 @@ class Part:
 
     def _run(self, run: Element) -> Iterator[str]:
         properties, words = run.find("rPr"), self._runs(run)
+        self._font = self._fonts if properties is None else self._styles.fonts(properties) or self._fonts
         if properties is None and not self._marks:
             return words
         properties = markup.find(run, "rPr")
@@ -184,7 +188,7 @@ class Part:
 
     def _text(self, element: Element) -> Iterator[str]:
         if not self._fields.hide():
-            yield element.text or ""
+            yield symbols.words(element.text or "", *self._font)
 
     def _sign(self, element: Element) -> Iterator[str]:
         yield _SIGNS[element.tag]
@@ -207,8 +211,9 @@ class Part:
         yield markdown.link(words, relation.target) if relation and relation.outside and not hidden else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
-        if not fields.is_of_page(element.get("instr", "")):
-            yield from self._runs(element)
+        instruction = element.get("instr", "")
+        if not fields.is_of_page(instruction):
+            yield from symbols.asked(instruction) or self._runs(element)
 
     def _field(self, element: Element) -> Iterator[str]:
         """A field begins, or ends: the target of a link follows its words."""
@@ -219,8 +224,7 @@ class Part:
         elif kind == "separate":
             self._fields.show()
         elif kind == "end":
-            target = self._fields.end()
-            yield f" ({target})" if target else ""
+            yield self._fields.end()
 
     def _instruction(self, element: Element) -> Iterator[str]:
         self._fields.ask(element.text or "")
