@@ -236,10 +236,11 @@ def variable(name: str) -> str:
 
 
 class Given(NamedTuple):
-    """What was read: the settings, and variables of `.env` for the clients of PostgreSQL and S3."""
+    """What was read: the settings, variables of `.env` for the clients of PostgreSQL and S3, whether it is there."""
 
     settings: Settings
     clients: Mapping[str, str]
+    has_file: bool
 
     def use(self) -> Settings:
         """The settings. The clients, which read the environment themselves, find there what `.env` has for them."""
@@ -254,7 +255,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Given:
 
     Raises `CannotStart` for the first value that can't be used.
     """
-    written = envfile.variables(PROJECT / ".env", [variable(entry.name) for entry in fields(Settings)])
+    found = envfile.variables(PROJECT / ".env", [variable(entry.name) for entry in fields(Settings)])
+    written = found or {}
     values = {**written, **{name: text for name, text in environ.items() if name.startswith(_READ) and text}}
     for name, text in [*written.items(), *values.items()]:
         if _NEXT.search(text):
@@ -266,7 +268,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Given:
     if ("database_url" in given) != ("blobs_url" in given):
         raise CannotStart("LAZU_DATABASE_URL and LAZU_BLOBS_URL belong together: set both, or none for one box")
     clients = {name: text for name, text in written.items() if name.startswith(("AWS_", "PG")) and text}
-    return Given(Settings(**given), clients if "database_url" in given else {})
+    return Given(Settings(**given), clients if "database_url" in given else {}, found is not None)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:

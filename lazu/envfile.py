@@ -9,16 +9,19 @@ from dotenv.parser import Binding, parse_stream
 from lazu.errors import CannotStart
 
 
-def variables(path: Path, known: Collection[str]) -> dict[str, str]:
-    """The variables in a file, of which those of Lazu are `known`; none if there is no file.
+def variables(path: Path, known: Collection[str]) -> dict[str, str] | None:
+    """The variables in a file, of which those of Lazu are `known`; None if there is nothing of that name.
 
     Raises `CannotStart` for what would be passed over in silence, as a misspelt name.
     """
     try:
+        path.lstat()
         if not path.is_file():
-            return {}
+            raise CannotStart(f"{path} is no file, but a directory, as Docker makes of a missing mount, or a dead link")
         with path.open(encoding="utf-8-sig") as file:
             lines = list(parse_stream(file))
+    except FileNotFoundError:
+        return None
     except (OSError, UnicodeDecodeError) as e:
         raise CannotStart(f"{path} can't be read as UTF-8 text by this user") from e
     for line in lines:

@@ -203,6 +203,23 @@ def test_what_is_wrong_in_the_file_of_settings_stops_the_start(tmp_path, monkeyp
     assert told in str(stopped.value)
 
 
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("gone"), os.mkfifo], ids=["directory", "link", "pipe"])
+def test_what_is_there_but_no_file_of_settings_stops_the_start(tmp_path, monkeypatch, make):
+    """It counted as none, and the server began with a new, empty store. Docker makes a directory of a missing mount."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    assert config.load({}) == config.Settings()
+    make(tmp_path / ".env")
+    with pytest.raises(CannotStart, match=r"\.env is no file"):
+        config.load({})
+
+
+def test_the_file_of_settings_may_be_a_link(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    (tmp_path / "of.another.name").write_text("LAZU_RETENTION_DAYS=7\n")
+    (tmp_path / ".env").symlink_to("of.another.name")
+    assert config.load({}).retention_days == 7
+
+
 @pytest.mark.parametrize("name", ["AWS_REGION", "PGHOST", "LAZU_API_KEY"])
 @pytest.mark.parametrize("between", [" ", "\t", "; export ", "\n"])
 def test_two_variables_in_one_line_show_no_secret(tmp_path, monkeypatch, name, between):
