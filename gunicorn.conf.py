@@ -8,11 +8,8 @@ import resource
 import shutil
 import sys
 import tempfile
-import traceback
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from hashlib import sha256
 
 from lazu.errors import CannotStart
 
@@ -63,27 +60,11 @@ def _keep_counters():
 if "lazu.metrics" not in sys.modules:  # once: HUP reads this again
     _keep_counters()
 
-from gunicorn.errors import HaltServer  # noqa: E402  only now
-
-import lazu.application  # noqa: E402, F401  so that workers, whenever they start, have the code of the start
+# Only now; the application so that workers, whenever they start, have the code of the start.
+import lazu.application  # noqa: E402, F401
 from lazu import ledger, metrics  # noqa: E402
-from lazu.config import PROJECT, keep, kept, read  # noqa: E402
-from lazu.gateway import itself  # noqa: E402
-
-
-def _program():
-    """A hash of the files that make Lazu, to know later whether they are those of the start.
-
-    Not of others, as an editor's beside them.
-    """
-    found, kinds = sha256(), {".py", ".json", ".html", ".css", ".js", ".svg"}
-    for path in sorted([*PROJECT.glob("*.py"), *(PROJECT / "lazu").rglob("*")]):
-        if path.suffix in kinds and path.is_file():
-            found.update(b"%s\0%s\0" % (bytes(path), path.read_bytes()))
-    return found.digest()
-
-
-_PROGRAM = _program()
+from lazu.config import keep, kept  # noqa: E402
+from lazu.server import master, trial  # noqa: E402
 
 _given = kept()
 settings = _given.settings
@@ -133,127 +114,30 @@ logger_class = "lazu.server.accesslog.Logger"
 
 def on_starting(server):
     """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line."""
-    _stop_once(server)
-    _replace_in_reloads(server)
-    _refuse_bad_reloads(server)
-    if _calls < settings.upstream_calls and settings.upstream_url:
-        told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
-        server.log.warning(told, _calls, settings.upstream_calls, _files)
-    if not _can_serve(server, _given):
-        sys.exit(1)
+    master.mend(server)
+    tried = trial.Trial(server)
+    tried.guard_reloads()
+    _tell_of_fewer_calls(server)
+    tried.require(_given)
     ledger.share()
 
 
-def _stop_once(server):
-    """Let only the first worker that can't start stop the server: gunicorn 27 leaves its own stopping at the second."""
-    reap_workers = server.reap_workers
-
-    def reap():
-        try:
-            reap_workers()
-        except HaltServer:
-            if server.LISTENERS:  # closed is the first thing that is done in stopping
-                raise
-
-    server.reap_workers = reap
+def on_reload(server):
+    """A reload has read this file again, and nothing keeps it from taking place."""
+    _tell_of_fewer_calls(server)
 
 
-def _replace_in_reloads(server):
-    """Let new workers be replaced also while a reload waits for the old ones: gunicorn only takes note of their end.
-
-    Nobody would be served meanwhile, up to `graceful_timeout`.
-    """
-    reload, reap_workers = server.reload, server.reap_workers
-
-    def replacing():
-        server.reap_workers = partial(_replace, server, reap_workers, server.worker_age)
-        try:
-            reload()
-        finally:
-            server.reap_workers = reap_workers
-
-    server.reload = replacing
-
-
-def _replace(server, reap_workers, age):
-    """Have as many workers above `age` as are wanted, and kill those that do nothing; old ones may take their time."""
-    reap_workers()
-    everybody = server.WORKERS
-    server.WORKERS = {pid: worker for pid, worker in everybody.items() if worker.age > age}
-    server.murder_workers()
-    lost, server.WORKERS = server.num_workers - len(server.WORKERS), everybody
-    for _ in range(lost):
-        server.spawn_worker()
-
-
-def _refuse_bad_reloads(server):
-    """Let a HUP that can't succeed change nothing: it would end this process, and with it workers that serve."""
-    reload = server.reload
-
-    def when_possible():
-        try:
-            given = read()
-            possible = _can_serve(server, given)
-        except CannotStart as e:
-            server.log.error("%s", e)  # noqa: TRY400 - its one line says it all
-            possible = False
-        if possible:
-            keep(given)
-            reload()
-        else:
-            server.log.error("Nothing was reloaded; the server goes on as it was.")
-
-    server.reload = when_possible
-
-
-def _can_serve(server, given):
-    """Whether `server` could go on with what was `given`, and its workers serve; says why not.
-
-    In a child, which does all that a reload and a worker would: so this process keeps nothing of it.
-    """
-    child = os.fork()
-    if not child:
-        _try_and_leave(server, given)
-    _, status = os.waitpid(child, 0)
-    metrics.forget(child)
-    return not status
-
-
-def _try_and_leave(server, given):
-    try:
-        if _program() != _PROGRAM:
-            sys.exit("The program has changed, and new code needs a restart: a reload takes new settings alone.")
-        keep(given)
-        server.app.reload()
-        # gunicorn closes the old address first, and ends if it can't have the new one.
-        if server.app.cfg.address != server.cfg.address:
-            sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
-        _require_other(server, given.settings)
-        server.app.wsgi()
-    except SystemExit as e:
-        if e.code != 1:  # else gunicorn has said it
-            sys.stderr.write(f"{e}\n")
-    except Exception:  # noqa: BLE001  whatever it is, this child must not go on as the master
-        traceback.print_exc()
-    else:
-        os._exit(0)
-    sys.stderr.flush()
-    os._exit(1)
+def _tell_of_fewer_calls(server):
+    if _calls < settings.upstream_calls and settings.upstream_url:
+        told = "LAZU_UPSTREAM_CALLS is %d, not %d: a process may have %d files open; raise it (ulimit -n, LimitNOFILE)"
+        server.log.warning(told, _calls, settings.upstream_calls, _files)
 
 
 def when_ready(server):
     """The sockets are there, systemd's too, and no worker yet."""
     if server.systemd:  # then it has no say; a reload that read another would leave systemd's socket for that
         os.environ["LAZU_BIND"] = settings.bind
-    _require_other(server, settings)
-
-
-def _require_other(server, given):
-    """Raise `CannotStart` if the model server of the settings is where `server` listens."""
-    names = [listener.sock.getsockname() for listener in server.LISTENERS]
-    listening = [f"{name[0]}:{name[1]}" for name in names if isinstance(name, tuple)]  # a unix socket has no port
-    if wrong := itself.look(given, listening, by_systemd=server.systemd):
-        raise CannotStart("; ".join(wrong))
+    trial.require_other(server, settings)
 
 
 def pre_fork(server, worker):

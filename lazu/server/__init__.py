@@ -1,1 +1,1 @@
-"""gunicorn's side: its worker and its log. Beside it only `routes.body` and `routes.chunks` know gunicorn's classes."""
+"""gunicorn's side: master, worker and log. Beside it only `routes.body` and `routes.chunks` know gunicorn's classes."""

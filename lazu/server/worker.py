@@ -5,7 +5,6 @@ Its connections have a pace to keep (`lazu.server.connection`), and an answer of
 """
 
 import errno
-import os
 import signal
 import socket
 import sys
@@ -15,11 +14,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers import base
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
-from gunicorn.workers.workertmp import WorkerTmp
 
-from lazu import clock, ids, ledger, logs, metrics
+from lazu import clock, ids, logs, metrics
 from lazu.errors import Busy, CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
@@ -33,6 +30,9 @@ from lazu.store.opening import Store, mark_served
 
 #: Seconds before a worker without a free file descriptor tries again to take a client.
 FULL_PAUSE = 0.1
+
+#: And before one without a thread gives its place to another.
+BEGIN_PAUSE = 1.0
 
 #: Slots that one key may hold, and all who have none together; and with long work while nobody else asks. Python works
 #: on one request of a process at a time, so each more that wants to is one that the others wait for at every step. Most
@@ -51,17 +51,6 @@ LAST_SECONDS = 4.0
 
 #: What `handle` gives for a connection that the relay has.
 _RELAYED = object()
-
-
-class Sign(WorkerTmp):
-    """By its times each worker says that it lives: a file for which there is room wherever others find none."""
-
-    def __init__(self, cfg: Any) -> None:
-        self._tmp = os.fdopen(ledger.nameless("lazu-worker"), "w+b", 0)
-        os.fchown(self._tmp.fileno(), cfg.uid, cfg.gid)
-
-
-base.WorkerTmp = Sign
 
 
 def _withhold_continue(req: Any, connection: Connection) -> None:
@@ -131,8 +120,13 @@ class Worker(ThreadWorker):
                 self.alive = False
 
     def run(self) -> None:
-        """Take clients until the end."""
-        self._upstream.relay.start()
+        """Take clients until the end; without room for a thread that is soon, and gunicorn starts another worker."""
+        try:
+            self._upstream.relay.start()
+        except (OSError, RuntimeError) as e:
+            self.log.error("no room for a worker: %s (TasksMax, ulimit -u, ulimit -n)", e)  # noqa: TRY400
+            clock.sleep(BEGIN_PAUSE)
+            sys.exit(1)
         self._balance.join()
         super().run()
         self._store.contents.close()
