@@ -202,13 +202,45 @@ def test_a_store_that_fails_while_a_model_is_given_a_file_is_told_as_always(firs
         until(lambda: " upstream=overloaded" in box.log.read_text())
 
 
+def asking(box, name="words.txt", data=b"Words of the store. " * 20_000):
+    """Ask the model about a new file, at each call; gives its answer."""
+    part_of = {"type": "input_file", "file_id": stored(box, KEY, data, name)["id"]}
+    body = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
+    return lambda: request(box, "POST", "/v1/responses", KEY, body, {"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("whole", [0, 1], ids=["from its start", "from its midst"])
+def test_a_kept_text_that_the_store_can_not_read_is_made_anew(whole, boxes, double, proxy):
+    """A byte of it changed in the store: each call about its file was 503, and no command told of it or helped."""
+    box = boxes(**double.env, LAZU_UPSTREAM_FILES="text", AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="1")
+    ask = asking(box)
+    assert ask().status == 200
+    first, damaged, made = [wire.EARLY_END] * 2 * whole, [(500, {}, b"<Error><Code>InternalError</Code></Error>")], []
+
+    def rule(method, path):
+        if ".plain-" not in path or "list-type" in path:
+            return wire.PASS
+        made.append(method)
+        if method == "DELETE":
+            damaged.clear()
+        return (first.pop() if first else damaged[0]) if damaged and method == "GET" else wire.PASS
+
+    proxy.rule = rule
+    answers = [ask().status for _ in range(1 + whole)]
+    assert answers == [503] * whole + [200]
+    assert made.index("DELETE") < made.index("PUT")
+    made.clear()
+    assert ask().status == 200
+    assert "PUT" not in made
+    assert "Words of the store." in double.received[-1].json["input"][0]["content"][0]["text"]
+
+
 def test_a_kept_text_that_makes_room_while_a_call_reads_it_is_503_and_a_repeat_works(boxes, double, seaweed, proxy):
-    """Before each of the three times that it is fetched (its first line, its length, to be sent), and in their midst."""
+    """Before the second and third time that it is fetched (for its length, to be sent), and in their midst."""
     box, fetched = boxes(**double.env, LAZU_UPSTREAM_FILES="text", AWS_ENDPOINT_URL=proxy.endpoint), []
-    part_of = {"type": "input_file", "file_id": stored(box, KEY, b"Words of the store. " * 20_000, "words.txt")["id"]}
-    asked = json.dumps({"model": "m", "input": [{"role": "user", "content": [part_of]}]}).encode()
-    assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
-    for number, breaks in ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1)):
+    ask = asking(box)
+    assert ask().status == 200
+    for number, breaks in ((2, 0), (3, 0), (2, 1), (3, 1)):
 
         def rule(method, path, number=number, breaks=breaks):
             if method == "GET" and ".plain-" in path:
@@ -220,10 +252,10 @@ def test_a_kept_text_that_makes_room_while_a_call_reads_it_is_503_and_a_repeat_w
             return wire.PASS
 
         proxy.rule = rule
-        assert request(box, "POST", "/v1/responses", KEY, asked).error[:2] == (503, "overloaded"), (number, breaks)
+        assert ask().error[:2] == (503, "overloaded"), (number, breaks)
         assert len(fetched) >= number
         proxy.rule = wire.passing
-        assert request(box, "POST", "/v1/responses", KEY, asked).status == 200
+        assert ask().status == 200
         fetched.clear()
 
 

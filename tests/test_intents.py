@@ -216,6 +216,25 @@ def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, an
     assert [read(store, file) for file in files] == [b"kept 0", b"kept 1"]
 
 
+def test_a_text_that_the_store_can_not_read_is_found_and_removed(shaken, monkeypatch):
+    """It is made again when somebody asks; its file is whole."""
+    store, proxy = shaken
+    monkeypatch.setattr(patience, "SECONDS", 0)
+    monkeypatch.setattr(patience, "_BRIEFLY", 0)
+    file = put(store, b"read")
+    for kind in ("damaged", "whole"):
+        with store.contents.stage(100) as place:
+            place.write(b"its words")
+            assert store.contents.keep(place, file.sha256, kind)
+    proxy.rule = lambda method, path: (500, {}, b"") if method == "GET" and ".damaged" in path else wire.PASS
+    assert list(store.contents.look()) == []
+    [problem] = store.contents.look(rehash=True)
+    assert (problem.kind, problem.about) == ("leftover", f"{object_rows.kept(file.sha256).name}.damaged")
+    assert store.contents.repair(problem) == "removed"
+    assert [name.rpartition(".")[2] for name in objects(store) if object_names.is_derived(name)] == ["whole"]
+    assert read(store, file) == b"read"
+
+
 def test_a_purge_counts_only_objects_that_were_there(shaken):
     """Uploads that the store refused left their intents, and each was counted with the bytes that never came."""
     store, proxy = shaken

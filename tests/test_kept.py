@@ -333,6 +333,21 @@ def test_on_a_disk_that_became_read_only_what_is_kept_is_used(app, put, reader, 
     assert reader.calls == 1
 
 
+def test_what_is_kept_on_a_bad_sector_is_read_anew(app, put, reader, monkeypatch):
+    content, contents = put(b"words"), app.extensions["lazu"].contents
+    extracts(app).text(content, "text/plain")
+    opened = contents.open
+
+    def bad(sha256, kind="", **part):
+        if kind:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(sha256, **part)
+
+    monkeypatch.setattr(contents, "open", bad)
+    assert b"".join(extracts(app).text(content, "text/plain").slice) == b"words"
+    assert reader.calls == 2
+
+
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO])
 def test_a_full_disk_keeps_nothing_and_answers(app, put, monkeypatch, failure):
     content = put(b"words")

@@ -51,13 +51,20 @@ class Pictures(NamedTuple):
     slices: list[Slice]
 
 
+class _Result(NamedTuple):
+    """What a reader made of a file: its first line, and where the rest is."""
+
+    line: str
+    rest: Slice
+
+
 @dataclass(frozen=True)
 class Extracts:
     """The texts and pages of files, for one request of `key`. Reading one the first time takes a process, and time."""
 
     store: Store
     key: Key
-    _done: dict[tuple[str, str], Slice] = field(default_factory=dict)
+    _done: dict[tuple[str, str], _Result] = field(default_factory=dict)
 
     def text(self, content: Content, content_type: str) -> Words:
         """Return the text of a file of this type; raises `UnsupportedFileType`, `Overloaded`."""
@@ -94,7 +101,7 @@ class Extracts:
         media_type, whole = _judged(self._once(content, f"picture-{detail}", read))
         return _pictures(media_type, whole) if media_type else None
 
-    def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> Slice:
+    def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> _Result:
         """Return the result of `read`.
 
         Of a stored file the kept one, or that of earlier in this request, if there is one.
@@ -107,7 +114,7 @@ class Extracts:
             self._done[place] = self._found(content, place[1], read)
         return self._done[place]
 
-    def _found(self, content: Content, kind: str, read: Callable[[BinaryIO], bytes]) -> Slice:
+    def _found(self, content: Content, kind: str, read: Callable[[BinaryIO], bytes]) -> _Result:
         kept = self._kept(content.sha256, kind)
         if kept is None:
             with slots.waiting(), self._alone(f"{content.sha256}.{kind}"):
@@ -123,15 +130,16 @@ class Extracts:
         except disk.Taken as e:
             raise Overloaded from e
 
-    def _kept(self, sha256: str, kind: str) -> Slice | None:
+    def _kept(self, sha256: str, kind: str) -> _Result | None:
+        """Return what is kept; what can't be read is as good as gone, because it can be made again."""
+        contents = self.store.contents
         try:
-            with self.store.contents.open(sha256, kind, end=0) as file:  # nothing is read yet
-                return Slice(partial(_again, self.store.contents, sha256, kind), file.seek(0, io.SEEK_END))
-        except FileNotFoundError:
+            return _result(contents.open(sha256, kind), partial(_again, contents, sha256, kind))
+        except OSError:
             return None
 
-    def _keep(self, sha256: str, kind: str, data: bytes) -> Slice:
-        """Keep `data`, and return it as a slice; of a spool where it can't be kept: the disk is full, the blob gone."""
+    def _keep(self, sha256: str, kind: str, data: bytes) -> _Result:
+        """Keep `data`, and return it; from a spool where it can't be kept: the disk is full, the blob gone."""
         try:
             self.store.contents.require(len(data))
             with self.store.contents.stage(len(data)) as staged:
@@ -163,14 +171,14 @@ class Extracts:
             return spool.open()
         return file
 
-    def _put_by(self, data: bytes) -> Slice:
-        """Return `data` as a slice that lasts as long as this request: on disk, or if that is full in memory."""
+    def _put_by(self, data: bytes) -> _Result:
+        """Return `data`, which lasts as long as this request: on disk, or if that is full in memory."""
         try:
             spool = Spool(self.store.contents, len(data))
             spool.write(data)
         except (InsufficientStorage, StoreError, OSError):
-            return Slice(lambda **_: io.BytesIO(data), len(data))
-        return Slice(lambda **_: spool.open(), len(data))
+            return _result(io.BytesIO(data), lambda **_: io.BytesIO(data))
+        return _result(spool.open(), lambda **_: spool.open())
 
 
 def _again(contents: Contents, sha256: str, kind: str, **part: int) -> BinaryIO:
@@ -182,14 +190,19 @@ def _again(contents: Contents, sha256: str, kind: str, **part: int) -> BinaryIO:
         raise Overloaded from None  # what was kept had to make room
 
 
-def _judged(whole: Slice) -> tuple[str, Slice]:
-    """Return the first line of what is kept, and the rest; raises `UnsupportedFileType` if that line is a refusal."""
-    with whole.open() as file:
+def _result(file: BinaryIO, again: Callable[..., BinaryIO]) -> _Result:
+    """Return what is in `file`, which `again` opens once more; closes it."""
+    with file:
         line = file.readline()
-    word, _, reason = line.decode().strip().partition(" ")
+        return _Result(line.decode().strip(), Slice(again, file.seek(0, io.SEEK_END) - len(line), len(line)))
+
+
+def _judged(result: _Result) -> tuple[str, Slice]:
+    """Return the first line of a result, and the rest; raises `UnsupportedFileType` if that line is a refusal."""
+    word, _, reason = result.line.partition(" ")
     if word == _REFUSED:
         raise UnsupportedFileType(str(reading.Unreadable(int(reason))))
-    return word, Slice(whole.open, whole.size - len(line), len(line))
+    return word, result.rest
 
 
 def _pictures(media_type: str, whole: Slice) -> Pictures:

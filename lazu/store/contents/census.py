@@ -38,7 +38,9 @@ def remove(objects: Objects, problem: Problem) -> str:
         put_away = objects.put_away(problem.name)
         objects.bucket.delete(problem.name)
         return "moved to quarantine" if put_away else "gone meanwhile"
-    if problem.kind == "leftover":
+    if object_names.is_derived(problem.name):
+        gone = [Loose(problem.name, 0, derived=False)]
+    elif problem.kind == "leftover":
         doomed = objects.engine.write(lambda: object_rows.doom_one(problem.name))
         gone = [Loose(problem.name, 0, derived=True)] if doomed else []  # else it landed since
     else:
@@ -80,11 +82,19 @@ def _compare(read: Callable[[Kept], str] | None, found: dict[str, Found], kept: 
         yield from _of_content(each, there, referring.get(each.sha256, []))
     known = object_rows.known(sorted({object_names.stem(name) for name in found}))
     for name, there in sorted(found.items()):
-        if object_names.stem(name) not in known:
+        if object_names.stem(name) in known:
+            yield from _of_derived(read, name, there) if read and object_names.is_derived(name) else ()
+        else:
             ours = object_names.is_ours(name)
             sha256 = object_names.sha256(name) if ours else ""
             detail = f"{there.size} bytes" + (", not Lazu's" if not object_names.is_in_shard(name) else "")
             yield Problem("stray" if ours else "leftover", sha256 or name, detail, sha256, there, name)
+
+
+def _of_derived(read: Callable[[Kept], str], name: str, there: Found) -> Iterator[Problem]:
+    """A hash it has none: what can be read is right."""
+    if read(Kept(object_names.sha256(name), name, there.size)) == UNREADABLE:
+        yield Problem("leftover", name, f"{there.size} bytes, made of a content; the store can't read it", name=name)
 
 
 def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> Iterator[Problem]:
@@ -110,7 +120,8 @@ def _stands(bucket: Bucket, problem: Problem) -> bool:
         return kept is not None and kept.name == problem.name and rows.has_row(problem.about)
     if kept is not None and kept.name == problem.name:
         return not rows.is_referred(kept.sha256)
-    return not _known(problem) and bucket.size(problem.name) is not None
+    told = not _known(problem) or object_names.is_derived(problem.name)
+    return told and bucket.size(problem.name) is not None
 
 
 def _hash(patience: Patience, bucket: Bucket, kept: Kept) -> str:

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from lazu import clock, slots
 from lazu.errors import StoreError
 from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
-from lazu.store.bucket import Bucket
+from lazu.store.bucket import Bucket, Reader
 from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
 from lazu.store.contents import object_names
 from lazu.store.object_rows import Kept, Loose
@@ -40,6 +40,19 @@ class Waiting(Blobs):
 
     def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
         """Nothing: durable they become in the bucket."""
+
+
+class _Derived(Reader):
+    """An object that was derived from a content: one that the store does not give goes, so that it is made again."""
+
+    def _fill(self, buffer: Any) -> int:
+        try:
+            return super()._fill(buffer)
+        except ObjectStoreFailed as e:
+            self._bucket.delete(self._name)
+            if self._begun:
+                raise
+            raise NoSuchObject(self._name) from e
 
 
 class Objects:
@@ -95,11 +108,13 @@ class Objects:
             return self._opened(again, kind, start, end)
 
     def _opened(self, kept: Kept, kind: str, start: int, end: int | None) -> BinaryIO:
-        name = derived.name(kept.name, kind) if kind else kept.name
-        size = self.bucket.size(name) if kind else kept.bytes
+        if not kind:
+            return cast("BinaryIO", self.bucket.open(kept.name, kept.bytes, start, end).begin())
+        name = derived.name(kept.name, kind)
+        size = self.bucket.size(name)
         if size is None:
             raise NoSuchObject(name)
-        return cast("BinaryIO", self.bucket.open(name, size, start, end).begin())
+        return cast("BinaryIO", _Derived(self.bucket, name, size, range(start, size if end is None else end)).begin())
 
     @staticmethod
     def kept(sha256: str) -> Kept:
