@@ -387,6 +387,42 @@ def test_a_proxys_password_is_not_quoted(place, monkeypatch, caplog, value):
     assert "HTTP_PROXY" in caplog.text
 
 
+#: A program that gives credentials: none, or such as end at once and then none.
+NONE, ONCE = "echo hidden >&2; exit 3", """test -e {0} && echo hidden >&2 && exit 3; touch {0}
+    echo '{{"Version": 1, "AccessKeyId": "AK", "SecretAccessKey": "S", "Expiration": "2020-01-01T00:00:00Z"}}'"""
+
+
+@pytest.mark.parametrize(
+    ("env", "program", "named"),
+    [
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://user:hidden@127.0.0.1:9/hidden?hidden"}, "", "container-role"),
+        ({}, NONE, "custom-process"), ({}, ONCE, "custom-process"),
+        ({"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": __file__, "AWS_ENDPOINT_URL_STS": "http://user:hidden@127.0.0.1:9"}, "", "EndpointConnectionError"),
+    ],
+    ids=["container", "process", "process, later", "role"],
+)  # fmt: skip
+def test_what_gives_credentials_is_named_and_not_quoted(place, monkeypatch, caplog, tmp_path, env, program, named):
+    """Its address, or what a program says, may have a secret: the commands and the log showed it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "program").write_text(program.format(tmp_path / "asked"))
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{'credential_process = /bin/sh ' * bool(program)}{tmp_path / 'program' if program else ''}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(logging.getLogger("botocore"), "propagate", False)  # nothing of Lazu's prints that
+    bucket = Bucket(place)
+    for act in (bucket.size, lambda name: bucket.presigned(name, 60)):
+        with pytest.raises(ObjectStoreFailed, match=named):
+            act("ab/none")
+        try:
+            act("ab/none")
+        except ObjectStoreFailed:
+            logging.getLogger().exception("failed")
+    assert "ObjectStoreFailed" in caplog.text
+    assert "hidden" not in caplog.text
+
+
 def test_a_proxy_that_works_is_used(seaweed, place, proxy, monkeypatch):
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -63,8 +63,8 @@ class Bucket:
             self._clients.get()
         except bucket_errors.UNKNOWN:
             pass  # the service that gives credentials may be away too: they are looked for again
-        except Exception as e:
-            raise bucket_errors.unanswered(e) from e
+        except Exception as e:  # noqa: BLE001 - of what gives credentials too
+            raise bucket_errors.unanswered(e) from bucket_errors.shown(e)
 
     def put(self, name: str, fd: int, size: int, sha256: str) -> None:
         """Store the first `size` bytes of the file `fd`, whose hash is `sha256` (hex), as the object `name`.
@@ -153,8 +153,8 @@ class Bucket:
         try:
             with slots.waiting():  # for credentials: see `_call`
                 url: str = self._clients.get().generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
-        except Exception as e:
-            raise self._failed(e) from e
+        except Exception as e:  # noqa: BLE001 - of what gives credentials too
+            raise self._failed(e) from bucket_errors.shown(e)
         return url
 
     def _call(self, verb: str, name: str | None, **more: Any) -> dict[str, Any]:
@@ -174,8 +174,7 @@ class Bucket:
         except Exception as e:  # noqa: BLE001 - of what gives credentials too, or urllib3's when an error's body breaks
             if verb in _CARRYING and isinstance(e, _SILENCE):
                 self._silent = True
-            # The log would have its trace.
-            raise self._failed(e) from (None if bucket_errors.quotes_secret(e) else e)
+            raise self._failed(e) from bucket_errors.shown(e)
         finally:
             if outcome != "unreachable":
                 self._silent = False

@@ -17,6 +17,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
 from lazu import clock
+from lazu.store import bucket_errors
 
 #: Seconds for a connection.
 _CONNECT_SECONDS = 5
@@ -161,11 +162,13 @@ def make_clients(*silences: float) -> list[Any]:
     session = botocore.session.get_session()
     try:
         session.get_credentials()
+    except exceptions.CredentialRetrievalError as e:
+        raise bucket_errors.in_our_words(e) from None
     except exceptions.BotoCoreError:
         raise
     except Exception as e:  # noqa: BLE001 - a program or a file that is away, or says something else
         told = str(e) if isinstance(e, OSError) else f"they can't be read ({type(e).__name__})"  # the others may quote
-        raise exceptions.CredentialRetrievalError(provider=_PROVIDER, error_msg=told) from None
+        raise bucket_errors.Unknown(provider=_PROVIDER, error_msg=told) from None
     # botocore alone of all clients does not know AWS_REGION; a server of one's own takes any.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
     try:
@@ -201,7 +204,7 @@ class Clients:
         self._silences = silences
         self._made: list[Any] = []
         self._doubted, self._claiming, self._again = True, threading.Lock(), 0.0
-        self._pid, self._why = os.getpid(), "nobody has any"
+        self._pid, self._why = os.getpid(), bucket_errors.Unknown(provider=_PROVIDER, error_msg="nobody has any")
 
     def get(self, brisk: bool = False) -> Any:
         """The one or the other; raises `BotoCoreError`, ValueError."""
@@ -211,14 +214,14 @@ class Clients:
             # Meanwhile, and if that fails, the others go on with the old ones.
             self._make()
         if not self._made:
-            raise exceptions.CredentialRetrievalError(provider=_PROVIDER, error_msg=self._why)
+            raise bucket_errors.Unknown(**self._why.kwargs)
         return self._made[brisk]
 
     def _make(self) -> None:
         try:
             self._made, self._doubted = make_clients(*self._silences), False
-        except exceptions.CredentialRetrievalError as e:
-            self._why = str(e.kwargs["error_msg"])
+        except bucket_errors.Unknown as e:
+            self._why = e
             raise
 
     def _cross(self) -> None:

@@ -1,5 +1,7 @@
 """What can go wrong with a call of the object store: told from its answer, or from what came in the place of one."""
 
+from urllib.parse import urlsplit
+
 from botocore import exceptions
 
 from lazu.errors import Busy, Full
@@ -59,9 +61,19 @@ def refused(error: exceptions.ClientError, name: str | None) -> Exception:
     return (ObjectRefused if refused else ObjectStoreFailed)(text)
 
 
-def quotes_secret(error: Exception) -> bool:
-    """Whether it quotes the address of a proxy, or a header: only credentials can have made one impossible."""
-    return isinstance(error, exceptions.ProxyConnectionError) or _quotes_header(error)
+class Unknown(exceptions.CredentialRetrievalError):
+    """Nobody gave credentials, in words of Lazu's own."""
+
+
+def in_our_words(error: exceptions.CredentialRetrievalError) -> Unknown:
+    """It by the name of the provider alone: what that says may have a secret, as the address that it was asked at."""
+    said = "it gave none, and what it said is not shown, because it may have a secret"
+    return error if isinstance(error, Unknown) else Unknown(provider=error.kwargs["provider"], error_msg=said)
+
+
+def shown(error: Exception) -> Exception | None:
+    """It, to be the cause of another one, whose trace the log may have; None if it has, or may have, a secret."""
+    return None if _told(error) else error
 
 
 def _quotes_header(error: Exception) -> bool:
@@ -71,8 +83,17 @@ def _quotes_header(error: Exception) -> bool:
 
 def unanswered(error: Exception) -> ObjectStoreFailed:
     """What to raise for a call without an answer."""
+    return ObjectStoreFailed(_told(error) or str(error) or type(error).__name__)
+
+
+def _told(error: Exception) -> str:
+    """What to say in the place of an error that quotes what may be a secret; "" for any other."""
     if isinstance(error, exceptions.ProxyConnectionError):
-        return ObjectStoreFailed("the proxy that HTTP_PROXY or HTTPS_PROXY names could not be reached, or refused")
+        return "the proxy that HTTP_PROXY or HTTPS_PROXY names could not be reached, or refused"
     if _quotes_header(error):
-        return ObjectStoreFailed("a credential has a character that no header can carry, as a line end")
-    return ObjectStoreFailed(str(error) or type(error).__name__)
+        return "a credential has a character that no header can carry, as a line end"
+    if isinstance(error, exceptions.CredentialRetrievalError) and not isinstance(error, Unknown):
+        return str(in_our_words(error))
+    if "@" in urlsplit(getattr(error, "kwargs", {}).get("endpoint_url", "")).netloc:  # never the store's own
+        return f"{type(error).__name__} of what gives credentials, whose address has a password"
+    return ""
