@@ -544,6 +544,24 @@ def test_commands_on_any_box_are_about_the_whole_store(boxes):
     assert "\nlazu_intents 0.0\n" in figures
 
 
+def test_a_purge_that_may_not_delete_says_so_in_a_line_and_fails(boxes, proxy):
+    """It said "removed 0 files" and left with 0, after a trace of botocore's for each object."""
+    box = boxes(AWS_ENDPOINT_URL=proxy.endpoint)
+    files = [stored(box, KEY, b"%d" % number)["id"] for number in range(6)]
+    proxy.only((403, {}, b"<Error><Code>AccessDenied</Code></Error>"), "DELETE")
+    for file in files:
+        assert request(box, "DELETE", f"/v1/files/{file}", KEY).status == 200
+    assert "Traceback" not in box.log.read_text()
+    said = box.flask("purge", check=False)
+    assert (said.returncode, "removed 0 files, 0 blobs" in said.stdout) == (1, True)
+    why, told = said.stderr.splitlines()
+    assert "DeleteObject: 403 AccessDenied" in why
+    assert told == "Error: 6 objects could not be deleted; the next purge tries again"
+    assert json.loads(box.flask("purge", "--json", check=False).stdout)["left"] == 6
+    proxy.rule = wire.passing
+    assert " removed 0 files, 6 blobs, 6 bytes" in box.flask("purge").stdout
+
+
 def test_doctor_tells_once_that_the_database_is_away(cluster, tmp_path):
     away = {**variables(cluster), "LAZU_DATABASE_URL": f"postgresql://lazu@127.0.0.1:{free_port()}/lazu"}
     told = Server(tmp_path / "box", away).flask("doctor", check=False).stdout

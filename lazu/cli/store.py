@@ -36,6 +36,8 @@ def purge_command(dry_run: bool, force: bool, adopt: bool, as_json: bool) -> Non
         say_json({"at": clock.now(), "dry_run": dry_run, **asdict(removed)})
     else:
         click.echo(_line(removed, "would remove" if dry_run else "removed"))
+    if removed and removed.left:
+        raise click.ClickException(f"{removed.left} objects could not be deleted; the next purge tries again")
 
 
 def _purge(store: Store, force: bool, adopt: bool) -> Removed | None:

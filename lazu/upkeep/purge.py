@@ -3,8 +3,6 @@
 Safe while serving: rows go in short transactions, bytes only through `Contents.sweep`.
 """
 
-from dataclasses import asdict
-
 from lazu import clock
 from lazu.errors import StorageFailed
 from lazu.store import contents, counts, rows
@@ -51,7 +49,8 @@ def purge(store: Store, force: bool = False, adopt: bool = False, tick: Tick = n
         _end_uploads(store, started)
         removed = store.contents.sweep(tick)
         removed.files = files
-        run = Purge(started_at=started, finished_at=clock.now(), **asdict(removed))
+        counted = {"files": files, "blobs": removed.blobs, "bytes": removed.bytes}
+        run = Purge(started_at=started, finished_at=clock.now(), **counted)
         store.engine.write(lambda: counts.add_purge(run), frees=True)
         return removed
 

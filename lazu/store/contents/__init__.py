@@ -34,11 +34,12 @@ Wanted = tuple[str, int]
 
 @dataclass
 class Removed:
-    """Counts of a purge: files (rows), blobs, and bytes of blobs, removed or to be removed."""
+    """Counts of a purge: files (rows), blobs, and bytes of blobs, removed or to be removed; `left` could not be."""
 
     files: int = 0
     blobs: int = 0
     bytes: int = 0
+    left: int = 0
 
     def add_blob(self, size: int) -> None:
         """Count a blob of `size` bytes; none was there if that is 0, because no stored file is empty."""

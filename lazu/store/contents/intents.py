@@ -202,11 +202,8 @@ class Intents:
     def sweep(self, tick: Tick) -> Removed:
         """See `Contents`. Works on any box, also on several at once."""
         self.pairing.look()
-        removed = Removed()
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
-        for loose in chain(self._released(), self._doomed(), self._strays(tick)):
-            for each in self.objects.erase(loose, each_one=True):
-                removed.add_blob(each.bytes)
+        removed = self.objects.clear(chain(self._released(), self._doomed(), self._strays(tick)))
         self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes), each_one=True)
         return removed
 

@@ -12,7 +12,7 @@ from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket, Reader
 from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
-from lazu.store.contents import object_names
+from lazu.store.contents import Removed, object_names
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.postgresql import Postgresql
 
@@ -138,7 +138,11 @@ class Objects:
         if not todo:
             return []
         with slots.waiting():  # here, for the threads that delete have no turn
-            gone = list(self._deleted(todo, each_one) if len(todo) > 1 else filter(self._delete, todo))
+            tried = list(self._tried(todo, each_one))
+        gone = [each for each, error in tried if error is None]
+        if len(gone) < len(todo):
+            why = next(error for _, error in tried if error is not None)
+            log.warning("%d objects could not be deleted; the next purge does it: %s", len(todo) - len(gone), why)
         if gone:
             try:
                 self.engine.write(lambda: object_rows.forget([each.name for each in gone]))
@@ -146,23 +150,35 @@ class Objects:
                 log.warning("deleted objects could not be forgotten; the next purge does it", exc_info=True)
         return gone
 
-    def _deleted(self, todo: list[Loose], each_one: bool) -> Iterator[Loose]:
-        """Give those that are gone."""
+    def clear(self, found: Iterable[list[Loose]]) -> Removed:
+        """Erase what a sweep has `found`, however often; gives the counts."""
+        removed, left = Removed(), set[str]()
+        for loose in found:
+            gone = self.erase(loose, each_one=True)
+            for each in gone:
+                removed.add_blob(each.bytes)
+            left |= {each.name for each in loose} - {each.name for each in gone}
+        removed.left = len(left)
+        return removed
+
+    def _tried(self, todo: list[Loose], each_one: bool) -> Iterator[tuple[Loose, StoreError | None]]:
+        """Give those that were to be deleted, and why one could not be."""
+        if len(todo) == 1:
+            yield todo[0], self._delete(todo[0])
+            return
         with ThreadPoolExecutor(_DELETERS) as pool:
-            for each, done in zip(todo, pool.map(self._delete, todo), strict=True):
-                if done:
-                    yield each
-                elif not each_one:
+            for each, error in zip(todo, pool.map(self._delete, todo), strict=True):
+                yield each, error
+                if error and not each_one:
                     pool.shutdown(wait=False, cancel_futures=True)
                     return
 
-    def _delete(self, loose: Loose) -> bool:
+    def _delete(self, loose: Loose) -> StoreError | None:
         try:
             for page in self.bucket.pages(below=f"{loose.name}.") if loose.derived else ():
                 for entry in page:
                     self.bucket.delete(entry.name)
             self.bucket.delete(loose.name)
-        except StoreError:
-            log.warning("an object could not be deleted; the next purge does it", exc_info=True)
-            return False
-        return True
+        except StoreError as e:
+            return e
+        return None
