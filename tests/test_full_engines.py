@@ -9,6 +9,7 @@ import pytest
 
 from helpers import between as wire
 from helpers.server import Server, variables
+from helpers.waiting import until
 from helpers.wire import PURPOSE, part, upload
 from helpers.wire import request as ask
 from lazu import clock
@@ -89,3 +90,21 @@ def test_a_box_is_not_ready_for_a_minute_after_an_engine_was_full(box, engine):
     assert ready() == (200, None)
     assert store_one(box).status == 200
     assert ready() == (200, None)
+
+
+def test_a_store_that_lists_and_takes_no_writes_is_not_ready_until_it_does(cluster, seaweed, tmp_path):
+    """SeaweedFS has no word for it, whether its disk is full or somebody forbade writes: 500, and all else goes on."""
+    place = cluster["blobs_url"].removeprefix("s3:/")
+    box = Server(tmp_path / "box", {**seaweed.env, **variables(cluster), "LAZU_API_KEY": KEY, "AWS_MAX_ATTEMPTS": "2"}).start()
+    try:
+        assert store_one(box).status == 200
+        seaweed.shell(f"fs.configure -locationPrefix=/buckets{place} -readOnly -apply")
+        until(lambda: store_one(box).status == 503)
+        assert {(answer.status, answer.json["error"]["message"]) for answer in (ask(box, "GET", "/readyz") for _ in range(12))} == {(503, "The object store takes no writes.")}
+        told = box.flask("doctor", check=False).stdout
+        assert re.search(r"^fail  bucket  .*500.*\n +→ is there room", told, re.MULTILINE), told
+        seaweed.shell(f"fs.configure -locationPrefix=/buckets{place} -delete -apply")
+        until(lambda: store_one(box).status == 200)
+        assert ask(box, "GET", "/readyz").status == 200
+    finally:
+        box.stop()

@@ -61,8 +61,8 @@ def _rows(error: StoreError) -> Response:
         log.warning("answered by 503: %s", error)
         return render(Overloaded())
     if isinstance(error, Full):
-        shortage.note(store().settings.storage_dir, error)
-        return _full(error.place, error)
+        shortage.note(store().settings.storage_dir, shortage.told(error))
+        return _full(error, error)
     return _bug(error)
 
 
@@ -70,11 +70,11 @@ def _disk(error: OSError) -> Response:
     if error.errno in _SCARCE:
         log.error("no file descriptor left; raise the limit (ulimit -n)")
         return render(Overloaded())
-    return _full(Full.place, error.strerror) if error.errno in disk.FULL else _bug(error)
+    return _full(Full(), error.strerror) if error.errno in disk.FULL else _bug(error)
 
 
-def _full(place: str, why: object) -> Response:
-    message = f"{place} is full."
+def _full(error: Full, why: object) -> Response:
+    message = shortage.told(error)
     log.warning("answered by 507: %s %s", message, why)
     return render(InsufficientStorage(message))
 

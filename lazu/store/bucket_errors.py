@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions
 
 from lazu.errors import Busy, Full
+from lazu.store.shortage import Ailing
 
 #: Nobody gave credentials.
 UNKNOWN = (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)
@@ -19,6 +20,10 @@ class NoSuchObject(FileNotFoundError):
 
 class ObjectStoreFailed(Busy):
     """The object store could not be reached, refused, or did not answer in time: nobody knows what it did."""
+
+
+class ObjectStoreAiling(ObjectStoreFailed, Ailing):
+    """The object store answers by 500: to a PUT also one that has no room, and no word for that."""
 
 
 class ObjectRefused(ObjectStoreFailed):
@@ -58,7 +63,7 @@ def refused(error: exceptions.ClientError, name: str | None) -> Exception:
     if found == 507 or code in _FULL:
         return ObjectStoreFull(text)
     refused = 400 <= found < 500 and found not in (408, 429)
-    return (ObjectRefused if refused else ObjectStoreFailed)(text)
+    return (ObjectRefused if refused else ObjectStoreAiling if found == 500 else ObjectStoreFailed)(text)
 
 
 class Unknown(exceptions.CredentialRetrievalError):

@@ -157,8 +157,8 @@ def require_ready(store: Store) -> None:
         raise NotReady("The database can't be opened or read.") from e
     try:
         store.contents.check()
-        if place := shortage.full(store.settings.storage_dir):
-            raise NotReady(f"{place} is full.")
+        if told := shortage.lately(store.settings.storage_dir):
+            raise NotReady(told)
     except StoreError as e:
         log.warning("not ready: the object store: %s", e)
         raise NotReady("The object store can't be reached.") from e

@@ -21,6 +21,8 @@ from lazu.store.postgresql_errors import DatabaseFull
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
 SKEW = 1
+#: Bytes of the object that is written to try: a store that is full may still take a small one.
+_TRIAL_BYTES = 2**20
 #: PostgreSQL loses what it acknowledged when one of these is off, and its host stops.
 FLUSHED = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -28,6 +30,7 @@ _SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-n
 _OF_CONNECTING = "is it running, at LAZU_DATABASE_URL, and does it know this user?"
 _LACKS_A_RIGHT = "GRANT it to the role of LAZU_DATABASE_URL, or let that own the tables: docs/cluster.md, What you type"
 _MAKE_ROOM = "make room there, or raise its quota; docs/cluster.md, When something is away"
+_LET_IT_WRITE = "is there room, and do its volumes take writes? docs/cluster.md, When something is away"
 _IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
 Check = tuple[str, str, str, str]
@@ -38,10 +41,17 @@ def look(settings: Settings) -> Iterator[Check]:
     if not database.deferred:  # else its URL is none, as is told where the store was to be opened
         yield from _postgresql(settings)
     try:
-        yield from _bucket(Bucket(str(settings.blobs_url)))
+        yield from _bucket(Bucket(str(settings.blobs_url)), settings.storage_dir)
     except StoreError as e:
-        skewed = "TimeTooSkewed" in str(e)  # the code of S3 for a signature of another time than the store's
-        yield "bucket", "fail", str(e), _SET_CLOCK if skewed else _MAKE_ROOM if isinstance(e, Full) else _IS_IT_THERE
+        yield "bucket", "fail", str(e), _cure(e)
+
+
+def _cure(error: StoreError) -> str:
+    if "TimeTooSkewed" in str(error):  # the code of S3 for a signature of another time than the store's
+        return _SET_CLOCK
+    if "PutObject: 500" in str(error):
+        return _LET_IT_WRITE
+    return _MAKE_ROOM if isinstance(error, Full) else _IS_IT_THERE
 
 
 def _postgresql(settings: Settings) -> Iterator[Check]:
@@ -65,7 +75,7 @@ def _database(storage: Path) -> Iterator[Check]:
     if not postgresql.takes_writes():
         cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
         yield "database", "fail", f"{version}, takes no writes", cure
-    elif shortage.full(storage) == DatabaseFull.place:
+    elif shortage.lately(storage) == shortage.told(DatabaseFull()):
         yield "database", "fail", f"{version}, had no room for an upload in the last minute", _MAKE_ROOM
     elif off:
         yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
@@ -97,13 +107,15 @@ def _pooler(url: str) -> Iterator[Check]:
         yield "pooler", "warn", found, "ALTER ROLE … SET lock_timeout …: docs/cluster.md, A pooler"
 
 
-def _bucket(bucket: Bucket) -> Iterator[Check]:
-    data = secrets.token_bytes(1000)
+def _bucket(bucket: Bucket, storage: Path) -> Iterator[Check]:
+    data = secrets.token_bytes(_TRIAL_BYTES)
     found, refused = _tried(bucket, data)
     if found is None:
         yield "bucket", "fail", "has not what it was just given (404)", "do not use it"
     elif found != data:
         yield "bucket", "fail", "gives other bytes than it was given", "do not use it"
+    elif shortage.lately(storage) == shortage.NO_WRITES:
+        yield "bucket", "fail", "answered the last upload by 500, less than a minute ago", _LET_IT_WRITE
     elif not refused:
         cure = "docs/cluster.md, What makes acknowledged = durable"
         yield "bucket", "warn", "stores bytes that were changed on their way", cure
@@ -140,7 +152,7 @@ def _read(bucket: Bucket, name: str, size: int) -> bytes | None:
 def _refuses(bucket: Bucket, name: str, fd: int, wrong: str) -> bool:
     """Whether the store refuses bytes of another hash; raises `StoreError` when it does not say."""
     try:
-        bucket.put(name, fd, 1000, wrong)
+        bucket.put(name, fd, _TRIAL_BYTES, wrong)
     except ObjectRefused:
         return True
     bucket.delete(name)

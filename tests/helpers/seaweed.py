@@ -105,6 +105,12 @@ class SeaweedFS:
             verify=self.ca and str(self.ca),
         )
 
+    def shell(self, command: str) -> None:
+        """Have `weed shell` carry out a command."""
+        where = {part: f"127.0.0.1:{self.ports[part]}.{self.ports[f'{part}.grpc']}" for part in ("master", "filer")}
+        argv = [program(), "shell", *(f"-{part}={address}" for part, address in where.items())]
+        subprocess.run(argv, input=f"{command}\n", check=True, capture_output=True, text=True, timeout=120)
+
     def prefix(self) -> str:
         """A new, empty place in the bucket, as the value of LAZU_BLOBS_URL."""
         return f"s3://{BUCKET}/{secrets.token_hex(6)}"

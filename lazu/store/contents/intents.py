@@ -19,7 +19,7 @@ from typing import BinaryIO, TypeVar
 from lazu import clock, logs
 from lazu.errors import ApiError, Doubt, NotReady, StoreError
 from lazu.metrics import Figure
-from lazu.store import derived, object_rows, rows
+from lazu.store import derived, object_rows, rows, shortage
 from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
 from lazu.store.contents.objects import Objects, Waiting
@@ -96,7 +96,8 @@ class Intents:
         object_rows.intend(name, staged.size, clock.now())
         with ExitStack() as undo:
             undo.callback(self._give_up, Loose(name, staged.size, derived=False))
-            self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+            with shortage.watched(self.waiting.root):
+                self.bucket.put(name, staged.fd, staged.size, staged.sha256)
             try:
                 lost = self._certainly(lambda: self._land(name, staged, insert), identity)
             except Doubt:
