@@ -160,7 +160,10 @@ class Contents(Protocol):
         """
 
     def location(self, sha256: str, size: int) -> str | None:
-        """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION; None if it would not, or another number of them."""
+        """Where nginx finds the bytes, below LAZU_ACCEL_LOCATION; None if it would not.
+
+        Nor where there is another number of them, if that is cheap to know.
+        """
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """Keep staged bytes that were made from a content (its text, its pages) as long as it is there.
