@@ -258,6 +258,20 @@ def test_what_is_no_listing_is_an_error_and_no_empty_bucket(shaken, proxy, body)
         list(shaken.pages())
 
 
+def test_a_listing_that_goes_round_ends(shaken, proxy):
+    """It was read for ever, by `flask purge` too."""
+    asked = []
+
+    def rule(*_):
+        asked.append("A" if len(asked) % 2 else "B")
+        assert len(asked) < 10
+        return 200, {}, b"<L>%s<NextContinuationToken>%s</NextContinuationToken></L>" % (TRUNCATED, asked[-1].encode())
+
+    proxy.rule = rule
+    with pytest.raises(ObjectStoreFailed, match="again"):
+        list(shaken.pages())
+
+
 def test_a_store_that_takes_a_body_slowly_is_not_away(place, proxy, tmp_path, monkeypatch):
     """The seconds for connecting are for that only; more bytes than sockets hold."""
     monkeypatch.setattr(bucket_client, "_CONNECT_SECONDS", 0.5)

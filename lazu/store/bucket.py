@@ -126,6 +126,7 @@ class Bucket:
         object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.
         """
         token: dict[str, str] = {}
+        seen: set[str] = set()
         asked = {"Prefix": self._prefix + below, "MaxKeys": size, **({"Delimiter": "/"} if below else {})}
         while True:
             answer = self._call("list_objects_v2", None, **asked, **token)
@@ -133,9 +134,10 @@ class Bucket:
             yield page
             if not more:
                 return
-            if more == token:
-                raise ObjectStoreFailed("list_objects_v2: the same page again, as the next one")
             token = more
+            if token["ContinuationToken"] in seen:
+                raise ObjectStoreFailed("list_objects_v2: the same page again")
+            seen.add(token["ContinuationToken"])
 
     def _listed(self, answer: dict[str, Any]) -> tuple[list[Entry], dict[str, str]]:
         """The objects in an answer, and what to ask for next; what is no answer must not look like the end."""
