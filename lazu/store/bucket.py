@@ -21,7 +21,13 @@ from botocore import exceptions
 from lazu import metrics, slots
 from lazu.store import bucket_errors
 from lazu.store.bucket_client import Body, Clients, Seekable
-from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectRefused, ObjectStoreFailed
+from lazu.store.bucket_errors import (
+    NoSuchObject,
+    ObjectOfOtherSize,
+    ObjectRefused,
+    ObjectStoreAiling,
+    ObjectStoreFailed,
+)
 
 #: Seconds without a byte of an answer: to a call that carries bytes, and to any other, or while the store is silent.
 SILENCE_SECONDS, BRISK_SECONDS = 20, 5
@@ -240,7 +246,7 @@ class Reader(Seekable):
         for _ in range(_TRIES):
             if count := self._some(buffer):
                 return count
-        raise ObjectStoreFailed(f"an object could not be read past {self._at} of {self.size} bytes")
+        raise ObjectStoreAiling(f"an object could not be read past {self._at} of {self.size} bytes")
 
     def close(self) -> None:
         """Give the connection up."""

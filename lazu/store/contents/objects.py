@@ -11,7 +11,7 @@ from lazu.errors import StoreError
 from lazu.store import derived, disk, object_rows
 from lazu.store.blobs import Blobs
 from lazu.store.bucket import Bucket, Reader
-from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
+from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectStoreAiling, ObjectStoreFailed
 from lazu.store.contents import Removed, object_names
 from lazu.store.object_rows import Kept, Loose
 from lazu.store.postgresql import Postgresql
@@ -43,12 +43,15 @@ class Waiting(Blobs):
 
 
 class _Derived(Reader):
-    """An object that was derived from a content: one that the store does not give goes, so that it is made again."""
+    """An object that was derived from a content: one that the store can't read goes, so that it is made again.
+
+    Not for a store that is busy or away: to make all texts again would help it little.
+    """
 
     def _fill(self, buffer: Any) -> int:
         try:
             return super()._fill(buffer)
-        except ObjectStoreFailed as e:
+        except (ObjectStoreAiling, ObjectOfOtherSize) as e:
             self._bucket.delete(self._name)
             if self._begun:
                 raise
