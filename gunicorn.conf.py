@@ -49,7 +49,7 @@ def _keep_counters():
         atexit.register(lambda: os.getpid() == master and shutil.rmtree(made, ignore_errors=True))
         new, used = os.path.join(made, "new"), os.path.join(made, _USED)
         # Locked before it has its name. Never closed: the workers have it too, and may outlive this process.
-        fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
+        fcntl.flock(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
         os.rename(new, used)
     except OSError as e:
         cure = "PROMETHEUS_MULTIPROC_DIR names a directory that can"

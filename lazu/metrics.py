@@ -11,8 +11,9 @@ import logging
 import mmap
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -27,108 +28,112 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Seconds: metadata takes milliseconds, an upload of 512 MB minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
 
-#: Bytes of a value in a file beside its name, at most: its length, the value, its time, and what fills a word.
-_BESIDE = 28
-
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 
 log = logging.getLogger(__name__)
 
 
 class _Counts(MmapedDict):
-    """What this process counts, in a file that has room before it is mapped: a write to a page without is a SIGBUS.
+    """What this process counts: in its memory, as the bytes of Prometheus' file, and in that file for whoever scrapes.
 
-    A value that finds no room stays in memory until there is some.
+    The file follows as soon as it can: it may find no room, and something may take it away.
     """
 
     #: Those of this process, and whether it is time to look where they are.
-    _all: ClassVar[list["_Counts"]] = []
+    _all: ClassVar[set["_Counts"]] = set()
     due: ClassVar[bool] = False
-    _m: Any = None
+    _m: Any
 
     def __init__(self, path: str) -> None:
-        self._path, self._room = path, mmap.PAGESIZE
-        self._all.append(self)
-        #: What is in no file yet, for want of room or because something took that away.
-        self._left: dict[str, list[float]] = {}
-        self.close()
+        self._path = path
+        #: Prometheus' code asks for no file while there is capacity, and a bytearray grows.
+        self._m, self._used, self._capacity = bytearray(8), 8, sys.maxsize
+        self._positions: dict[str, int] = {}
+        self._told: Any = b""
+        with suppress(OSError):
+            for counted in _read(path):  # by an ended process that had the same id
+                MmapedDict.write_value(self, *counted)
+        self._all.add(self)
 
     def close(self) -> None:
-        """Leave the file."""
-        if self._m:
-            MmapedDict.close(self)
-        self._positions: dict[str, int] = {}
-        self._used = self._capacity = 0
-
-    def read_value(self, key: str) -> Any:
-        """The value and its time."""
-        return MmapedDict.read_value(self, key) if self._has(key) else (0.0, 0.0)
+        """Leave the file as it is."""
+        self._all.discard(self)
+        self._told = b""
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         """Keep a value. Prometheus has one lock for all files of a process, which is held here."""
+        MmapedDict.write_value(self, key, value, timestamp)
         if _Counts.due:
             _Counts.due = False
             for each in self._all:
-                each._stay()  # noqa: SLF001  of another one of this class
-        if self._has(key):
-            MmapedDict.write_value(self, key, value, timestamp)
+                each._try()  # noqa: SLF001  of another one of this class
+        place = self._positions[key]
+        if place < len(self._told):
+            self._told[place : place + 16] = self._m[place : place + 16]
         else:
-            self._left[key] = [value, timestamp]
+            self._try()
 
-    def _stay(self) -> None:
-        """Go on in a new file, with what is in the old one, if something took that away."""
-        with suppress(OSError):
-            if not self._left and (not self._m or os.path.samestat(os.stat(self._path), os.fstat(self._f.fileno()))):
-                return
-        self._open()
-
-    def _has(self, key: str) -> bool:
-        """Whether `key` is in the file, or finds room there."""
-        while key not in self._positions and (not self._m or self._used + len(key.encode()) + _BESIDE > self._capacity):
-            if self._m:
-                self._room = 2 * self._capacity
-            if not self._open():
-                return False
-        return True
-
-    def _open(self) -> bool:
-        """Have a file that has room, and all that was counted; gives whether there is one."""
+    def _try(self) -> None:
         try:
-            _reserve(self._path, self._room)
-            if self._m:
-                counts = self.read_all_values()  # type: ignore[no-untyped-call]  # Prometheus has no types
-                self._left.update((key, last) for key, *last in counts)
-                self.close()
-            MmapedDict.__init__(self, self._path)
+            self.tell()
         except OSError as e:
-            _tell(e.strerror)
-            return False
-        for key in self._left.keys() - self._positions.keys():
-            MmapedDict.write_value(self, key, *self._left[key])
-        self._left = {}
-        return True
+            _complain(e.strerror)
+
+    def tell(self) -> None:
+        """Have all of it in the file; raises OSError, and changes nothing there, if it finds no room."""
+        _have(os.path.dirname(self._path))
+        with suppress(FileNotFoundError):
+            if len(self._told) == len(self._m) <= os.stat(self._path).st_size:
+                return
+        with open(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
+            os.posix_fallocate(file.fileno(), 0, len(self._m))  # a write to a mapped page without room is a SIGBUS
+            self._told = mmap.mmap(file.fileno(), len(self._m))
+        self._told[4:] = self._m[4:]
+        self._told[:4] = self._m[:4]  # how much of it is to be read
 
 
 @cache
-def _tell(why: str) -> None:
+def _complain(why: str | None) -> None:
     """Say it once."""
     log.error("counts can't be shared, and are missing from /metrics until they can: %s", why)
 
 
+#: The file by whose lock this process says that the counts of its server are in use.
+_used: list[int] = []
+
+
 def _have(shared: str) -> None:
-    """Have the directory, and in it the lock by which the next start of a server sees that it is in use."""
+    """Have the directory, and a share of the lock in it by which the next start of a server sees that it is in use.
+
+    Each process has one: whoever has made the directory again may be the first to end.
+    """
+    lock = os.path.join(shared, "used.lock")
+    with suppress(FileNotFoundError):
+        if _used and os.path.samestat(os.stat(lock), os.fstat(_used[0])):
+            return
     os.makedirs(shared, mode=0o700, exist_ok=True)
-    with suppress(FileExistsError, BlockingIOError):
-        used = os.open(os.path.join(shared, "used.lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(used, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    with suppress(FileExistsError):
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
         log.error("something took files away from %s: counts go on in new ones, without those of ended workers", shared)
+    with open(lock, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        while _used:
+            os.close(_used.pop())
+        _used.append(os.dup(file.fileno()))  # it has the same lock
 
 
-def _reserve(path: str, size: int) -> None:
-    """Have room for `size` bytes in the file at `path`, and for the holes of what is there."""
-    _have(os.path.dirname(path))
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(size, os.fstat(file.fileno()).st_size))
+def _read(path: str) -> list[tuple[str, float, float]]:
+    """What stands in a file of counts: names, values and times; nothing if it is not there, or was just made."""
+    if not _size(path):
+        return []
+    return [(key, *last) for key, *last, _ in MmapedDict.read_all_values_from_file(path)]
+
+
+def _size(path: str) -> int:
+    """Bytes of a file of counts that are in use, which are its first word; 0 if it is not there."""
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        return int.from_bytes(file.read(4), sys.byteorder)
+    return 0
 
 
 def folder() -> str | None:
@@ -226,7 +231,7 @@ def object_seconds(verb: str) -> AbstractContextManager[object]:
 
 
 def look() -> None:
-    """Have the counts of this process where a scrape finds them; called now and then, for something may clean there."""
+    """Have the counts of this process where a scrape finds them; also now and then, for something may clean there."""
     _Counts.due = True
     _received.inc(0)
 
@@ -254,6 +259,7 @@ def forget(pid: int) -> None:
         return
     with suppress(OSError, RuntimeError, ValueError):
         mark_process_dead(pid, shared)
+        _have(shared)
         with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
             for kind in ("counter", "histogram"):
                 _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
@@ -262,29 +268,23 @@ def forget(pid: int) -> None:
 @contextmanager
 def _still(shared: str, how: int) -> Iterator[None]:
     """Hold the lock under which counts move from file to file, as flock(2) is told by `how`."""
-    _have(shared)
+    os.makedirs(shared, mode=0o700, exist_ok=True)
     with open(os.path.join(shared, "moving.lock"), "ab") as file:
         fcntl.flock(file, how)
         yield
 
 
 def _bury(own: str, dead: str) -> None:
-    """Add the counts in the file `own` to those in `dead`, and remove it."""
-    if _used(own):
-        counts = list(MmapedDict.read_all_values_from_file(own))
-        _reserve(dead, _used(own) + _used(dead))  # all of it now
-        total = MmapedDict(dead)
-        for key, value, _, _ in counts:
-            total.write_value(key, total.read_value(key)[0] + value, 0.0)
-        total.close()
+    """Add the counts in the file `own` to those in `dead`, all at once, and remove it."""
+    if counts := _read(own):
+        sums: dict[str, float] = defaultdict(float)
+        for key, value, _ in _read(dead) + counts:
+            sums[key] += value
+        with closing(_Counts(dead)) as total:
+            for key, value in sums.items():
+                MmapedDict.write_value(total, key, value, 0.0)
+            total.tell()
         os.remove(own)
-
-
-def _used(path: str) -> int:
-    """Bytes of a file of counts that are in use, which are its first word; 0 if it is not there."""
-    with suppress(FileNotFoundError), open(path, "rb") as file:
-        return int.from_bytes(file.read(4), sys.byteorder)
-    return 0
 
 
 class _Shared(MultiProcessCollector):
@@ -292,5 +292,5 @@ class _Shared(MultiProcessCollector):
 
     def collect(self) -> Any:
         """Give the metrics, as a Prometheus registry asks each collector."""
-        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _used(entry.path)]
+        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry.path)]
         return self.merge(files)  # type: ignore[no-untyped-call]  # Prometheus has no types

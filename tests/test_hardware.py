@@ -105,6 +105,28 @@ def test_counters_that_find_no_room_in_memory_cost_no_worker_and_are_told_when_t
 
 
 @ROOT
+def test_counters_whose_room_comes_back_page_by_page_cost_no_worker(small, tmp_path):
+    """All that had found none was written into what was room for a part of it, which is a SIGBUS."""
+    server = Server(tmp_path / "storage", {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1"}).start()
+    try:
+        before = until(lambda: len(found := server.pids()) == 2 and found)
+        fill(small)
+        paths = json.loads((PROJECT / "lazu/routes/openapi.json").read_text())["paths"]
+        asked = [(method.upper(), path) for path, methods in paths.items() for method in methods if method in ("get", "post")]
+        for method, path in asked:
+            request(server, method, path)
+        for size in range(os.path.getsize(small / "filler") - 4096, 0, -4096)[:12]:
+            os.truncate(small / "filler", size)
+            assert request(server, "GET", "/v1/models").status == 401
+        (small / "filler").unlink()
+        told = 'lazu_requests_total{method="GET",route="/v1/models",status="401"} 13.0'
+        until(lambda: told in request(server, "GET", "/metrics").body.decode())
+        assert server.pids() == before
+    finally:
+        server.stop()
+
+
+@ROOT
 def test_a_place_for_counters_that_fills_up_refuses_no_upload(small, tmp_path):
     """What counts for a quota was refused, and each part, though the server was ready: it had made no table yet."""
     env = {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1", "LAZU_KEY_QUOTA_BYTES": str(MB)}

@@ -45,8 +45,7 @@ SWITCH_SECONDS = 0.0005
 #: How long a thread waits for the next request on its connection before it leaves that to the poller.
 FOLLOW_SECONDS = 0.01
 
-#: So long before a worker has to end, it ends the calls that still run: each is told of in the log. It looks about once
-#: a second.
+#: So long before its end a worker ends the calls that still run: the log tells of each. It looks about once a second.
 LAST_SECONDS = 4.0
 
 #: What `handle` gives for a connection that the relay has.
@@ -128,6 +127,7 @@ class Worker(ThreadWorker):
             clock.sleep(BEGIN_PAUSE)
             sys.exit(1)
         self._balance.join()
+        metrics.look()
         super().run()
         self._store.contents.close()
 
