@@ -1,47 +1,24 @@
-"""Workbooks (xlsx, xlsm) as Markdown: ECMA-376 part 1, §18. Sheets are streams that are read no further than shown."""
+"""Workbooks (xlsx, xlsm) as Markdown: ECMA-376 part 1, §18."""
 
 import html
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup
+from lazu.documents import drawings, markdown, markup, sheets
 from lazu.documents.cells import Formats, unescaped
-from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.package import Package
-
-#: Empty cells, and rows, after which a sheet is read no further: some four seconds of CPU.
-_MAX_EMPTY = 500_000
+from lazu.documents.sheets import Cell, Sheet
 
 #: Links of a sheet that are given.
 _MAX_LINKS = 10_000
 
-_ROW = re.compile(rb'<(?:\w+:)?row\s(?:[^>]*\s)?r="(\d{1,9})"')
-_ROWS_END = re.compile(rb"</(?:\w+:)?sheetData\s*>|<(?:\w+:)?sheetData\s*/>")
 _LINK = re.compile(rb"<(?:\w+:)?hyperlink\s[^>]*>")
 _MARGIN = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(Header|Footer)>([^<]*)<")
 
 #: Codes in headers and footers: fonts, sizes, colours, page numbers.
 _CODES = re.compile(r'&(?:"[^"]*"|\d+|K[0-9A-F]{6}|[A-Za-z])')
-
-#: Bytes of one sheet's end that are looked at for its links and headers.
-_MAX_END = 8 << 20
-
-#: Bytes before the end of the rows in which the last one must begin.
-_MAX_TAIL = 1 << 20
-
-_REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,8})")
-
-
-class Cell(NamedTuple):
-    """A cell as it is stored: `kind` is the type's word, `style` the number of its format."""
-
-    kind: str
-    style: str
-    raw: str
-    formula: str
 
 
 class Workbook:
@@ -59,7 +36,7 @@ class Workbook:
         self._unknown = ("", "0") if markup.find(self._tree, "calcPr").get("fullCalcOnLoad") in true else ("",)
         self._strings: list[str] = []
         strings = self._package.related(self._main, "sharedStrings")
-        self._more = _strings(package.stream(strings[0] if strings else ""))
+        self._more = sheets.strings(package.stream(strings[0] if strings else ""))
 
     def blocks(self) -> Iterator[str]:
         """Give each sheet under its name."""
@@ -76,7 +53,7 @@ class Workbook:
                 yield from self._beside(relation.target, self._package.read(relation.target))
 
     def _sheet(self, title: str, name: str) -> Iterator[str]:
-        sheet = _Sheet(self._package.stream(name))
+        sheet = Sheet(self._package.stream(name))
         wanted = (int(cell.raw) for cell in sheet.cells() if cell.kind == "s" and cell.raw.isdigit())
         self._load(max(wanted, default=-1))
         links = self._links(name, sheet.end)
@@ -125,7 +102,7 @@ class Workbook:
         for match in _LINK.findall(end)[:_MAX_LINKS]:
             attributes = dict(re.findall(r'([\w:]+)="([^"]*)"', match.decode(errors="replace")))
             relation = next((relations.get(value) for key, value in attributes.items() if key.endswith(":id")), None)
-            place = _place(attributes.get("ref", "").partition(":")[0])
+            place = sheets.place(attributes.get("ref", "").partition(":")[0])
             if relation and relation.outside and place:
                 found[place] = relation.target
         return found
@@ -146,153 +123,6 @@ class Workbook:
 def blocks(data: bytes) -> Iterator[str]:
     """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
     return Workbook(Package(data)).blocks()
-
-
-class _Full(Exception):
-    """As many rows are read as are shown, or so many empty ones that no more are looked for."""
-
-
-class _Sheet:
-    """Reads the first rows of a sheet: `rows` by number, of cells by column.
-
-    `last` is the number of the sheet's last row, 0 if its rows have none; `broken_off` the number of the last one that
-    was read, 0 if all were; `end` the XML after the rows.
-    """
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.rows: dict[int, dict[int, Cell]] = {}
-        self.last = self.broken_off = 0
-        self.end = b""
-        self._names = markup.Names()
-        self._row = self._column = self._empty = 0
-        self._attributes: dict[str, str] = {}
-        self._words: dict[str, list[str]] = {}
-        self._into: list[str] | None = None
-        self._tail: bytes | None = b""
-        self._read(pieces)
-
-    def cells(self) -> Iterator[Cell]:
-        """Give all cells that were read."""
-        return (cell for row in self.rows.values() for cell in row.values())
-
-    def _read(self, pieces: Iterator[bytes]) -> None:
-        parser: Any = markup.parser(self)
-        for piece in pieces:
-            self._look(piece)
-            try:
-                if parser:
-                    markup.feed(parser, piece)
-            except _Full:
-                parser = None
-        if parser:
-            markup.feed(parser, b"", True)
-
-    def _look(self, piece: bytes) -> None:
-        """Keep what may hold the last row, then what follows it; nothing of it is parsed."""
-        if self._tail is None:
-            self.end = (self.end + piece)[:_MAX_END]
-            return
-        self._tail = self._tail[-_MAX_TAIL:] + piece
-        found = _ROWS_END.search(self._tail) if b"sheetData" in self._tail else None
-        if found:
-            numbers = _ROW.findall(self._tail, 0, found.start())
-            self.last = int(numbers[-1]) if numbers else 0
-            self.end, self._tail = self._tail[found.end() :], None
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
-        tag = self._names[name]
-        if tag == "c":
-            place = _place(attributes.get("r", ""))
-            self._column = place[1] if place else self._column + 1
-            self._attributes, self._words = attributes, {}
-        elif tag in ("v", "t", "f"):
-            self._into = self._words.setdefault(tag, [])
-        elif tag == "row":
-            if len(self.rows) == MAX_ROWS or self._empty > _MAX_EMPTY:
-                self.broken_off = self._row
-                raise _Full
-            self._empty += 1
-            number = attributes.get("r", "")
-            self._row = int(number) if number.isdigit() else self._row + 1
-            self._column = 0
-
-    def end_of_cell(self) -> None:
-        """Keep a cell that has something in it."""
-        words = {tag: "".join(found) for tag, found in self._words.items()}
-        kind, style = self._attributes.get("t", ""), self._attributes.get("s", "0")
-        empty = kind == "str" and words.get("v") == ""  # the value of its formula, as of =IF(A1="","",A1)
-        cell = Cell(kind, style, words.get("v") or words.get("t", ""), "" if empty else words.get("f", ""))
-        if cell.raw or cell.formula:
-            self.rows.setdefault(self._row, {})[self._column] = cell
-        else:
-            self._empty += 1
-
-    def stop(self, name: str) -> None:
-        """An element ends."""
-        tag = self._names[name]
-        if tag == "c":
-            self.end_of_cell()
-        elif tag in ("v", "t", "f"):
-            self._into = None
-
-    def data(self, words: str) -> None:
-        """Text within an element."""
-        if self._into is not None:
-            self._into.append(words)
-
-
-class _Strings:
-    """Reads the strings that cells share; how East Asian words are pronounced (`rPh`) is left out."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self._names = markup.Names()
-        self._words: list[str] = []
-        self._open = self._aside = False
-
-    def start(self, name: str, _: dict[str, str]) -> None:
-        """An element begins."""
-        tag = self._names[name]
-        self._open = tag == "t" and not self._aside
-        if tag == "rPh":
-            self._aside = True
-
-    def stop(self, name: str) -> None:
-        """An element ends."""
-        tag = self._names[name]
-        self._open = False
-        if tag == "si":
-            self.found.append(unescaped("".join(self._words)))
-            self._words = []
-        elif tag == "rPh":
-            self._aside = False
-
-    def data(self, words: str) -> None:
-        """Text within an element."""
-        if self._open:
-            self._words.append(words)
-
-
-def _strings(pieces: Iterator[bytes]) -> Iterator[str]:
-    """Give the shared strings, no further read than they are asked for."""
-    target = _Strings()
-    parser = markup.parser(target)
-    for piece in pieces:
-        markup.feed(parser, piece)
-        yield from target.found
-        target.found = []
-
-
-def _place(reference: str) -> tuple[int, int] | None:
-    """Return row and column, from 1 on, of a reference such as `B12`."""
-    match = _REFERENCE.fullmatch(reference)
-    if not match:
-        return None
-    column = 0
-    for letter in match[1]:
-        column = column * 26 + ord(letter) - ord("A") + 1
-    return int(match[2]), column
 
 
 def _margin(code: str) -> str:
