@@ -5,13 +5,14 @@ import html
 import io
 import quopri
 import re
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from helpers.everyday import SAMPLES
-from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsx
+from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsb, xlsx
 from lazu.documents import controls, encodings, reading
 
 TYPES = {
@@ -352,6 +353,34 @@ def test_plain_notes_of_a_sheet_stand_beside_its_threads(read):
     }
     text = read(xlsx(("One", "<sheetData/>"), **parts), "xlsx")
     assert text == "## Sheet: One\n\n- Comment on A1: Why?\n- Comment on A1: So.\n- Comment on B2: net\n"
+
+
+def test_comments_and_typed_words_of_a_sheet_have_neither_places_nor_readings(read):
+    """LibreOffice stores where a comment stands with it, and Excel how East Asian words are pronounced."""
+    words = "<r><t>予定</t></r><rPh sb='0' eb='2'><t>ヨテイ</t></rPh><phoneticPr fontId='1'/>"
+    place = '<mc:AlternateContent xmlns:mc="urn:mc"><mc:Choice><commentPr><anchor><from><col>0</col><row>790</row></from></anchor></commentPr></mc:Choice></mc:AlternateContent>'
+    parts = {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("comments", "../comments1.xml")),
+        "xl__comments1.xml": f'<comments><commentList><comment ref="A2"><text>{words}</text>{place}</comment></commentList></comments>',
+    }
+    sheet = f'<sheetData><row r="1"><c r="A1" t="inlineStr"><is>{words}</is></c><c r="B1" t="inlineStr"><is><t>b</t></is></c></row></sheetData>'
+    assert read(xlsx(("One", sheet), **parts), "xlsx") == "## Sheet: One\n\n| 予定 | b |\n| --- | --- |\n\n- Comment on A2: 予定\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("&amp;CPage &amp;P", ""), ("&amp;LSeite &amp;P von &amp;N", ""), ("第&amp;P页", ""), ("- &amp;P / &amp;N -", ""), ("ACME, page &amp;P", "ACME, page"), ("1", "1")],
+)  # fmt: skip
+def test_a_margin_that_only_counts_pages_says_nothing(read, code, words):
+    """Not of a workbook (Calc writes `Page 1` at the end of each), an OpenDocument file, or a docx."""
+    footer = f"Footer: {words}" if words else ""
+    assert read(xlsx(("One", f"<sheetData/><headerFooter><oddFooter>{code}</oddFooter></headerFooter>")), "xlsx").strip() == f"## Sheet: One\n\n{footer}".strip()
+    field = '<text:page-number>3</text:page-number>', '<text:page-count>9</text:page-count>'
+    shown = re.sub("&amp;[CL]", "", code).replace("&amp;P", field[0]).replace("&amp;N", field[1])
+    masters = f"<style:master-page><style:footer><text:p>{shown}</text:p></style:footer></style:master-page>"
+    assert read(odf("text", "<text:p>words</text:p>", masters=masters), "application/zip").strip() == f"words\n\n{footer}".strip()
+    asked = f"<w:p><w:r><w:t>{re.sub('&amp;[CL]', '', code).replace('&amp;P', '</w:t></w:r>' + globals()['field']('PAGE', '3') + '<w:r><w:t>').replace('&amp;N', '')}</w:t></w:r></w:p>"
+    assert read(docx(paragraph("words"), [("footer", "ftr.xml")], ftr=asked), "docx").strip() == f"words\n\n{footer}".strip()
 
 
 def test_a_formula_whose_value_is_no_word_is_an_empty_cell(read):
@@ -902,6 +931,67 @@ def test_an_ods_is_read_by_its_values_and_counts_its_rows(read):
     assert text.count("| x |") == 999
 
 
+def row_of_cells(*cells):
+    """A sheet of one row; each cell is its attributes, without their namespace, and its words."""
+    made = "".join(f'<table:table-cell {re.sub("([a-z-]+=)", r"office:" + chr(92) + "1", attributes)}>{f"<text:p>{words}</text:p>" if words else ""}</table:table-cell>' for attributes, words in cells)
+    return f'<table:table table:name="One"><table:table-row>{made}</table:table-row></table:table>'
+
+
+def test_cells_of_an_ods_that_have_a_value_and_no_words_are_read(read):
+    """As libraries write them: those behind it moved into its place."""
+    values = [("boolean", "boolean-value='true'"), ("time", "time-value='-PT14H30M05.6S'"), ("time", "time-value='P1DT2H'"), ("percentage", "value='0.125'")]
+    values += [("currency", "value='12.5' currency='EUR'"), ("string", "string-value='attr only'"), ("date", "date-value='2024-01-02'"), ("string", ""), ("float", "value='2.50'")]
+    body = row_of_cells(*((f"value-type='{kind}' {value}", "") for kind, value in values))
+    assert read(odf("spreadsheet", body), "application/zip") == (
+        "## Sheet: One\n\n| TRUE | -14:30:06 | 26:00:00 | 12.5% | 12.5 EUR | attr only | 2024-01-02 | 2.5 |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+
+
+def test_a_truth_that_calc_took_from_an_xlsx_is_one(read):
+    """It is stored as a number with a formula."""
+    body = row_of_cells(("value-type='float' value='1' formula='of:=TRUE()'", "TRUE"), ("value-type='float' value='1'", "1"))
+    assert read(odf("spreadsheet", body), "application/zip") == "## Sheet: One\n\n| TRUE | 1 |\n| --- | --- |\n"
+
+
+ROUNDED = [
+    ("percentage", "0.1249", "", "12%", "12.49%"), ("percentage", "0.0004", "", "0%", "0.04%"), ("percentage", "-0.03", "", "-3,0 % p.a.", "-3 % p.a."), ("percentage", "0.5", "", "half", "50%"),
+    ("currency", "1234.567", "", "$1,235", "$1234.567"), ("currency", "1234567.891", "EUR", "1.234.567,89 €", "1234567.891 €"), ("currency", "-3.254", "", "($3.25)", "-$3.254"),
+    ("currency", "-3.254", "USD", "$3.25", "-3.254 USD"), ("currency", "1234567", "USD", "$1.2M", "1234567 USD"), ("currency", "999.96", "", "$1,000", "$999.96"), ("currency", "0", "USD", "$ -", "0 USD"),
+    ("float", "1231.254", "", "$1,231.25", "$1231.254"), ("float", "5.04", "", "5 kg", "5.04 kg"), ("float", "1500000", "", "1.5 M", "1500000"), ("float", "0.5", "", "1/2", "0.5"), ("float", "12345.6", "", "1.23E+04", "12345.6"),
+    ("float", "0", "", "-", "0"), ("float", "0", "", "none", "0"), ("float", "INF", "", "555", "inf"), ("float", "x", "", "5 kg", "5 kg"), ("date", "2024-01-02T00:00:00.000Z", "", "1/2/24", "2024-01-02"), ("date", "2024-01-02T10:30:00.000Z", "", "1/2/24", "2024-01-02 10:30:00"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "raw", "currency", "shown", "value"), ROUNDED, ids=[value for *_, value in ROUNDED])
+def test_a_number_of_an_ods_is_read_in_full_with_what_is_shown_around_it(read, kind, raw, currency, shown, value):
+    """As of an xlsx; not where another number is shown, as in millions, or a negative one without a minus."""
+    body = row_of_cells((f"value-type='{kind}' {'date-' * (kind == 'date')}value='{raw}' currency='{currency}'", shown))
+    assert read(odf("spreadsheet", body), "application/zip") == f"## Sheet: One\n\n| {value} |\n| --- |\n"
+
+
+def test_a_chart_of_libreoffice_is_read_below_its_sheet_and_on_its_slide(read):
+    """Its frame has an empty paragraph in it, which was taken for the chart."""
+    frame = '<draw:frame><draw:object xlink:href="./Object 1"><loext:p xmlns:loext="urn:loext"/></draw:object><draw:image/></draw:frame>'
+    chart = odf("chart", "<text:p>Sales</text:p><table:table><table:table-row><table:table-cell/>" + 2 * "<table:table-cell><text:p>Q1</text:p></table:table-cell>" + "</table:table-row></table:table>")
+    with zipfile.ZipFile(io.BytesIO(chart)) as made:
+        parts = {"Object 1/content.xml": made.read("content.xml").decode()}
+    sheet = row_of_cells(("value-type='string'", "a"), ("value-type='string'", "b")).replace("<text:p>", f"{frame}<text:p>", 1)
+    found = "Sales\n\n|  | Q1 | Q1 |\n| --- | --- | --- |\n"
+    assert read(odf("spreadsheet", sheet, **parts), "application/zip") == f"## Sheet: One\n\n| a | b |\n| --- | --- |\n\n{found}"
+    assert read(odf("presentation", f"<draw:page>{frame}</draw:page>", **parts), "application/zip") == f"## Slide 1\n\n{found}"
+
+
+def test_words_that_stand_for_what_programs_put_in_are_not_read(read):
+    """Calc writes `???` for the name of the sheet, and Impress `<number>` into the notes."""
+    header = "<text:p><text:sheet-name>???</text:sheet-name> (<text:title>???</text:title>) <text:date>00/00/0000</text:date>, <text:time>00:00:00</text:time></text:p>"
+    mine = "<text:p><text:title>Budget</text:title> <text:sheet-name>???</text:sheet-name></text:p>"
+    masters = f"<style:master-page><style:header>{header}</style:header><style:footer>{mine}</style:footer></style:master-page>"
+    assert read(odf("spreadsheet", row_of_cells(("value-type='string'", "a")), masters=masters), "application/zip") == "## Sheet: One\n\n| a |\n| --- |\n\nFooter: Budget\n"
+    frame = '<draw:frame presentation:class="{}"><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>'.format
+    notes = f"<presentation:notes>{frame('notes', 'Speak up')}{frame('page-number', '&lt;number>')}{frame('header', 'ACME')}</presentation:notes>"
+    assert read(odf("presentation", f"<draw:page>{notes}</draw:page>"), "application/zip") == "## Slide 1\n\nNotes: Speak up\n"
+
+
 def test_the_first_rows_of_an_ods_of_any_length_are_read(read):
     """A file of half a megabyte, whose XML is far larger, was refused as needing too much memory."""
     cell = f'<table:table-cell office:value-type="float" office:value="7" table:style-name="{"long" * 1000}"><text:p>7</text:p></table:table-cell>'
@@ -1339,4 +1429,20 @@ def test_a_binary_workbook_is_read(read):
     book = base64.b64decode((Path(__file__).parent / "documents" / "old.xls.b64").read_text())
     assert read(book, "application/vnd.ms-excel") == (
         "## Sheet: Plan\n\n| When | Share |\n| --- | --- |\n| 2024-01-02 | 0.125 |\n| words | TRUE |\n"
+    )
+
+
+def test_short_cells_and_errors_of_a_binary_workbook_are_read(read):
+    """SheetJS writes a cell behind another one without its column; calamine passed over it."""
+    words = lambda text: len(text).to_bytes(4, "little") + text.encode("utf-16-le")  # noqa: E731
+    number = struct.pack("<d", 45293)
+    rows = [
+        [(6, 1, words("Name")), (17, 0, words("When")), (12, 0, b""), (17, 0, words("Sum")), (17, 0, words("Err"))],
+        [(1, 1, b""), (16, 0, number), (15, 0, b"\1"), (13, 0, (7 << 2 | 2).to_bytes(4, "little")), (14, 0, b"\x07")],
+        [(5, 1, number), (11, 5, b"\x2a" + bytes(8)), (18, 0, bytes(4))],
+        [(3, 2, b"\x17"), (17, 0, words("x" * 70))],
+    ]
+    assert read(xlsb(rows, ["shared"]), "application/octet-stream") == (
+        "## Sheet: Plan\n\n| Name | When |  | Sum | Err |  |\n| --- | --- | --- | --- | --- | --- |\n|  | 2024-01-02 | TRUE | 7 | #DIV/0! |  |\n"
+        f"| 45293 |  |  |  | #N/A | shared |\n|  | #REF! | {'x' * 70} |  |  |  |\n"
     )

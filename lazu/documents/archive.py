@@ -62,6 +62,15 @@ class Archive:
             while piece := member.read(_PIECE):
                 yield piece
 
+    def changed(self, members: dict[str, Iterator[bytes]]) -> bytes:
+        """Return the archive with these members, named as by `names`, in place of its own; raises as `read` does."""
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, info in self._members.items():
+                with archive.open(info.filename, "w") as member:
+                    member.writelines(members.get(name, self.stream(name)))
+        return made.getvalue()
+
 
 def _plain(name: str) -> str:
     return posixpath.normpath(name.replace("\\", "/")).lstrip("/").casefold()

@@ -1,11 +1,10 @@
 """OpenDocument (odt, ods, odp) as Markdown: ODF 1.3 part 3. Of tables in spreadsheets the first 1,000 rows."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element
 
-from lazu.documents import cells as values
-from lazu.documents import markdown, markup, mathml, refusals, rows, symbols
+from lazu.documents import margins, markdown, markup, mathml, refusals, rows, symbols, values
 from lazu.documents.archive import Archive
 from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
@@ -68,17 +67,18 @@ class Document:
 
     def blocks(self, content: Element, styles: Element) -> Iterator[str]:
         """Give the whole document: headers once before it, notes and comments after it, footers once at the end."""
-        margins = list(styles.iter("master-page"))
-        yield from self._margins(margins, "header")
+        pages = list(styles.iter("master-page"))
+        yield from self._margins(pages, "header")
         yield mathml.words(content) if content.tag == "math" else ""
         yield from self._within(markup.find(content, "body"))
         yield from self._notes
-        yield from self._margins(margins, "footer")
+        yield from self._margins(pages, "footer")
 
     def _margins(self, pages: list[Element], kind: str) -> Iterator[str]:
         names = (kind, f"{kind}-left", f"{kind}-first")
-        words = [markdown.flat(self._within(margin)) for page in pages for margin in markup.children(page, *names)]
-        yield from (f"{kind.capitalize()}: {found}" for found in dict.fromkeys(words) if found)
+        found = [margin for page in pages for margin in markup.children(page, *names)]
+        words = [margins.telling(markdown.flat(self._within(margins.bare(margin)))) for margin in found]
+        yield from (f"{kind.capitalize()}: {line}" for line in dict.fromkeys(words) if line)
 
     def _within(self, container: Element) -> Iterator[str]:
         """Give the content of an element, as Markdown."""
@@ -207,7 +207,8 @@ class Document:
     def _inside(self, element: Element) -> Element:
         """Return the root of what is in an object: in a folder of its own, or in its place."""
         name = f"{element.get('href', '').removeprefix('./').rstrip('/')}/content.xml"
-        return element[0] if len(element) else markup.tree(self._archive.read(name))
+        inline = next(markup.children(element, "math", "document"), None)
+        return markup.tree(self._archive.read(name)) if inline is None else inline
 
     def _table(self, table: Element) -> Iterator[str]:
         yield markdown.table([self._row(row) for row, _, _ in rows.numbered(table)])
@@ -226,18 +227,13 @@ class Document:
         return cells
 
     def _cell(self, cell: Element) -> str:
-        """Return a cell's value: dates and numbers as they are and not as they are shown, which may be rounded."""
-        kind, words = cell.get("value-type"), markdown.inner(self._within(cell))
-        if kind == "date":
-            value = cell.get("date-value", "").replace("T", " ").removesuffix(" 00:00:00")
-        elif kind == "float" and "value" in cell.attrib:
-            value = values.plain(cell.get("value", ""))
-        else:
-            return words
-        return value + "".join(_MARKS.findall(words))
+        """Return a cell's value, or its words where they say more."""
+        value, words = values.value(cell), markdown.inner(self._within(cell))
+        return value + "".join(_MARKS.findall(words)) if value else words
 
     def _spreadsheet(self, element: Element) -> Iterator[str]:
         for table in markup.children(element, "table"):
+            charts = list(_taken(table, "object"))  # they float over the sheet, whatever cell has them
             shown: dict[int, dict[int, str]] = {}
             for row, number, times in rows.numbered(table):
                 if not rows.filled(row):
@@ -251,6 +247,8 @@ class Document:
             yield from self._beside()
             for shapes in markup.children(table, "shapes"):
                 yield from self._within(shapes)
+            for chart in charts:
+                yield from self._object(chart)
 
     def _slide(self, page: Element) -> Iterator[str]:
         self._slides += 1
@@ -258,12 +256,23 @@ class Document:
         words = "" if title is None else markdown.flat(self._framed(title))
         hidden = " (hidden)" * (("drawing-page", page.get("style-name", "")) in self._hidden)
         yield markdown.heading(2, f"Slide {self._slides}{hidden}{': ' if words else ''}{words}")
-        for child in page:
-            if child is not title and child.tag != "notes" and child.get("class") not in _REPEATED:
-                yield from self._one(child)
+        yield from self._shapes(child for child in page if child is not title and child.tag != "notes")
         for notes in markup.children(page, "notes"):
-            words = "\n".join(filter(None, self._within(notes)))
+            words = "\n".join(filter(None, self._shapes(notes)))
             yield f"Notes: {words}" if words.strip() else ""
+
+    def _shapes(self, shapes: Iterable[Element]) -> Iterator[str]:
+        for shape in shapes:
+            if shape.get("class") not in _REPEATED:
+                yield from self._one(shape)
+
+
+def _taken(tree: Element, name: str) -> Iterator[Element]:
+    """Take the elements of this name out of a tree, and give them."""
+    for holder in list(tree.iter()):
+        for found in holder.findall(name):
+            holder.remove(found)
+            yield found
 
 
 def _hidden(tree: Element) -> Iterator[tuple[str, str]]:

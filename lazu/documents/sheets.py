@@ -1,4 +1,7 @@
-"""Sheets and shared strings of a workbook (ECMA-376 part 1, §18) as streams, read no further than they are shown."""
+"""Sheets and shared strings of a workbook (ECMA-376 part 1, §18) as streams, read no further than they are shown.
+
+How East Asian words are pronounced (`rPh`) is left out.
+"""
 
 import re
 from collections.abc import Iterator
@@ -52,6 +55,7 @@ class Sheet:
         self._attributes: dict[str, str] = {}
         self._words: dict[str, list[str]] = {}
         self._into: list[str] | None = None
+        self._aside = False
         self._tail: bytes | None = b""
         self._read(pieces)
 
@@ -91,7 +95,9 @@ class Sheet:
             self._column = found[1] if found else self._column + 1
             self._attributes, self._words = attributes, {}
         elif tag in ("v", "t", "f"):
-            self._into = self._words.setdefault(tag, [])
+            self._into = None if self._aside else self._words.setdefault(tag, [])
+        elif tag == "rPh":
+            self._aside = True
         elif tag == "row":
             if len(self.rows) == MAX_ROWS or self._empty > _MAX_EMPTY:
                 self.broken_off = self._row
@@ -119,6 +125,8 @@ class Sheet:
             self.end_of_cell()
         elif tag in ("v", "t", "f"):
             self._into = None
+        elif tag == "rPh":
+            self._aside = False
 
     def data(self, words: str) -> None:
         """Text within an element."""
@@ -127,7 +135,7 @@ class Sheet:
 
 
 class _Strings:
-    """Reads the strings that cells share; how East Asian words are pronounced (`rPh`) is left out."""
+    """Reads the strings that cells share."""
 
     def __init__(self) -> None:
         self.found: list[str] = []

@@ -7,7 +7,8 @@ from typing import Any
 
 import python_calamine as calamine
 
-from lazu.documents import cells, markdown, refusals
+from lazu import containers
+from lazu.documents import cells, markdown, records, refusals
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.refusals import Refused
 
@@ -15,7 +16,7 @@ from lazu.documents.refusals import Refused
 def blocks(data: bytes) -> Iterator[str]:
     """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
     with _blamed():
-        book = calamine.load_workbook(io.BytesIO(data))
+        book = calamine.load_workbook(io.BytesIO(records.readable(data) if data.startswith(containers.ZIP) else data))
         for known in book.sheets_metadata:
             if known.typ == calamine.SheetTypeEnum.WorkSheet:
                 hidden = "" if known.visible == calamine.SheetVisibleEnum.Visible else " (hidden)"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, equations, fields, markdown, markup, symbols
+from lazu.documents import drawings, equations, fields, margins, markdown, markup, symbols
 from lazu.documents.package import Package
 from lazu.documents.styles import Styles
 
@@ -44,9 +44,9 @@ def _unused(package: Package, main: str, tree: Element) -> set[str]:
         "first": any(map(markup.is_on, tree.iter("titlePg"))),
         "even": any(markup.is_on(found) for part in settings for found in part.iter("evenAndOddHeaders")),
     }
-    margins = [*tree.iter("headerReference"), *tree.iter("footerReference")]
-    used = {mark.get("r:id") for mark in margins if apart.get(mark.get("type", ""), True)}
-    unused = {mark.get("r:id") for mark in margins} - used
+    marks = [*tree.iter("headerReference"), *tree.iter("footerReference")]
+    used = {mark.get("r:id") for mark in marks if apart.get(mark.get("type", ""), True)}
+    unused = {mark.get("r:id") for mark in marks} - used
     return {relation.target for key, relation in package.relations(main).items() if key in unused}
 
 
@@ -54,7 +54,7 @@ def _margins(package: Package, styles: Styles, kind: str, names: list[str]) -> I
     """Headers or footers, each once, however many sections have it."""
     seen = set()
     for name in names:
-        words = markdown.flat(Part(package, name, styles).blocks(package.tree(name)))
+        words = margins.telling(markdown.flat(Part(package, name, styles).blocks(package.tree(name))))
         if words not in seen:
             seen.add(words)
             yield f"{kind}: {words}" if words else ""

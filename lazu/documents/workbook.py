@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup, sheets
+from lazu.documents import drawings, margins, markdown, markup, sheets
 from lazu.documents.cells import Formats, unescaped
 from lazu.documents.package import Package
 from lazu.documents.sheets import Cell, Sheet
@@ -68,8 +68,8 @@ class Workbook:
             yield from (words for _, words in drawings.paragraphs(self._package.tree(drawing)))
             yield from self._charts(drawing)
         yield from self._comments(name)
-        margins = {(kind.decode(), _margin(code.decode(errors="replace"))) for kind, code in _MARGIN.findall(end)}
-        yield from (f"{kind}: {words}" for kind, words in sorted(margins, reverse=True) if words)
+        found = {(kind.decode(), _margin(code.decode(errors="replace"))) for kind, code in _MARGIN.findall(end)}
+        yield from (f"{kind}: {words}" for kind, words in sorted(found, reverse=True) if words)
 
     def _charts(self, drawing: str) -> Iterator[str]:
         found = drawings.Drawings(self._package, drawing)
@@ -117,7 +117,10 @@ class Workbook:
     def _remarks(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
         for part in self._package.related(name, kind):
             for comment in self._package.tree(part).iter(kind.removesuffix("s")):
-                yield comment.get("ref", ""), markdown.line(unescaped(markup.text(comment)))
+                words = markup.find(comment, "text")
+                for reading in words.findall("rPh"):
+                    words.remove(reading)
+                yield comment.get("ref", ""), markdown.line(unescaped(markup.text(words)))
 
 
 def blocks(data: bytes) -> Iterator[str]:
@@ -127,4 +130,4 @@ def blocks(data: bytes) -> Iterator[str]:
 
 def _margin(code: str) -> str:
     """Return the words of a header or footer, whose codes begin with &."""
-    return markdown.line(_CODES.sub(" ", html.unescape(code)))
+    return margins.telling(markdown.line(_CODES.sub(" ", html.unescape(code))))

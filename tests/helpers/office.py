@@ -68,6 +68,39 @@ def xlsx(*sheets, strings=(), styles="", calculated="0", **parts):
     )
 
 
+def _record(kind, content=b""):
+    """A record of an xlsb: its kind and size in seven bits a byte."""
+    size = len(content)
+    head = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
+    return head + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + content
+
+
+def xlsb(rows, strings=()):
+    """A binary workbook of one sheet, `Plan`; a cell is its record's kind, its column from 1 on (0 if it is a short one) and its value.
+
+    A floating number in a short one is a date.
+    """
+
+    def wide(words):
+        return len(words).to_bytes(4, "little") + words.encode("utf-16-le")
+
+    def cell(kind, column, value):
+        place = (column - 1).to_bytes(4, "little") if column else b""
+        return _record(kind, place + (b"\1" if kind == 16 else b"\0") + bytes(3) + value)
+
+    made = b"".join(_record(0, number.to_bytes(4, "little") + bytes(17)) + b"".join(cell(*found) for found in row) for number, row in enumerate(rows))
+    formats = b"".join(_record(47, bytes(2) + bytes([number, 0]) + bytes(12)) for number in (0, 14))
+    return archive(
+        {
+            "xl/workbook.bin": _record(131) + _record(143) + _record(156, bytes(4) + b"\1" + bytes(3) + wide("rId1") + wide("Plan")) + _record(144) + _record(132),
+            "xl/_rels/workbook.bin.rels": relations(("worksheet", "worksheets/sheet1.bin"), ("sharedStrings", "sharedStrings.bin"), ("styles", "styles.bin")),
+            "xl/sharedStrings.bin": _record(159, 2 * len(strings).to_bytes(4, "little")) + b"".join(_record(19, b"\0" + wide(words)) for words in strings) + _record(160),
+            "xl/styles.bin": _record(278) + _record(617, b"\2" + bytes(3)) + formats + _record(618) + _record(279),
+            "xl/worksheets/sheet1.bin": _record(129) + _record(148, bytes(16)) + _record(145) + made + _record(146) + _record(130),
+        }
+    )
+
+
 def pptx(*slides, **parts):
     """A presentation: each slide as the XML of its shapes; `parts` are further members, / being __."""
     ids = "".join(f'<p:sldId id="{255 + n}" r:id="rId{n}"/>' for n in range(1, len(slides) + 1))

@@ -1,0 +1,30 @@
+"""Headers and footers of pages: what they say beside the number of the page."""
+
+import re
+from xml.etree.ElementTree import Element
+
+#: Fields of OpenDocument whose value is that of one page, or none until it is printed.
+_OF_PAGE = ("page-number", "page-count", "sheet-name")
+
+#: Further fields, in which Calc has such signs until then: `???`, `00/00/0000`.
+_PUT_IN, _STAND_INS = ("title", "file-name", "date", "time"), "?0/.:- "
+
+#: What stands there without its fields of `Page 1 of 9`, in the languages that programs write it in.
+_PAGES = set(
+    "page pages pagina pagine página páginas pág pag p seite seiten side sida sidan sivu strona str strana stránka "
+    "stranica stran oldal sayfa trang halaman страница стр сторінка стор σελίδα 페이지 쪽 页 頁 ページ 第 第页 第頁 共 "
+    "共页 共頁 of de di du von van af av z ze od iz sur su из з από / 中".split()
+)
+
+
+def telling(words: str) -> str:
+    """Return the words of a header or footer; none if they only say that there was the number of a page."""
+    return words if set(re.findall(r"\w+", words.casefold())) - _PAGES else ""
+
+
+def bare(margin: Element) -> Element:
+    """Return a header or footer of OpenDocument, out of which such fields are taken."""
+    for field in margin.iter():
+        if field.tag in _OF_PAGE or (field.tag in _PUT_IN and not (field.text or "").strip(_STAND_INS)):
+            field.text = ""
+    return margin
