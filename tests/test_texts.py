@@ -102,6 +102,33 @@ def test_letters_are_not_taken_for_signs(read, codec, text):
     assert read(text.encode(codec))[0] == text
 
 
+#: What Japanese banks write, alone and beside kanji; in other encodings its bytes are letters.
+BANK = "20240105,ﾌﾘｺﾐ ﾀﾅｶ ﾀﾛｳ,12000\r\n20240110,ｶ)ﾔﾏﾀﾞｼﾖｳｼﾞ,3400\r\n20240125,NTTﾋｶﾞｼﾆﾎﾝ,5500\r\n"
+CLIENTS = "氏名,ﾌﾘｶﾞﾅ,支店\r\n田中太郎,ﾀﾅｶ ﾀﾛｳ,東京\r\n鈴木花子,ｽｽﾞｷ ﾊﾅｺ,ﾖｺﾊﾏ\r\n"
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+@pytest.mark.parametrize("text", [BANK, CLIENTS])
+def test_katakana_of_half_width_is_read(read, text, rows):
+    assert read(text.encode("cp932") * rows) == (text * rows, "shift_jis")
+
+
+OTHERS = [
+    ("cp874", "พฤศจิกายน\n"), ("koi8_r", "описывающая\n"), ("iso8859_5", "Замка\n"), ("big5", "這樣便不會再出現這個提示\n"), ("big5", "引號數目為奇數\n"), ("cp949", "메일이 있습니다.\n"), ("euc_jp", "名前を付けて保存\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "text"), OTHERS)
+def test_letters_are_not_taken_for_katakana(read, codec, text):
+    assert read(text.encode(codec))[0] == text
+
+
+@pytest.mark.parametrize(("codec", "text"), [("cp1250", "Świątek;Poznań;Łódź\n"), ("cp1250", "Kraków;Świątek;Góra\n"), ("mac_roman", "Møller;Sørensen;Østergård\n")])
+def test_no_guess_has_controls_where_others_have_letters(read, codec, text):
+    """In ISO 8859 the bytes of letters that other encodings have there are controls, which nobody writes."""
+    assert read(text.encode(codec))[0] == text
+
+
 TURKISH = "Ad,Soyad,Şehir\n" + "Ayşe,Yılmaz,İstanbul\nGülşen,Çelik,İzmir\nOğuz,Şahin,Muğla\n"
 JAPANESE = "名前,住所,電話\n山田太郎,東京都千代田区,03-1234-5678\n鈴木花子,大阪府大阪市北区,06-1234-5678\n佐藤次郎,愛知県名古屋市,052-123-4567\n"
 

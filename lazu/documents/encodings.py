@@ -284,6 +284,8 @@ def _best(sample: bytes, fits: dict[str, float]) -> str:
         if looks.signs_alone(western) or fits.get("cp1252", 0) * _BETTER >= top:
             return "cp1252"
         names = [*(name for name in names if looks.agree(read(name), western)), "cp1252"]
+    elif looks.katakana(sample):
+        return "cp932"
     best = next((name for name in names if not looks.odd(read(name))), names[0])
     if best == "gb18030" and fits.get("euc_jis_2004", 0) * 2 >= top and looks.japanese(sample):
         return "euc_jis_2004"

@@ -14,6 +14,9 @@ _MIXED = re.compile("[A-Za-z\u00c0-\u024f](?=[\u0370-\u08ff])|[\u0370-\u08ff](?=
 #: Signs that are rare in text, and controls that no text has: what letters of another encoding look like.
 _RARE = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xaf\xb4\xb6\xb8]")
 
+#: Controls that no text has: what letters of Windows, DOS and Macintosh are in ISO 8859.
+_UNSEEN = re.compile("[\x80-\x9f]")
+
 #: Characters of East Asia with the Latin letters beside them, and letters of any alphabet that is not Latin.
 _EAST = re.compile("([A-Za-z]?)([\u2e80-\uffee]+)(?=([A-Za-z]?))")
 _FOREIGN = re.compile("[\u0370-\u1dff\u2e80-\uffee]")
@@ -48,14 +51,22 @@ _WRITTEN = re.compile(
     re.VERBOSE,
 )
 
+#: Katakana of half width, and how much of it at least is what the bytes of letters in other alphabets are rarely: Thai
+#: has no ﾜ, ﾝ or ﾞ, capitals of Windows and Greek nothing from ｳ to ｿ, and in ISO 8859 a big letter behind a small one.
+_HALF = re.compile("[｡-ﾟ]+")
+_KANA = (re.compile("[ﾜﾝﾞ]"), 20), (re.compile("[ｳ-ｿ]"), 8), (re.compile("[ﾐ-ﾟ](?=[ｱ-ﾏ])"), 20)
+_TOUCHED = re.compile("[A-Za-z](?=[｡-ﾟ])|[｡-ﾟ](?=[A-Za-z])")
+_MISPLACED = re.compile("(?<![ｳｶ-ﾄﾊ-ﾎ])ﾞ|(?<![ﾊ-ﾎ])ﾟ")
+
 
 def odd(text: str) -> bool:
     """Return whether no language looks so.
 
-    That is half of it signs that nobody types, letters of two alphabets in a word, or East Asia's within one;
+    That is half of it signs that nobody types, controls, letters of two alphabets in a word, or East Asia's within one;
     or Turkish whose letters were mistaken for Icelandic ones.
     """
-    if len(_RARE.findall(text)) * 2 > sum(not character.isascii() for character in text):
+    far = sum(not character.isascii() for character in text)
+    if len(_RARE.findall(text)) * 2 > far or len(_UNSEEN.findall(text)) * 50 > far:
         return True
     if len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text)):
         return True
@@ -92,3 +103,28 @@ def japanese(data: bytes) -> bool:
     """
     leads = [pair[0] for pair in set(re.findall(rb"[\xa1-\xfe]{2}", data)) if pair[0] >= 0xB0]
     return len(leads) >= 20 and sum(lead >= 0xD0 for lead in leads) * 25 <= len(leads)
+
+
+def katakana(data: bytes) -> bool:
+    """Return whether `data` is Shift_JIS with katakana of half width, as the files of banks are.
+
+    It is if voicing marks stand where they do, other characters are common ones, and not all runs are of pairs, as in
+    Chinese, Korean and EUC-JP, nor many beside letters, as in Big5.
+    """
+    text = data.decode("cp932", "replace")
+    runs = _HALF.findall(text)
+    kana = "".join(runs)
+    return (
+        all(len(pattern.findall(text)) * share >= len(kana) > 0 for pattern, share in _KANA)
+        and len(_MISPLACED.findall(text)) * 20 <= len(kana)
+        and len(_TOUCHED.findall(text)) * 2 <= len(runs)
+        and sum(len(run) % 2 for run in runs) * 5 >= len(runs)
+        and _common(_HALF.sub("", text))
+    )
+
+
+def _common(text: str) -> bool:
+    """Return whether nine in ten characters past ASCII are in the rows of Shift_JIS where the common ones are."""
+    far = [character for character in text if not character.isascii()]
+    rare = sum(character == "\ufffd" or character.encode("cp932")[0] > 0x98 for character in far)
+    return rare * 10 <= len(far)
