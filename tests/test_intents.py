@@ -153,7 +153,7 @@ def test_a_repair_leaves_what_may_be_another_stores(store, prefix):
     """One in the bucket itself, another below a prefix: neither a purge nor a repair of the first takes the other's files."""
     file, lost = put(store, b"ours"), put(store, b"lost")
     content = object_names.new("ab" * 32)
-    names = [content, f"{content}.text", object_names.of_store(str(uuid.uuid4())), object_names.in_quarantine(content), "de.txt"]
+    names = [content, f"{content}.text", object_names.of_store(object_names.Mark(str(uuid.uuid4()), 1, "7-1")), object_names.in_quarantine(content), "de.txt"]
     theirs = [f"{prefix}/{name}" for name in names]
     for name in theirs:
         put_object(store, name, b"theirs")

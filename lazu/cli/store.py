@@ -29,7 +29,7 @@ def purge_command(dry_run: bool, force: bool, adopt: bool, as_json: bool) -> Non
 
     Example: flask purge --dry-run
     """
-    removed = preview(opened()) if dry_run else _purge(opened(), force, adopt)
+    removed = preview(opened(), adopt) if dry_run else _purge(opened(), force, adopt)
     if removed is None:
         say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")
     elif as_json:

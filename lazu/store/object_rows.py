@@ -50,7 +50,7 @@ def place() -> str | None:
         return None
     text = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
     [(system, oid)] = _fetch(text)
-    return f"{system}/{oid}"
+    return f"{system}-{oid}"
 
 
 def hold(sha256: str, name: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lazu import clock, config, filetypes
 from lazu.config import Settings
-from lazu.errors import ApiError, CannotStart, StoreError
+from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite
@@ -76,7 +76,7 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
         yield _unopened(opened, engines)
     else:
         yield _store(opened, [each.check for each in engines if each.state == FAIL])
-        yield from _rows(any((each.check, each.state) == ("database", FAIL) for each in engines))
+        yield from _rows(opened, any((each.check, each.state) == ("database", FAIL) for each in engines))
 
 
 def _unopened(why: CannotStart, engines: list[Finding]) -> Finding:
@@ -261,21 +261,26 @@ def _engines(settings: Settings) -> Iterator[Finding]:
         yield from (Finding(*each) for each in engines.look(settings))
 
 
-def _rows(told: bool) -> Iterator[Finding]:
+def _rows(store: Store, told: bool) -> Iterator[Finding]:
     """What the rows say of the store; one line if they can't be read, unless that was `told` already."""
     try:
-        yield _purge()
+        yield _purge(store)
         yield _dates()
     except StoreError as e:
         if not told:
             yield Finding("database", FAIL, str(e), "docs/operations.md, A damaged database")
 
 
-def _purge() -> Finding:
+def _purge(store: Store) -> Finding:
     overdue, last = stats.totals().overdue, counts.last_purge()
     told = f"last ran {clock.shanghai(last.finished_at)}" if last else "never ran"
     if overdue:
         return Finding("purge", WARN, f"{told}, {overdue:,} files overdue", "is the line of crontab.example installed?")
+    try:
+        with suppress(StoreError):  # of the object store: its own check says so
+            store.contents.require_own()
+    except StorageMoved as e:
+        return Finding("purge", WARN, e.message, "docs/cluster.md, Backups")
     return Finding("purge", OK, told)
 
 

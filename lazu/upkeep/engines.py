@@ -5,7 +5,6 @@ Each check is a tuple: what was looked at, its state, what was found, and the cu
 
 import hashlib
 import secrets
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,14 +130,10 @@ def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool]:
     next(bucket.pages(size=1))
     # Among those that no check asks about, if this ends before it is deleted.
     name = object_names.in_quarantine(f"doctor-{secrets.token_hex(16)}")
-    right, wrong = hashlib.sha256(data).hexdigest(), hashlib.sha256(b"").hexdigest()
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        bucket.put(name, file.fileno(), len(data), right)
-        found = _read(bucket, name, len(data))
-        bucket.delete(name)
-        return found, _refuses(bucket, name + "-wrong", file.fileno(), wrong)
+    bucket.put_bytes(name, data)
+    found = _read(bucket, name, len(data))
+    bucket.delete(name)
+    return found, _refuses(bucket, name + "-wrong", data)
 
 
 def _read(bucket: Bucket, name: str, size: int) -> bytes | None:
@@ -149,10 +144,10 @@ def _read(bucket: Bucket, name: str, size: int) -> bytes | None:
         return None
 
 
-def _refuses(bucket: Bucket, name: str, fd: int, wrong: str) -> bool:
+def _refuses(bucket: Bucket, name: str, data: bytes) -> bool:
     """Whether the store refuses bytes of another hash; raises `StoreError` when it does not say."""
     try:
-        bucket.put(name, fd, _TRIAL_BYTES, wrong)
+        bucket.put_bytes(name, data, hashlib.sha256(b"").hexdigest())
     except ObjectRefused:
         return True
     bucket.delete(name)

@@ -55,9 +55,10 @@ def purge(store: Store, force: bool = False, adopt: bool = False, tick: Tick = n
         return removed
 
 
-def preview(store: Store) -> Removed:
-    """Count everything that a purge would remove now."""
-    store.contents.require_own()
+def preview(store: Store, adopt: bool = False) -> Removed:
+    """Count everything that a purge would remove now; writes nothing, also if that purge is to `adopt` the bytes."""
+    if not adopt:
+        store.contents.require_own()
     now = clock.now()
     removed = store.contents.unreferred(since=now)
     removed.files = counts.expired(now).files

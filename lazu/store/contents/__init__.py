@@ -179,9 +179,9 @@ class Contents(Protocol):
         """
 
     def require_own(self, adopt: bool = False) -> None:
-        """Raise `StorageMoved` if another copy of the rows swept these bytes before; not once they are adopted.
+        """Raise `StorageMoved` unless these bytes are known to be of this copy of the rows, and not of another.
 
-        For whatever removes bytes that have no row: ask before it.
+        For whatever removes bytes that have no row: ask before it. Only `adopt` writes: from then on they are.
         """
 
     def sweep(self, tick: Tick) -> Removed:

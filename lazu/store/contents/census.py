@@ -19,11 +19,15 @@ from lazu.store.rows import Referrer
 
 #: In the place of the hash of an object that the store does not give: nobody knows whether it is lost.
 UNREADABLE = "unreadable"
+#: Gives the hash of a content's object; see `_hash`.
+Read = Callable[[Kept], str]
 
 
 def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
     """Every disagreement; with `rehash` every object is read."""
-    yield from (problem for problem in _suspects(bucket, rehash) if _stands(bucket, problem))
+    read = partial(_hash, Patience(bucket), bucket) if rehash else None
+    yield from (problem for problem in _suspects(bucket, read) if _stands(bucket, problem))
+    yield from _unread(bucket, read) if read else ()
     for name in object_rows.loose_since(clock.now() - clock.DAY):
         yield Problem("leftover", name, "an upload or a deletion that did not end; the purge removes it", name=name)
     for _ in range(STEPS):
@@ -58,8 +62,16 @@ def _known(problem: Problem) -> set[str]:
     return object_rows.known([object_names.stem(problem.name)])
 
 
-def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
-    read = partial(_hash, Patience(bucket), bucket) if rehash else None
+def _unread(bucket: Bucket, read: Read) -> Iterator[Problem]:
+    """Give objects that say whose the bucket is. Their names do, so nobody needs to read them but who copies all."""
+    for page in bucket.pages(below=object_names.STORE):
+        for name, size in ((each.name, each.bytes) for each in page if object_names.mark(each.name)):
+            if read(Kept("", name, size)) in ("", UNREADABLE):
+                told = "the store can't read it, and need not; 'flask purge --adopt' puts it anew"
+                yield Problem("damaged", name, told, found=Found(size, (0, 0), UNREADABLE), name=name)
+
+
+def _suspects(bucket: Bucket, read: Read | None) -> Iterator[Problem]:
     after = ""
     for page in bucket.pages():
         if page:
@@ -69,7 +81,7 @@ def _suspects(bucket: Bucket, rehash: bool) -> Iterator[Problem]:
     yield from _compare(None, {}, object_rows.kept_between(after, None))
 
 
-def _compare(read: Callable[[Kept], str] | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
+def _compare(read: Read | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
     """Give the suspects among objects and contents of one stretch of names; `read` gives the hash."""
     referring: dict[str, list[Referrer]] = {}
     if kept:

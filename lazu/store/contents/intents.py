@@ -53,7 +53,7 @@ class Intents:
         self.bucket = bucket
         self.engine = engine
         self.objects = Objects(bucket, engine, waiting)
-        self.pairing = Pairing(self.objects)
+        self.pairing = Pairing(bucket, engine)
 
     def require(self, size: int, beside: int = 0) -> None:  # noqa: ARG002 - that is in the bucket
         """See `Contents`: the floor of this box's disk, through which the bytes pass."""

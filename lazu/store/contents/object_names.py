@@ -1,6 +1,7 @@
 """Names of objects: `ab/ab12….01J…`, a content's SHA-256 and a ULID, so that each is used for one upload only."""
 
 import re
+from typing import NamedTuple
 
 from lazu import clock, ids
 from lazu.store import derived
@@ -14,22 +15,31 @@ def new(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}.{ids.new_ulid(clock.milliseconds())}"
 
 
-#: How the names begin of the object that says whose bucket it is, and of damaged ones that `flask fsck` put away.
+#: How the names begin of the objects that say whose bucket it is, and of damaged ones that `flask fsck` put away.
 STORE, QUARANTINE = "store-", "quarantine/"
 
 
 #: Such a name, and none in the folder of another Lazu: that may be at `s3://bucket/store-eu`.
-_STORE = re.compile(rf"{STORE}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+_STORE = re.compile(rf"{STORE}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?:\.([0-9]+)\.([0-9]+-[0-9]+))?")
 
 
-def of_store(identity: str) -> str:
-    """The name of the object that says that the bucket is of the store `identity`."""
-    return STORE + identity
+class Mark(NamedTuple):
+    """What a name says: whose the bucket is; and of a claim its number, and where the database is that may sweep it."""
+
+    identity: str
+    number: int = 0
+    place: str = ""
 
 
-def is_of_store(name: str) -> bool:
-    """Whether it is the name of an object that says whose the bucket is."""
-    return _STORE.fullmatch(name) is not None
+def of_store(mark: Mark) -> str:
+    """The name of an object that says whose the bucket is: `store-IDENTITY`, or `store-IDENTITY.NUMBER.PLACE`."""
+    return f"{STORE}{mark.identity}" + (f".{mark.number}.{mark.place}" if mark.place else "")
+
+
+def mark(name: str) -> Mark | None:
+    """What the name of such an object says; None for another one's."""
+    found = _STORE.fullmatch(name)
+    return found and Mark(found[1], int(found[2] or 0), found[3] or "")
 
 
 def in_quarantine(name: str) -> str:
@@ -39,7 +49,7 @@ def in_quarantine(name: str) -> str:
 
 def is_aside(name: str) -> bool:
     """Whether it is the name of an object that is no content, yet Lazu's own."""
-    return is_of_store(name) or name.startswith(QUARANTINE)
+    return mark(name) is not None or name.startswith(QUARANTINE)
 
 
 def is_ours(name: str) -> bool:

@@ -66,13 +66,6 @@ class Objects:
         self.engine = engine
         self.waiting = waiting
 
-    def put(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
-        """Store an object of `size` bytes that is no content."""
-        with self.waiting.stage(size, size) as staged:
-            for piece in pieces:
-                staged.write(piece)
-            self.bucket.put(name, staged.fd, staged.size, staged.sha256)
-
     def bytes(self, name: str) -> int:
         """Those of an object that goes, to be counted; 0 if the store does not tell: that must stop no purge."""
         try:
@@ -89,8 +82,10 @@ class Objects:
         if size is None:
             return False
         try:
-            with self.bucket.open(name, size) as reader:
-                self.put(object_names.in_quarantine(name), size, iter(partial(reader.read, _CHUNK), b""))
+            with self.bucket.open(name, size) as reader, self.waiting.stage(size, size) as staged:
+                for piece in iter(partial(reader.read, _CHUNK), b""):
+                    staged.write(piece)
+                self.bucket.put(object_names.in_quarantine(name), staged.fd, staged.size, staged.sha256)
         except NoSuchObject:
             return False
         return True

@@ -1,11 +1,12 @@
 """Waiting for engines that are away, and telling a store that is away from an object that it can't read."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar
 
 from lazu import clock
 from lazu.errors import Busy, Doubt, StoreError
-from lazu.store.bucket import Bucket
+from lazu.store.bucket import Bucket, Entry
 from lazu.store.bucket_errors import NoSuchObject, ObjectStoreFailed
 from lazu.store.contents import object_names
 
@@ -15,6 +16,8 @@ Result = TypeVar("Result")
 SECONDS = 60
 #: Seconds for which an object is waited for when one was not to be had: a store that lost a volume has lost many.
 _BRIEFLY = 5
+#: Objects of a kind, at most, that are asked for then: each may take a minute.
+_SOME = 5
 
 
 class Unreadable(Exception):
@@ -27,6 +30,7 @@ class Patience:
     def __init__(self, bucket: Bucket | None) -> None:
         self._bucket = bucket
         self._seconds = SECONDS
+        self._given: list[Entry] = []
 
     def spend(self, name: str, work: Callable[[], Result]) -> Result:
         """What `work`, about the object or the content `name`, gives; repeated while an engine is away.
@@ -54,13 +58,21 @@ class Patience:
             raise Unreadable(name) from e
 
     def gives(self) -> bool:
-        """Whether the store gives the one object that every bucket of Lazu's has."""
+        """Whether the store gives any of some objects: first that which it gave before, then those of every bucket."""
         if self._bucket is None:
             return False
         try:
-            beside = self._bucket.pages(below=object_names.STORE)
-            [entry] = [each for page in beside for each in page if object_names.is_of_store(each.name)]
-            with self._bucket.open(entry.name, entry.bytes) as reader:
+            known = next(self._bucket.pages(_SOME, below=object_names.STORE))
+            some = [*self._given, *known, *next(self._bucket.pages(_SOME))]
+        except StoreError:
+            return False
+        self._given = list(islice(filter(self._is_given, some), 1))
+        return bool(self._given)
+
+    def _is_given(self, entry: Entry) -> bool:
+        assert self._bucket
+        try:
+            with self._bucket.open(entry.name, entry.bytes, end=min(1, entry.bytes)) as reader:
                 return bool(reader.read())
-        except (StoreError, NoSuchObject, ValueError):  # ValueError: not one
+        except (StoreError, NoSuchObject):
             return False
