@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 from lazu import ids, logs
 from lazu.routes import cors, description, files, health, page, paths, problems, responses, uploads
 from lazu.routes.body import drain
-from lazu.routes.context import store
+from lazu.store.opening import Store
 
 #: They answer for themselves when there is none.
 _WITHOUT_DATABASE = ("health.alive", "health.ready")
@@ -38,9 +38,9 @@ class _Json(DefaultJSONProvider):
 
     _encode = staticmethod(json.JSONEncoder(separators=(",", ":")).encode)
 
-    def dumps(self, obj: Any, **_: Any) -> str:
-        """`obj` as JSON."""
-        return self._encode(obj)
+    def response(self, *args: Any, **_: Any) -> Response:
+        """An answer that is `args[0]` as JSON."""
+        return Response(f"{self._encode(args[0])}\n", mimetype=self.mimetype)
 
 
 class App(Flask):
@@ -53,6 +53,12 @@ class App(Flask):
     session_interface = _NoSessions()
     json_provider_class = _Json
     routes: paths.Routes
+
+    @property
+    def store(self) -> Store:
+        """The store of this application."""
+        found: Store = self.extensions["lazu"]
+        return found
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Give `func`: none is a coroutine."""
@@ -74,15 +80,15 @@ class App(Flask):
         elif isinstance(request.routing_exception, NotFound):  # no page may ask for more
             raise request.routing_exception
         if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
-            store().engine.connect()
-        return cors.preflight() if environ["REQUEST_METHOD"] == "OPTIONS" else None
+            self.store.engine.connect()
+        return cors.preflight(self.store.settings.cors_origins) if environ["REQUEST_METHOD"] == "OPTIONS" else None
 
     def process_response(self, response: Response) -> Response:
         """End a request: every answer comes by here."""
         environ, headers = request_ctx.request.environ, response.headers
         headers.setdefault("Cache-Control", "no-store")
-        headers["x-request-id"] = environ["lazu.request_id"]
-        cors.mark(response)
+        headers.add("x-request-id", environ["lazu.request_id"])
+        cors.mark(response, self.store.settings.cors_origins)
         drain(response, environ)
         return response
 

@@ -6,8 +6,6 @@ and a page of any origin can do no more than curl.
 
 from flask import Response, request
 
-from lazu.routes.context import store
-
 #: Every method of the API.
 METHODS = "GET, HEAD, POST, DELETE"
 
@@ -24,9 +22,9 @@ EXPOSED = (
 MAX_AGE = "7200"
 
 
-def preflight() -> Response | None:
-    """The answer to OPTIONS by a browser that asks whether a page may send its request; None to any other."""
-    if "Access-Control-Request-Method" not in request.headers or _allowed() is None:
+def preflight(origins: frozenset[str]) -> Response | None:
+    """The answer to OPTIONS by a browser that asks whether a page of `origins` may send its request, or None."""
+    if "Access-Control-Request-Method" not in request.headers or _allowed(origins) is None:
         return None
     headers = {
         "Access-Control-Allow-Methods": METHODS,
@@ -36,25 +34,21 @@ def preflight() -> Response | None:
     return Response(status=204, headers=headers)
 
 
-def mark(response: Response) -> None:
-    """Say on `response`, an error too, whether the page that asked may read it."""
-    if not _origins():
+def mark(response: Response, origins: frozenset[str]) -> None:
+    """Say on `response`, an error too, whether the page that asked may read it; those of `origins` may."""
+    if not origins:
         return
     response.vary.add("Origin")
-    allowed = _allowed()
+    allowed = _allowed(origins)
     if allowed is not None:
         response.headers["Access-Control-Allow-Origin"] = allowed
         response.headers["Access-Control-Expose-Headers"] = EXPOSED
 
 
-def _allowed() -> str | None:
-    """The `Access-Control-Allow-Origin` for this request: None without an origin, or when it is not in the setting."""
+def _allowed(origins: frozenset[str]) -> str | None:
+    """The `Access-Control-Allow-Origin` for this request: None without an origin, or when it is none of `origins`."""
     origin = request.headers.get("Origin")
     if origin is None:
         return None
-    named = origin if origin in _origins() else None
-    return "*" if "*" in _origins() else named
-
-
-def _origins() -> frozenset[str]:
-    return store().settings.cors_origins
+    named = origin if origin in origins else None
+    return "*" if "*" in origins else named
