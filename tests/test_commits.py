@@ -189,7 +189,7 @@ def test_who_was_not_taken_along_in_time_is_told_so_and_not_written(gate):
 
 def test_who_came_later_waits_on_when_the_first_one_gives_up(gate):
     first = gate.send("first", 0.5)
-    until(lambda: gate.group._turn.locked())
+    until(lambda: gate.group._leader)
     later = gate.send("later", 60)
     assert isinstance(first.exception(60), Busy)
     gate.begin.set()
@@ -198,10 +198,39 @@ def test_who_came_later_waits_on_when_the_first_one_gives_up(gate):
     assert gate.done == ["later"]
 
 
+def test_who_is_done_does_not_wait_for_the_next_commit():
+    """It may wait long for another process."""
+    allowed, ran, returned = threading.Semaphore(0), [], []
+
+    @contextmanager
+    def transaction(_):
+        allowed.acquire()
+        yield
+
+    group = GroupCommit(transaction)
+
+    def client():
+        for _ in range(10):
+            group.commit(lambda: ran.append(1), soon(600))
+            returned.append(1)
+
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(16):
+            pool.submit(client)
+        try:
+            while len(returned) < 160:
+                before = len(ran)
+                allowed.release()
+                until(lambda before=before: len(ran) > before)
+                until(lambda: len(returned) == len(ran))
+        finally:
+            allowed.release(1000)
+
+
 def test_who_comes_with_no_time_left_is_told_so_and_not_written(gate):
     """It waited for the lock of a shard, all of its time."""
     first = gate.send("first", 60)
-    until(lambda: gate.group._turn.locked())
+    until(lambda: gate.group._leader)
     with pytest.raises(Busy):
         gate.commit("late", -5)
     gate.begin.set()

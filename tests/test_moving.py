@@ -18,7 +18,7 @@ from lazu.store import crossing, rows, snapshot
 from lazu.store.connections import database
 from lazu.store.contents import object_names, patience
 from lazu.store.opening import open_store
-from lazu.store.sqlite import Database
+from lazu.store.sqlite_connections import Database
 from lazu.store.tables import File
 from lazu.upkeep.backup import BackupProblem, backup, restore
 

@@ -19,7 +19,7 @@ DOORS = {
     "werkzeug": {"routes"},
     "click": {"cli"},
     "gunicorn": {"server", "routes.body", "routes.chunks"},
-    "peewee": {"store.tables", "store.rows", "store.counts", "store.upload_rows", "store.sqlite", "store.connections", "store.postgresql_errors"},
+    "peewee": {"store.tables", "store.rows", "store.counts", "store.upload_rows", "store.sqlite", "store.sqlite_connections", "store.connections", "store.postgresql_errors"},
     "playhouse": {"store.connections", "store.postgresql_errors"},
     "psycopg": {"store.postgresql", "store.connections", "store.postgresql_errors"},
     "sqlite3": set(),
@@ -143,7 +143,7 @@ def test_each_word_of_the_disks_layout_stands_below_the_seam():
         name, text = ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path.read_text()
         if not name.startswith(("store.contents", "store.blobs", "store.derived")):
             assert not layout.search(text), name
-        if not name.endswith(("rows", "store.counts", "store.tables", "store.sqlite", "store.postgresql", "store.connections", "schema", "store.snapshot", "store.crossing")):
+        if not name.endswith(("rows", "store.counts", "store.tables", "store.sqlite", "store.sqlite_connections", "store.postgresql", "store.connections", "schema", "store.snapshot", "store.crossing")):
             assert not query.search(text), name
 
 

@@ -6,16 +6,17 @@ A snapshot has the tables of the SQLite engine; columns that one side does not k
 from typing import Any
 
 from lazu.errors import Busy
-from lazu.store import rows, schema, sqlite
+from lazu.store import rows, schema
 from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
 from lazu.store.postgresql_errors import Absent, translating
+from lazu.store.sqlite_connections import Database
 
 #: Tables that only SQLite has.
 _OWN = {*schema.COUNTED, "journal"}
 
 
-def take(copy: sqlite.Database) -> None:
+def take(copy: Database) -> None:
     """Make the tables of a snapshot in `copy`, and write all rows of the open store into them, as of one moment.
 
     Raises `StoreError`.
@@ -35,7 +36,7 @@ def take(copy: sqlite.Database) -> None:
                 copy.connection().executemany(text, cursor)
 
 
-def absorb(copy: sqlite.Database, engine: Postgresql) -> None:
+def absorb(copy: Database, engine: Postgresql) -> None:
     """Take all rows of a snapshot into the open, empty store, in one transaction; raises `StoreError`."""
     try:
         engine.write(lambda: _absorb(copy))
@@ -43,7 +44,7 @@ def absorb(copy: sqlite.Database, engine: Postgresql) -> None:
         raise Busy("a purge of another box removed what was there already") from e
 
 
-def _absorb(copy: sqlite.Database) -> None:
+def _absorb(copy: Database) -> None:
     # Another box may serve. What it has stored stays, and it stores nothing more until the end of this transaction.
     database.execute_sql("LOCK TABLE key, upload, file IN SHARE ROW EXCLUSIVE MODE")
     rows.require_empty()
@@ -68,7 +69,7 @@ _COUNT_ON = (
 _NUMBERED = {"key", "purge"}
 
 
-def _shared(copy: sqlite.Database) -> list[tuple[str, list[str]]]:
+def _shared(copy: Database) -> list[tuple[str, list[str]]]:
     """Tables of a snapshot, owners before what they own, and the columns that both sides know."""
     tables = {table for table in copy.get_tables() if not table.startswith("sqlite_")} - _OWN
     return [(table, _columns(copy, table)) for table in sorted(tables, key=lambda table: (table != "key", table))]

@@ -6,8 +6,8 @@ for its own time: who leads gives up for itself alone.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,6 +15,12 @@ from lazu import clock, slots
 from lazu.errors import ApiError, Busy, InternalError
 
 Result = TypeVar("Result")
+
+
+def _held() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 @dataclass(eq=False)
@@ -25,6 +31,8 @@ class _Job:
     #: InternalError until the commit succeeded.
     error: Exception | None = field(default_factory=InternalError)
     done: bool = False
+    #: Released when it is done by somebody else, or has to lead.
+    woken: threading.Lock = field(default_factory=_held)
 
     def run(self) -> None:
         try:
@@ -50,10 +58,10 @@ class GroupCommit:
 
     def __init__(self, transaction: Callable[[float], AbstractContextManager[None]]) -> None:
         self._transaction = transaction
-        self._turn = threading.Lock()
         self._door = threading.Lock()
-        #: Within `_door`: a job is taken or leaves, never both.
+        #: Within `_door`: those whose work is in no transaction yet, and who commits for all.
         self._waiting: list[_Job] = []
+        self._leader: _Job | None = None
 
     def commit(self, work: Callable[[], Result], until: float) -> Result:
         """Call `work` in a transaction, perhaps in another thread; give its result when that is committed.
@@ -65,23 +73,27 @@ class GroupCommit:
         job = _Job(work)
         with self._door:
             self._waiting.append(job)
+            leads = self._leader is None
+            if leads:
+                self._leader = job
         # The commit too, not only the wait for it: who commits for others must not wait for a slot meanwhile.
-        with slots.waiting(), self._in_turn(job, until):
+        with slots.waiting():
+            if not leads:
+                self._wait(job, until)
             if not job.done:
                 self._commit(job, until)
         result: Result = job.outcome()
         return result
 
-    @contextmanager
-    def _in_turn(self, job: _Job, until: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=max(0, until - clock.monotonic())):
-            if self._leave(job):
+    def _wait(self, job: _Job, until: float) -> None:
+        """Wait until `job` is done, or has to lead; raises `Busy` if it has not begun by `until`."""
+        if job.woken.acquire(timeout=max(0, until - clock.monotonic())):
+            return
+        with self._door:
+            if job in self._waiting and job is not self._leader:
+                self._waiting.remove(job)
                 raise Busy("others were committing for all the time there was")
-            self._turn.acquire()  # whoever has taken it may commit it any moment
-        try:
-            yield
-        finally:
-            self._turn.release()
+        job.woken.acquire()  # whoever has taken it commits it any moment
 
     def _commit(self, own: _Job, until: float) -> None:
         """Commit for all who wait when the transaction has begun: it may have waited long for another process.
@@ -100,10 +112,7 @@ class GroupCommit:
             for job in jobs or [own]:
                 job.error = e
         finally:
-            # None may stay: who was told of an error takes its bytes back, and its row must not come later.
-            self._leave(own)
-            for job in jobs or [own]:
-                job.done = True
+            self._end(jobs, own)
 
     def _take(self) -> list[_Job]:
         """All that wait: from now on they wait for the caller."""
@@ -111,10 +120,17 @@ class GroupCommit:
             taken, self._waiting = self._waiting, []
         return taken
 
-    def _leave(self, job: _Job) -> bool:
-        """Have `job` wait no more; False if somebody has taken it."""
+    def _end(self, jobs: list[_Job], own: _Job) -> None:
+        """Let go whose work was in the transaction, and the first of those who came since lead.
+
+        Nobody who is done waits for the next leader, who may wait for another process.
+        """
         with self._door:
-            waits = job in self._waiting
-            if waits:
-                self._waiting.remove(job)
-        return waits
+            # It may not stay: who is told of an error takes its bytes back, and its row must not come later.
+            self._waiting = [job for job in self._waiting if job is not own]
+            self._leader = next(iter(self._waiting), None)
+            woken = [job for job in [*jobs, self._leader] if job and job is not own]
+        for job in jobs or [own]:
+            job.done = True
+        for each in woken:
+            each.woken.release()

@@ -11,7 +11,8 @@ from lazu.errors import Failed
 from lazu.store import disk, rows
 from lazu.store.contents import Engine, Wanted
 from lazu.store.schema import COUNTED, STEPS
-from lazu.store.sqlite import Database, Sqlite, database, translating
+from lazu.store.sqlite import Sqlite
+from lazu.store.sqlite_connections import Database, database, translating
 
 
 def take(path: Path, engine: Engine) -> None:

@@ -1,6 +1,5 @@
 """The door to SQLite: the engine of a store on one box. How its database is opened, and the one way to write to it.
 
-Each thread keeps one connection (Peewee's, thread-local); none crosses a fork, because `open` closes the one it used.
 Nothing here or elsewhere may `open()` the database's files: closing such a descriptor drops SQLite's locks
 (https://www.sqlite.org/howtocorrupt.html §2.2).
 """
@@ -13,18 +12,17 @@ from typing import Any, TypeVar
 
 import peewee
 
-from lazu import clock, metrics
-from lazu.errors import Busy, CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
+from lazu import clock
+from lazu.errors import CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
 from lazu.store import disk, schema, tables
 from lazu.store.ballast import Ballast
 from lazu.store.group_commit import GroupCommit
+from lazu.store.sqlite_connections import database, translating
 
 Result = TypeVar("Result")
 
 #: How long a write waits for those before it, in this process, in others, and in SQLite: for all of them together.
 BUSY_SECONDS = 10
-
-Database = peewee.SqliteDatabase
 
 
 def sound(version: tuple[int, ...]) -> bool:
@@ -41,78 +39,6 @@ def version() -> tuple[int, ...]:
     return found
 
 
-def _translated(error: Exception) -> StoreError:
-    """Translate an error of SQLite. No other place reads its English."""
-    text = str(error)
-    if "is full" in text:
-        return Full(text)
-    if "lock" in text or "busy" in text:
-        return Busy(text)
-    if "I/O" in text:
-        metrics.fsync_failed()
-    return Failed(text)
-
-
-class _Cursor(peewee.sqlite3.Cursor):  # type: ignore[name-defined]  # of the SQLite that Peewee took
-    """SQLite's, whose rows may fail one by one: raises `StoreError`. Without `translating`, which costs 2 µs a row."""
-
-    def __next__(self) -> Any:
-        try:
-            return super().__next__()
-        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]  # as above
-            raise _translated(e) from e
-
-    def fetchone(self) -> Any:
-        """The next row, None at the end."""
-        return next(self, None)
-
-    def fetchall(self) -> Any:
-        """All rows that are left."""
-        try:
-            return super().fetchall()
-        except peewee.sqlite3.Error as e:  # type: ignore[attr-defined]  # as above
-            raise _translated(e) from e
-
-
-class _Database(peewee.SqliteDatabase):
-    """Peewee's, with SQLite's errors as ours."""
-
-    def cursor(self, *_: object) -> Any:
-        """A cursor of this thread's connection."""
-        return self.connection().cursor(_Cursor)  # type: ignore[no-untyped-call]  # Peewee is typed in part
-
-    def execute_sql(self, sql: str, params: Any = None) -> Any:
-        """Run a statement; raises `StoreError`."""
-        try:
-            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]  # Peewee is typed in part
-        except peewee.DatabaseError as e:
-            raise _translated(e) from e
-
-    def look_up(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """The rows of a question that every request asks; raises `StoreError`."""
-        found: list[tuple[Any, ...]] = self.execute_sql(sql, params).fetchall()
-        return found
-
-    def rollback(self) -> None:
-        """Roll back, unless SQLite has done so itself, as on a full disk: a second time would hide the first error."""
-        if peewee.SqliteDatabase.connection(self).in_transaction:
-            super().rollback()
-
-
-# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up, 256 KiB
-# do not. What another one commits empties them all anyway. And whoever commits copies the log into the database, with
-# two syncs, when it has 2,000 pages; at SQLite's 1,000 each fifth commit did (docs/decisions/0137-checkpoints.md).
-_SIZES = {"cache_size": -256, "wal_autocheckpoint": 2000}
-
-database: peewee.SqliteDatabase = _Database(
-    None,
-    pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": "on", **_SIZES},
-    # A deferred transaction that reads and then writes fails at once when another wrote in between, whatever the
-    # timeout: every transaction takes the write lock at its beginning (https://www.sqlite.org/isolation.html).
-    lock_type="IMMEDIATE",
-)
-
-
 class Sqlite:
     """The engine on the database at `path`; one a process is open.
 
@@ -126,6 +52,8 @@ class Sqlite:
         self._ballast = ballast
         self._stop = stop
         self._identity = (0, 0)
+        self._serves = False
+        self._writer: Any = None
         self._commits = GroupCommit(self._transaction)
 
     def open(self) -> None:
@@ -138,7 +66,7 @@ class Sqlite:
             raise CannotStart(f"{found}; install pysqlite3, which brings a sound one, or SQLite 3.51.3 or newer")
         if not database.is_closed():
             database.close()
-        database.init(self._name, timeout=BUSY_SECONDS)
+        database.init(self._name, timeout=BUSY_SECONDS, check_same_thread=False)
         tables.database.initialize(database)
         # Processes that start together on a new database meet in its change to WAL, where SQLite waits for nobody. If
         # there is a log it has been changed, and whoever has the lock may wait for another program.
@@ -165,7 +93,8 @@ class Sqlite:
         return found.st_dev, found.st_ino
 
     def serve(self) -> None:
-        """Nothing: no statement waits for another machine (`Engine`)."""
+        """Write on one connection from now on: a process that serves forks no more."""
+        self._serves = True
 
     def connect(self) -> None:
         """Have this thread's connection open; cheap when it is."""
@@ -252,7 +181,7 @@ class Sqlite:
         A small write takes their place there; `Doubt` is raised when that fails too.
         """
         try:
-            with self._locked(until), translating(), _patient(until), database.atomic():
+            with self._locked(until), translating(), self._on_writer(), _patient(until), database.atomic():
                 yield
         except Failed as e:
             if "I/O" in str(e):
@@ -265,6 +194,24 @@ class Sqlite:
         with disk.lock(self._path.parent, seconds=until - clock.monotonic()):
             self.require_same()
             yield
+
+    @contextmanager
+    def _on_writer(self) -> Iterator[None]:
+        """Have this thread, in a process that serves, use the connection that all threads write on.
+
+        SQLite syncs the directory too at the first commit of each connection.
+        """
+        if not self._serves:
+            yield
+            return
+        self._writer = self._writer or database.another()
+        try:
+            with database.lent(self._writer):
+                yield
+        finally:
+            if self._writer.in_transaction:  # whatever kept it from its end, the next one begins anew
+                self._writer.close()
+                self._writer = None
 
     def _settle_after(self, error: Failed) -> None:
         try:
@@ -285,12 +232,3 @@ def _patient(until: float) -> Iterator[None]:
         yield
     finally:
         database.execute_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-
-
-@contextmanager
-def translating() -> Iterator[None]:
-    """SQLite's errors at BEGIN, COMMIT and connecting, and of its own cursors, as ours."""
-    try:
-        yield
-    except (peewee.DatabaseError, peewee.sqlite3.Error) as e:  # type: ignore[attr-defined]  # the one that Peewee took
-        raise _translated(e) from e
