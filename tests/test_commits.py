@@ -1,8 +1,10 @@
 """Threads that want to write at the same time share a commit: it is for all of them, or each learns that it is not."""
 
 import errno
+import shutil
 import struct
 import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -92,6 +94,32 @@ def test_on_a_slow_disk_syncs_run_side_by_side_and_commits_are_shared(slow):
     assert committed(server.storage) - before <= 8
     _, files, _, directories = struct.unpack("4i", counts.read_bytes())
     assert min(files, directories) >= 8
+
+
+WRITES = """
+import sys, threading
+from pathlib import Path
+from lazu.application import create_app
+from lazu.config import Settings
+
+store = create_app(Settings(storage_dir=Path(sys.argv[1]))).extensions["lazu"]
+store.engine.serve()
+for n in range(8):
+    thread = threading.Thread(target=store.keys.create, args=(f"key-{n}",))
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_a_servers_threads_write_on_one_connection(tmp_path):
+    """Each connection of SQLite syncs the directory too at its first commit."""
+    storage, log = tmp_path / "storage", tmp_path / "strace"
+    traced = ["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=fsync,fdatasync", sys.executable, "-c", WRITES, storage]
+    subprocess.run(traced, cwd=PROJECT, check=True)
+    synced = log.read_text().count(f"<{storage}>")
+    assert log.read_text().count("lazu.sqlite3-wal>") >= 8
+    assert synced <= 4, "by the start, and by one connection"
 
 
 def test_work_that_was_refused_its_transaction_is_not_done_by_a_later_one():
