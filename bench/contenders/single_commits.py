@@ -1,5 +1,6 @@
 """Lazu with a commit for each upload, as it would be without the group: what the group is worth on a slow disk."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,13 @@ from lazu import slots
 from lazu.store.group_commit import GroupCommit, _Job
 
 
+_turn = threading.Lock()
+
+
 def alone(self: GroupCommit, work: Callable[[], Any], until: float) -> Any:
     """`GroupCommit.commit`, but nobody's work is taken along."""
     job = _Job(work)
-    with slots.waiting(), self._turn:
+    with slots.waiting(), _turn:
         self._waiting.append(job)
         self._commit(job, until)
     if job.error:
