@@ -7,7 +7,6 @@ from typing import Any
 from lazu import slots
 from lazu.store.group_commit import GroupCommit, _Job
 
-
 _turn = threading.Lock()
 
 
