@@ -62,7 +62,7 @@ def test_files_dropped_anywhere_are_uploaded(server, page, key):
     page.wait_for_selector("text=2 files uploaded")
     assert sorted(files(server, key)) == [("a.txt", "user_data"), ("b.txt", "user_data")]
     page.click("nav [href='#files']")
-    assert sorted(names(page)) == ["a.txt", "b.txt"]
+    until(page, lambda: sorted(names(page)) == ["a.txt", "b.txt"])
 
 
 def test_a_pasted_picture_is_one_for_vision(server, page, key):
