@@ -16,12 +16,14 @@ import helpers.server
 from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.line import line_to
+from helpers.office import TYPES
 from helpers.postgresql import Postgres
 from helpers.seaweed import ELSEWHERE, Elsewhere, SeaweedFS
 from helpers.server import PLACES, Server, problems
 from helpers.upstream import Front, completed, running
 from lazu.application import create_app
 from lazu.config import Settings
+from lazu.documents import reading
 
 #: What only runs by hand.
 collect_ignore = [] if os.environ.get("LAZU_LONG_TESTS") else ["test_failover.py"]
@@ -289,3 +291,15 @@ def line(server):
     """What stands between a browser and the shared server, and still where a test says."""
     with line_to(server) as line:
         yield line
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads bytes of a kind (or of a media type) and gives their text."""
+
+    def read(data, kind):
+        path = tmp_path / "blob"
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return reading.text(path, TYPES.get(kind, kind)).text
+
+    return read

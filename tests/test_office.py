@@ -15,26 +15,6 @@ from helpers.everyday import SAMPLES
 from helpers.office import OFFICE, archive, docx, epub, odf, paragraph, pptx, relations, shape, xlsb, xlsx
 from lazu.documents import controls, encodings, reading
 
-TYPES = {
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "html": "text/html",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-
-
-@pytest.fixture
-def read(tmp_path):
-    """A function that reads bytes of a kind (or of a media type) and gives their text."""
-
-    def read(data, kind):
-        path = tmp_path / "blob"
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return reading.text(path, TYPES.get(kind, kind)).text
-
-    return read
-
-
 # Word
 
 HEADING = '<w:style w:styleId="H2"><w:pPr><w:outlineLvl w:val="1"/></w:pPr></w:style>'

@@ -109,6 +109,24 @@ def test_a_models_name_may_have_slashes_and_dots(asked):
         "/v1/models/org%2Fmodel-1.5", "/v1/models/org%2Fmodel-1.5", "/v1/models/...", "/v1/models/a..b"]  # fmt: skip
 
 
+def test_a_name_in_a_path_is_utf_8_that_is_encoded(asked):
+    assert ask(asked.server, "GET", "/v1/models/caf%c3%a9%ff", asked.any_key).status == 200
+    assert [each.path for each in asked.double.received] == ["/v1/models/caf%C3%A9%EF%BF%BD"]
+    assert ask(asked.server, "GET", "/v1/models/café", asked.any_key).status == 400
+
+
+def test_a_route_without_a_variable_hides_no_name_from_other_methods(asked):
+    assert ask(asked.server, "GET", "/v1/responses/compact", asked.any_key).status == 200
+    assert [(each.method, each.path) for each in asked.double.received] == [("GET", "/v1/responses/compact")]
+    refused = ask(asked.server, "PUT", "/v1/responses/compact", asked.any_key)
+    assert (refused.status, refused.headers["Allow"]) == (405, "DELETE, GET, HEAD, POST")
+
+
+def test_no_route_is_at_a_star(server):
+    """`OPTIONS *` asks of the whole server (RFC 9110 §9.3.7)."""
+    assert ask(server, "OPTIONS", "*", server.any_key).error[:2] == (404, "not_found")
+
+
 @pytest.mark.parametrize("header", ["SCRIPT_NAME", "PATH_INFO", "Script-Name", "X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL"])
 def test_no_header_moves_a_route(server, header):
     assert ask(server, "GET", "/x/metrics", server.any_key, "127.0.0.1", f"{header}: /x\r\n").status == 404

@@ -3,26 +3,8 @@
 import pytest
 
 from helpers.office import docx, odf, paragraph, pptx
-from lazu.documents import reading
 
 ODT = "application/vnd.oasis.opendocument.text"
-TYPES = {
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-}
-
-
-@pytest.fixture
-def read(tmp_path):
-    """A function that reads bytes of a kind (or of a media type) and gives their text."""
-
-    def read(data, kind):
-        path = tmp_path / "blob"
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return reading.text(path, TYPES.get(kind, kind)).text
-
-    return read
-
 
 #: Words in fonts, and how they are seen: a letter is one of the font, or stands where Unicode has fonts' own.
 SEEN = [("5 ", "Arial"), ("m", "Symbol"), ("g, ", "Arial"), ("\uf0a3", "Symbol"), (" 3 ", ""), ("ü", "Wingdings"), ("\uf0fb", "Wingdings"), ("a b", "symbol")]

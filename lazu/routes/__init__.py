@@ -66,10 +66,10 @@ class App(Flask):
 
     def create_url_adapter(self, request: Request | None) -> Any:
         """What finds the route of `request`."""
-        return request and paths.Asked(self.routes, request)
+        return request and paths.Adapter(self.routes, request)
 
     def preprocess_request(self) -> Response | None:
-        """Begin a request; gives the answer if no view has to."""
+        """Begin a request; gives the answer if no view has to. Raises `InvalidRequest`, `NotFound`, `StoreError`."""
         request = request_ctx.request
         environ, rule = request.environ, request.url_rule
         environ["lazu.request_id"] = request_id = ids.new_request_id()

@@ -8,7 +8,7 @@ the path as it was sent: what is fixed in a route stands there literally; its va
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
 from flask import Request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -34,7 +34,7 @@ _ByMethod = dict[str, Rule]
 
 
 class Routes:
-    """The routes of `rules`."""
+    """The routes of `rules`, each found by the one way to write its path."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._fixed: dict[str, _ByMethod] = {}
@@ -51,7 +51,7 @@ class Routes:
         allowed: set[str] = set()
         for methods, variables in self._at(path):
             if method in methods:
-                return methods[method], {name: _decoded(value) for name, value in variables.items()}
+                return methods[method], {name: unquote(value) for name, value in variables.items()}
             allowed.update(methods)
         raise MethodNotAllowed(allowed) if allowed else NotFound(self._advice(path))
 
@@ -72,8 +72,8 @@ class Routes:
         )
 
 
-class Asked:
-    """What Flask asks for the route of a request, as it asks werkzeug's `MapAdapter`."""
+class Adapter:
+    """What Flask asks for the route of a request, in the place of werkzeug's `MapAdapter`."""
 
     def __init__(self, routes: Routes, request: Request) -> None:
         self._routes, self._path, self._method = routes, sent(request.environ["RAW_URI"]), request.method
@@ -105,10 +105,6 @@ def ambiguous(path: str) -> bool:
     for _ in range(_DECODINGS):
         path = unquote(path)
     return _AMBIGUOUS.search(path) is not None or unquote(path) != path
-
-
-def _decoded(value: str) -> str:
-    return unquote_to_bytes(value.encode("latin-1")).decode(errors="replace")
 
 
 def _spelled(rule: str) -> re.Pattern[str]:

@@ -103,7 +103,7 @@ def _compare(read: Read | None, found: dict[str, Found], kept: list[Kept]) -> It
             yield Problem("stray" if ours else "leftover", sha256 or name, detail, sha256, there, name)
 
 
-def _of_derived(read: Callable[[Kept], str], name: str, there: Found) -> Iterator[Problem]:
+def _of_derived(read: Read, name: str, there: Found) -> Iterator[Problem]:
     """A hash it has none: what can be read is right."""
     if read(Kept(object_names.sha256(name), name, there.size)) == UNREADABLE:
         yield Problem("leftover", name, f"{there.size} bytes, made of a content; the store can't read it", name=name)
