@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from xml.etree.ElementTree import Element
 
 from lazu.documents import markup
@@ -46,6 +47,9 @@ _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 
 
+Found = TypeVar("Found")
+
+
 class Form(NamedTuple):
     """How a number is shown: its kind, the words around it, such as a unit, and how many digits are whole at least."""
 
@@ -56,18 +60,28 @@ class Form(NamedTuple):
 
 
 class Formats:
-    """How the cells of each style show numbers. `styles` is the part styles.xml."""
+    """How the cells of each style show numbers, and in which font. `styles` is the part styles.xml."""
 
     def __init__(self, styles: Element, since_1904: bool) -> None:
         codes = {entry.get("numFmtId", ""): entry.get("formatCode", "") for entry in styles.iter("numFmt")}
-        forms = [entry.get("numFmtId", "") for entry in markup.find(styles, "cellXfs")]
+        fonts = {str(n): markup.value(font, "name") for n, font in enumerate(markup.find(styles, "fonts"))}
+        entries = list(markup.find(styles, "cellXfs"))
+        forms = [entry.get("numFmtId", "") for entry in entries]
         self._forms = [form(codes[key]) if key in codes else Form(_BUILT_IN.get(key, PLAIN)) for key in forms]
+        self._fonts = [fonts.get(entry.get("fontId", ""), "") for entry in entries]
         self._since_1904 = since_1904
 
     def number(self, raw: str, style: str) -> str:
         """Return the number `raw` in a cell of this style; what is no number stays as it is."""
-        known = style.isdigit() and int(style) < len(self._forms)
-        return shown(raw, self._forms[int(style)] if known else Form(PLAIN), self._since_1904)
+        return shown(raw, _of(self._forms, style, Form(PLAIN)), self._since_1904)
+
+    def font(self, style: str) -> str:
+        """Return the name of the font of a cell of this style, empty if none is told."""
+        return _of(self._fonts, style, "")
+
+
+def _of(found: Sequence[Found], style: str, default: Found) -> Found:
+    return found[int(style)] if style.isdigit() and int(style) < len(found) else default
 
 
 def shown(raw: str, form: Form, since_1904: bool) -> str:

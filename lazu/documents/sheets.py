@@ -5,6 +5,8 @@ How East Asian words are pronounced (`rPh`) is left out.
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lazu.documents import markup
@@ -24,6 +26,10 @@ _MAX_END = 8 << 20
 _MAX_TAIL = 1 << 20
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,8})")
+
+
+#: Words that cells share, or runs of them, each behind its font: empty where it has the cell's.
+Shared = str | tuple[tuple[str, str], ...]
 
 
 class Cell(NamedTuple):
@@ -138,35 +144,45 @@ class _Strings:
     """Reads the strings that cells share."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.found: list[Shared] = []
         self._names = markup.Names()
-        self._words: list[str] = []
+        self._font = ""
+        self._runs: list[tuple[str, str]] = []
         self._open = self._aside = False
 
-    def start(self, name: str, _: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         tag = self._names[name]
         self._open = tag == "t" and not self._aside
         if tag == "rPh":
             self._aside = True
+        elif tag == "rFont":
+            self._font = attributes.get("val", "")
 
     def stop(self, name: str) -> None:
         """An element ends."""
         tag = self._names[name]
         self._open = False
         if tag == "si":
-            self.found.append(unescaped("".join(self._words)))
-            self._words = []
+            self.found.append(_shared(self._runs))
+            self._runs = []
         elif tag == "rPh":
             self._aside = False
+        elif tag == "r":
+            self._font = ""
 
     def data(self, words: str) -> None:
         """Text within an element."""
         if self._open:
-            self._words.append(words)
+            self._runs.append((self._font, words))
 
 
-def strings(pieces: Iterator[bytes]) -> Iterator[str]:
+def _shared(runs: list[tuple[str, str]]) -> Shared:
+    joined = [(font, unescaped("".join(words for _, words in run))) for font, run in groupby(runs, itemgetter(0))]
+    return tuple(joined) if any(font for font, _ in joined) else "".join(words for _, words in joined)
+
+
+def strings(pieces: Iterator[bytes]) -> Iterator[Shared]:
     """Give the shared strings, no further read than they are asked for."""
     target = _Strings()
     parser = markup.parser(target)

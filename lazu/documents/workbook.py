@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, margins, markdown, markup, sheets
+from lazu.documents import drawings, margins, markdown, markup, sheets, symbols
 from lazu.documents.cells import Formats, unescaped
 from lazu.documents.package import Package
-from lazu.documents.sheets import Cell, Sheet
+from lazu.documents.sheets import Cell, Shared, Sheet
 
 #: Links of a sheet that are given.
 _MAX_LINKS = 10_000
@@ -34,7 +34,7 @@ class Workbook:
         # Libraries, as pandas has, give each formula the value 0 and let programs work it out on load. Excel may let
         # them too, beside true values: those that are not 0 are told, and for a true 0 its formula is no lie.
         self._unknown = ("", "0") if markup.find(self._tree, "calcPr").get("fullCalcOnLoad") in true else ("",)
-        self._strings: list[str] = []
+        self._strings: list[Shared] = []
         strings = self._package.related(self._main, "sharedStrings")
         self._more = sheets.strings(package.stream(strings[0] if strings else ""))
 
@@ -84,14 +84,23 @@ class Workbook:
         """Return the visible value of a cell; the formula of one whose value nobody has worked out."""
         if cell.formula and cell.raw in self._unknown:
             return f"={cell.formula}"
-        if cell.kind == "s":
-            place = int(cell.raw) if cell.raw.isdigit() else -1
-            return self._strings[place] if 0 <= place < len(self._strings) else ""
+        if cell.kind in ("s", "str", "inlineStr"):
+            return self._words(cell)
         if cell.kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(cell.raw, cell.raw)
         if cell.kind in ("", "n") and cell.raw:
             return self._formats.number(cell.raw, cell.style)
         return unescaped(cell.raw).removesuffix("T00:00:00")
+
+    def _words(self, cell: Cell) -> str:
+        """Return the words of a cell as its font, or that of each run of them, shows them."""
+        words: Shared = unescaped(cell.raw)
+        if cell.kind == "s":
+            place = int(cell.raw) if cell.raw.isdigit() else -1
+            words = self._strings[place] if 0 <= place < len(self._strings) else ""
+        font = self._formats.font(cell.style)
+        runs = (("", words),) if isinstance(words, str) else words
+        return "".join(symbols.words(run, own or font) for own, run in runs)
 
     def _linked(self, words: str, target: str | None) -> str:
         return markdown.link(words, target) if target else words
