@@ -32,12 +32,15 @@ def test_letters_of_a_slide_that_are_signs_in_their_font_are_read_as_such(read):
     assert read(pptx(f"<p:sp><p:nvSpPr><p:nvPr/></p:nvSpPr><p:txBody><a:p>{runs}</a:p></p:txBody></p:sp>"), "pptx") == f"## Slide 1\n\n{SHOWN} → on\n"
 
 
+RICH = '<r><t>ü</t></r><r><rPr><rFont val="Calibri"/></rPr><t>done_x0021_</t></r><r><rPr><rFont val="Symbol"/></rPr><t>m</t></r>'
+
+
 def test_letters_of_a_workbook_that_are_signs_in_their_font_are_read_as_such(read):
     """As lists are ticked off. The font is the cell's, or a run's own; numbers stay what they are."""
     fonts = "".join(f'<font><name val="{name}"/></font>' for name in ("Calibri", "Wingdings"))
-    runs = ['ü</t></si><si><r><t>ü</t></r><r><rPr><rFont val="Calibri"/></rPr><t>done_x0021_</t></r><r><rPr><rFont val="Symbol"/></rPr><t>m</t></r></si><si><t>ü']
+    runs = [f"ü</t></si><si>{RICH}</si><si><t>ü"]
     cells = [('s="1" t="s"', "<v>0</v>", "✓"), ('s="1" t="s"', "<v>1</v>", "✓done!\u03bc"), ('s="0" t="s"', "<v>1</v>", "üdone!\u03bc"), ('t="s"', "<v>2</v>", "ü")]
-    cells += [('s="1" t="str"', "<f>A1</f><v>û</v>", "✗"), ('s="1" t="inlineStr"', "<is><t>þ</t></is>", "☑"), ('s="1"', "<v>7</v>", "7")]
+    cells += [('s="1" t="str"', "<f>A1</f><v>û</v>", "✗"), ('s="1" t="inlineStr"', "<is><t>þ</t></is>", "☑"), ('t="inlineStr"', f"<is>{RICH}</is>", "üdone!\u03bc"), ('s="1"', "<v>7</v>", "7")]
     sheet = "".join(f"<c {attributes}>{content}</c>" for attributes, content, _ in cells)
     data = xlsx(("One", f'<sheetData><row r="1">{sheet}</row></sheetData>'), strings=runs, styles=f'<fonts>{fonts}</fonts><cellXfs><xf/><xf fontId="1"/></cellXfs>')
     assert f"| {' | '.join(seen for _, _, seen in cells)} |" in read(data, "xlsx")

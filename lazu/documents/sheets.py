@@ -28,17 +28,18 @@ _MAX_TAIL = 1 << 20
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,8})")
 
 
-#: Words that cells share, or runs of them, each behind its font: empty where it has the cell's.
-Shared = str | tuple[tuple[str, str], ...]
+#: Words, or runs of them, each behind its font: empty where it has the cell's.
+Words = str | tuple[tuple[str, str], ...]
 
 
 class Cell(NamedTuple):
-    """A cell as it is stored: `kind` is the type's word, `style` the number of its format."""
+    """A cell as it is stored: `kind` is the type's word, `style` the number of its format, `words` stand in it."""
 
     kind: str
     style: str
     raw: str
     formula: str
+    words: Words
 
 
 class _Full(Exception):
@@ -59,8 +60,9 @@ class Sheet:
         self._names = markup.Names()
         self._row = self._column = self._empty = 0
         self._attributes: dict[str, str] = {}
-        self._words: dict[str, list[str]] = {}
-        self._into: list[str] | None = None
+        self._words: dict[str, list[tuple[str, str]]] = {}
+        self._into: list[tuple[str, str]] | None = None
+        self._font = ""
         self._aside = False
         self._tail: bytes | None = b""
         self._read(pieces)
@@ -104,6 +106,8 @@ class Sheet:
             self._into = None if self._aside else self._words.setdefault(tag, [])
         elif tag == "rPh":
             self._aside = True
+        elif tag == "rFont":
+            self._font = attributes.get("val", "")
         elif tag == "row":
             if len(self.rows) == MAX_ROWS or self._empty > _MAX_EMPTY:
                 self.broken_off = self._row
@@ -115,10 +119,11 @@ class Sheet:
 
     def end_of_cell(self) -> None:
         """Keep a cell that has something in it."""
-        words = {tag: "".join(found) for tag, found in self._words.items()}
+        words = {tag: "".join(part for _, part in found) for tag, found in self._words.items()}
         kind, style = self._attributes.get("t", ""), self._attributes.get("s", "0")
         empty = kind == "str" and words.get("v") == ""  # the value of its formula, as of =IF(A1="","",A1)
-        cell = Cell(kind, style, words.get("v") or words.get("t", ""), "" if empty else words.get("f", ""))
+        raw, formula = words.get("v") or words.get("t", ""), "" if empty else words.get("f", "")
+        cell = Cell(kind, style, raw, formula, _joined(self._words.get("t", [])))
         if cell.raw or cell.formula:
             self.rows.setdefault(self._row, {})[self._column] = cell
         else:
@@ -133,18 +138,20 @@ class Sheet:
             self._into = None
         elif tag == "rPh":
             self._aside = False
+        elif tag == "r":
+            self._font = ""
 
     def data(self, words: str) -> None:
         """Text within an element."""
         if self._into is not None:
-            self._into.append(words)
+            self._into.append((self._font, words))
 
 
 class _Strings:
     """Reads the strings that cells share."""
 
     def __init__(self) -> None:
-        self.found: list[Shared] = []
+        self.found: list[Words] = []
         self._names = markup.Names()
         self._font = ""
         self._runs: list[tuple[str, str]] = []
@@ -164,7 +171,7 @@ class _Strings:
         tag = self._names[name]
         self._open = False
         if tag == "si":
-            self.found.append(_shared(self._runs))
+            self.found.append(_joined(self._runs))
             self._runs = []
         elif tag == "rPh":
             self._aside = False
@@ -177,12 +184,12 @@ class _Strings:
             self._runs.append((self._font, words))
 
 
-def _shared(runs: list[tuple[str, str]]) -> Shared:
+def _joined(runs: list[tuple[str, str]]) -> Words:
     joined = [(font, unescaped("".join(words for _, words in run))) for font, run in groupby(runs, itemgetter(0))]
     return tuple(joined) if any(font for font, _ in joined) else "".join(words for _, words in joined)
 
 
-def strings(pieces: Iterator[bytes]) -> Iterator[Shared]:
+def strings(pieces: Iterator[bytes]) -> Iterator[Words]:
     """Give the shared strings, no further read than they are asked for."""
     target = _Strings()
     parser = markup.parser(target)

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from lazu.documents import drawings, margins, markdown, markup, sheets, symbols
 from lazu.documents.cells import Formats, unescaped
 from lazu.documents.package import Package
-from lazu.documents.sheets import Cell, Shared, Sheet
+from lazu.documents.sheets import Cell, Sheet, Words
 
 #: Links of a sheet that are given.
 _MAX_LINKS = 10_000
@@ -34,7 +34,7 @@ class Workbook:
         # Libraries, as pandas has, give each formula the value 0 and let programs work it out on load. Excel may let
         # them too, beside true values: those that are not 0 are told, and for a true 0 its formula is no lie.
         self._unknown = ("", "0") if markup.find(self._tree, "calcPr").get("fullCalcOnLoad") in true else ("",)
-        self._strings: list[Shared] = []
+        self._strings: list[Words] = []
         strings = self._package.related(self._main, "sharedStrings")
         self._more = sheets.strings(package.stream(strings[0] if strings else ""))
 
@@ -94,7 +94,7 @@ class Workbook:
 
     def _words(self, cell: Cell) -> str:
         """Return the words of a cell as its font, or that of each run of them, shows them."""
-        words: Shared = unescaped(cell.raw)
+        words = cell.words or unescaped(cell.raw)
         if cell.kind == "s":
             place = int(cell.raw) if cell.raw.isdigit() else -1
             words = self._strings[place] if 0 <= place < len(self._strings) else ""
