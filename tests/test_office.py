@@ -938,7 +938,7 @@ ROUNDED = [
     ("currency", "1234.567", "", "$1,235", "$1234.567"), ("currency", "1234567.891", "EUR", "1.234.567,89 €", "1234567.891 €"), ("currency", "-3.254", "", "($3.25)", "-$3.254"),
     ("currency", "-3.254", "USD", "$3.25", "-3.254 USD"), ("currency", "1234567", "USD", "$1.2M", "1234567 USD"), ("currency", "999.96", "", "$1,000", "$999.96"), ("currency", "0", "USD", "$ -", "0 USD"),
     ("float", "1231.254", "", "$1,231.25", "$1231.254"), ("float", "5.04", "", "5 kg", "5.04 kg"), ("float", "1500000", "", "1.5 M", "1500000"), ("float", "0.5", "", "1/2", "0.5"), ("float", "12345.6", "", "1.23E+04", "12345.6"),
-    ("float", "0", "", "-", "0"), ("float", "0", "", "none", "0"), ("float", "INF", "", "555", "inf"), ("float", "x", "", "5 kg", "5 kg"), ("date", "2024-01-02T00:00:00.000Z", "", "1/2/24", "2024-01-02"), ("date", "2024-01-02T10:30:00.000Z", "", "1/2/24", "2024-01-02 10:30:00"),
+    ("float", "0", "", "-", "0"), ("float", "0", "", "none", "0"), ("float", "INF", "", "555", "555"), ("float", "NaN", "", "n/a", "n/a"), ("float", "x", "", "5 kg", "5 kg"), ("date", "2024-01-02T00:00:00.000Z", "", "1/2/24", "2024-01-02"), ("date", "2024-01-02T10:30:00.000Z", "", "1/2/24", "2024-01-02 10:30:00"),
 ]  # fmt: skip
 
 
@@ -959,6 +959,15 @@ def test_a_chart_of_libreoffice_is_read_below_its_sheet_and_on_its_slide(read):
     found = "Sales\n\n|  | Q1 | Q1 |\n| --- | --- | --- |\n"
     assert read(odf("spreadsheet", sheet, **parts), "application/zip") == f"## Sheet: One\n\n| a | b |\n| --- | --- |\n\n{found}"
     assert read(odf("presentation", f"<draw:page>{frame}</draw:page>", **parts), "application/zip") == f"## Slide 1\n\n{found}"
+
+
+def test_an_empty_point_of_a_chart_of_libreoffice_is_empty(read):
+    """It has no words for one but `NaN`, and older ones `1.#NAN`."""
+    row = row_of_cells(*((f"value-type='float' value='{value}'", value) for value in ("NaN", "7", "1.#NAN", "INF", "8")))
+    with zipfile.ZipFile(io.BytesIO(odf("chart", row))) as made:
+        parts = {"Object 1/content.xml": made.read("content.xml").decode()}
+    page = '<draw:page><draw:frame><draw:object xlink:href="./Object 1"/></draw:frame></draw:page>'
+    assert read(odf("presentation", page, **parts), "application/zip") == "## Slide 1\n\n|  | 7 |  |  | 8 |\n| --- | --- | --- | --- | --- |\n"
 
 
 def test_words_that_stand_for_what_programs_put_in_are_not_read(read):

@@ -202,6 +202,8 @@ class Document:
 
     def _object(self, element: Element) -> Iterator[str]:
         found = self._inside(element)
+        for cell in filter(values.is_empty_point, markup.find(found, "body", "chart").iter("table-cell")):
+            cell.clear()
         yield from [mathml.words(found)] if found.tag == "math" else self._within(markup.find(found, "body"))
 
     def _inside(self, element: Element) -> Element:

@@ -35,6 +35,14 @@ def value(cell: Element) -> str:
     return cell.get("boolean-value", "").upper() if kind == "boolean" else cell.get("string-value", "")
 
 
+def is_empty_point(cell: Element) -> bool:
+    """Return whether a cell of a chart is a point that is not there: a number that is none (`NaN`, `1.#NAN`)."""
+    try:
+        return cell.get("value-type") == "float" and not math.isfinite(float(cell.get("value", "")))
+    except ValueError:
+        return True
+
+
 def _time(raw: str) -> str:
     """Return a time of day or one that passes, as `PT14H30M00S`."""
     found = _SPAN.fullmatch(raw)
@@ -51,8 +59,8 @@ def _number(cell: Element, kind: str, words: str) -> str:
         found = float(raw) * (100 if kind == "percentage" else 1)
     except ValueError:
         return ""
-    if cell.get("formula") in ("of:=TRUE()", "of:=FALSE()"):
-        return ""  # how Calc stores those of an xlsx; its words say so
+    if not math.isfinite(found) or cell.get("formula") in ("of:=TRUE()", "of:=FALSE()"):
+        return ""  # its words say so; truths are how Calc stores those of an xlsx
     full = cells.number(found) if kind == "percentage" else cells.plain(raw)
     sign = {"percentage": "%", "currency": f" {cell.get('currency', '')}"}.get(kind, "")
     return _around(found, full, words, kind == "percentage") or f"{full}{sign}".strip()
@@ -81,4 +89,4 @@ def _is_rounded(number: float, shown: str) -> bool:
     whole = len(f"{abs(number):.0f}")
     places = (len(digits) - whole - more for more in (-1, 0))
     sizes = (abs(number) * 10**place for place in places if place >= 0)
-    return math.isfinite(number) and any(abs(int(digits) - size) <= 0.5 + size * 1e-14 for size in sizes)
+    return any(abs(int(digits) - size) <= 0.5 + size * 1e-14 for size in sizes)
