@@ -1174,12 +1174,12 @@ LOGO = "Content-Type: image/png; name=logo.png\nContent-ID: <l>\n\nPNG"
         (multipart("mixed", PLAIN.format("before"), LOGO, PLAIN.format("after")), "before\n\nafter\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("alternative", PLAIN.format(" "), multipart("related", WEB.format("rich"), LOGO)), "rich\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("alternative", WEB.format("rich"), PLAIN.format("plain")), "plain\n"),
-        (multipart("alternative", "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", WEB.format("come")), "come\n"),
+        (multipart("alternative", "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", WEB.format("come")), "come\n\nBEGIN:VCALENDAR\n"),
         (multipart("mixed", PLAIN.format("see"), PLAIN.format("log line").replace("plain", "plain; name=a.log")), "see\n\nlog line\n"),
         (multipart("mixed", PLAIN.format("see"), "Content-Disposition: attachment; filename=a.log\n" + PLAIN.format("log line")), "see\n\nAttachments:\n\n- a.log (text/plain, 8 bytes)\n"),
         (multipart("mixed", "Content-Disposition: inline\n" + WEB.format("hello").replace("html", "html; name=body.html"), LOGO), "hello\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"),
         (multipart("mixed", PLAIN.format("scanned"), "Content-Type: application/pdf\n\n%PDF"), "scanned\n\nAttachments:\n\n- unnamed (application/pdf, 4 bytes)\n"),
-        (multipart("alternative", PLAIN.format("come"), "Content-Type: text/calendar; name=invite.ics\n\nBEGIN"), "come\n\nAttachments:\n\n- invite.ics (text/calendar, 5 bytes)\n"),
+        (multipart("alternative", PLAIN.format("come"), "Content-Type: text/calendar; name=invite.ics\n\nBEGIN"), "come\n\nBEGIN\n"),
         ("Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\n"),
         ("Content-Type: multipart/mixed\n\nno boundary\n", "no boundary\n"),
     ],
@@ -1249,6 +1249,93 @@ def test_the_pictures_of_a_saved_page_are_no_attachments(read):
     nameless = LOGO.replace("; name=logo.png", "")
     page = multipart("related", WEB.format("Tea"), nameless, nameless, LOGO)
     assert read(mail(page), "message/rfc822") == "Subject: hi\n\nTea\n\nAttachments:\n\n- logo.png (image/png, 3 bytes)\n"
+
+
+EVENT = """BEGIN:VCALENDAR
+METHOD:{}
+BEGIN:VTIMEZONE
+TZID:Berlin
+BEGIN:STANDARD
+DTSTART:16010101T030000
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VEVENT
+DESCRIPTION:Please\\njoin. Or dial 555\\, then \\\\1.
+DTSTART;TZID="Berlin":20261201T093000
+DTEND:20261201T101500Z
+RRULE:FREQ=WEEKLY;UNTIL=20270131
+SUMMARY;LANGUAGE=en:Review of
+  the p
+ lan
+LOCATION:Room 5\\; 2nd floor
+ORGANIZER;CN="Boss: Ltd; B":mailto:boss@example.org
+ATTENDEE;PARTSTAT=NEEDS-ACTION;CN=Ada:MAILTO:ada@example.org
+ATTENDEE;PARTSTAT=DECLINED:mailto:bob@example.org
+BEGIN:VALARM
+DESCRIPTION:REMINDER
+END:VALARM
+END:VEVENT
+END:VCALENDAR
+"""
+INVITED = """{}: Review of the plan
+Start: 2026-12-01 09:30:00 Berlin
+End: 2026-12-01 10:15:00 UTC
+Repeats: FREQ=WEEKLY;UNTIL=2027-01-31
+Place: Room 5; 2nd floor
+Organizer: Boss: Ltd; B <boss@example.org>
+Attendees: Ada <ada@example.org>, bob@example.org (DECLINED)
+"""
+CALENDAR = "Content-Type: text/calendar; charset=utf-8\n\n{}"
+DIAL = "Please\njoin. Or dial 555, then \\1."
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "method", "title", "more"),
+    [
+        ("Please join.", "alternative", "REQUEST", "Invitation", f"\n{DIAL}\n"), (f"Hello. {DIAL}", "alternative", "CANCEL", "Cancelled", ""),
+        ("see", "mixed", "PUBLISH", "Appointment", f"\n{DIAL}\n"),
+    ],
+    ids=["invitation", "words that the text has too", "beside a text"],
+)  # fmt: skip
+def test_an_invitation_tells_what_when_and_where(read, said, kind, method, title, more):
+    """Its appointment is no other form of its words, as the page is, and was lost."""
+    parts = [PLAIN.format(said), WEB.format("Please join."), CALENDAR.format(EVENT.format(method).replace("\n", "\r\n"))]
+    text = read(mail(multipart(kind, *parts[:: 2 if kind == "mixed" else 1])), "message/rfc822")
+    assert text == f"Subject: hi\n\n{said}\n\n{INVITED.format(title)}{more}"
+
+
+def test_an_appointment_of_whole_days_ends_before_the_next(read):
+    """And a letter that its program broke in two by a line is whole again."""
+    days = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261201\nDTEND;VALUE=DATE:20261203\nSUMMARY:Gr\u00f6\u00dfe\nEND:VEVENT\nEND:VCALENDAR\n"
+    message = mail(CALENDAR.format(days)).encode().replace(b"\xc3\xb6", b"\xc3\n \xb6")
+    assert read(message, "message/rfc822") == "Subject: hi\n\nAppointment: Größe\nStart: 2026-12-01\nEnd: before 2026-12-03\n"
+
+
+def test_a_report_of_delivery_tells_whom_a_message_did_not_reach_and_why(read):
+    """Python takes it for messages within the message."""
+    status = "Content-Type: message/delivery-status\n{}\nReporting-MTA: dns; example.org\n\nFinal-Recipient: rfc822; no@example.org\nAction: failed\nStatus: 5.1.1\n"
+    told = "Reporting-MTA: dns; example.org\n\nFinal-Recipient: rfc822; no@example.org\nAction: failed\nStatus: 5.1.1"
+    returned = f"Content-Type: message/rfc822\n\n{mail(PLAIN.format('ten boxes'), 'order')}"
+    for header in ("", "Content-Disposition: attachment; filename=details.txt\n"):
+        text = read(mail(multipart("report", PLAIN.format("Could not deliver."), status.format(header), returned)), "message/rfc822")
+        assert text == f"Subject: hi\n\nCould not deliver.\n\n{told}\n\nForwarded message:\n\nSubject: order\n\nten boxes\n"
+    read_it = "Content-Type: message/disposition-notification\n\nDisposition: manual-action; displayed\n"
+    assert read(mail(multipart("report", PLAIN.format("Read."), read_it)), "message/rfc822") == "Subject: hi\n\nRead.\n\nDisposition: manual-action; displayed\n"
+
+
+def test_the_frames_of_a_saved_page_are_read_where_they_stand(read):
+    """Chromium names them by id, others by place; what nobody sees, or no frame shows, is not read, and no frame twice."""
+    part = "Content-Type: text/html\n{}\n\n{}".format
+    page = (
+        "<p>Tea</p><iframe src='cid:f%40x'>old browser</iframe><p>and</p><table><tr><td>1<td><iframe src=b/c.html></iframe></table>"
+        "<iframe style='display: none' src='cid:ad@x'></iframe><iframe src='https://other.example/'></iframe><iframe src='//[x'></iframe>"
+    )
+    parts = [
+        part("Content-Location: https://example.org/a/", page).replace("text/html", "application/xhtml+xml"), part("Content-ID: <f@x>", "<title>Frame</title><p>green</p><iframe src='cid:g@x'></iframe>"),
+        part("Content-Location: https://example.org/a/b/c.html", "<p>2</p><iframe src='cid:f@x'></iframe>"), part("Content-ID: <g@x>", "<p>leaves<frame src='https://example.org/a/'>"),
+        part("Content-ID: <ad@x>", "buy"), part("Content-ID: <h@x>", "loose"), "Content-Type: text/css\nContent-ID: <s@x>\n\np {}",
+    ]  # fmt: skip
+    assert read(mail(multipart("related", *parts)), "message/rfc822") == "Subject: hi\n\nTea\n\ngreen\n\nleaves\n\nand\n\n| 1 | 2 |\n| --- | --- |\n"
 
 
 LABELS = {"iso-8859-8-i": "iso8859_8", "windows-31j": "cp932", "x-sjis": "cp932", "x-gbk": "gbk", "x-euc-jp": "euc_jp", "x-cp1251": "cp1251", "windows-874": "cp874", "utf-7": "utf_7"}

@@ -17,6 +17,9 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
+#: Kinds of fields (`input`) that have words.
+_FIELDS = {"text", "submit", "button", "email", "tel", "url", "number"}
+
 #: Elements that begin on a line of their own, besides those that are handled by name.
 BLOCKS = set(
     """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
@@ -81,6 +84,25 @@ def hidden(tag: str, attributes: dict[str, str]) -> bool:
     """Return whether nobody sees what is in an element."""
     style = attributes.get("style", "").replace(" ", "").casefold()
     return tag in _UNSEEN or "hidden" in attributes or "display:none" in style
+
+
+def frame(tag: str, attributes: dict[str, str]) -> str:
+    """Return the address of the page that an element shows within this one; empty if it shows none."""
+    shown = tag in ("iframe", "frame") and not hidden("frame", attributes)  # what is in an `iframe` itself nobody sees
+    return attributes.get("src", "") if shown else ""
+
+
+def field(attributes: dict[str, str]) -> str:
+    """Return what stands in a field (`input`)."""
+    kind = attributes.get("type", "text").casefold()
+    if kind in ("checkbox", "radio"):
+        return "[x] " if "checked" in attributes else "[ ] "
+    return f" {attributes.get('value', '')} " if kind in _FIELDS else ""
+
+
+def count(words: str, usual: int) -> int:
+    """Return the number that an attribute says, if it says one that counts."""
+    return int(words) if words.removeprefix("-").isdecimal() and len(words) < 9 else usual
 
 
 class Unseen:

@@ -7,14 +7,25 @@ from collections.abc import Iterator
 from email.errors import MessageError, MissingHeaderBodySeparatorDefect
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
+from functools import partial
 from typing import Any
+from urllib.parse import unquote, urljoin
 
-from lazu.documents import encodings, markdown, web
+from lazu.documents import calendars, encodings, markdown, web
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 #: Of several forms of the same words the first that has any is read (RFC 2046, §5.1.4); then the other texts.
 _FORMS = ("text/plain", "text/html", "multipart/related", "multipart/mixed")
+
+#: Web pages. Chromium saves those of the second kind as what they are.
+_PAGES = ("text/html", "application/xhtml+xml")
+
+#: Appointments, which stand beside their invitation as another form of it, and say more.
+_CALENDAR = "text/calendar"
+
+#: Messages within a message. Other kinds of `message/` are words, which Python's parser takes for messages too.
+_MESSAGES = ("message/rfc822", "message/global")
 
 #: What Python's parser of headers raises for some that are odd: `To: undisclosed-recipients:; <a@b.example>`.
 _FAULTS = (AttributeError, LookupError, TypeError, ValueError, RecursionError, MessageError)
@@ -49,16 +60,16 @@ def _parsed(data: bytes) -> Message:
 def _message(message: Message) -> Iterator[str]:
     """Give a message: who, to whom, when; its words; what is attached; and the messages within it, each as such."""
     yield "\n".join(f"{name}: {markdown.line(str(message[name]))}" for name in _HEADERS if message[name])
-    read = set[Message]()
-    yield from _words(message, read)
+    words = _Words()
+    yield from words.of(message)
     leaves = list(_leaves(message))
-    others = (part for part in leaves if not part.is_multipart() and part not in read)
+    others = (part for part in leaves if not part.is_multipart() and part not in words.read)
     attached = [_named(part) for part in others if _is_attached(part) or part.get_filename()]
     if attached:
         yield "Attachments:"
         yield from (markdown.item(0, words) for words in attached)
     for part in leaves:
-        if part.get_content_type() in ("message/rfc822", "message/global"):
+        if part.get_content_type() in _MESSAGES:
             for inner in _parts(part):
                 yield "Forwarded message:"
                 yield from _message(_opened(part, inner))
@@ -97,29 +108,78 @@ def _leaves(part: Message) -> Iterator[Message]:
             yield from _leaves(child)
 
 
-def _words(part: Message, read: set[Message]) -> Iterator[str]:
-    """Give the words of a part, as blocks, and add to `read` which parts they are from.
+class _Words:
+    """The words of a message; `read` are the parts that they are from."""
 
-    A part that says it has parts and has none is text.
-    """
-    kind, parts = part.get_content_type(), _parts(part)
-    if parts and kind == "multipart/alternative":
-        yield from _first(sorted(parts, key=_rank), read)
-    elif parts and kind.startswith("multipart/"):
-        for child in _read(part, parts):
-            yield from _words(child, read)
-    elif kind.startswith(("text/", "multipart/")):
-        read.add(part)
-        yield from web.blocks(_decoded(part), titled=False) if kind == "text/html" else [_decoded(part)]
+    def __init__(self) -> None:
+        self.read: set[Message] = set()
+        self._frames: dict[str, Message] = {}  # parts that a page may show within it, by address
+
+    def of(self, part: Message) -> Iterator[str]:
+        """Give the words of a part, as blocks. A part that says it has parts and has none is text."""
+        kind, parts = part.get_content_type(), _parts(part)
+        if parts and kind == "multipart/alternative":
+            yield from self._first(sorted(parts, key=_rank))
+        elif parts and kind.startswith("multipart/"):
+            if kind == "multipart/related":
+                self._frames.update((address, child) for child in parts for address in _addresses(child))
+            for child in _read(part, parts):
+                yield from self.of(child)
+        elif kind.startswith(("text/", "multipart/")) or kind in _PAGES:
+            self.read.add(part)
+            yield from self._text(part, kind)
+        elif kind not in _MESSAGES:
+            yield from (_report(_opened(part, inner)) for inner in parts)
+
+    def _first(self, parts: list[Message]) -> Iterator[str]:
+        """Give the first of some parts that has words, and what appointments add, which are no form of the same."""
+        words: list[str] = []
+        while parts and not any(block.strip() for block in words):
+            words = list(self.of(parts.pop(0)))
+        yield from words
+        said = _bare("\n".join(words))
+        for leaf in (leaf for part in parts for leaf in _leaves(part)):
+            if leaf.get_content_type() == _CALENDAR and not _is_attached(leaf):
+                yield from (block for block in self.of(leaf) if _bare(block) not in said)
+
+    def _text(self, part: Message, kind: str) -> Iterator[str]:
+        if kind in _PAGES:
+            base = "".join(str(part.get("Content-Location", "")).split())
+            return web.blocks(_decoded(part), titled=False, frames=partial(self._frame, base))
+        return calendars.blocks(_decoded(part)) if kind == _CALENDAR else iter([_decoded(part)])
+
+    def _frame(self, base: str, address: str) -> Iterator[str]:
+        """Give what a page at `base` shows in a frame, unless it is not there, or was read."""
+        part = self._frames.get(_resolved(base, address))
+        if part is not None and part not in self.read:
+            yield from self.of(part)
 
 
-def _first(parts: list[Message], read: set[Message]) -> Iterator[str]:
-    """Give the first of some parts that has words."""
-    for part in parts:
-        words = list(_words(part, read))
-        if any(block.strip() for block in words):
-            yield from words
-            return
+def _addresses(part: Message) -> Iterator[str]:
+    """Give the addresses at which a part is found by those beside it (RFC 2392, RFC 2557)."""
+    if part["Content-ID"]:
+        yield f"cid:{str(part['Content-ID']).strip('<> ')}"
+    if part["Content-Location"]:
+        yield unquote("".join(str(part["Content-Location"]).split()))
+
+
+def _resolved(base: str, address: str) -> str:
+    """Return the address that one is which stands in the page at `base`."""
+    try:
+        return unquote(urljoin(base, address))
+    except ValueError:  # of brackets in the place of a host
+        return ""
+
+
+def _report(report: Message) -> str:
+    """Return the words of a report, such as to whom a message was not delivered, and why (RFC 3464)."""
+    body = report.get_payload()
+    lines = [f"{name}: {markdown.line(str(value))}" for name, value in report.items()]
+    return "\n".join([*lines, body if isinstance(body, str) else ""])
+
+
+def _bare(words: str) -> str:
+    return "".join(words.split())
 
 
 def _rank(part: Message) -> int:
@@ -140,6 +200,7 @@ def _decoded(part: Message) -> str:
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return ""
+    data = calendars.unfolded(data) if part.get_content_type() == _CALENDAR else data
     name = encodings.codec(part.get_content_charset(""))
     return data.decode(name, errors="replace") if name else encodings.fitting(data)
 

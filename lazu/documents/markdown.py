@@ -141,6 +141,11 @@ def _marked(found: re.Match[str]) -> str:
     return f"{found[1]}~~{words}~~{found[2][len(words) :]}" if words else found[1]
 
 
+def seen(words: str) -> bool:
+    """Return whether there is more in words than spaces and marks."""
+    return bool("".join(words.split()).strip("".join(STRUCK)))
+
+
 def flat(blocks: Iterable[str]) -> str:
     """Return blocks on one line."""
     return line(" ".join(blocks))

@@ -12,9 +12,12 @@ from lazu.documents.grid import Table
 _MAX_DEPTH = 20
 
 
-def blocks(text: str, titled: bool = True) -> Iterator[str]:
-    """Give a page as blocks of Markdown, under its title unless that is told elsewhere."""
-    page = _Page()
+def blocks(text: str, titled: bool = True, frames: Callable[[str], Iterable[str]] = lambda _: ()) -> Iterator[str]:
+    """Give a page as blocks of Markdown, under its title unless that is told elsewhere.
+
+    `frames` gives the blocks of the page that stands at an address, for those that this one shows within it.
+    """
+    page = _Page(frames)
     page.feed(text)
     page.close()
     page.end()
@@ -26,8 +29,9 @@ def blocks(text: str, titled: bool = True) -> Iterator[str]:
 class _Page(HTMLParser):
     """Makes blocks of what the parser tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: Callable[[str], Iterable[str]]) -> None:
         super().__init__(convert_charrefs=True)
+        self._frames = frames
         self.title = ""
         self.blocks: list[str] = []
         self._words: list[str] = []  # of the line that is open
@@ -53,6 +57,7 @@ class _Page(HTMLParser):
         if self._unseen and not self._unseen.ends_before(tag):
             return
         attributes = {key: value or "" for key, value in attrs}
+        self._show(elements.frame(tag, attributes))
         if tag not in VOID and (elements.hidden(tag, attributes) or self._drawing.hides(tag, attributes)):
             self._unseen.begin(tag)
             return
@@ -115,7 +120,7 @@ class _Page(HTMLParser):
     def flush(self) -> None:
         """End the line that is open; a link goes on if no words of it have come yet."""
         start, target = self._link or (0, "")
-        if target and not self._verbatim and _seen("".join(self._words[start:])):
+        if target and not self._verbatim and markdown.seen("".join(self._words[start:])):
             self._end_a()
         words = markdown.struck("".join(self._words) + markdown.STRUCK[1] * bool(self._struck))
         self._words = [markdown.STRUCK[0]] * bool(self._struck)
@@ -140,6 +145,12 @@ class _Page(HTMLParser):
     def _put(self, block: str) -> None:
         (self._tables[-1].cell() if self._tables else self.blocks).append(block)
 
+    def _show(self, address: str) -> None:
+        """Take in a page that is shown within this one."""
+        for block in self._frames(address) if address else ():
+            self.flush()
+            self._put(block)
+
     def _begin_title(self, _: dict[str, str]) -> None:
         self._in_title = not self.title
 
@@ -159,10 +170,7 @@ class _Page(HTMLParser):
         self._words.append(f"[Picture: {words}]" if words else "")
 
     def _begin_input(self, attributes: dict[str, str]) -> None:
-        if attributes.get("type", "").casefold() in ("checkbox", "radio"):
-            self._words.append("[x] " if "checked" in attributes else "[ ] ")
-        elif attributes.get("type", "text").casefold() in ("text", "submit", "button", "email", "tel", "url", "number"):
-            self._words.append(f" {attributes.get('value', '')} ")
+        self._words.append(elements.field(attributes))
 
     def _begin_option(self, attributes: dict[str, str]) -> None:
         self._words += ["[x] "] * ("selected" in attributes)
@@ -176,7 +184,7 @@ class _Page(HTMLParser):
             start, target = self._link
             words = "".join(self._words[start:])
             before, behind = (" " * place.isspace() for place in (words[:1], words[-1:]))
-            self._words[start:] = [before + markdown.link(words, target) + behind if _seen(words) else words]
+            self._words[start:] = [before + markdown.link(words, target) + behind if markdown.seen(words) else words]
         self._link = None
 
     def _begin_sup(self, _: dict[str, str]) -> None:
@@ -213,7 +221,7 @@ class _Page(HTMLParser):
     def _begin_ol(self, attributes: dict[str, str]) -> None:
         """A list that counts backwards has no numbers: how many items come is not known yet."""
         self.flush()
-        number = None if "reversed" in attributes else _count(attributes.get("start", ""), 1)
+        number = None if "reversed" in attributes else elements.count(attributes.get("start", ""), 1)
         self._lists.append((number, labels.FORMS.get(attributes.get("type", ""), "decimal")))
 
     def _end_ul(self) -> None:
@@ -231,7 +239,7 @@ class _Page(HTMLParser):
         number, form = self._lists[-1]
         self._marker = "-"
         if number is not None:
-            number = _count(attributes.get("value", ""), number)
+            number = elements.count(attributes.get("value", ""), number)
             self._marker = f"{numbering.number(number, form if number > 0 else 'decimal')}."
             self._lists[-1] = number + 1, form
 
@@ -288,13 +296,3 @@ class _Page(HTMLParser):
             blocks = [markdown.table(map(markdown.inner, row) for row in table.rows)]
         for block in chain(table.caption, blocks):
             self._put(block)
-
-
-def _seen(words: str) -> bool:
-    """Return whether there is more in words than spaces and marks."""
-    return bool("".join(words.split()).strip("".join(markdown.STRUCK)))
-
-
-def _count(words: str, usual: int) -> int:
-    """Return the number that an attribute says, if it says one that counts."""
-    return int(words) if words.removeprefix("-").isdecimal() and len(words) < 9 else usual
