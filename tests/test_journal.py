@@ -98,6 +98,23 @@ def test_the_journal_empties_itself_while_serving_and_at_the_end(serve):
     assert problems(server.storage) == []
 
 
+#: Put first into what is called at the end of a process, so called last: its checkpoints go on meanwhile.
+SLOW_TO_END = """
+import atexit, threading
+atexit.register(lambda: [each.join(30) for each in threading.enumerate() if each.name == "lazu-journal"])
+"""
+
+
+def test_a_worker_that_ends_during_uploads_does_not_stop_the_store(serve, tmp_path):
+    """It closed the descriptor that its checkpoints sync, and took what they heard of that for an error of the disk."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_TO_END)
+    server = serve(PYTHONPATH=str(tmp_path), LAZU_WORKERS="1")
+    [old] = server.pids()[1:]
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: stored(server, server.any_key, os.urandom(8)) and old not in server.pids())
+    assert request(server, "GET", "/readyz").status == 200
+
+
 def test_an_older_lazu_that_goes_on_beside_a_newer_one_leaves_a_store_that_opens(serve):
     """It wrote its own number of steps with each deletion."""
     server = serve()

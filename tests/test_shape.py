@@ -157,6 +157,14 @@ def test_nothing_opens_the_database_files():
                 assert "sqlite" not in ast.unparse(call), f"{name}:{call.lineno}"
 
 
+def test_no_descriptor_is_closed_at_the_end_of_a_process():
+    """The kernel does that. Threads go on until then, and their number may be another file's by the time they use it."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        assert text.count("weakref.finalize(") == text.count(".atexit = False"), path
+        assert "atexit.register" not in text, path
+
+
 def test_no_file_is_longer_than_a_screenful_of_screens():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path

@@ -15,7 +15,8 @@ class Spool:
 
     def __init__(self, contents: Contents, max_bytes: int) -> None:
         self._staged = contents.stage(max_bytes)
-        weakref.finalize(self, os.close, self._staged.fd)
+        ending = weakref.finalize(self, os.close, self._staged.fd)
+        ending.atexit = False  # threads write until the process is gone: they would write into whatever has its number
 
     @property
     def size(self) -> int:

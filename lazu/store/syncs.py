@@ -36,7 +36,8 @@ class Syncs:
     def _begin(self) -> None:
         self._since = os.stat(self.root).st_mtime_ns
         self._watch, close = self._open(), self._close
-        self._close = weakref.finalize(self, os.close, self._watch)
+        self._close = ending = weakref.finalize(self, os.close, self._watch)
+        ending.atexit = False  # checkpoints go on until the process is gone: they would sync whatever has its number
         close()
 
     def _is_over(self) -> bool:
