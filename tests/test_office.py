@@ -128,7 +128,7 @@ def test_notes_comments_margins_and_links_of_a_docx_stand_once(read):
         hdr=paragraph("ACME Ltd"),
     )
     assert read(data, "docx") == (
-        "Header: ACME Ltd\n\nSee [our page](https://example.org/a%20b)[^2][^comment-0]\n\n[^2]: Small print\n[^comment-0]: Ada: Why?\n"
+        "Header: ACME Ltd\n\nSee [our page](https://example.org/a%20b)[^1][^comment-0]\n\n[^1]: Small print\n[^comment-0]: Ada: Why?\n"
     )
 
 

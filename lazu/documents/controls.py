@@ -11,12 +11,20 @@ SKIPPED = set(
 MARGINS = {"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"}
 READ = {"fldinst", "shpinst", "shptxt", "footnote", "annotation", "nestcell", "result", *MARGINS}
 
+#: How notes are counted, in the words of a docx, by the ends of control words.
+COUNTS = {
+    "ar": "decimal", "alc": "lowerLetter", "auc": "upperLetter", "rlc": "lowerRoman", "ruc": "upperRoman",
+    "chi": "chicago",
+}  # fmt: skip
+
 #: What control words do: methods of the reader.
 ACTS = {
     "u": "_unicode", "par": "_par", "sect": "_par", "page": "_par", "cell": "_cell", "row": "_row", "pard": "_reset",
     "ansicpg": "_page", "mac": "_page", "f": "_set_font", "fcharset": "_charset", "s": "_style",
     "intbl": "_in_table", "v": "_hide", "deleted": "_hide", "plain": "_hide", "uc": "_width", "ilvl": "_list_depth",
     "outlinelevel": "_outline", "trowd": "_define", "trleft": "_define", "cellx": "_define",
+    "ftnalt": "_endnote",
+    **{f"{place}ftnn{form}": "_count" for place in ("", "s", "a", "sa") for form in COUNTS},
     **dict.fromkeys(("fonttbl", "stylesheet", "fldinst"), "_into"),
     **dict.fromkeys(("field", "listtext", "pntext", "shptxt"), "_begin"),
     **dict.fromkeys(("footnote", "annotation", *MARGINS), "_aside"),

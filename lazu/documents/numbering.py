@@ -17,7 +17,7 @@ _SUMS = {
 #: Letters in their order, which are doubled behind the last one (§17.18.59); Greek ones have no name in Word.
 _LETTERS = {
     "lowerLetter": "abcdefghijklmnopqrstuvwxyz", "russianLower": "абвгдежзиклмнопрстуфхцчшщыэюя",
-    "greekLower": "αβγδεζηθικλμνξοπρστυφχψω",
+    "greekLower": "αβγδεζηθικλμνξοπρστυφχψω", "chicago": "*†‡§",
     "ganada": "가나다라마바사아자차카타파하", "chosung": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ",
     "hebrew2": "אבגדהוזחטיכלמנסעפצקרשת",
     "arabicAlpha": "أبتثجحخدذرزسشصضطظعغفقكلمنهوي", "arabicAbjad": "أبجدهوزحطيكلمنسعفصقرشتثخذضظغ",

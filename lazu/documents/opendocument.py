@@ -8,6 +8,7 @@ from lazu.documents import margins, markdown, markup, mathml, refusals, rows, sy
 from lazu.documents.archive import Archive
 from lazu.documents.labels import Labels, headings
 from lazu.documents.markdown import MAX_ROWS
+from lazu.documents.notes import Notes
 from lazu.documents.refusals import Refused
 
 #: What is not part of the text as it stands: deleted words, what an index was made from, what macros and forms hold.
@@ -62,6 +63,7 @@ class Document:
         self._headings = headings(trees)
         self._font = ""  # of the words that come
         self._notes: list[str] = []
+        self._names = Notes()
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._slides = 0
 
@@ -168,7 +170,8 @@ class Document:
         return markdown.link(self._words(element), element.get("href", ""))
 
     def _note(self, element: Element) -> str:
-        name = element.get("id", "").removeprefix("ftn") or str(len(self._notes) + 1)
+        kind, mark = element.get("note-class", "footnote"), markup.text(markup.find(element, "note-citation"))
+        name = self._names.name(kind, mark) if mark.strip() else self._names.next(kind)
         self._notes.append(markdown.note(name, markdown.flat(self._within(markup.find(element, "note-body")))))
         return f"[^{name}]"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from lazu.documents import controls, fields, markdown, refusals, symbols
 from lazu.documents.flow import Flow
+from lazu.documents.notes import Notes
 from lazu.documents.refusals import Refused
 
 _TOKEN = re.compile(
@@ -52,6 +53,7 @@ class _Reader:
         self.headers: dict[str, None] = {}
         self.footers: dict[str, None] = {}
         self.notes: list[str] = []
+        self._names = Notes()
         self._flows: list[Flow] = []
         self._group = _Group()
         self._groups: list[_Group] = []
@@ -137,8 +139,8 @@ class _Reader:
     def _beside(self, kind: str, words: str) -> None:
         if kind in controls.MARGINS:
             (self.headers if kind.startswith("header") else self.footers)[words] = None
-        elif words:
-            name = len(self.notes) + 1 if kind == "footnote" else f"comment-{len(self.notes) + 1}"
+        elif words and (kind == "annotation" or not self._group.hidden):  # Word may hide where a comment stands
+            name = f"comment-{len(self.notes) + 1}" if kind == "annotation" else self._names.next(kind)
             self.notes.append(markdown.note(name, words))
             self.flow.words.append(f"[^{name}]")
 
@@ -282,3 +284,13 @@ class _Reader:
             self._flows.append(self.flow)
             self.flow = Flow()
             self._group = replace(self._group, opens=word, table=False, level=0, depth=0)
+
+    def _endnote(self, *_: object) -> None:
+        """The note that is read stands at the end of the document."""
+        if self._group.opens == "footnote":
+            self._group = replace(self._group, opens="endnote")
+
+    def _count(self, word: str, _: int) -> None:
+        """How notes of a kind are counted."""
+        place, form = word.split("ftnn")
+        self._names.forms["endnote" if "a" in place else "footnote"] = controls.COUNTS[form]

@@ -6,6 +6,7 @@ from itertools import chain
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, equations, fields, margins, markdown, markup, symbols
+from lazu.documents.notes import References
 from lazu.documents.package import Package
 from lazu.documents.styles import Styles
 
@@ -29,20 +30,23 @@ def blocks(data: bytes) -> Iterator[str]:
         [name for name in package.related(main, kind) if name not in unused] for kind in ("header", "footer")
     )
     yield from _margins(package, styles, "Header", headers)
-    body = Part(package, main, styles)
-    yield from body.blocks(tree)
-    for kind, wanted in (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment")):
-        for name in package.related(main, kind):
-            yield from _notes(Part(package, name, styles), package.tree(name), wanted)
+    references = References(_settings(package, main), tree)
+    yield from Part(package, main, styles, references).blocks(tree)
+    for kind in ("footnote", "endnote", "comment"):
+        for name in package.related(main, f"{kind}s"):
+            yield from _notes(Part(package, name, styles), package.tree(name), kind, references.names)
     yield from _margins(package, styles, "Footer", footers)
+
+
+def _settings(package: Package, main: str) -> Element:
+    return next(map(package.tree, package.related(main, "settings")), Element(""))
 
 
 def _unused(package: Package, main: str, tree: Element) -> set[str]:
     """Return the headers and footers of first or even pages in a document that does not set those apart."""
-    settings = [package.tree(name) for name in package.related(main, "settings")]
     apart = {
         "first": any(map(markup.is_on, tree.iter("titlePg"))),
-        "even": any(markup.is_on(found) for part in settings for found in part.iter("evenAndOddHeaders")),
+        "even": any(map(markup.is_on, _settings(package, main).iter("evenAndOddHeaders"))),
     }
     marks = [*tree.iter("headerReference"), *tree.iter("footerReference")]
     used = {mark.get("r:id") for mark in marks if apart.get(mark.get("type", ""), True)}
@@ -60,16 +64,14 @@ def _margins(package: Package, styles: Styles, kind: str, names: list[str]) -> I
             yield f"{kind}: {words}" if words else ""
 
 
-def _notes(part: "Part", tree: Element, wanted: str) -> Iterator[str]:
-    for note in markup.children(tree, wanted):
-        if note.get("type", "normal") == "normal":
-            words = markdown.flat(part.blocks(note))
-            author = note.get("author")
-            yield markdown.note(_mark(wanted, note.get("id")), f"{author}: {words}" if author else words)
-
-
-def _mark(kind: str, number: str | None) -> str:
-    return number or "" if kind == "footnote" else f"{kind}-{number}"
+def _notes(part: "Part", tree: Element, kind: str, names: dict[tuple[str, str], str]) -> Iterator[str]:
+    """Give the notes of a kind in the order of their marks, and behind them those that have no name, as comments."""
+    found = (note for note in markup.children(tree, kind) if note.get("type", "normal") == "normal")
+    notes = {(kind, note.get("id", "")): note for note in found}
+    for key in dict.fromkeys([*names, *notes]):
+        if key in notes and names.get(key) != "":
+            words, author = markdown.flat(part.blocks(notes[key])), notes[key].get("author")
+            yield markdown.note(names.get(key, "-".join(key)), f"{author}: {words}" if author else words)
 
 
 #: What makes words of an element, where that is more than its children's words.
@@ -87,15 +89,18 @@ _SPECIAL = {
 class Part:
     """One part of a document: its body, a header, its footnotes."""
 
-    def __init__(self, package: Package, name: str, styles: Styles) -> None:
+    def __init__(self, package: Package, name: str, styles: Styles, references: References | None = None) -> None:
         self._relations = package.relations(name)
         self._drawings = drawings.Drawings(package, name)
         self._styles = styles
+        self._references = references or References(Element(""), Element(""))
+        self._marked: tuple[str, str] | None = None  # a note whose own mark comes
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._fields = fields.Fields()
         self._marks = frozenset[str]()  # that the style of a paragraph gives its words
         self._fonts = self._font = "", ""  # of a paragraph and of a run: of letters, and of private characters
         self._hidden = 0  # runs
+        self._unseen = False
 
     def blocks(self, container: Element) -> Iterator[str]:
         """Give the paragraphs and tables within an element, as Markdown."""
@@ -129,8 +134,11 @@ class Part:
         self._fonts = self._font = self._styles.fonts(properties) or ("", "")
         words = markdown.struck("".join(self._runs(paragraph))).strip()
         self._fields.end_paragraph()
+        self._marked = None
         if not len(properties):
             return words
+        if properties.find("sectPr") is not None:
+            self._references.begin_section()
         place = self._styles.place(properties)
         level = self._styles.level(properties)
         label = self._styles.numbering.label(*place) if place and (words or self._stands(properties)) else None
@@ -170,7 +178,7 @@ class Part:
         properties = markup.find(run, "rPr")
         marks = self._styles.marked(properties, self._marks)
         if "vanish" in marks:
-            return self._unseen(words)
+            return self._pass(words)
         height = properties.find("vertAlign")
         if height is not None:
             words = map(_HEIGHTS.get(height.get("val", ""), str), words)
@@ -178,23 +186,33 @@ class Part:
             return chain(markdown.STRUCK[:1], words, markdown.STRUCK[1:])
         return words
 
-    def _unseen(self, words: Iterator[str]) -> Iterator[str]:
+    def _pass(self, words: Iterator[str]) -> Iterator[str]:
         """Give nothing of hidden words; a field may begin or end among them."""
         self._hidden += 1
+        self._unseen = True
         boxes = len(self._aside)
         deque(words, maxlen=0)
+        self._unseen = False
         del self._aside[boxes:]
         yield from ()
 
     def _text(self, element: Element) -> Iterator[str]:
         if not self._fields.hide():
-            yield symbols.words(element.text or "", *self._font)
+            yield self._mark(symbols.words(element.text or "", *self._font))
 
     def _sign(self, element: Element) -> Iterator[str]:
         yield _SIGNS[element.tag]
 
     def _symbol(self, element: Element) -> Iterator[str]:
-        yield symbols.sign(element)
+        yield self._mark(symbols.sign(element))
+
+    def _mark(self, words: str) -> str:
+        """Return words; if a note's own mark begins them, it is one in Markdown."""
+        if not self._marked or not words.strip():
+            return words
+        mark, space, rest = words.strip().partition(" ")
+        key, self._marked = self._marked, None
+        return self._references.mark(key, mark) + space + rest
 
     def _equation(self, element: Element) -> Iterator[str]:
         if "vanish" not in self._marks:
@@ -231,7 +249,15 @@ class Part:
         return iter(())
 
     def _reference(self, element: Element) -> Iterator[str]:
-        yield f"[^{_mark(element.tag.removesuffix('Reference'), element.get('id'))}]"
+        key = element.tag.removesuffix("Reference"), element.get("id", "")
+        if key[0] == "comment":
+            yield f"[^{'-'.join(key)}]"
+        elif self._unseen:
+            self._references.names[key] = ""
+        elif element.get("customMarkFollows", "0") in ("1", "true", "on"):
+            self._marked = key
+        else:
+            yield self._references.mark(key)
 
     def _box(self, element: Element) -> Iterator[str]:
         self._aside.append(self.blocks(element))

@@ -1,0 +1,77 @@
+"""Names of a document's notes: the marks that people see (`2`, `ii`, `*`), since its words refer to them by those."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element
+
+from lazu.documents import markup, numbering
+
+#: What the label of a note can't have in Markdown.
+_NO_LABEL = re.compile(r"[\[\]^\s]+")
+
+
+class Notes:
+    """Names the notes of one document, each as no other, in the order in which their marks are read.
+
+    `forms` says how each kind (`footnote`, `endnote`) is counted, in the words of a docx.
+    """
+
+    def __init__(self) -> None:
+        self.forms = {"footnote": "decimal", "endnote": "lowerRoman"}
+        self._counts = Counter[str]()
+        self._kinds: dict[str, str] = {}  # by name: Markdown takes `I` and `i` for one
+        self._again = Counter[str]()
+
+    def next(self, kind: str) -> str:
+        """Return the name of a note that has the next number of its kind."""
+        self._counts[kind] += 1
+        return self.name(kind, numbering.number(self._counts[kind], self.forms[kind]))
+
+    def name(self, kind: str, mark: str) -> str:
+        """Return the name of a note that has this mark: its kind stands before it if a note of another kind has it.
+
+        If one of its own kind has it, a number stands behind: marks may begin anew with each page or chapter.
+        """
+        mark = _NO_LABEL.sub("", mark) or kind
+        if self._kinds.get(mark.casefold(), kind) != kind:
+            mark = f"{kind}-{mark}"
+        name = mark
+        while name.casefold() in self._kinds:
+            self._again[mark] += 1
+            name = f"{mark}-{self._again[mark] + 1}"
+        self._kinds[name.casefold()] = kind
+        return name
+
+
+class References(Notes):
+    """The notes of a docx by kind and id, counted as its settings and each of its sections say (§17.11)."""
+
+    def __init__(self, settings: Element, tree: Element) -> None:
+        super().__init__()
+        former = {section for change in tree.iter("sectPrChange") for section in change}
+        self._settings = settings
+        self._sections = (section for section in tree.iter("sectPr") if section not in former)
+        self.names: dict[tuple[str, str], str] = {}
+        self.begin_section()
+
+    def begin_section(self) -> None:
+        """A section begins; `sectPr` stands at its end."""
+        section = next(self._sections, Element(""))
+        for kind in self.forms:
+            self._count(kind, [markup.find(holder, f"{kind}Pr") for holder in (section, self._settings)])
+
+    def mark(self, key: tuple[str, str], own: str = "") -> str:
+        """Return the mark in Markdown of the note of this kind and id; `own` is the one that its author gave it."""
+        if not self.names.get(key):
+            self.names[key] = self.name(key[0], own) if own else self.next(key[0])
+        return f"[^{self.names[key]}]"
+
+    def _count(self, kind: str, said: Iterable[Element]) -> None:
+        form, start, restart = (
+            next(filter(None, (markup.value(found, name) for found in said)), "")
+            for name in ("numFmt", "numStart", "numRestart")
+        )
+        self.forms[kind] = form or self.forms[kind]
+        if kind not in self._counts or restart == "eachSect":
+            self._counts[kind] = int(start) - 1 if start.isdecimal() else 0

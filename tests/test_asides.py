@@ -1,0 +1,87 @@
+"""What stands beside the words of office documents: notes, the targets of links, descriptions of pictures, authors."""
+
+from helpers.office import docx, odf, paragraph
+
+ODT = "application/vnd.oasis.opendocument.text"
+
+
+# Notes
+
+NOTED = "One[^1] two[^i] three[^2] four[^ii]\n\nSee footnote 2 and endnote ii.\n\n"
+SEE = "See footnote 2 and endnote ii."
+
+
+def noted(*notes):
+    """A paragraph of an odt with notes, each as its words, its kind and its citation; ids are counted from 0 for all, as LibreOffice does."""
+    note = '{}<text:note text:id="ftn{}" text:note-class="{}"><text:note-citation>{}</text:note-citation><text:note-body><text:p>{} words</text:p></text:note-body></text:note>'.format
+    made = (note(words, number, kind, citation, words) for number, (words, kind, citation) in enumerate(notes))
+    return f"<text:p>{' '.join(made)}</text:p>"
+
+
+def referring(*references, section=""):
+    """A paragraph of a docx with references to notes, each as its kind, its id and its own mark; `section` ends at it."""
+    run = '<w:r><w:{}Reference w:id="{}"{}/>{}</w:r>'.format
+    custom = ' w:customMarkFollows="1"'
+    runs = (run(kind, number, custom * bool(mark), f"<w:t>{mark}</w:t>" * bool(mark)) for kind, number, mark in references)
+    return f"<w:p><w:pPr>{section}</w:pPr>{'<w:r><w:t>x</w:t></w:r>'.join(runs)}</w:p>"
+
+
+def with_notes(body, settings="", footnotes=9, endnotes=0):
+    """A docx whose notes of both kinds have the ids from 2 on, as Word's and LibreOffice's do."""
+    parts = {
+        f"{kind}s": "".join(f'<w:{kind} w:id="{number}">{paragraph(f"{kind} {number}")}</w:{kind}>' for number in range(2, 2 + count))
+        for kind, count in (("footnote", footnotes), ("endnote", endnotes))
+    }
+    return docx(body, [(kind, f"{kind}.xml") for kind in (*parts, "settings")], settings=settings, **parts)
+
+
+def test_notes_have_the_numbers_that_the_document_speaks_of(read):
+    """None of the formats says the number by the note's id, and each counts foot- and endnotes apart."""
+    kinds = ["footnote", "endnote", "footnote", "endnote"]
+    marks = [("One", 2), ("two", 2), ("three", 3), ("four", 3)]
+    notes = "[^1]: One words\n[^i]: two words\n[^2]: three words\n[^ii]: four words\n"
+    body = noted(*zip(("One", "two", "three", "four"), kinds, ("1", "i", "2", "ii"), strict=True))
+    assert read(odf("text", f"{body}<text:p>{SEE}</text:p>"), ODT) == NOTED + notes
+    note = r"%s{\super\chftn}{\*\footnote%s {\super\chftn} %s words}"
+    rich = " ".join(note % (words, r"\ftnalt" * (kind == "endnote"), words) for (words, _), kind in zip(marks, kinds, strict=True))
+    assert read(rf"{{\rtf1 {rich}\par {SEE}\par}}", "text/rtf") == NOTED + notes
+    runs = "".join(f'<w:r><w:t>{words}</w:t><w:{kind}Reference w:id="{number}"/><w:t> </w:t></w:r>' for (words, number), kind in zip(marks, kinds, strict=True))
+    data = with_notes(f"<w:p>{runs}</w:p>{paragraph(SEE)}", footnotes=2, endnotes=2)
+    assert read(data, "docx") == NOTED + "[^1]: footnote 2\n[^2]: footnote 3\n[^i]: endnote 2\n[^ii]: endnote 3\n"
+
+
+def test_notes_of_a_docx_are_counted_as_its_sections_say(read):
+    section = "<w:sectPr><w:footnotePr>{}</w:footnotePr><w:sectPrChange><w:sectPr/></w:sectPrChange></w:sectPr>".format
+    anew = '<w:numFmt w:val="lowerLetter"/><w:numStart w:val="1"/><w:numRestart w:val="eachSect"/>'
+    body = (
+        referring(("footnote", 3, ""), ("footnote", 2, ""), section=section(""))
+        + referring(("footnote", 4, ""), section=section(anew))
+        + referring(("footnote", 5, ""), section=section(anew))
+        + section("")
+    )
+    settings = '<w:footnotePr><w:numFmt w:val="upperRoman"/><w:numStart w:val="4"/></w:footnotePr>'
+    assert read(with_notes(body, settings, footnotes=4), "docx") == (
+        "[^IV]x[^V]\n\n[^a]\n\n[^a-2]\n\n[^IV]: footnote 3\n[^V]: footnote 2\n[^a]: footnote 4\n[^a-2]: footnote 5\n"
+    )
+
+
+def test_a_note_of_a_docx_keeps_its_own_mark_and_hidden_ones_are_not_counted(read):
+    hidden = '<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:footnoteReference w:id="6"/></w:r></w:p>'
+    body = hidden + referring(("footnote", 2, "*"), ("footnote", 3, ""), ("footnote", 4, "*"), ("footnote", 5, "[a b]"))
+    text = "[^*]x[^1]x[^*-2]x[^a] b]\n\n[^*]: footnote 2\n[^1]: footnote 3\n[^*-2]: footnote 4\n[^a]: footnote 5\n"
+    assert read(with_notes(body, footnotes=5), "docx") == text
+
+
+def test_notes_of_both_kinds_that_have_one_number_are_told_apart(read):
+    arabic = '<w:endnotePr><w:numFmt w:val="decimal"/></w:endnotePr>'
+    data = with_notes(referring(("footnote", 2, ""), ("endnote", 2, "")), arabic, footnotes=1, endnotes=1)
+    assert read(data, "docx") == "[^1]x[^endnote-1]\n\n[^1]: footnote 2\n[^endnote-1]: endnote 2\n"
+    body = noted(("One", "footnote", "1"), ("two", "endnote", "1"), ("three", "footnote", "1"), ("four", "footnote", " [†] "))
+    assert read(odf("text", body), ODT) == (
+        "One[^1] two[^endnote-1] three[^1-2] four[^†]\n\n[^1]: One words\n[^endnote-1]: two words\n[^1-2]: three words\n[^†]: four words\n"
+    )
+
+
+def test_notes_of_an_rtf_are_counted_in_its_form_and_hidden_ones_not(read):
+    note = r"a{\footnote\pard\plain words}"
+    assert read(rf"{{\rtf1\ftnnauc\sectd\sftnnchi {{\v {note}}}{note}{note}\par}}", "text/rtf") == "a[^*]a[^†]\n\n[^*]: words\n[^†]: words\n"
