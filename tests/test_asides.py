@@ -1,6 +1,6 @@
 """What stands beside the words of office documents: notes, the targets of links, descriptions of pictures, authors."""
 
-from helpers.office import docx, odf, paragraph
+from helpers.office import docx, odf, paragraph, relations, xlsx
 
 ODT = "application/vnd.oasis.opendocument.text"
 
@@ -85,3 +85,27 @@ def test_notes_of_both_kinds_that_have_one_number_are_told_apart(read):
 def test_notes_of_an_rtf_are_counted_in_its_form_and_hidden_ones_not(read):
     note = r"a{\footnote\pard\plain words}"
     assert read(rf"{{\rtf1\ftnnauc\sectd\sftnnchi {{\v {note}}}{note}{note}\par}}", "text/rtf") == "a[^*]a[^†]\n\n[^*]: words\n[^†]: words\n"
+
+
+# Links
+
+
+def test_links_lead_to_the_place_that_is_named_apart_from_the_page(read):
+    """Office's programs take addresses apart at the `#`."""
+    page, place = "https://example.org/edit", "[words](https://example.org/edit#gid=7)"
+    cell = '<sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>words</t></is></c></row></sheetData><hyperlinks><hyperlink ref="A1" r:id="rId1" location="a=1&amp;gid=7"/></hyperlinks>'
+    sheet = xlsx(("One", cell), **{"xl__worksheets___rels__sheet1.xml.rels": relations(("hyperlink", page))})
+    assert read(sheet, "xlsx") == f"## Sheet: One\n\n| {place.replace('gid', 'a=1&gid')} |\n| --- |\n"
+    run = "<w:r><w:t>words</w:t></w:r>"
+    link = f'<w:p><w:hyperlink r:id="rId1" w:anchor="gid=7">{run}</w:hyperlink></w:p>'
+    assert read(docx(link, [("hyperlink", page)]), "docx") == f"{place}\n"
+    assert read(docx(link, [("hyperlink", f"{page}#own")]), "docx") == f"[words]({page}#own)\n"
+    rich = rf'{{\rtf1 {{\field{{\*\fldinst{{HYPERLINK "{page}" \\o "a tip" \\l "gid=7"}}}}{{\fldrslt words}}}}\par}}'
+    assert read(rich, "text/rtf") == f"{place}\n"
+
+
+def test_a_field_of_a_docx_that_is_a_link_leads_to_its_target_in_every_form(read):
+    simple = '<w:p><w:fldSimple w:instr="{}"><w:r><w:t>words</w:t></w:r></w:fldSimple></w:p>'.format
+    instructions = [' HYPERLINK "https://example.org" \\l "sec" ', "hyperlink https://example.org \\t _blank", ' HYPERLINK \\l "sec" ', " REF sec \\h "]
+    body = "".join(simple(found.replace('"', "&quot;")) for found in instructions)
+    assert read(docx(body), "docx") == "[words](https://example.org#sec)\n\n[words](https://example.org)\n\nwords\n\nwords\n"

@@ -3,9 +3,10 @@
 import re
 from typing import NamedTuple
 
-from lazu.documents import symbols
+from lazu.documents import markdown, symbols
 
-_TARGET = re.compile(r'\s*HYPERLINK\s+"([^"]+)"')
+_TARGET = re.compile(r'\s*HYPERLINK\s+(?:"([^"]+)"|([^\s"\\]+))', re.IGNORECASE)
+_PLACE = re.compile(r'\s\\l\s+(?:"([^"]*)"|([^\s"\\]+))', re.IGNORECASE)
 #: Fields whose value in a header is that of one page.
 _OF_PAGE = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
 
@@ -71,7 +72,8 @@ class Fields:
 def target(instruction: str) -> str:
     """Return the target of a field that is a link, empty for another."""
     found = _TARGET.match(instruction)
-    return found[1] if found else ""
+    place = _PLACE.search(instruction, found.end()) if found else None
+    return markdown.target(found[1] or found[2], (place[1] or place[2]) if place else "") if found else ""
 
 
 def is_of_page(instruction: str) -> bool:

@@ -68,6 +68,11 @@ def link(words: str, target: str) -> str:
     return f"[{words}]({target})"
 
 
+def target(address: str, place: str) -> str:
+    """Return what a link leads to: an address, and the place in it, if one is named apart."""
+    return f"{address}#{place}" if place and "#" not in address else address
+
+
 def table(rows: Iterable[Iterable[str]]) -> str:
     """Return a table; its first row is the head, which Markdown wants.
 

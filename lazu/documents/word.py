@@ -222,15 +222,21 @@ class Part:
         return iter(())
 
     def _link(self, element: Element) -> Iterator[str]:
+        relation = self._relations.get(element.get("r:id", ""))
+        place = element.get("anchor", "") or element.get("docLocation", "")
+        yield self._linked(element, markdown.target(relation.target, place) if relation and relation.outside else "")
+
+    def _linked(self, element: Element, target: str) -> str:
         hidden = self._hidden
         words = markdown.struck("".join(self._runs(element)))
-        relation = self._relations.get(element.get("r:id", ""))
         hidden = not words and self._hidden > hidden
-        yield markdown.link(words, relation.target) if relation and relation.outside and not hidden else words
+        return markdown.link(words, target) if target and not hidden else words
 
     def _simple_field(self, element: Element) -> Iterator[str]:
         instruction = element.get("instr", "")
-        if not fields.is_of_page(instruction):
+        if target := fields.target(instruction):
+            yield self._linked(element, target)
+        elif not fields.is_of_page(instruction):
             yield from symbols.asked(instruction) or self._runs(element)
 
     def _field(self, element: Element) -> Iterator[str]:

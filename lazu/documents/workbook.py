@@ -113,7 +113,7 @@ class Workbook:
             relation = next((relations.get(value) for key, value in attributes.items() if key.endswith(":id")), None)
             place = sheets.place(attributes.get("ref", "").partition(":")[0])
             if relation and relation.outside and place:
-                found[place] = relation.target
+                found[place] = markdown.target(relation.target, html.unescape(attributes.get("location", "")))
         return found
 
     def _comments(self, name: str) -> Iterator[str]:
