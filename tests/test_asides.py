@@ -109,3 +109,17 @@ def test_a_field_of_a_docx_that_is_a_link_leads_to_its_target_in_every_form(read
     instructions = [' HYPERLINK "https://example.org" \\l "sec" ', "hyperlink https://example.org \\t _blank", ' HYPERLINK \\l "sec" ', " REF sec \\h "]
     body = "".join(simple(found.replace('"', "&quot;")) for found in instructions)
     assert read(docx(body), "docx") == "[words](https://example.org#sec)\n\n[words](https://example.org)\n\nwords\n\nwords\n"
+
+
+# Pictures
+
+
+def test_pictures_of_a_sheet_are_named_by_their_description(read):
+    picture = '<xdr:twoCellAnchor><xdr:pic><xdr:nvPicPr><xdr:cNvPr id="2" name="Picture 1"{}/></xdr:nvPicPr></xdr:pic></xdr:twoCellAnchor>'.format
+    described = picture(' descr="Our  logo"')
+    both = f'<mc:AlternateContent xmlns:mc="urn:mc"><mc:Choice>{picture(" descr=" + chr(34) + "New" + chr(34))}</mc:Choice><mc:Fallback>{described}</mc:Fallback></mc:AlternateContent>'
+    parts = {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("drawing", "../drawings/drawing1.xml")),
+        "xl__drawings__drawing1.xml": f'<xdr:wsDr xmlns:xdr="urn:xdr">{described}{picture("")}{both}</xdr:wsDr>',
+    }
+    assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == "## Sheet: One\n\n[Picture: Our logo]\n\n[Picture: New]\n"

@@ -22,6 +22,11 @@ class Drawings:
             yield from charts.blocks(tree) if element.tag == "chart" else _diagram(tree)
 
 
+def descriptions(element: Element) -> Iterator[str]:
+    """Give the descriptions of pictures within an element."""
+    return map(alternative, _shown(element, "cNvPr"))
+
+
 def alternative(element: Element) -> str:
     """Return the description of a picture by its author (`docPr`, `cNvPr`); empty for a name that a program gave."""
     described = markdown.line(element.get("descr", ""))
@@ -30,15 +35,18 @@ def alternative(element: Element) -> str:
 
 def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
     """Give the paragraphs of DrawingML within an element: depth of each, and words."""
-    pairs = ((both, markup.newer(both)) for both in element.iter("AlternateContent"))
-    older = {paragraph for both, newer in pairs for form in both if form is not newer for paragraph in form.iter("p")}
-    for paragraph in element.iter("p"):
-        if paragraph in older:
-            continue
+    for paragraph in _shown(element, "p"):
         depth = markup.find(paragraph, "pPr").get("lvl", "0")
         found = markdown.struck("".join(map(words, paragraph))).strip()
         if found:
             yield int(depth) if depth.isdigit() else 0, found
+
+
+def _shown(element: Element, name: str) -> Iterator[Element]:
+    """Give the elements of a name within another, but for those that only older programs show."""
+    pairs = ((both, markup.newer(both)) for both in element.iter("AlternateContent"))
+    older = {found for both, newer in pairs for form in both if form is not newer for found in form.iter(name)}
+    return (found for found in element.iter(name) if found not in older)
 
 
 def words(part: Element) -> str:

@@ -63,17 +63,19 @@ class Workbook:
         yield from self._beside(name, sheet.end)
 
     def _beside(self, name: str, end: bytes) -> Iterator[str]:
-        """Give the words beside a sheet's cells: text boxes and charts, comments, header and footer."""
+        """Give the words beside a sheet's cells: text boxes, pictures and charts, comments, header and footer."""
         for drawing in self._package.related(name, "drawing"):
-            yield from (words for _, words in drawings.paragraphs(self._package.tree(drawing)))
-            yield from self._charts(drawing)
+            tree = self._package.tree(drawing)
+            yield from (words for _, words in drawings.paragraphs(tree))
+            yield from drawings.descriptions(tree)
+            yield from self._charts(drawing, tree)
         yield from self._comments(name)
         found = {(kind.decode(), _margin(code.decode(errors="replace"))) for kind, code in _MARGIN.findall(end)}
         yield from (f"{kind}: {words}" for kind, words in sorted(found, reverse=True) if words)
 
-    def _charts(self, drawing: str) -> Iterator[str]:
+    def _charts(self, drawing: str, tree: Element) -> Iterator[str]:
         found = drawings.Drawings(self._package, drawing)
-        for chart in self._package.tree(drawing).iter("chart"):
+        for chart in tree.iter("chart"):
             yield from found.blocks(chart)
 
     def _load(self, last: int) -> None:
