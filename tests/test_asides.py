@@ -1,6 +1,6 @@
 """What stands beside the words of office documents: notes, the targets of links, descriptions of pictures, authors."""
 
-from helpers.office import docx, odf, paragraph, relations, xlsx
+from helpers.office import docx, odf, paragraph, pptx, relations, shape, xlsx
 
 ODT = "application/vnd.oasis.opendocument.text"
 
@@ -123,3 +123,38 @@ def test_pictures_of_a_sheet_are_named_by_their_description(read):
         "xl__drawings__drawing1.xml": f'<xdr:wsDr xmlns:xdr="urn:xdr">{described}{picture("")}{both}</xdr:wsDr>',
     }
     assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == "## Sheet: One\n\n[Picture: Our logo]\n\n[Picture: New]\n"
+
+
+def test_what_a_click_on_a_shape_or_picture_opens_is_read(read):
+    click = '<p:cNvPr descr="{}"><a:hlinkClick r:id="{}"/></p:cNvPr>'.format
+    shapes = [shape("Our aims", "title"), shape("words"), shape("next slide"), f"<p:pic><p:nvPicPr>{click('Logo', 'rId1')}</p:nvPicPr></p:pic>"]
+    clicks = [click("", "rId1"), click("", "rId1"), click("", "rId2"), ""]
+    slide = "".join(found.replace("<p:cNvPr/>", added) for found, added in zip(shapes, clicks, strict=True))
+    leads = relations(("hyperlink", "https://example.org/a#b"), ("slide", "slide2.xml"))
+    assert read(pptx(slide, **{"ppt__slides___rels__slide1.xml.rels": leads}), "pptx") == (
+        "## Slide 1: Our aims\n\nhttps://example.org/a#b\n\nwords\n\nhttps://example.org/a#b\n\nnext slide\n\n[[Picture: Logo]](https://example.org/a#b)\n"
+    )
+    drawn = '<w:p><w:r><w:drawing><wp:docPr xmlns:wp="urn:wp" descr="Logo"><a:hlinkClick xmlns:a="urn:a" r:id="rId1"/></wp:docPr></w:drawing></w:r></w:p>'
+    assert read(docx(drawn, [("hyperlink", "https://example.org")]), "docx") == "[[Picture: Logo]](https://example.org)\n"
+
+
+# Comments
+
+
+def test_comments_of_a_sheet_and_an_rtf_have_their_authors(read):
+    note = '<comment ref="{}" authorId="{}"><text><t>{}</t></text></comment>'.format
+    notes = [note("B1", 0, "Eve:\nnet"), note("B2", 1, "gross"), note("B3", 2, "lost"), note("B4", 9, "unsigned")]
+    parts = {
+        "xl__worksheets___rels__sheet1.xml.rels": relations(("comments", "../comments1.xml"), ("threadedComment", "../threads.xml")),
+        "xl__comments1.xml": f"<comments><authors><author>Eve</author><author>Bob</author><author>tc={{1}}</author></authors><commentList>{''.join(notes)}</commentList></comments>",
+        "xl__threads.xml": '<ThreadedComments><threadedComment ref="A1" personId="{1}"><text>Why?</text></threadedComment></ThreadedComments>',
+        "xl__persons__person.xml": '<personList><person displayName="Ada L." id="{1}"/></personList>',
+        "xl___rels__workbook.xml.rels": relations(("worksheet", "worksheets/sheet1.xml"), ("person", "persons/person.xml")),
+    }
+    assert read(xlsx(("One", "<sheetData/>"), **parts), "xlsx") == (
+        "## Sheet: One\n\n- Comment by Ada L. on A1: Why?\n- Comment by Eve on B1: net\n- Comment by Bob on B2: gross\n"
+        "- Comment on B3: lost\n- Comment on B4: unsigned\n"
+    )
+    comment = r"{\*\atnid x}%s\chatn{\*\annotation{\*\atndate 1}\pard\plain %s}"
+    signed, unsigned = comment % (r"{\*\atnauthor J\u246?rg}", "Why?"), comment % ("", "So.")
+    assert read(rf"{{\rtf1 One{signed} two{unsigned}\par}}", "text/rtf") == "One[^comment-1] two[^comment-2]\n\n[^comment-1]: Jörg: Why?\n[^comment-2]: So.\n"

@@ -3,13 +3,13 @@
 #: Groups that are not read. Nor are those that begin with `\\*`, but for those of `READ`.
 SKIPPED = set(
     """colortbl info pict generator listtable listoverridetable rsidtbl themedata datastore xmlnstbl latentstyles
-    filetbl revtbl sn sv sp nonesttables atnid atnauthor atndate atnref atrfstart atrfend bkmkstart bkmkend objdata
+    filetbl revtbl sn sv sp nonesttables atnid atndate atnref atrfstart atrfend bkmkstart bkmkend objdata
     objclass pgptbl template operator nextfile fontemb falt panose mmathPr formfield datafield tc xe private""".split()
 )
 
 #: Groups whose words run on their own, and others that are read although they begin with `\\*`.
 MARGINS = {"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"}
-READ = {"fldinst", "shpinst", "shptxt", "footnote", "annotation", "nestcell", "result", *MARGINS}
+READ = {"fldinst", "atnauthor", "shpinst", "shptxt", "footnote", "annotation", "nestcell", "result", *MARGINS}
 
 #: How notes are counted, in the words of a docx, by the ends of control words.
 COUNTS = {
@@ -25,7 +25,7 @@ ACTS = {
     "outlinelevel": "_outline", "trowd": "_define", "trleft": "_define", "cellx": "_define",
     "ftnalt": "_endnote",
     **{f"{place}ftnn{form}": "_count" for place in ("", "s", "a", "sa") for form in COUNTS},
-    **dict.fromkeys(("fonttbl", "stylesheet", "fldinst"), "_into"),
+    **dict.fromkeys(("fonttbl", "stylesheet", "fldinst", "atnauthor"), "_into"),
     **dict.fromkeys(("field", "listtext", "pntext", "shptxt"), "_begin"),
     **dict.fromkeys(("footnote", "annotation", *MARGINS), "_aside"),
 }  # fmt: skip

@@ -21,16 +21,19 @@ class Drawings:
             tree = self._package.tree(relation.target)
             yield from charts.blocks(tree) if element.tag == "chart" else _diagram(tree)
 
+    def descriptions(self, element: Element) -> Iterator[str]:
+        """Give the descriptions of pictures within an element, and where its shapes lead to."""
+        return map(self.described, _shown(element, "cNvPr"))
 
-def descriptions(element: Element) -> Iterator[str]:
-    """Give the descriptions of pictures within an element."""
-    return map(alternative, _shown(element, "cNvPr"))
+    def described(self, properties: Element) -> str:
+        """Return the description of a picture by its author (`docPr`, `cNvPr`), not a name that a program gave.
 
-
-def alternative(element: Element) -> str:
-    """Return the description of a picture by its author (`docPr`, `cNvPr`); empty for a name that a program gave."""
-    described = markdown.line(element.get("descr", ""))
-    return f"[Picture: {described}]" if described else ""
+        It is a link if a click on the picture, or on another shape, leads to a page.
+        """
+        words = markdown.line(properties.get("descr", ""))
+        words = f"[Picture: {words}]" if words else ""
+        relation = self._relations.get(markup.find(properties, "hlinkClick").get("r:id", ""))
+        return markdown.link(words, relation.target) if relation and relation.outside else words
 
 
 def paragraphs(element: Element) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-from lazu.documents import markup, numbering
+from lazu.documents import markdown, markup, numbering
 
 #: What the label of a note can't have in Markdown.
 _NO_LABEL = re.compile(r"[\[\]^\s]+")
@@ -14,10 +14,12 @@ _NO_LABEL = re.compile(r"[\[\]^\s]+")
 class Notes:
     """Names the notes of one document, each as no other, in the order in which their marks are read.
 
-    `forms` says how each kind (`footnote`, `endnote`) is counted, in the words of a docx.
+    `forms` says how each kind (`footnote`, `endnote`) is counted, in the words of a docx; `blocks` are those that were
+    kept here.
     """
 
     def __init__(self) -> None:
+        self.blocks: list[str] = []
         self.forms = {"footnote": "decimal", "endnote": "lowerRoman"}
         self._counts = Counter[str]()
         self._kinds: dict[str, str] = {}  # by name: Markdown takes `I` and `i` for one
@@ -42,6 +44,11 @@ class Notes:
             name = f"{mark}-{self._again[mark] + 1}"
         self._kinds[name.casefold()] = kind
         return name
+
+    def add(self, name: str, words: str, author: str = "") -> str:
+        """Keep a note and return its mark; the author is that of a comment."""
+        self.blocks.append(markdown.note(name, f"{author}: {words}" if author else words))
+        return f"[^{name}]"
 
 
 class References(Notes):

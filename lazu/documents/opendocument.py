@@ -62,8 +62,7 @@ class Document:
         self._struck = {name for tree in trees for name in _struck(tree)}
         self._headings = headings(trees)
         self._font = ""  # of the words that come
-        self._notes: list[str] = []
-        self._names = Notes()
+        self._notes = Notes()
         self._aside: list[Iterator[str]] = []  # boxes and charts, which follow the paragraph they are anchored in
         self._slides = 0
 
@@ -73,7 +72,7 @@ class Document:
         yield from self._margins(pages, "header")
         yield mathml.words(content) if content.tag == "math" else ""
         yield from self._within(markup.find(content, "body"))
-        yield from self._notes
+        yield from self._notes.blocks
         yield from self._margins(pages, "footer")
 
     def _margins(self, pages: list[Element], kind: str) -> Iterator[str]:
@@ -171,16 +170,13 @@ class Document:
 
     def _note(self, element: Element) -> str:
         kind, mark = element.get("note-class", "footnote"), markup.text(markup.find(element, "note-citation"))
-        name = self._names.name(kind, mark) if mark.strip() else self._names.next(kind)
-        self._notes.append(markdown.note(name, markdown.flat(self._within(markup.find(element, "note-body")))))
-        return f"[^{name}]"
+        name = self._notes.name(kind, mark) if mark.strip() else self._notes.next(kind)
+        return self._notes.add(name, markdown.flat(self._within(markup.find(element, "note-body"))))
 
     def _comment(self, element: Element) -> str:
         author = markup.text(markup.find(element, "creator"))
         words = " ".join(self._words(child) for child in markup.children(element, "p", "list"))
-        name = f"comment-{len(self._notes)}"
-        self._notes.append(markdown.note(name, f"{author}: {words}" if author else words))
-        return f"[^{name}]"
+        return self._notes.add(f"comment-{len(self._notes.blocks)}", words, author)
 
     def _remark(self, element: Element) -> Iterator[str]:
         yield self._comment(element)

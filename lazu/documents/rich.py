@@ -41,7 +41,7 @@ def blocks(data: bytes) -> Iterator[str]:
     reader.read(data)
     yield from (f"Header: {words}" for words in reader.headers if words)
     yield from reader.flow.blocks
-    yield from reader.notes
+    yield from reader.notes.blocks
     yield from (f"Footer: {words}" for words in reader.footers if words)
 
 
@@ -52,8 +52,7 @@ class _Reader:
         self.flow = Flow()
         self.headers: dict[str, None] = {}
         self.footers: dict[str, None] = {}
-        self.notes: list[str] = []
-        self._names = Notes()
+        self.notes = Notes()
         self._flows: list[Flow] = []
         self._group = _Group()
         self._groups: list[_Group] = []
@@ -64,6 +63,7 @@ class _Reader:
         self._font = 0
         self._entry = 0  # the number of the style that is being read
         self._name = ""  # of a style, or the instruction of a field, that is being read
+        self._author = ""  # of the comment that comes
         self._target = self._asked = ""  # what a field leads to, or the sign that it shows
         self._bytes = b""
         self._skip = 0  # characters that stand for one of Unicode that was there before them
@@ -124,6 +124,8 @@ class _Reader:
         elif group.opens == "fldinst":
             shown = self._group.sink == "text" and not self._group.hidden
             self._target, self._asked = fields.target(self._name), symbols.asked(self._name) * shown
+        elif group.opens == "atnauthor":
+            self._author = self._name.strip()
         elif group.opens in ("listtext", "pntext"):
             found = self.flow.words[group.link_from :]
             self.flow.label = "".join(found).strip() or "-" * ("" in found)  # a font's own sign that has none
@@ -139,10 +141,11 @@ class _Reader:
     def _beside(self, kind: str, words: str) -> None:
         if kind in controls.MARGINS:
             (self.headers if kind.startswith("header") else self.footers)[words] = None
-        elif words and (kind == "annotation" or not self._group.hidden):  # Word may hide where a comment stands
-            name = f"comment-{len(self.notes) + 1}" if kind == "annotation" else self._names.next(kind)
-            self.notes.append(markdown.note(name, words))
-            self.flow.words.append(f"[^{name}]")
+        elif words and kind == "annotation":  # also among hidden words
+            name, author, self._author = f"comment-{len(self.notes.blocks) + 1}", self._author, ""
+            self.flow.words.append(self.notes.add(name, words, author))
+        elif words and not self._group.hidden:
+            self.flow.words.append(self.notes.add(self.notes.next(kind), words))
 
     def _control(self, word: str, number: int | None) -> None:
         """A control word, with its number if it has one."""
@@ -268,7 +271,7 @@ class _Reader:
 
     def _into(self, word: str, _: int) -> None:
         """Words of this group are names."""
-        sinks = {"fonttbl": "font", "stylesheet": "style", "fldinst": "name"}
+        sinks = {"fonttbl": "font", "stylesheet": "style", "fldinst": "name", "atnauthor": "name"}
         self._name = ""
         self._group = replace(self._group, sink=sinks[word], opens=word)
 
@@ -293,4 +296,4 @@ class _Reader:
     def _count(self, word: str, _: int) -> None:
         """How notes of a kind are counted."""
         place, form = word.split("ftnn")
-        self._names.forms["endnote" if "a" in place else "footnote"] = controls.COUNTS[form]
+        self.notes.forms["endnote" if "a" in place else "footnote"] = controls.COUNTS[form]

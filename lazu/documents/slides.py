@@ -57,8 +57,7 @@ class Slide:
         hidden = " (hidden)" if self._tree.get("show") in ("0", "false") else ""
         yield markdown.heading(2, f"Slide {number}{hidden}{': ' if words else ''}{words}")
         for shape in shapes:
-            if shape is not title:
-                yield from self._shape(shape)
+            yield from self._drawings.descriptions(shape) if shape is title else self._shape(shape)
         for name in self._package.related(self._name, "notesSlide"):
             yield from _notes(self._package.tree(name))
 
@@ -91,8 +90,7 @@ class Slide:
             items = _Items()
             for paragraph in body.iter("p"):
                 yield self._paragraph(paragraph, kind, items)
-        for properties in shape.iter("cNvPr"):
-            yield drawings.alternative(properties)
+        yield from self._drawings.descriptions(shape)
 
     def _paragraph(self, paragraph: Element, kind: str | None, items: "_Items") -> str:
         properties = markup.find(paragraph, "pPr")

@@ -279,7 +279,7 @@ class Part:
         return iter(())
 
     def _picture(self, element: Element) -> Iterator[str]:
-        yield drawings.alternative(element)
+        yield self._drawings.described(element)
 
     def _either(self, element: Element) -> Iterator[str]:
         return self._runs(markup.newer(element))

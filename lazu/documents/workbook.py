@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, margins, markdown, markup, sheets, symbols
@@ -35,6 +35,8 @@ class Workbook:
         # them too, beside true values: those that are not 0 are told, and for a true 0 its formula is no lie.
         self._unknown = ("", "0") if markup.find(self._tree, "calcPr").get("fullCalcOnLoad") in true else ("",)
         self._strings: list[Words] = []
+        people = (entry for part in package.related(self._main, "person") for entry in package.tree(part))
+        self._people = {person.get("id", ""): person.get("displayName", "") for person in people}
         strings = self._package.related(self._main, "sharedStrings")
         self._more = sheets.strings(package.stream(strings[0] if strings else ""))
 
@@ -67,16 +69,12 @@ class Workbook:
         for drawing in self._package.related(name, "drawing"):
             tree = self._package.tree(drawing)
             yield from (words for _, words in drawings.paragraphs(tree))
-            yield from drawings.descriptions(tree)
-            yield from self._charts(drawing, tree)
+            drawn = drawings.Drawings(self._package, drawing)
+            yield from drawn.descriptions(tree)
+            yield from chain.from_iterable(map(drawn.blocks, tree.iter("chart")))
         yield from self._comments(name)
         found = {(kind.decode(), _margin(code.decode(errors="replace"))) for kind, code in _MARGIN.findall(end)}
         yield from (f"{kind}: {words}" for kind, words in sorted(found, reverse=True) if words)
-
-    def _charts(self, drawing: str, tree: Element) -> Iterator[str]:
-        found = drawings.Drawings(self._package, drawing)
-        for chart in tree.iter("chart"):
-            yield from found.blocks(chart)
 
     def _load(self, last: int) -> None:
         """Read the shared strings up to the number `last`, if there are so many."""
@@ -121,17 +119,24 @@ class Workbook:
     def _comments(self, name: str) -> Iterator[str]:
         """Give the comments on cells; a threaded comment is there a second time as a plain one, for older programs."""
         threads = list(self._remarks(name, "threadedComment"))
-        cells = {cell for cell, _ in threads}
-        for cell, words in [*threads, *(found for found in self._remarks(name, "comments") if found[0] not in cells)]:
-            yield markdown.item(0, f"Comment on {cell}: {words}") if words else ""
+        cells = {cell for cell, _, _ in threads}
+        plain = (found for found in self._remarks(name, "comments") if found[0] not in cells)
+        for cell, author, words in [*threads, *plain]:
+            said = words.removeprefix(f"{author}:").strip()  # Excel begins a comment with its author
+            yield markdown.item(0, f"Comment{' by ' * bool(author)}{author} on {cell}: {said}") if said else ""
 
-    def _remarks(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
+    def _remarks(self, name: str, kind: str) -> Iterator[tuple[str, str, str]]:
+        """Give cell, author and words of each comment of a kind."""
         for part in self._package.related(name, kind):
-            for comment in self._package.tree(part).iter(kind.removesuffix("s")):
+            tree = self._package.tree(part)
+            authors = {str(place): markup.text(entry) for place, entry in enumerate(markup.find(tree, "authors"))}
+            for comment in tree.iter(kind.removesuffix("s")):
+                author = authors.get(comment.get("authorId", "")) or self._people.get(comment.get("personId", ""), "")
+                author = "" if author.startswith("tc={") else author  # the id of a thread that is not there any more
                 words = markup.find(comment, "text")
                 for reading in words.findall("rPh"):
                     words.remove(reading)
-                yield comment.get("ref", ""), markdown.line(unescaped(markup.text(words)))
+                yield comment.get("ref", ""), markdown.line(author), markdown.line(unescaped(markup.text(words)))
 
 
 def blocks(data: bytes) -> Iterator[str]:
