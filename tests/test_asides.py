@@ -87,6 +87,16 @@ def test_notes_of_an_rtf_are_counted_in_its_form_and_hidden_ones_not(read):
     assert read(rf"{{\rtf1\ftnnauc\sectd\sftnnchi {{\v {note}}}{note}{note}\par}}", "text/rtf") == "a[^*]a[^†]\n\n[^*]: words\n[^†]: words\n"
 
 
+def test_a_note_below_a_list_is_no_more_of_its_last_item(read):
+    """Notes follow each other without an empty line, and so do items."""
+    note = '<text:note><text:note-body><text:p>words</text:p></text:note-body></text:note>'
+    items = "".join(f"<text:list-item><text:p>{words}</text:p></text:list-item>" for words in ("a", f"b{note}{note}"))
+    text = "- a\n- b[^1][^2]\n\n[^1]: words\n[^2]: words\n"
+    assert read(odf("text", f"<text:list>{items}</text:list>"), ODT) == text
+    label, rich = r"{\listtext\bullet\tab}", r"{\footnote words}"
+    assert read(rf"{{\rtf1 {label}a\par {label}b{rich}{rich}\par}}", "text/rtf") == text
+
+
 # Links
 
 

@@ -877,7 +877,7 @@ def test_a_list_goes_on_after_one_in_a_note_or_box_of_its_item(read):
     box = f"<draw:frame><draw:text-box>{entries('z')}</draw:text-box></draw:frame>"
     inner = f"<text:p>b</text:p>{entries(f'<text:p>deep{note}{box}</text:p>', 'deeper')}"
     assert read(odf("text", entries("a", inner, "c"), LETTERS), "application/vnd.oasis.opendocument.text") == (
-        "(a) a\n(b) b\n  b.3. deep[^1]\n(a) z\n  b.4. deeper\n(c) c\n[^1]: (a) x (b) y\n"
+        "(a) a\n(b) b\n  b.3. deep[^1]\n(a) z\n  b.4. deeper\n(c) c\n\n[^1]: (a) x (b) y\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Markdown as the readers write it: blocks, of which items of a list follow each other without an empty line.
+"""Markdown as the readers write it: blocks; items of a list follow each other without an empty line, and so do notes.
 
 Words stay as they are in the document, `*` and `_` too: a model reads them better than backslashes.
 """
@@ -32,6 +32,12 @@ class Item(str):
     __slots__ = ()
 
 
+class _Note(str):
+    """A block that is a note; next to an item of a list Markdown would take it for more of that one's words."""
+
+    __slots__ = ()
+
+
 def pages(blocks: Iterable[str]) -> Iterator[str]:
     """Give the blocks as text, piece by piece; empty ones are left out."""
     last: str | None = None
@@ -39,7 +45,7 @@ def pages(blocks: Iterable[str]) -> Iterator[str]:
         if not block.strip():
             continue
         if last is not None:
-            yield "\n" if isinstance(block, Item) and isinstance(last, Item) else "\n\n"
+            yield "\n" if type(block) is type(last) and isinstance(block, (Item, _Note)) else "\n\n"
         yield block.rstrip() if isinstance(block, Item) else block.strip("\n").rstrip()
         last = block
     if last is not None:
@@ -177,4 +183,4 @@ def fenced(words: str, language: str = "") -> str:
 
 def note(name: object, words: str) -> str:
     """Return the note that a mark `[^name]` in the text stands for."""
-    return Item(f"[^{name}]: {line(words)}") if words.strip() else ""
+    return _Note(f"[^{name}]: {line(words)}") if words.strip() else ""
