@@ -66,9 +66,8 @@ def test_without_a_thread_left_those_that_are_there_do_the_work(monkeypatch):
 def test_jobs_that_come_at_once_do_not_wait_for_each_other():
     made, gate = Pool(keep=1, most=2), threading.Event()
     made.submit(int).result(30)
-    until(lambda: made._waiting == 1)
-    with made._changed:  # the thread that waits can't have taken the first one
-        first, second = made.submit(gate.wait), made.submit(lambda: 7)
+    until(lambda: len(made._gates) == 1)
+    first, second = made.submit(gate.wait), made.submit(lambda: 7)
     try:
         assert second.result(30) == 7
     finally:

@@ -110,6 +110,15 @@ def test_many_streams_are_all_heard_and_cost_little(serve, ticker):
     until(lambda: outcomes(server) == {"answered": MANY + 10})  # with the models
 
 
+def test_a_burst_of_streams_leaves_few_connections_of_the_database(serve, ticker):
+    """Each of its threads had one, with two descriptors and 200 KiB, also long after."""
+    server = serve(**ticker, LAZU_WORKERS="1", LAZU_THREADS="4")
+    with listening(server, MANY, 600):
+        _, worker = server.pids()
+        opened = [os.readlink(each) for each in Path(f"/proc/{worker}/fd").iterdir()]
+        assert sum(each.endswith("/lazu.sqlite3") for each in opened) < MANY / 4
+
+
 def test_beside_many_streams_others_are_served_as_before(serve, ticker):
     server = serve(**ticker)
     idle = [slow(server, "k") for _ in range(3)]

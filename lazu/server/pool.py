@@ -1,6 +1,6 @@
 """Threads that are made when they are needed and end when they are not: a burst of requests leaves none behind.
 
-Each holds a stack, and a connection of the database with its descriptors.
+What is to be done goes to the thread that worked last, so those that are one too many have a rest, and end.
 """
 
 import logging
@@ -25,24 +25,26 @@ class Pool(Executor):
     def __init__(self, keep: int, most: int) -> None:
         self._keep, self._most = keep, most
         self._jobs: deque[Job] = deque()
-        self._changed = threading.Condition()
-        self._threads = self._waiting = 0
+        self._lock = threading.Lock()
+        #: A gate for each thread that waits, the one that came last at the end; who opens one takes it out.
+        self._gates: list[threading.Lock] = []
+        self._threads = 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Have `fn` called in a thread; the future has what it gives or raises."""
         future: Future[Any] = Future()
-        with self._changed:
+        with self._lock:
             self._jobs.append((future, lambda: fn(*args, **kwargs)))
-            if self._waiting >= len(self._jobs):
-                self._changed.notify()
+            if self._gates:
+                self._gates.pop().release()
             else:
                 self._start()
         return future
 
     def revive(self) -> None:
         """Try again to start a thread for jobs that wait for one; call it now and then."""
-        with self._changed:
-            if self._jobs and not self._waiting:
+        with self._lock:
+            if self._jobs and not self._gates:
                 self._start()
 
     def _start(self) -> None:
@@ -67,18 +69,29 @@ class Pool(Executor):
     def _tell(self, future: "Future[Any]", error: BaseException | None) -> None:
         """Pass on what a job raised, if it did: its thread ends with it, and the trace is printed."""
         if error is not None:
-            with self._changed:
+            with self._lock:
                 self._threads -= 1
             future.set_exception(error)
 
     def _next(self) -> Job | None:
         """The next job; None when this thread is one too many."""
-        with self._changed:
-            while not self._jobs:
-                self._waiting += 1
-                woken = self._changed.wait(IDLE_SECONDS)
-                self._waiting -= 1
-                if not woken and not self._jobs and self._threads > self._keep:
+        rested = False
+        while True:
+            with self._lock:
+                if self._jobs:
+                    return self._jobs.popleft()
+                if rested and self._threads > self._keep:
                     self._threads -= 1
                     return None
-            return self._jobs.popleft()
+                gate = threading.Lock()
+                gate.acquire()
+                self._gates.append(gate)
+            rested = not gate.acquire(timeout=IDLE_SECONDS) and self._leave(gate)
+
+    def _leave(self, gate: threading.Lock) -> bool:
+        """Wait no more; gives whether the gate was not opened at the last moment."""
+        with self._lock:
+            if gate not in self._gates:
+                return False
+            self._gates.remove(gate)
+            return True

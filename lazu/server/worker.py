@@ -28,11 +28,9 @@ from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
 from lazu.slots import Slots, Turn
 from lazu.store.opening import Store, mark_served
 
-#: Seconds before a worker without a free file descriptor tries again to take a client.
-FULL_PAUSE = 0.1
-
-#: And before one without a thread gives its place to another.
-BEGIN_PAUSE = 1.0
+#: Seconds before a worker without a free file descriptor tries again to take a client, and before one without a thread
+#: gives its place to another.
+FULL_PAUSE, BEGIN_PAUSE = 0.1, 1.0
 
 #: Slots that one key may hold, and all who have none together; and with long work while nobody else asks. Python works
 #: on one request of a process at a time, so each more that wants to is one that the others wait for at every step. Most
@@ -229,14 +227,21 @@ class Worker(ThreadWorker):
     def _answer(self, req: Any, conn: TConn) -> bool:
         _withhold_continue(req, conn.sock)
         try:
-            with conn.sock.answering(req.force_close):
-                return bool(super().handle_request(req, conn))
+            return self._called(req, conn)
         except Detached as detached:
             if not conn.parser.read_all:  # the answer does not wait for the rest of a body that nobody wants
                 req.force_close()
             detached.exchange.send()
             conn.exchange = detached.exchange
             return not req.should_close()
+
+    def _called(self, req: Any, conn: TConn) -> bool:
+        """Have the application answer; then its connection of the database is for others."""
+        try:
+            with conn.sock.answering(req.force_close):
+                return bool(super().handle_request(req, conn))
+        finally:
+            self._store.engine.disconnect()
 
     def _turn(self, req: Any, conn: TConn) -> Turn:
         checks = {"/healthz": self._heads, "/readyz": self._checks}

@@ -100,6 +100,9 @@ class Postgresql:
     def connect(self) -> None:
         """Nothing: each transaction takes a connection of its own."""
 
+    def disconnect(self) -> None:
+        """Nothing, as `connect`."""
+
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Nothing, as `connect`; but the pool is empty at the end, so that none of it crosses a fork.

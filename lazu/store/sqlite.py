@@ -97,10 +97,19 @@ class Sqlite:
         self._serves = True
 
     def connect(self) -> None:
-        """Have this thread's connection open; cheap when it is."""
-        if database.is_closed():
+        """Have this thread's connection open; cheap when it is. Raises `StorageMoved`, `StoreError`.
+
+        A request takes it at its beginning, and gives it back at its end: a thousand of them at once, which work on a
+        few slots by turns, need a few.
+        """
+        if database.is_closed() and not database.take():
+            self.require_same()  # SQLite would make a new database where the storage was moved away
             with translating():
                 database.connect()
+
+    def disconnect(self) -> None:
+        """Leave this thread's connection to others."""
+        database.give_back()
 
     @contextmanager
     def connected(self) -> Iterator[None]:

@@ -1,19 +1,23 @@
 """The connections to SQLite: what each is told, and its errors as ours.
 
-Each thread keeps one, Peewee's and thread-local; a process that serves has one more, on which its threads write by
-turns. None crosses a fork.
+A thread has one at a time, Peewee's and thread-local; a request gives it back at its end, for the next one. A process
+that serves has one more, on which its threads write by turns. None crosses a fork.
 """
 
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import peewee
 
-from lazu import metrics
+from lazu import clock, metrics
 from lazu.errors import Busy, Failed, Full, StoreError
 
 Database = peewee.SqliteDatabase
+
+#: Seconds without use after which a connection is one too many.
+IDLE_SECONDS = 5.0
 
 _Peewees: Any = peewee.SqliteDatabase  # it is typed in part
 
@@ -52,7 +56,39 @@ class _Cursor(peewee.sqlite3.Cursor):  # type: ignore[name-defined]  # of the SQ
 
 
 class _Database(_Peewees):
-    """Peewee's, with SQLite's errors as ours."""
+    """Peewee's, with SQLite's errors as ours, and connections that threads take and give back."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        #: Those that no thread has, each with the moment it came back, the latest at the end.
+        self._idle: deque[tuple[float, Any]] = deque()
+        super().__init__(*args, **how)
+
+    def init(self, database: str | None, **how: Any) -> None:
+        """Be of another database; those of the one before that no thread has are closed."""
+        while self._idle:
+            self._idle.popleft()[1].close()
+        super().init(database, **how)
+
+    def take(self) -> bool:
+        """Have this thread use the connection that came back last; gives whether there was one."""
+        with suppress(IndexError):
+            self._state.set_connection(self._idle.pop()[1])
+            return True
+        return False
+
+    def give_back(self) -> None:
+        """Leave this thread's connection to others; the one that has rested longest is closed if that was for long."""
+        if self.is_closed():
+            return
+        connection, now = self.connection(), clock.monotonic()
+        self._state.reset()
+        if connection.in_transaction:  # whatever kept it from its end
+            connection.close()
+        else:
+            self._idle.append((now, connection))
+        with suppress(IndexError):
+            if now - self._idle[0][0] > IDLE_SECONDS:
+                self._idle.popleft()[1].close()
 
     def another(self) -> Any:
         """A connection that belongs to no thread."""
@@ -91,8 +127,8 @@ class _Database(_Peewees):
             super().rollback()
 
 
-# Each thread has a connection, and a thread waits with each slow reader: SQLite's own 2 MB a connection add up, 256 KiB
-# do not. What another one commits empties them all anyway. And whoever commits copies the log into the database, with
+# Each request has a connection, also while it waits for a slow reader: SQLite's own 2 MB each add up, 256 KiB do not.
+# What another one commits empties them all anyway. And whoever commits copies the log into the database, with
 # two syncs, when it has 2,000 pages; at SQLite's 1,000 each fifth commit did (docs/decisions/0137-checkpoints.md).
 _SIZES = {"cache_size": -256, "wal_autocheckpoint": 2000}
 

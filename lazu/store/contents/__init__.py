@@ -89,7 +89,10 @@ class Engine(Protocol):
         """Note that this process answers requests: none of them may wait for an engine that says nothing."""
 
     def connect(self) -> None:
-        """Have this thread's connection open, if this engine has one for each."""
+        """Have this thread's connection open, if this engine has one for each; raises `StorageMoved`, `StoreError`."""
+
+    def disconnect(self) -> None:
+        """Leave this thread's connection to others, after a request."""
 
     def connected(self) -> AbstractContextManager[None]:
         """A connection for this thread, closed at the end."""
