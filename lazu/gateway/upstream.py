@@ -46,8 +46,8 @@ SENT = re.compile(r"accept|accept-language|idempotency-key|openai-beta|user-agen
 #: What a request line can't hold, as a header or a target that a client sent may.
 _UNFIT = re.compile(r"[^!-~]")
 
-#: The beginning of an answer that is an error: a server may send it before it has the request, and then read no more.
-_REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [45]"), 10
+#: The beginning of an answer that is no success: a server may send it before it has the request, and then read no more.
+_REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [345]"), 10
 
 log = logging.getLogger(__name__)
 
