@@ -3,6 +3,7 @@
 LAZU_LONG_TESTS=1 runs them with the numbers of a team: 1,000 streams, 2,000 aborts.
 """
 
+import http.client
 import json
 import os
 import re
@@ -345,6 +346,31 @@ def wedge(worker):
     os.kill(worker, signal.SIGSTOP)
     [alive] = [path for path in Path(f"/proc/{worker}/fd").iterdir() if "lazu-worker" in os.readlink(path)]
     os.utime(alive, (0, 0))
+
+
+def test_what_follows_a_stream_on_its_connection_is_answered_also_after_a_reload(serve, double):
+    gate = threading.Event()
+
+    def script(handler):
+        handler.start_events()
+        handler.event({"type": "ping"})
+        gate.wait(60)
+        handler.end_events()
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k")
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as client:
+        client.request("POST", "/v1/responses", json.dumps(ASK), {"Authorization": "Bearer k"})
+        stream, old = client.getresponse(), booted(server)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(booted(server)) == 2 * len(old) and len(set(old) & set(server.pids())) == 1)
+        gate.set()
+        assert stream.read()
+        assert not stream.will_close
+        client.request("GET", "/v1/files", headers={"Authorization": "Bearer k"})
+        answer = client.getresponse()
+        assert (answer.status, answer.will_close) == (200, True)
+    until(lambda: not set(old) & set(server.pids()))
 
 
 @pytest.mark.parametrize("lose", [lambda worker: os.kill(worker, signal.SIGKILL), wedge], ids=["killed", "wedged"])

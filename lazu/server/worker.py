@@ -281,7 +281,7 @@ class Worker(ThreadWorker):
         self.log.relayed(exchange, clock.monotonic() - conn.sock.began, conn.sock.received)
         done: Future[bool] = Future()
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
-        if exchange.keeps and self.alive:
+        if exchange.keeps:  # as its head has said: gunicorn waits a moment for one more request, also at the end
             done.set_result(True)
         elif exchange.broken:
             conn.sock.close()
