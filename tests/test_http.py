@@ -5,6 +5,7 @@ import http.client
 import re
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 
@@ -124,6 +125,23 @@ def test_an_answer_comes_in_one_piece(server):
             assert client.recv(65536).endswith(b"}\n"), "the client woke for a head alone"
         client.sendall(head(key, "HEAD", path))
         assert client.recv(65536).endswith(b"\r\n\r\n"), "an answer without a body is sent too"
+
+
+def test_requests_that_come_at_once_are_answered_as_fast_as_one_after_the_other(serve):
+    """Each waited for the next on the socket, which had come with it."""
+    server, one = serve(), b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def seconds(*sent):
+        began = time.monotonic()
+        with dial(server, b"") as client:
+            for data in sent:
+                client.sendall(data)
+                got = b""
+                while got.count(b"HTTP/1.1 200 ") * len(one) < len(data) or not got.endswith(b"}\n"):
+                    got += client.recv(65536)
+        return time.monotonic() - began
+
+    until(lambda: seconds(100 * one) < 3 * seconds(*[one] * 100))
 
 
 ALLOWED = {

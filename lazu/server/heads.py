@@ -117,6 +117,11 @@ class Parser(RequestParser):
         reader = self.mesg.body.reader
         return reader.parser is None if isinstance(reader, ChunkedReader) else not reader.length
 
+    @property
+    def follows(self) -> bool:
+        """Whether something of the next request came with this one."""
+        return bool(self.unreader.buf.getvalue())
+
     def _head(self) -> bytes:
         """All that has come of the next request once its head has ended, or can't end well any more."""
         head = bytearray(self.unreader.take_buffered())

@@ -142,7 +142,7 @@ class Worker(ThreadWorker):
     def handle(self, conn: TConn) -> Any:
         """Serve a request of `conn`, and those that follow at once, in a thread of the pool."""
         kept = self._serve(conn)
-        while kept is True and self.alive and conn.sock.follows(FOLLOW_SECONDS):
+        while kept is True and self.alive and (conn.parser.follows or conn.sock.follows(FOLLOW_SECONDS)):
             kept = self._serve(conn)
         return kept
 
