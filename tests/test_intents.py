@@ -15,6 +15,7 @@ from lazu.config import Settings
 from lazu.errors import Busy, Doubt, Overloaded, StoreError
 from lazu.slots import Slots, Turn
 from lazu.store import object_rows, rows
+from lazu.store.bucket import Bucket
 from lazu.store.connections import database
 from lazu.store.contents import Found, Problem, Removed, object_names, patience
 from lazu.store.opening import open_store
@@ -165,6 +166,26 @@ def test_a_repair_leaves_what_may_be_another_stores(store, prefix):
         assert store.contents.bucket.open(name, 6).read() == b"theirs"
         store.contents.bucket.delete(name)
     assert read(store, file) == b"ours"
+
+
+@pytest.mark.parametrize(("rehash", "bytes_"), [(False, b"of another size"), (True, b"wrong")], ids=["by size", "by hash"])
+def test_damage_is_found_in_whatever_order_the_store_lists(store, monkeypatch, rehash, bytes_):
+    """SeaweedFS lists a shard before a neighbour whose name comes before it: when that ended a page, damage was not looked for."""
+    pages = Bucket.pages
+    monkeypatch.setattr(Bucket, "pages", lambda bucket, _=0, below="": pages(bucket, 2, below))
+    file, lost, kept = put(store, b"right"), put(store, b"lost"), put(store, b"kept")
+    names = [object_rows.kept(each.sha256).name for each in (file, lost, kept)]
+    neighbours = [f"{name[:2]}-logs/{number}" for name in names for number in range(3)]
+    for neighbour in neighbours:
+        put_object(store, neighbour, b"theirs")
+    put_object(store, names[0], bytes_)
+    store.contents.bucket.delete(names[1])
+    found = [each for each in store.contents.look(rehash) if each.about not in neighbours]
+    assert {(each.kind, each.about) for each in found} == {("damaged", file.id), ("missing", lost.id)}
+    for each in found:
+        assert store.contents.repair(each).startswith("deleted")
+    for neighbour in neighbours:
+        store.contents.bucket.delete(neighbour)
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ class Bucket:
             self._call("delete_object", name)
 
     def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
-        """All objects, in order of their names, at most `size` (up to 1,000) at once.
+        """All objects, in an order that the store chooses, at most `size` (up to 1,000) at once.
 
         With `below` those whose names begin so and have no slash after it: what is deeper may be another store's. An
         object that comes or goes meanwhile may be in it or not. Raises `ObjectStoreFailed`.

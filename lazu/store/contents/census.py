@@ -1,4 +1,4 @@
-"""Whether the rows and the objects of the bucket agree: `blob` against a listing, both in the order of their names.
+"""Whether the rows and the objects of the bucket agree: `blob` against a listing, both from name to name.
 
 Safe while serving: the rows of a page are read after the page, and what is found wrong is looked at again.
 """
@@ -76,19 +76,24 @@ def _suspects(bucket: Bucket, read: Read | None) -> Iterator[Problem]:
     for page in bucket.pages():
         if page:
             found = {each.name: Found(each.bytes, (0, 0)) for each in page if not object_names.is_aside(each.name)}
-            yield from _compare(read, found, object_rows.kept_between(after, page[-1].name))
-            after = page[-1].name
-    yield from _compare(None, {}, object_rows.kept_between(after, None))
+            last = max(after, *(each.name for each in page))
+            yield from _compare(bucket, read, found, object_rows.kept_between(after, last))
+            after = last
+    yield from _compare(bucket, read, {}, object_rows.kept_between(after, None))
 
 
-def _compare(read: Read | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
-    """Give the suspects among objects and contents of one stretch of names; `read` gives the hash."""
+def _compare(bucket: Bucket, read: Read | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
+    """Give the suspects among the objects of one page and the contents of one stretch of names; `read` gives the hash.
+
+    Whatever the order of the listing: a content whose object is on another page is asked about. SeaweedFS lists a
+    folder before all names that begin so, `de/1` before `de-logs/1`.
+    """
     referring: dict[str, list[Referrer]] = {}
     if kept:
         for row in rows.referrers_between(kept[0].sha256, kept[-1].sha256):
             referring.setdefault(row.sha256, []).append(row)
     for each in kept:
-        there = found.pop(each.name, None)
+        there = found.pop(each.name, None) or _unlisted(bucket, each.name)
         if read and there and there.size == each.bytes:
             there = Found(there.size, there.identity, read(each))
         yield from _of_content(each, there, referring.get(each.sha256, []))
@@ -101,6 +106,11 @@ def _compare(read: Read | None, found: dict[str, Found], kept: list[Kept]) -> It
             sha256 = object_names.sha256(name) if ours else ""
             detail = f"{there.size} bytes" + (", not Lazu's" if not object_names.is_in_shard(name) else "")
             yield Problem("stray" if ours else "leftover", sha256 or name, detail, sha256, there, name)
+
+
+def _unlisted(bucket: Bucket, name: str) -> Found | None:
+    size = bucket.size(name)
+    return None if size is None else Found(size, (0, 0))
 
 
 def _of_derived(read: Read, name: str, there: Found) -> Iterator[Problem]:
@@ -126,9 +136,7 @@ def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> I
 def _stands(bucket: Bucket, problem: Problem) -> bool:
     """Whether a suspicion still holds, when whoever was halfway has gone on."""
     kept = object_rows.kept(problem.sha256)
-    if problem.kind == "missing":
-        return kept is not None and kept.name == problem.name and bucket.size(kept.name) is None
-    if problem.kind == "damaged":
+    if problem.kind in ("missing", "damaged"):
         return kept is not None and kept.name == problem.name and rows.has_row(problem.about)
     if kept is not None and kept.name == problem.name:
         return not rows.is_referred(kept.sha256)
