@@ -49,6 +49,26 @@ def test_a_client_that_still_sends_is_listened_to_for_a_while(pair, monkeypatch)
     ending.join()
 
 
+def test_who_says_nothing_more_is_not_listened_to_for_long(pair, monkeypatch):
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
+    ending = threading.Thread(target=pair[0].linger, args=(600, 2**20), daemon=True)
+    ending.start()
+    ending.join(60)
+    assert not ending.is_alive()
+
+
+def test_who_sends_a_body_may_pause(pair, monkeypatch):
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
+    connection, client = pair
+    client.sendall(b"x")
+    ending = threading.Thread(target=connection.linger, args=(600, 2**20), daemon=True)
+    ending.start()
+    time.sleep(0.5)
+    assert ending.is_alive()
+    client.close()
+    ending.join()
+
+
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: a\r\n\r\n"
 
 

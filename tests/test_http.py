@@ -76,6 +76,23 @@ def test_what_is_no_request_is_told_so_in_the_one_shape(server, data, status, to
     until(lambda: re.search(line, server.log.read_text()))
 
 
+#: More than what the buffers on the way hold: who is not listened to can't send it.
+BODY = b"\r\nContent-Length: 20971520\r\n\r\n" + b"x" * 20 * 2**20
+
+
+@pytest.mark.parametrize(("data", "status", "_told"), MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_request_is_told_so_after_all_of_its_body(server, data, status, _told):
+    """Clients that send all before they listen saw a reset."""
+    with dial(server, data + BODY) as client:
+        assert parsed(rest(client)).status == status
+
+
+def test_through_nginx_too_it_is_told_so_and_not_503(edge):
+    """nginx took the reset for a server that is gone, in half of the cases; the SDKs repeat 503."""
+    for _ in range(8):
+        assert parsed(raw(edge, GET + b"X: 1\r\n" * 101 + BODY)).error == (431, "invalid_request", None)
+
+
 def test_what_is_refused_is_counted_and_head_has_no_body(serve):
     server = serve()
     asked = [(data, status) for data, status, _ in MALFORMED.values() if data.startswith(b"GET ")]

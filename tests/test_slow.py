@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from helpers.attack import malformed
 from helpers.uploads import created
 from helpers.wire import PURPOSE, dial, form, head, part, request, rest, stored
 
@@ -39,6 +40,7 @@ def few(serve):
 SLOW_KINDS = {
     "uploads that stall": lambda key, _: (head(key, length=len(WHOLE)) + WHOLE[:5000], None),
     "refused uploads that stall": lambda _, __: (head("wrong", length=len(WHOLE)) + WHOLE[:5000], None),
+    "malformed uploads that stall": lambda *_: (malformed()[0] + WHOLE[:5000], None),
     "headers that stall": lambda key, _: (head(key)[:-20], None),
     "connections that say nothing": lambda _, __: (b"", None),
     "readers that stall": lambda key, file: (head(key, "GET", f"/v1/files/{file['id']}/content"), 4096),

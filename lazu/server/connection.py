@@ -255,13 +255,17 @@ class Connection(socket.socket):
         return self._sent - held[0]
 
     def linger(self, seconds: float = LINGER_SECONDS, left: int = LINGER_BYTES) -> None:
-        """End the connection so that the client sees the whole answer, also when it is still sending."""
+        """End the connection so that the client sees the whole answer, also when it is still sending.
+
+        It is waited for so many seconds and bytes; one from which nothing comes at all, for `LINGER_SECONDS` at most.
+        """
         try:
             self.shutdown(socket.SHUT_WR)
-            deadline = clock.monotonic() + seconds
-            while left > 0 and self._ready(select.POLLIN, max(0.0, deadline - clock.monotonic())):
+            deadline, silence = clock.monotonic() + seconds, LINGER_SECONDS
+            while left > 0 and self._ready(select.POLLIN, max(0.0, min(silence, deadline - clock.monotonic()))):
                 received = len(super().recv(LINGER_BYTES))
                 left -= received or left
+                silence = self._timeout
         except OSError:
             pass
         self.close()

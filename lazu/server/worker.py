@@ -170,8 +170,8 @@ class Worker(ThreadWorker):
         error, address = refusal(exc), address_of(addr)
         self.log.reason(error, exc, address)
         with Turn(self._heads, address, stays):
-            sent = refuse(client, error)
-        self.log.unseen(client, error.status, sent)
+            self.log.unseen(client, error.status, refuse(client, error))
+            client.linger(DRAIN_SECONDS, DRAIN_BYTES)
 
     def _linger(self, conn: TConn, *bounds: int) -> None:
         with Turn(self._heads, conn.parser.address, stays):

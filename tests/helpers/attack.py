@@ -56,6 +56,11 @@ def chunked(key, *sizes):
     return first, b"".join(islice(chunks, len(sizes) * max(1, 2**18 // sum(sizes))))
 
 
+def malformed(*_):
+    """An upload with more headers than gunicorn takes."""
+    return head("-", "POST", "/v1/files", *["X: 1"] * 101, "Content-Length: 600000000"), b"y" * 2**18
+
+
 def document(key, port):
     """A call of the model that names a document of its own, which takes a reader all the time it may have."""
     with connect(port) as sock:
@@ -80,6 +85,7 @@ KINDS = {
     "1-byte chunks, no key": (40, lambda *_: chunked("-", 1), True),
     "chunks of 1 and 2 bytes": (40, lambda key, _: chunked(key, 1, 2), True),
     "a refused upload, no key": (40, lambda *_: chunked("-", 2**16), True),
+    "malformed uploads, no key": (40, malformed, True),
     "heads without end": (300, lambda *_: (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-Header: value\r\n" * 500), True),
     "heads byte by byte": (100, lambda *_: (b"GET / HTTP/1.1\r\n", b"X"), True),
     "healthz": (100, lambda *_: (asked("-", "/healthz"), None), True),
