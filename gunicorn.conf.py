@@ -99,6 +99,8 @@ limit_request_field_size = 16380
 
 # No header may say where the application lies (SCRIPT_NAME): that would give every route a second path.
 forwarder_headers = ""
+# Nor by which scheme the client came: nothing asks for it, and two headers that differ would be 400.
+secure_scheme_headers = {}
 
 # Kept-alive connections wait in the poller and cost no thread; nginx keeps its own for 60 s.
 keepalive = 75

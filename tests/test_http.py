@@ -116,6 +116,16 @@ def test_http_1_0_needs_no_host(server):
     assert raw(server, b"GET /healthz HTTP/1.0\r\n\r\n").startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
 
 
+SCHEMES = ["X-Forwarded-Ssl: on", "X-Forwarded-Protocol: ssl", "X-Forwarded-Proto: https", "X-Forwarded-Proto: http\r\nX-Forwarded-Proto: https"]
+
+
+@pytest.mark.parametrize("told", SCHEMES)
+def test_what_a_balancer_tells_of_tls_is_no_affair_of_lazus(either, told):
+    """Each request with a scheme besides the one that nginx tells was 400."""
+    with dial(either, head(either.any_key, "GET")[:-2] + f"X-Forwarded-Ssl: off\r\n{told}\r\nConnection: close\r\n\r\n".encode()) as client:
+        assert parsed(rest(client)).status == 200
+
+
 @pytest.mark.parametrize("body", [b"0", b"00", b"0;x", b"3\r\nabc\r\n0", b"0\r\nX: y", b"3\r\nabc\r\n000;x=y:z\r\nX: y\r\nZ:"])
 def test_an_answer_to_a_chunked_body_that_nobody_reads_is_the_end(server, body):
     with dial(server, b"GET /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"\r\n\r\n") as client:
