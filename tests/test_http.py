@@ -126,6 +126,22 @@ def test_what_a_balancer_tells_of_tls_is_no_affair_of_lazus(either, told):
         assert parsed(rest(client)).status == 200
 
 
+KEEPS = [
+    ("1.1", "TE", True), ("1.1", "TE, close", False), ("1.1", "Close ,te", False), ("1.1", "TE\r\nConnection: close", False),
+    ("1.1", "keep-alive, close", False), ("1.1", "closed", True), ("1.0", "TE", False), ("1.0", "TE, Keep-Alive", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "options", "kept"), KEEPS)
+def test_a_client_tells_in_a_list_whether_its_connection_is_kept(server, version, options, kept):
+    """RFC 9110 §7.6.1, RFC 9112 §9.3."""
+    asked = f"GET /healthz HTTP/{version}\r\nHost: x\r\nConnection: {{}}\r\n\r\n"
+    with dial(server, (asked.format(options) + asked.format("close")).encode()) as client:
+        answers = rest(client)
+    assert answers.count(b" 200 OK\r\n") == 1 + kept
+    assert answers.count(b"\r\nConnection: close\r\n") == 1
+
+
 @pytest.mark.parametrize("body", [b"0", b"00", b"0;x", b"3\r\nabc\r\n0", b"0\r\nX: y", b"3\r\nabc\r\n000;x=y:z\r\nX: y\r\nZ:"])
 def test_an_answer_to_a_chunked_body_that_nobody_reads_is_the_end(server, body):
     with dial(server, b"GET /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"\r\n\r\n") as client:

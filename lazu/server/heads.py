@@ -7,6 +7,7 @@ its own, given to one address after the other, so that a flood of them can't tak
 
 from typing import Any
 
+from gunicorn.http import message
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import (
     ConfigurationProblem,
@@ -52,8 +53,8 @@ def refusal(problem: Exception) -> ApiError:
     """What to tell the client of `problem`: gunicorn's, or a bug."""
     if isinstance(problem, _OURS) or not isinstance(problem, ParseException):
         return InternalError()
-    status, message = _WRONG.get(type(problem), (400, "The request is malformed."))
-    error = InvalidRequest(message)
+    status, told = _WRONG.get(type(problem), (400, "The request is malformed."))
+    error = InvalidRequest(told)
     error.status = status
     return error
 
@@ -88,8 +89,21 @@ def stays() -> bool:
     return False
 
 
+class Request(message.Request):
+    """gunicorn's, which takes Connection for one word; it is a list, and may come in several lines."""
+
+    def should_close(self) -> bool:
+        """Whether the connection ends with this request (RFC 9112 §9.3); after CONNECT no other could begin."""
+        lines = ",".join(value for name, value in self.headers if name == "CONNECTION")
+        options = {option.strip(" \t") for option in lines.lower().split(",")}
+        kept = "close" not in options and (self.version > (1, 0) or "keep-alive" in options)
+        return self.must_close or self.method == "CONNECT" or not kept
+
+
 class Parser(RequestParser):
     """gunicorn's, for a `Connection`: a head is received and read on one of `slots`, shared by address."""
+
+    mesg_class = Request
 
     def __init__(self, cfg: Any, connection: Any, client: Any, slots: Slots) -> None:
         super().__init__(cfg, connection, client)
