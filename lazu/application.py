@@ -21,7 +21,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     if isinstance(store, Store):
         app.extensions["lazu.upstream"] = Upstream(store.settings)
         launcher.share(store.settings.workers)
-    routes.init_app(app)
+        routes.init_app(app)
     cli.init_app(app)
     return app
 

@@ -27,7 +27,8 @@ def test_a_browser_gets_the_page_and_any_other_client_what_it_got_before(server)
 def test_the_page_can_be_switched_off(serve):
     server = serve(LAZU_PAGE="off")
     for path in ("/", "/docs", "/page/app.js", "/page/rules.json"):
-        assert request(server, "GET", path, headers=BROWSER).error == (404, "not_found", None)
+        for method in ("GET", "POST", "OPTIONS"):
+            assert request(server, method, path, headers=BROWSER).error == (404, "not_found", None)
 
 
 def test_it_is_small(server, page):

@@ -108,5 +108,6 @@ def init_app(app: App) -> None:
     app.register_blueprint(responses.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(description.bp)
-    app.register_blueprint(page.bp)
+    if app.store.settings.page == "on":
+        app.register_blueprint(page.bp)
     app.routes = paths.Routes(app.url_map.iter_rules())

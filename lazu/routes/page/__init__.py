@@ -114,8 +114,6 @@ def _rules() -> dict[str, Any]:
 
 
 def _send(asset: Asset) -> Response:
-    if store().settings.page == "off":
-        raise NotFound(UNKNOWN)
     response = Response(asset.data, content_type=asset.content_type, headers=HEADERS)
     response.set_etag(asset.etag)
     response.make_conditional(request)
