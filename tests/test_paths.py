@@ -92,6 +92,24 @@ def test_only_the_exact_path_is_a_route(server, path):
             assert answer.error in ((404, "not_found", None), (404, "file_not_found", "file_id")), (target, answer)
 
 
+NO_URLS = [
+    "://h/metrics", "x/y://h/metrics", "*://h/metrics", "%68ttp://h/metrics", "ftp://h/metrics", "x?://h/metrics", "http:///metrics", "http://@/metrics",
+    "http://me@h/metrics", "http://:80/metrics", "http://h:x/metrics", "http://[::1/metrics", "http://h\\/metrics",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", NO_URLS)
+def test_what_is_no_url_is_no_way_to_a_route(server, target):
+    assert ask(server, "GET", target, server.any_key).error == (400, "invalid_request", None)
+
+
+@pytest.mark.parametrize("origin", ["http://h", "HTTPS://h", "http://h:", "http://h.example:80", "http://127.0.0.1", "http://[::1]:80"])
+def test_a_whole_url_is_as_good_as_its_path(server, origin):
+    """RFC 9112 §3.2.2."""
+    for more, status in {"/metrics": 200, "/metrics?x": 200, "/metrics?http://": 200, "": 404, "?/metrics": 404, "//metrics": 404}.items():
+        assert ask(server, "GET", f"{origin}{more}", server.any_key).status == status, more
+
+
 def test_no_dot_segment_is_passed_on_however_often_encoded(asked):
     name = "../files"
     for _ in range(8):

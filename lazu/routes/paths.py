@@ -16,8 +16,9 @@ from werkzeug.routing import Rule
 
 from lazu.errors import InvalidRequest
 
-# uri-host and port (RFC 3986 §3.2.2, §3.2.3); a URL of http has a host (RFC 9110 §4.2.1).
+# uri-host and port (RFC 3986 §3.2.2, §3.2.3); a URL of http has a host (RFC 9110 §4.2.1), and no user (§4.2.4).
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?")
+_ORIGIN = re.compile(rf"https?://{_HOST.pattern}(?=[/?#]|$)", re.IGNORECASE)
 
 _VARIABLE = re.compile(r"<(?:(\w+):)?(\w+)>")
 #: What a variable may be in the path as it was sent: one segment, or for `path` the rest with its slashes.
@@ -85,8 +86,13 @@ class Adapter:
 
 
 def require_host(environ: dict[str, Any]) -> None:
-    """Raise `InvalidRequest` where Host is missing or malformed (RFC 9112 §3.2); HTTP/1.0 needs none."""
-    host = environ.get("HTTP_HOST")
+    """Raise `InvalidRequest` where Host is missing or malformed (RFC 9112 §3.2), or the target is no URL.
+
+    HTTP/1.0 needs no Host.
+    """
+    host, target = environ.get("HTTP_HOST"), environ["RAW_URI"]
+    if not target.startswith("/") and "://" in target and not _ORIGIN.match(target):
+        raise InvalidRequest("The URL is malformed: it has to begin with a slash, or with http:// and a host.")
     if host is None and environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         return
     if host is None or not _HOST.fullmatch(host):
@@ -95,9 +101,9 @@ def require_host(environ: dict[str, Any]) -> None:
 
 def sent(target: str) -> str:
     """The path of a request target, in origin or absolute form (RFC 9112 §3.2), as it was sent."""
-    path = target.partition("?")[0].partition("#")[0]
-    _, absolute, rest = ("", "", "") if path.startswith("/") else path.partition("://")
-    return f"/{rest.partition('/')[2]}" if absolute else path
+    origin = _ORIGIN.match(target)
+    path = target[origin.end() if origin else 0 :].partition("?")[0].partition("#")[0]
+    return path or "/"
 
 
 def ambiguous(path: str) -> bool:
