@@ -152,8 +152,8 @@ def test_of_fifty_everyday_samples_49_are_read_right():
 
 
 SEALED = """from helpers.everyday import SAMPLES
-from lazu.documents import encodings, sandbox
-encodings.load(all_of_them=True)
+from lazu.documents import charsets, encodings, sandbox
+charsets.load(all_of_them=True)
 encodings.ready(b"\\xe9")
 sandbox.seal()
 for codec, text in SAMPLES:

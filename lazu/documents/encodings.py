@@ -12,7 +12,7 @@ import unicodedata
 from itertools import islice
 from typing import NamedTuple
 
-from lazu.documents import looks, refusals
+from lazu.documents import charsets, looks, refusals
 
 #: Bytes that the detector looks at, of lines from all over the file.
 SAMPLE = 128 << 10
@@ -24,42 +24,6 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-#: The encodings that are still met, by their codecs, and the names that the WHATWG Encoding Standard gives them. Left
-#: to all it knows, the detector takes French for Hungarian and English for Baltic.
-NAMES = {
-    "cp1252": "windows-1252", "gb18030": "gb18030", "cp932": "shift_jis", "cp1251": "windows-1251", "big5hkscs": "big5",
-    "cp949": "euc-kr", "euc_jis_2004": "euc-jp", "iso2022_jp_2": "iso-2022-jp", "iso2022_kr": "iso-2022-kr",
-    "hz": "hz-gb-2312", "cp1250": "windows-1250", "cp1253": "windows-1253", "cp1254": "windows-1254",
-    "cp1255": "windows-1255", "cp1256": "windows-1256", "cp1257": "windows-1257", "cp1258": "windows-1258",
-    "koi8_r": "koi8-r", "koi8_u": "koi8-u", "cp874": "windows-874", "cp866": "ibm866", "mac_roman": "macintosh",
-    "iso8859_2": "iso-8859-2", "iso8859_5": "iso-8859-5", "iso8859_6": "iso-8859-6", "iso8859_7": "iso-8859-7",
-    "iso8859_8": "iso-8859-8", "iso8859_15": "iso-8859-15", "cp855": "ibm855", "johab": "johab", "cp437": "ibm437",
-    "cp850": "ibm850", "cp852": "ibm852", "mac_cyrillic": "x-mac-cyrillic",
-}  # fmt: skip
-
-#: Codecs that decode more than others do, and the same otherwise: what is declared or found as one is mostly the wider.
-_WIDER = {
-    "iso8859_1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
-    "euc_kr": "cp949", "big5": "big5hkscs", "euc_jp": "euc_jis_2004", "iso8859_9": "cp1254", "iso8859_11": "cp874",
-    "tis_620": "cp874", "iso2022_jp": "iso2022_jp_2",
-}  # fmt: skip
-
-#: Codecs that a file may declare, and that are so rare or so like others that the detector does not look for them.
-_DECLARED_ONLY = {f"iso8859_{part}" for part in (3, 4, 10, 13, 14, 16)} | {"utf_7"}
-
-#: Labels of the WHATWG Encoding Standard, and of mail programs, that Python does not know, as it asks for them.
-_LABELS = {
-    "windows_31j": "cp932", "x_sjis": "cp932", "x_euc_jp": "euc_jp", "cp50220": "iso2022_jp_2", "x_gbk": "gbk",
-    "gb_2312_80": "gb2312", "windows_936": "gbk", "x_x_big5": "big5", "cn_big5": "big5", "windows_949": "cp949",
-    "x_windows_949": "cp949", "ks_c_5601_1989": "cp949", "ksc_5601": "cp949", "iso_ir_149": "cp949",
-    "windows_874": "cp874", "dos_874": "cp874", "koi8_ru": "koi8_u", "koi": "koi8_r", "koi8": "koi8_r",
-    "iso_8859_8_i": "iso8859_8", "iso_8859_8_e": "iso8859_8", "csiso88598i": "iso8859_8", "logical": "iso8859_8",
-    "visual": "iso8859_8", "iso_8859_6_e": "iso8859_6", "iso_8859_6_i": "iso8859_6", "latin_9": "iso8859_15",
-    "csisolatin9": "iso8859_15", "mac": "mac_roman", "x_mac_roman": "mac_roman", "x_mac_cyrillic": "mac_cyrillic",
-    "x_mac_ukrainian": "mac_cyrillic", "unicode_1_1_utf_8": "utf_8", "unicode_1_1_utf_7": "utf_7",
-    **{f"x_cp125{page}": f"cp125{page}" for page in range(9)},
-}  # fmt: skip
 
 #: Where files declare their encoding: XML, HTML, CSS, Python and Emacs, Vim, gettext.
 _DECLARED = re.compile(
@@ -122,16 +86,6 @@ def decode(data: bytes) -> Text:
     return guessed
 
 
-def load(all_of_them: bool) -> None:
-    """Look the codecs up that a document may name: each is a file of Python's, and the sealed reader opens none.
-
-    Zip archives and XML have but a few; all of them take 10 ms.
-    """
-    more = (*NAMES, *_WIDER, *_DECLARED_ONLY, *_LABELS, "cp950") if all_of_them else ()  # cp950: of fonts in an rtf
-    for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437", *more):
-        codecs.lookup(name)
-
-
 def declared(data: bytes) -> str:
     """Return `data` as the text that it evidently is, or that it says it is; else as cp1252. Nothing is guessed."""
     text = _evident(data)
@@ -156,25 +110,6 @@ def clean(text: str) -> str:
     if _DIRT.search(text) is None:
         return text
     return _TERMINAL.sub("", text).translate(_CLEAN)
-
-
-def codec(name: str) -> str | None:
-    """Return the codec for an encoding that a file declares, if it is one that is still met."""
-    try:
-        found = codecs.lookup(name).name.replace("-", "_")
-    except (LookupError, ValueError):
-        return None
-    found = _WIDER.get(found, found)
-    return found if found in NAMES or found in _DECLARED_ONLY else None
-
-
-def _labelled(name: str) -> codecs.CodecInfo | None:
-    """Return the codec of a label that Python asks for because it does not know it; in headers of mail too."""
-    found = _LABELS.get(name.replace("-", "_"))
-    return codecs.lookup(found) if found else None
-
-
-codecs.register(_labelled)
 
 
 def _evident(data: bytes) -> str | None:
@@ -219,7 +154,7 @@ def _utf8(data: bytes) -> str | None:
 def _declared(data: bytes) -> str | None:
     """Return `data` in the encoding that it says it has, if it can be."""
     for match in islice(_DECLARED.finditer(data[:_DECLARED_WITHIN]), 4):
-        name = codec(next(filter(None, match.groups())).decode())
+        name = charsets.codec(next(filter(None, match.groups())).decode())
         if name:
             text = data.decode(name, errors="replace")
             return text if text.count("\ufffd") * 100 <= len(text) else None
@@ -269,11 +204,11 @@ def _guessed(data: bytes) -> Text | None:
         return None
     sample = _sample(data)
     found = chardet.detect_all(
-        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(NAMES), ignore_threshold=True
+        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(charsets.NAMES), ignore_threshold=True
     )
-    fits = {name: match["confidence"] for match in found if (name := codec(match["encoding"] or ""))}
+    fits = {name: match["confidence"] for match in found if (name := charsets.codec(match["encoding"] or ""))}
     best = _best(sample, fits) if fits else ""
-    return Text(clean(data.decode(best, errors="replace")), NAMES[best]) if best else None
+    return Text(clean(data.decode(best, errors="replace")), charsets.NAMES[best]) if best else None
 
 
 def _best(sample: bytes, fits: dict[str, float]) -> str:

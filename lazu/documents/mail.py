@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from lazu.documents import calendars, encodings, markdown, web
+from lazu.documents import calendars, charsets, encodings, markdown, web
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
@@ -201,7 +201,7 @@ def _decoded(part: Message) -> str:
     if not isinstance(data, bytes):
         return ""
     data = calendars.unfolded(data) if part.get_content_type() == _CALENDAR else data
-    name = encodings.codec(part.get_content_charset(""))
+    name = charsets.codec(part.get_content_charset(""))
     return data.decode(name, errors="replace") if name else encodings.fitting(data)
 
 

@@ -122,13 +122,13 @@ def _sniffed(kind: str, data: bytes) -> str:
 
 def _words(kind: str, data: bytes) -> tuple[str | None, Iterable[str]]:
     """Return the encoding of a file if it was guessed, and its text; what that takes is imported before the seal."""
-    from lazu.documents import encodings
+    from lazu.documents import charsets, encodings
 
     if kind in _DOCUMENTS:
         module = importlib.import_module(f"lazu.documents.{_DOCUMENTS[kind]}")
         from lazu.documents import markdown
 
-        encodings.load(all_of_them=kind in ("rtf", "eml", "epub"))
+        charsets.load(all_of_them=kind in ("rtf", "eml", "epub"))
         if kind == "eml":
             encodings.ready(data)
         sandbox.seal()
