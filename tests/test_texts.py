@@ -140,6 +140,39 @@ def test_names_alone_are_read_in_their_language(read, codec, text, rows):
     assert read(text.encode(codec) * rows)[0] == text * rows
 
 
+PAYMENT = "ПЛАТЕЖНОЕ ПОРУЧЕНИЕ\nПОЛУЧАТЕЛЬ: ООО РОМАШКА\n"
+ADDRESS = "Имя: ИВАНОВ ИВАН ИВАНОВИЧ\nГород: САНКТ-ПЕТЕРБУРГ, НЕВСКИЙ ПРОСПЕКТ, ДОМ 28\n"
+GREEK = "ΕΝΤΟΛΗ ΠΛΗΡΩΜΗΣ\nΔικαιούχος: ΠΑΠΑΔΟΠΟΥΛΟΣ ΓΕΩΡΓΙΟΣ\n"
+CAPITALS = [
+    *((codec, text) for codec in ("cp1251", "koi8_r", "cp866", "cp855", "iso8859_5", "mac_cyrillic") for text in (PAYMENT, ADDRESS)),
+    *((codec, "ПЛАТІЖНЕ ДОРУЧЕННЯ\nОДЕРЖУВАЧ: ТОВ КИЇВСЬКИЙ ХЛІБ\n") for codec in ("cp1251", "koi8_u")),
+    *((codec, GREEK) for codec in ("cp1253", "iso8859_7")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "text"), CAPITALS)
+def test_capitals_are_read(read, codec, text):
+    """The detector knows small letters: those of KOI8-R are the capitals of windows-1251 and of Greek."""
+    assert read(text.encode(codec))[0] == text
+    assert encodings.decode(text.encode(codec) * 1000).text == text * 1000
+
+
+def test_small_letters_are_not_taken_for_capitals():
+    for codec, text in ((codec, text.lower()) for codec, text in CAPITALS):
+        assert encodings.decode(text.encode(codec)).text == text, codec
+
+
+@pytest.mark.parametrize("text", ["Nom;Montant\nLefèvre;12,00 €\nHélène;8,50 €\nFrançois;3,20 €\n", "Größe;5 €\n", "item,price\npen,€1.20\n", "NOMBRE;IMPORTE\nPEÑA;12 €\n"])
+def test_the_euro_of_iso_8859_15_is_read(read, text):
+    """Its byte is `¤` in windows-1252, and a letter in Thai, DOS and more."""
+    assert read(text.encode("iso8859_15")) == (text, "iso-8859-15")
+
+
+@pytest.mark.parametrize("text", ["Nombre;Ciudad\nÍñigo;Ávila\nJosé;Córdoba\n", "Íñiguez;Muñoz;León\n", "Begoña;Cádiz\nÍñigo;Málaga\n"])
+def test_spanish_names_are_not_taken_for_polish(read, text):
+    assert read(text.encode("cp1252")) == (text, "windows-1252")
+
+
 def test_letters_that_come_late_are_seen(read):
     text = "plain words\n" * 40_000 + "Доброго дня! Надсилаю вам звіт за їхній проєкт.\n" * 3
     assert read(text.encode("cp1251")) == (text, "windows-1251")
@@ -157,7 +190,8 @@ charsets.load(all_of_them=True)
 encodings.ready(b"\\xe9")
 sandbox.seal()
 for codec, text in SAMPLES:
-    encodings.fitting(text.encode(codec))"""
+    encodings.fitting(text.encode(codec))
+    encodings.fitting(text.upper().encode(codec, "replace"))"""
 
 
 def test_whatever_is_guessed_behind_the_seal_has_its_tables():

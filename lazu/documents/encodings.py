@@ -9,6 +9,7 @@ import functools
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -46,6 +47,21 @@ _CANDIDATES = 8
 
 #: How much better than windows-1252 another one has to fit letters that both can be: most texts are windows-1252.
 _BETTER = 1.1
+
+#: Letters and signs of Windows where ISO 8859 has none.
+_ABOVE = re.compile(rb"[\x80-\x9f]")
+
+#: Bytes of a sample whose letters the detector counts.
+_COUNTED = 16 << 10
+
+#: Encodings of Cyrillic and Greek, each with the one in which the detector is asked for its capitals as small letters.
+_SMALL = {
+    **dict.fromkeys("cp1251 koi8_r koi8_u cp866 cp855 iso8859_5 mac_cyrillic".split(), "cp1251"),
+    **dict.fromkeys("cp1253 iso8859_7".split(), "cp1253"),
+}
+
+#: How many letters short of what it is a reading in capitals counts: of few letters another reading fits as well.
+_DOUBT = 15
 
 #: Words of one alphabet, of signs, and with few accents: the guesses at them read all tables that any guess does.
 _WARMING = "Добрый день, высылаю отчёт".encode("koi8_r"), "您好请查收附件中的报告".encode("gb18030"), b"ma\xf1ana"
@@ -198,33 +214,65 @@ def _wide(data: bytes) -> str | None:
 
 def _guessed(data: bytes) -> Text | None:
     """Return `data` in the encoding that fits its letters best, if any."""
-    import chardet  # 60 ms that UTF-8 need not wait
-
     if len(data.translate(None, _CONTROLS)) < len(data) * 99 // 100:
         return None
     sample = _sample(data)
-    found = chardet.detect_all(
-        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(charsets.NAMES), ignore_threshold=True
-    )
-    fits = {name: match["confidence"] for match in found if (name := charsets.codec(match["encoding"] or ""))}
+    fits = _with_capitals(sample, _fits(sample, charsets.NAMES))
     best = _best(sample, fits) if fits else ""
     return Text(clean(data.decode(best, errors="replace")), charsets.NAMES[best]) if best else None
 
 
+def _fits(sample: bytes, names: Iterable[str]) -> dict[str, float]:
+    """Return how well `sample` fits those of the encodings `names` that it can be in, the best first."""
+    import chardet  # 60 ms that UTF-8 need not wait
+
+    found = chardet.detect_all(
+        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(names), ignore_threshold=True
+    )
+    return {name: match["confidence"] for match in found if (name := charsets.codec(match["encoding"] or ""))}
+
+
+def _with_capitals(sample: bytes, fits: dict[str, float]) -> dict[str, float]:
+    """Return `fits`, where words in capitals fit as well as they do in small letters: the detector knows no others.
+
+    The capitals of windows-1251 are the small letters of KOI8-R, so that their text was one of rare words to it.
+    """
+    raised, top = dict[str, float](), max(fits.values(), default=0)
+    for name in (name for name in fits if name in _SMALL):
+        text = sample[:_COUNTED].decode(name, errors="replace")
+        letters, proper = looks.capitals(text)
+        if letters and not looks.odd(text):
+            small = _fits(text.lower().encode(_SMALL[name], errors="replace"), [_SMALL[name]])
+            fit = sum(small.values()) * proper * letters / (letters + _DOUBT)
+            if fit > top:
+                raised[name] = fit
+    return dict(sorted((fits | raised).items(), key=lambda fit: raised.get(fit[0], 0), reverse=True))
+
+
 def _best(sample: bytes, fits: dict[str, float]) -> str:
-    """Return the first of the best candidates that does not look odd, or windows-1252 where that is as likely."""
+    """Return the first of the best candidates that does not look odd, or a Western one where that is as likely."""
     read, top = functools.partial(sample.decode, errors="replace"), max(fits.values())
-    names, western = list(fits)[:_CANDIDATES], read("cp1252")
-    if looks.western(western):
-        if looks.signs_alone(western) or fits.get("cp1252", 0) * _BETTER >= top:
-            return "cp1252"
-        names = [*(name for name in names if looks.agree(read(name), western)), "cp1252"]
+    names, western = list(fits)[:_CANDIDATES], _western(sample)
+    if western:
+        text = read(western)
+        if looks.signs_alone(text) or fits.get(western, 0) * _BETTER >= top:
+            return western
+        names = [*(name for name in names if looks.agree(read(name), text)), western]
     elif looks.katakana(sample):
         return "cp932"
     best = next((name for name in names if not looks.odd(read(name))), names[0])
     if best == "gb18030" and fits.get("euc_jis_2004", 0) * 2 >= top and looks.japanese(sample):
         return "euc_jis_2004"
-    return "cp1252" if read(best) == western else best
+    return "cp1252" if read(best) == read("cp1252") else best
+
+
+def _western(sample: bytes) -> str:
+    """Return the encoding in which `sample` looks like a text of Western Europe, if it does.
+
+    It is windows-1252, or ISO 8859-15 if that has a `€` where nobody types the `¤` of windows-1252.
+    """
+    name = "iso8859_15" if b"\xa4" in sample and not _ABOVE.search(sample) else "cp1252"
+    return name if looks.western(sample.decode(name, errors="replace")) else ""
 
 
 def _sample(data: bytes) -> bytes:

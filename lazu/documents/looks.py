@@ -17,13 +17,19 @@ _RARE = re.compile("[\x80-\x9f\u2020\u2021\u2030\u2039\u203a\xa4\xa6\xa8\xac\xaf
 #: Controls that no text has: what letters of Windows, DOS and Macintosh are in ISO 8859.
 _UNSEEN = re.compile("[\x80-\x9f]")
 
-#: Characters of East Asia with the Latin letters beside them, and letters of any alphabet that is not Latin.
-_EAST = re.compile("([A-Za-z]?)([\u2e80-\uffee]+)(?=([A-Za-z]?))")
+#: Characters of Thai and East Asia with the Latin letters beside them, and letters of any alphabet that is not Latin.
+_EAST = re.compile("([A-Za-z]?)([\u0e00-\u0e7f\u2e80-\uffee]+)(?=([A-Za-z]?))")
 _FOREIGN = re.compile("[\u0370-\u1dff\u2e80-\uffee]")
+
+#: Words with letters past ASCII, and signs within them: what such letters are in another encoding.
+_WORD = re.compile(r"[^\x00-@\[-`{-\x7f«»„“”‘’…–—№\xa0]{2,}")
 
 #: Turkish `ş` read as windows-1252 is in words where Icelandic has its `þ` in front; nor are these letters Turkish.
 _TURKISH = re.compile(r"\wþ")
 _ICELANDIC = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+
+#: Spanish `ñ` read as windows-1250 is in front of vowels, where Polish `ń` never is.
+_SPANISH = re.compile("ń([aeiouáéíóú]?)", re.IGNORECASE)
 
 _FAR = "ŒœŠšŽžŸƒ\xc0-\xd6\xd8-\xf6\xf8-\xff"
 _LETTERS = re.compile(f"[{_FAR}]+")
@@ -47,7 +53,7 @@ _PLACED = re.compile(
 #: Letters that stand as those of Western languages do: one or two beside one of ASCII, no big one behind a small one.
 _WRITTEN = re.compile(
     r"""(?=[^\x00-\x7f])(?:(?<=[A-Za-z])[ß-ïñ-öø-üÿœ]{1,2}|\b[à-ïñ-öø-üœÀ-ÏÑ-ÖØ-ÜŒ](?=[a-z])|(?<=[A-Z])[À-ÏÑ-ÖØ-ÜŒ]
-    |\b[À-ÏÑ-ÖØ-ÜŒ](?=[A-Z])|\b(?:[àåèéíó]\b|Ø(?=[ \d])))""",
+    |\b[ÁÉÍÓÚ]ñ(?=[a-z])|\b[À-ÏÑ-ÖØ-ÜŒ](?=[A-Z])|\b(?:[àåèéíó]\b|Ø(?=[ \d])))""",
     re.VERBOSE,
 )
 
@@ -63,7 +69,7 @@ def odd(text: str) -> bool:
     """Return whether no language looks so.
 
     That is half of it signs that nobody types, controls, letters of two alphabets in a word, or East Asia's within one;
-    or Turkish whose letters were mistaken for Icelandic ones.
+    or Turkish or Spanish whose letters were mistaken for Icelandic or Polish ones.
     """
     far = sum(not character.isascii() for character in text)
     if len(_RARE.findall(text)) * 2 > far or len(_UNSEEN.findall(text)) * 50 > far:
@@ -72,7 +78,21 @@ def odd(text: str) -> bool:
         return True
     east = _EAST.findall(text)
     lonely = all(len(run) == 1 for _, run, _ in east) and any(before and after for before, _, after in east)
-    return lonely or bool(_TURKISH.search(text) and not _ICELANDIC.search(text))
+    if lonely or (_TURKISH.search(text) and not _ICELANDIC.search(text)):
+        return True
+    spanish = _SPANISH.findall(text)
+    return sum(map(bool, spanish)) * 2 > len(spanish)
+
+
+def capitals(text: str) -> tuple[int, float]:
+    """Return how many letters the words past ASCII of `text` have, and which part of the words is written as such are.
+
+    That is in capitals, in small letters, or with a big one in front. None have any if no word is in capitals.
+    """
+    words = [word for word in _WORD.findall(text) if not word.isascii()]
+    proper = [word for word in words if word.isalpha() and (word.isupper() or word.islower() or word.istitle())]
+    seen = len(proper) * 10 >= len(words) * 9 and any(map(str.isupper, proper))
+    return (sum(map(len, words)), len(proper) / len(words)) if seen else (0, 0)
 
 
 def western(text: str) -> bool:
