@@ -35,7 +35,7 @@ def reading(pieces):
 
 
 def received(pieces, budget, key=1):
-    return json_body.receive(reading(pieces), None, json_body.Text(budget, key))
+    return json_body.receive(reading(pieces), sum(map(len, pieces)), json_body.Text(budget, key))
 
 
 def test_bodies_have_one_budget_and_give_it_back():
@@ -108,6 +108,25 @@ def test_bodies_that_come_at_once_take_turns():
 
     with ThreadPoolExecutor(8) as team:
         assert list(team.map(ask, [1, 2] * 8)) == [6 * 2**20] * 16
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_of_bodies_that_each_hold_a_part_one_can_always_go_on(told):
+    budget, size = json_body.Budget(2**27), 24 * 2**20  # of which one key may have 48 MB
+    left = [json_body.Text(budget, key, size) for key in [1, 2, 3] * 4]
+    _ = [body.expect(size) for body in left if told]
+    while left:
+        assert sum(goes_on(body) for body in left), "all wait for each other"
+        left = [body for body in left if len(body) < size]
+
+
+def goes_on(body):
+    """Whether `body` finds memory for more."""
+    try:
+        body.add(b"x" * 2**20)
+    except Overloaded:
+        return False
+    return True
 
 
 def test_bodies_whose_letters_widen_take_turns_too():

@@ -32,9 +32,12 @@ BOX_BYTES = 512 * 2**20
 #: after 60 s in which we read nothing.
 TURN_SECONDS, _LOOK_SECONDS = 30.0, 0.2
 
-#: How much of its Content-Length a body holds when it holds anything: those that each hold a part and want more would
-#: wait for each other. Not all of a larger one: whoever announces it may never send it.
+#: How much of its Content-Length a body holds when it holds anything, so that few wait again. Not all of a larger one:
+#: whoever announces it may never send it.
 _AHEAD = 16 * 2**20
+
+#: What a body may still want is counted in its record too, above the bytes that it holds.
+_REST = 2**32
 
 #: Bytes of strings with letters beyond ASCII that a larger body may have: Python takes up to four bytes for each letter
 #: of such a string. As much text as a reader gives, more than any model takes; files as base64 have no such letters.
@@ -58,41 +61,56 @@ _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 class Budget:
     """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
 
-    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most. A body that is `whole`
-    may have what others leave free, so that those which wait for no more than that are served one after the other.
+    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most; of those that hold a
+    part, one always finds the rest of its bytes. A body that is whole may have what others leave free, so that those
+    which wait for no more than that are served one after the other.
     """
 
     def __init__(self, size: int, seconds: float = 0) -> None:
         self._size, self._seconds, self._left_free = size, seconds, min(_LEFT_FREE, size // 8)
         self._ledger = Ledger("bodies", 2 + size // _STEP)
 
-    def hold(self, key: int, place: int | None, size: int, whole: bool = False) -> int:
-        """Hold `size` bytes for `key`, anew or in `place` instead of those there; raises `Overloaded`, `ClientLeft`."""
-        fits = partial(self._fits, key, size, 0 if whole else self._left_free)
+    def hold(self, key: int, place: int | None, size: int, rest: int | None) -> int:
+        """Hold `size` bytes for `key`, anew or in `place` instead of those there; raises `Overloaded`, `ClientLeft`.
+
+        The body may want `rest` bytes more before it is whole; None if it is.
+        """
+        amount = size + _REST * (rest or 0)
+        fits = partial(self._fits, key, amount, 0 if rest is None else self._left_free)
         end = clock.monotonic() + self._seconds
-        if (found := self._try(key, place, size, fits)) is not None:
+        if (found := self._try(key, place, amount, fits)) is not None:
             return found
         with slots.waiting():
             while clock.monotonic() < end:
                 clock.sleep(_LOOK_SECONDS)
                 slots.require_client()
-                if (found := self._try(key, place, size, fits)) is not None:
+                if (found := self._try(key, place, amount, fits)) is not None:
                     return found
         raise Overloaded("Request bodies have no memory left; repeat the request in a few seconds.")
 
-    def _try(self, key: int, place: int | None, size: int, fits: Callable[[Taken], bool]) -> int | None:
+    def _try(self, key: int, place: int | None, amount: int, fits: Callable[[Taken], bool]) -> int | None:
         if place is None:
-            return self._ledger.take(key, size, fits)
-        return place if self._ledger.change(place, size, fits) else None
+            return self._ledger.take(key, amount, fits)
+        return place if self._ledger.change(place, amount, fits) else None
 
-    def _fits(self, key: int, size: int, free: int, taken: Taken) -> bool:
-        room = self._size - sum(taken.amounts) - size
+    def _fits(self, key: int, amount: int, free: int, taken: Taken) -> bool:
+        own = [each for owner, each in zip(*taken, strict=True) if owner == key]
         most = max(self._size - JSON_BODY - self._left_free, self._size // 2)
-        return room >= free and taken.of(key) + size <= most - free
+        return _can_end([amount, *taken.amounts], self._size - free) and _can_end([amount, *own], most - free)
 
     def give_back(self, place: int) -> None:
         """Free what is held in `place`."""
         self._ledger.give_back(place)
+
+
+def _can_end(amounts: list[int], limit: int) -> bool:
+    """Whether bodies get what they may still want within `limit` bytes, one after the other: Dijkstra's banker."""
+    room = limit - sum(amount % _REST for amount in amounts)
+    for amount in sorted(amounts):  # who wants least ends first
+        if amount // _REST > room:
+            return False
+        room += amount % _REST
+    return True
 
 
 class Text(bytearray):
@@ -101,14 +119,15 @@ class Text(bytearray):
     def __init__(self, budget: Budget, key: int, limit: int = JSON_BODY) -> None:
         super().__init__()
         self._budget, self._key, self._limit = budget, key, limit
-        self._held = self._ahead = 0
+        self._held, self._ahead, self._most = 0, 0, limit
         self._place: int | None = None
 
     def add(self, chunk: bytes) -> None:
         """Append `chunk`; raises `BodyTooLarge`, `Overloaded`, `ClientLeft`."""
         self.require_room(len(self) + len(chunk))
         if len(self) + len(chunk) > self._held + SMALL_BYTES:
-            self._hold(max(self._held + _STEP, self._ahead))
+            size = min(max(self._held + _STEP, self._ahead), self._most)
+            self._hold(size, self._most - size)
         self.extend(chunk)
 
     def require_room(self, size: int) -> None:
@@ -120,7 +139,7 @@ class Text(bytearray):
     def expect(self, size: int) -> None:
         """Note that `size` bytes will come, to be held at once when any are, up to `_AHEAD`; raises `BodyTooLarge`."""
         self.require_room(size)
-        self._ahead = min(size, _AHEAD)
+        self._ahead, self._most = min(size, _AHEAD), max(size, _STEP)
 
     def weigh(self) -> None:
         """Hold what it will take beyond four times its size when it is parsed.
@@ -134,10 +153,10 @@ class Text(bytearray):
         if len(self) > SMALL_BYTES and _may_widen(self):
             more += _WIDENED * min(len(self), WIDE_BYTES)
         if more:
-            self._hold(self._held + more, whole=True)
+            self._hold(self._held + more, None)
 
-    def _hold(self, size: int, whole: bool = False) -> None:
-        self._place = self._budget.hold(self._key, self._place, size, whole)
+    def _hold(self, size: int, rest: int | None) -> None:
+        self._place = self._budget.hold(self._key, self._place, size, rest)
         self._held = size
 
     def __del__(self) -> None:
@@ -150,7 +169,8 @@ def receive(read: Callable[[int], bytes], length: int | None, body: Text) -> Tex
 
     Raises as `Text.add` and `Text.weigh`, and what `read` does.
     """
-    body.expect(length or 0)
+    if length is not None:
+        body.expect(length)
     while chunk := read(_READ):
         body.add(chunk)
     body.weigh()
