@@ -107,9 +107,10 @@ class Keys:
         match = _BEARER.fullmatch(authorization or "")
         secret = _hash(match[1]) if match else ""
         if secret and secret not in self._seen:
-            with suppress(InvalidApiKey, StoreError):
+            with suppress(ApiError, StoreError):
                 self._engine.connect()
                 self._remember(secret, self.authenticate(authorization).id)
+            self._engine.disconnect()  # this request may wait long for a slot
         return self._seen.get(secret)
 
     def _remember(self, secret: str, key_id: int) -> None:
