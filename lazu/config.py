@@ -140,7 +140,7 @@ def _may_have_port(host: str) -> bool:
 
 def _bucket(text: str) -> str:
     if not _BUCKET.fullmatch(text):
-        raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX, without ?, #, spaces, // and the segments . and ..")
+        raise ValueError("s3://BUCKET or s3://BUCKET/PREFIX, without ?, #, spaces, // and segments of one or two dots")
     return text
 
 

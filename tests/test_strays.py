@@ -113,6 +113,10 @@ RESPONSES = {
     "file_ids": {"input": "x", "file_ids": f"{ID}, {ID}"},
     "attachment": {"input": "x", "attachment": f"{ID}, {ID}"},
     "input[0].content[1].file_url": message({"type": "input_file", "file_url": f"the file {ID}"}),
+    "prompt.variables[0].file_id": {"prompt": {"id": "p", "variables": [{"type": "input_file", "file_id": ID}]}},
+    "prompt.variables.paper[0]": {"prompt": {"id": "p", "variables": {"paper": [ID]}}},
+    "prompt.variables.paper.variables.file_id": {"prompt": {"id": "p", "variables": {"paper": {"variables": {"file_id": ID}}}}},
+    "tools[0].variables.file": {"input": "x", "tools": [{"type": "custom", "variables": {"file": ID}}]},
     "input[0].content.file_data": {"input": [{"role": "user", "content": {"type": "input_file", "file_data": f"http://{ID}"}}]},
 }
 CHAT = {

@@ -25,8 +25,8 @@ OPAQUE = frozenset(
 #: Keys of a file's id or data, whose strings are never words.
 _REFERENCES = frozenset("file_id file_ids file_data file_url image_url url".split())
 
-#: Holders of strings that are text under whatever key.
-_VARIABLES = "variables"
+#: The steps to the one object whose own strings are text under whatever key.
+_VARIABLES = [".prompt", ".variables"]
 
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ def refuse(tree: dict[str, Any], known: set[str], form: str) -> None:
 
     Call it within `json_body.shallow`: it goes as deep as `tree`.
     """
-    _Search(known, form).within(tree, "", "")
+    _Search(known, form).within(tree, "")
 
 
 class _Search:
@@ -51,20 +51,20 @@ class _Search:
         self.known, self.form = known, form
         self.path: list[str] = []
 
-    def within(self, value: Any, key: str, above: str) -> None:
-        """Look at `value`, which stands under the name `key`, in what stands under `above`; an item has its list's."""
+    def within(self, value: Any, key: str) -> None:
+        """Look at `value`, which stands under the name `key`; an item has its list's."""
         if isinstance(value, dict):
             for name in (name for name in value if name not in OPAQUE):
                 self.path.append(f".{name}")
                 self.judge(name)
-                self.within(value[name], name, key)
+                self.within(value[name], name)
                 self.path.pop()
         elif isinstance(value, list):
             for number, each in enumerate(value):
                 self.path.append(f"[{number}]")
-                self.within(each, key, above)
+                self.within(each, key)
                 self.path.pop()
-        elif isinstance(value, str) and key not in TEXT and above != _VARIABLES:
+        elif isinstance(value, str) and key not in TEXT and (len(self.path) != 3 or self.path[:2] != _VARIABLES):
             self.judge(value, key)
 
     def judge(self, text: str, key: str = "") -> None:
