@@ -483,6 +483,24 @@ def test_a_database_that_takes_no_writes_is_not_ready_and_doctor_says_so(cluster
     database.close_all()
 
 
+def test_a_database_that_is_put_back_under_a_running_box_is_503_until_it_is_whole(boxes, postgres, cluster):
+    """Gone, then empty: each answer was 500, with a trace."""
+    box, name = boxes(), cluster["database_url"].rpartition("/")[2]
+    file = stored(box, KEY)
+    leave = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    with postgres.connect("postgres") as admin:
+        for told in (f"ALTER DATABASE {name} RENAME TO {name}_kept", f"CREATE DATABASE {name}"):
+            admin.execute(leave)
+            admin.execute(told)
+            answers = [*(get(box, path) for path in ("/v1/files", "/metrics", "/readyz")), upload(box, KEY, *form_of(b"more"))]
+            assert [each.error[:2] for each in answers] == [(503, "overloaded")] * 4, told
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.execute(f"ALTER DATABASE {name}_kept RENAME TO {name}")
+    assert get(box, f"/v1/files/{file['id']}").json == file
+    assert get(box, "/readyz").status == 200
+    assert "Traceback" not in box.log.read_text()
+
+
 def test_doctor_says_when_no_commit_waits_for_the_standby_that_there_is(cluster, postgres, tmp_path):
     """It was content, and a failover forgets what was acknowledged."""
     box = Server(tmp_path / "box", variables(cluster))

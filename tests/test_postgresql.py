@@ -15,7 +15,7 @@ import pytest
 
 from helpers.server import PROJECT, free_port
 from helpers.waiting import until
-from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered
+from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered, Unfit
 from lazu.store import cluster_schema, connections, counts, list_rows, postgresql, rows, upload_rows
 from lazu.store.connections import database
 from lazu.store.postgresql import Postgresql
@@ -366,6 +366,15 @@ def test_a_database_that_comes_later_gets_its_tables_then(postgres):
 def test_what_no_repeat_can_cure_fails_at_once(engine):
     with pytest.raises(Failed):
         engine.write(lambda: database.execute_sql("SELECT nothing"))
+
+
+def test_a_right_that_the_role_has_lost_is_for_its_operator(engine):
+    def look():
+        database.execute_sql("SET LOCAL ROLE pg_monitor")
+        database.execute_sql("SELECT * FROM key")
+
+    with pytest.raises(Unfit, match="^42501 permission denied"):
+        engine.write(look)
 
 
 def test_a_key_is_not_revoked_while_a_transaction_adds_to_it(engine, key):

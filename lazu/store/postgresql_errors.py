@@ -7,7 +7,7 @@ import peewee
 import psycopg
 from playhouse.pool import MaxConnectionsExceeded
 
-from lazu.errors import Busy, Failed, Full, StoreError
+from lazu.errors import Busy, Failed, Full, StoreError, Unfit
 
 
 class Absent(Failed):
@@ -36,6 +36,10 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
     ("25P03", Busy),  # idle_in_transaction_session_timeout
     ("25006", Busy),  # a standby that was not promoted yet
     ("08", Busy),  # the connection
+    ("42P01", Unfit),  # no such table: dropped, or the database made anew
+    ("3F000", Unfit),  # no such schema
+    ("3D000", Unfit),  # no such database
+    ("42501", Unfit),  # a right that the role has no more
 )
 _OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
 
