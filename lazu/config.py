@@ -214,8 +214,9 @@ class Settings:
         _bucket, None, "and its place in an object store, e.g. `s3://lazu-files/prod`; both or none (docs/cluster.md)"
     )
     accel_location: str | None = _setting(
-        _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`"
-    )
+        _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`; whoever asks Lazu past "
+        "nginx gets downloads with an empty body then"
+    )  # fmt: skip
     body_timeout: int = _setting(
         _number(1, " of seconds", _TIME), 30, "an upload is let go after that long without a byte"
     )

@@ -23,6 +23,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 #: These say what they are without their name.
 _BARE = {"time", "level", "event", "method", "route", "status", "message"}
 _PLAIN = re.compile(r"[!-~]+")
+#: How the audit log is.
+_OPENED = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 _log = logging.getLogger(__name__)
 
@@ -94,13 +96,13 @@ class _AuditLog:
             return
         line = self._style.line(facts)
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self._path, _OPENED | os.O_CREAT, 0o600)
             try:
                 _append(fd, f"{line}\n".encode())
             finally:
                 os.close(fd)
         except OSError as e:
-            _log.error("The audit log can't be written (%s): %s", e.strerror, line)
+            _log.error("The audit log can't be written (LAZU_AUDIT_LOG, %s: %s): %s", self._path, e.strerror, line)
 
 
 _audit = _AuditLog()
@@ -114,6 +116,23 @@ def _append(fd: int, line: bytes) -> None:
         line = b"\n" + line
     if os.write(fd, line) < len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def unwritable(path: Path) -> str | None:
+    """Why this process could write no line to an audit log at `path`, None if it could.
+
+    Makes nothing there: a disk without room, which a start must not fail by, is no reason.
+    """
+    try:
+        os.close(os.open(path, _OPENED))
+    except FileNotFoundError as e:
+        folder = os.path.dirname(os.path.realpath(path))
+        if not os.path.isdir(folder):
+            return e.strerror
+        return None if os.access(folder, os.W_OK | os.X_OK) else "no file can be made there"
+    except OSError as e:
+        return e.strerror
+    return None
 
 
 def audit(event: str, **facts: str | int | None) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -232,8 +233,30 @@ def test_a_line_that_can_not_be_written_fails_nobody_and_stands_in_the_log(serve
     file = stored(server, key)
     assert request(server, "DELETE", f"/v1/files/{file['id']}", key).status == 200
     told = [line for line in server.log.read_text().splitlines() if "The audit log can't be written" in line]
-    assert [file["id"] in line for line in told] == [True, True]
+    assert [(file["id"] in line, "LAZU_AUDIT_LOG" in line) for line in told] == [(True, True)] * 2
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_worker_starts_and_a_command_does_what_it_is_told_where_no_line_can_be_written(serve, tmp_path):
+    """As when its disk is away, or a command's user may not write it: a key is there or revoked all the same."""
+    place = tmp_path / "gone"
+    place.mkdir()
+    server = serve(LAZU_AUDIT_LOG=str(place / "audit.log"), LAZU_WORKERS="1")
+    shutil.rmtree(place)
+    _, before = server.pids()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: set(server.pids()) - {server.process.pid, before})
+    made = server.flask("keys", "create", "alice")
+    [told] = made.stderr.splitlines()
+    assert "(LAZU_AUDIT_LOG" in told
+    assert "key-created key=alice" in told
+    assert stored(server, made.stdout.strip())
+
+
+def test_a_full_disk_does_not_keep_the_server_from_starting_with_its_audit_log_there(serve):
+    server = serve(LAZU_AUDIT_LOG="/dev/full")
+    assert stored(server, server.flask("keys", "create", "alice").stdout.strip())
+    assert "No space left on device" in server.log.read_text()
 
 
 def test_a_line_for_which_the_disk_has_no_room_stands_in_the_log_and_costs_nothing(tmp_path, monkeypatch, caplog):

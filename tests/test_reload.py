@@ -323,6 +323,24 @@ def test_a_reload_without_the_file_of_settings_that_was_there_changes_nothing(al
     told(alone, refused=False)
 
 
+@pytest.mark.parametrize(("place", "why"), [("nowhere/audit.log", "No such file or directory"), ("lazu/.env/audit.log", "Not a directory")])
+def test_an_audit_log_that_can_not_be_written_stops_a_start_and_a_reload(alone, tmp_path, place, why):
+    """Both went on, and each line of it was one of an error instead."""
+    path = tmp_path / place
+    named = f"Lazu can't start: LAZU_AUDIT_LOG ({path}) can't be written: {why};"
+    settings(alone, LAZU_AUDIT_LOG=path)
+    with pytest.raises(AssertionError, match="did not start") as refused:
+        alone.start()
+    assert str(refused.value).splitlines()[-1].startswith(named)
+    alone.log.unlink()
+    settings(alone, LAZU_AUDIT_LOG=tmp_path / "audit.log")
+    before = started(alone)
+    settings(alone, LAZU_AUDIT_LOG=path)
+    assert told(alone, refused=True).count(named) == 1
+    assert alone.pids() == before
+    assert not path.exists()
+
+
 #: A file that not even root can read.
 UNREADABLE = "/proc/self/mem"
 

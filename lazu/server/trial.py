@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lazu import metrics
+from lazu import logs, metrics
 from lazu.config import PROJECT, Given, Settings, keep, kept, read
 from lazu.errors import CannotStart, NotReady
 from lazu.gateway import itself
@@ -32,6 +32,16 @@ def require_other(server: Any, settings: Settings) -> None:
     listening = [f"{name[0]}:{name[1]}" for name in names if isinstance(name, tuple)]  # a unix socket has no port
     if wrong := itself.look(settings, listening, by_systemd=server.systemd):
         raise CannotStart("; ".join(wrong))
+
+
+def _require_audit_log(settings: Settings) -> None:
+    """Raise `CannotStart` if the one that the settings name can't be written: so a slip is heard of.
+
+    Later on no line fails anybody, nor does one for the log that is there by default.
+    """
+    if settings.audit_log and (why := logs.unwritable(settings.audit_log)):
+        cure = "give the file, or its directory, to the user of Lazu"
+        raise CannotStart(f"LAZU_AUDIT_LOG ({settings.audit_log}) can't be written: {why}; {cure}")
 
 
 class Trial:
@@ -104,6 +114,7 @@ class Trial:
         if app.cfg.address != self._server.cfg.address:
             sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
         require_other(self._server, given.settings)
+        _require_audit_log(given.settings)
         _require_room(app.cfg.workers)
         store = app.wsgi().extensions["lazu"]
         if _engines(given) != _engines(before):  # else they may be away: they were good once

@@ -60,6 +60,11 @@ def misplaced(settings: Settings) -> tuple[str, str] | None:
     return found, f"LAZU_ACCEL_LOCATION={right}, and nginx as docs/cluster.md has it"
 
 
+def audit_log(settings: Settings) -> Path:
+    """Where lines about what was done are written."""
+    return settings.audit_log or settings.storage_dir / "audit.log"
+
+
 def open_store(settings: Settings) -> Store:
     """Open the store in `settings.storage_dir`, making or upgrading what is needed.
 
@@ -74,7 +79,7 @@ def open_store(settings: Settings) -> Store:
     except (OSError, StoreError) as e:
         raise CannotStart(_UNUSABLE.format(storage, e)) from e
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
-    logs.keep_audit(settings.audit_log or storage / "audit.log", logs.Style(settings.log_format, settings.log_timezone))
+    logs.keep_audit(audit_log(settings), logs.Style(settings.log_format, settings.log_timezone))
     uploads = Uploads(files, contents, engine, storage / "uploads.lock")
     return Store(settings, keys, files, uploads, contents, engine)
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lazu import clock, config, filetypes
+from lazu import clock, config, filetypes, logs
 from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite
-from lazu.store.opening import Store, misplaced
+from lazu.store.opening import Store, audit_log, misplaced
 from lazu.upkeep import stats
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -207,17 +207,14 @@ def _nginx(storage: Path) -> Finding:
 
 
 def _audit(settings: Settings) -> Finding:
-    """Lazu serves without it: each line that can't be written stands in the log."""
-    path = settings.audit_log or settings.storage_dir / "audit.log"
-    if os.path.exists(path):
-        fit = os.access(path, os.W_OK)
-    elif settings.audit_log:
-        fit = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK | os.X_OK)
-    else:
-        fit = True  # the storage is made when Lazu starts, or looked at by itself
-    if fit:
+    """One that LAZU_AUDIT_LOG names stops a start; without the other each line stands in the log."""
+    path = audit_log(settings)
+    # Else the storage is made when Lazu starts, or looked at by itself.
+    why = logs.unwritable(path) if settings.audit_log or os.path.exists(path) else None
+    if why is None:
         return Finding("audit log", OK, "can be written")
-    return Finding("audit log", FAIL, f"{path} can't be written", "give it, or its directory, to the user of Lazu")
+    cure = "give it, or its directory, to the user of Lazu, or correct LAZU_AUDIT_LOG"
+    return Finding("audit log", FAIL, f"{path} can't be written: {why}", cure)
 
 
 def _upstream(settings: Settings) -> Finding:

@@ -29,7 +29,7 @@ _SET_CLOCK = "set the clock, of this box or of the store, e.g. timedatectl set-n
 _OF_CONNECTING = "is it running, at LAZU_DATABASE_URL, and does it know this user?"
 _LACKS_A_RIGHT = "GRANT it to the role of LAZU_DATABASE_URL, or let that own the tables: docs/cluster.md, What you type"
 _MAKE_ROOM = "make room there, or raise its quota; docs/cluster.md, When something is away"
-_LET_IT_WRITE = "is there room, and do its volumes take writes? docs/cluster.md, When something is away"
+_LET_IT_WRITE = "is there room (SeaweedFS: -volume.max=0), may it write? docs/cluster.md, When something is away"
 _IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
 Check = tuple[str, str, str, str]
