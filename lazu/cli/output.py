@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 import click
 from flask import current_app
 
-from lazu.errors import ApiError, CannotStart, StoreError
+from lazu import config
+from lazu.errors import ApiError, StoreError
 from lazu.store import rows
 from lazu.store.keys import KeyProblem
-from lazu.store.opening import Store
+from lazu.store.opening import Store, open_store
 from lazu.upkeep.backup import BackupProblem
 from lazu.upkeep.purge import ClockJump
 
@@ -37,18 +38,22 @@ class Command(click.Command):
             fail(e)
 
 
-def opened() -> Store:
-    """The store, its database open."""
-    found: Store | CannotStart = current_app.extensions["lazu"]
-    if isinstance(found, CannotStart):
-        raise found
+def found(make: bool = False) -> Store:
+    """The store; raises `CannotStart`, also where there is none yet, unless it is to `make` one."""
+    store: Store | None = current_app.extensions.get("lazu")
+    return store or open_store(config.load(), make)
+
+
+def opened(make: bool = False) -> Store:
+    """The store, its database open. A command that begins no store does not `make` one of a mistyped setting."""
+    store = found(make)
     try:
-        found.engine.connect()
-        if found.settings.database_url:
+        store.engine.connect()
+        if store.settings.database_url:
             rows.has_row("")  # where each query takes a connection, the first one tells whether there is any
     except StoreError as e:
         fail(f"the database can't be reached: {e}")
-    return found
+    return store
 
 
 def fail(problem: object) -> NoReturn:

@@ -125,7 +125,7 @@ def restore_command(directory: Path, as_json: bool) -> None:
 
     Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
     """
-    store = opened()
+    store = opened(make=True)
     with progress("copying and verifying", 2 * STEPS) as tick:
         copied = restore(store, directory, tick)
     _tell("restored", copied, as_json)
