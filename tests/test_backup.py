@@ -140,17 +140,25 @@ def test_what_holds_something_else_is_refused(serve, tmp_path):
 def test_a_damaged_backup_is_refused_and_leaves_the_store_empty(serve, tmp_path):
     server = serve()
     key = server.new_key()
+    files = [stored(server, key, b"lost %d" % (number % 3)) for number in range(9)]
     stored(server, key, b"hard links share what befalls them")
     server.flask("backup", str(tmp_path / "b"))
     shutil.copytree(tmp_path / "b", tmp_path / "c")
-    [blob] = (tmp_path / "c" / "blobs").glob("??/*")
-    blob.unlink()
+    lost = [path for path in (tmp_path / "c" / "blobs").glob("??/*") if path.read_bytes().startswith(b"lost")]
+    lost[0].write_bytes(b"cut")
+    for blob in lost[1:]:
+        blob.unlink()
     other = serve()
     other.stop()
     done = other.flask("restore", str(tmp_path / "c"), check=False)
-    assert (done.returncode, "nothing was restored" in done.stderr) == (1, True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "3 blobs of the backup are missing or damaged" in done.stderr
+    assert "nothing was restored" in done.stderr
+    assert f"9 files or parts: {', '.join(file['id'] for file in files[:3])} and 6 more" in done.stderr
+    assert "A backup that is not whole" in done.stderr
     with opened(other.storage):
         assert File.select().count() == 0
+    assert other.blobs() == []
 
 
 def test_a_store_that_was_set_up_anew_does_not_empty_the_only_backup(app, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -115,6 +116,26 @@ def test_a_restore_beside_what_is_not_lazus_is_whole(tmp_path, cluster):
             store.contents.bucket.put("prod/readme.txt", place.fd, place.size, place.sha256)
         restore(store, tmp_path / "backup")
         assert read(store) == told
+
+
+def test_a_restore_that_meets_a_damaged_blob_names_its_file_and_leaves_nothing_after_a_purge(tmp_path, cluster):
+    with moving(tmp_path, cluster) as (store, told):
+        name, (_, _, data) = next(iter(told.items()))
+        sha256 = hashlib.sha256(data).hexdigest()
+        (tmp_path / "backup/blobs" / sha256[:2] / sha256).write_bytes(b"x" * len(data))
+        with pytest.raises(BackupProblem, match=f"1 blobs .* files or parts: {name}.*the next purge removes it"):
+            restore(store, tmp_path / "backup")
+        assert rows.is_empty()
+        with store.contents.alone():
+            assert store.contents.sweep(lambda: None).blobs > 0
+        assert list(store.contents.look()) == []
+    shutil.copytree(tmp_path / "backup", tmp_path / "rest")  # the way of docs/operations.md
+    with one_box(tmp_path / "rest", cluster) as store:
+        for problem in [*store.contents.look(rehash=True)]:
+            assert store.contents.repair(problem)
+    with several_boxes(tmp_path / "new", cluster) as store:
+        restore(store, tmp_path / "rest")
+        assert read(store) == {other: it for other, it in told.items() if it[2] != data}
 
 
 def test_a_store_without_one_of_its_tables_is_not_backed_up(tmp_path, cluster):

@@ -139,6 +139,17 @@ def test_restore_brings_back_what_was_deleted_since(used):
     assert used.content(used.alice, used.file) == b"precious" * 1000
 
 
+def test_what_is_left_of_a_backup_is_restored_without_the_files_that_it_lost(used):
+    lost = stored(used, used.alice, b"lost" * 1000)
+    used.run(SECTIONS["Backup and restore"][0])
+    [blob] = [path for path in (used.root / "mnt/backup/lazu/blobs").glob("*/*") if path.read_bytes()[:4] == b"lost"]
+    blob.unlink()
+    used.run("systemctl stop lazu && mv storage storage.old && ! flask restore /mnt/backup/lazu")
+    assert lost["id"] in used.section("A backup that is not whole")
+    assert used.content(used.alice, used.file) == b"precious" * 1000
+    assert request(used, "GET", f"/v1/files/{lost['id']}", used.alice).status == 404
+
+
 def test_a_reload_with_a_slip_in_the_settings_leaves_the_server_as_it_is(used):
     settings, log = used.lazu / ".env", used.root / "log"
     kept, hang_up = settings.read_text(), f"kill -HUP $(cat {used.root}/pid)"

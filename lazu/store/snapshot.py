@@ -76,6 +76,16 @@ def forget(path: Path, hashes: Iterable[str]) -> None:
     disk.sync(path)
 
 
+def ids(path: Path, hashes: Iterable[str]) -> list[str]:
+    """The ids of files in the snapshot at `path` that have these hashes, then of parts; the oldest first."""
+    with _opened(path) as copy:
+        return sorted(
+            identity
+            for table, sha256 in product(_referring(copy), hashes)
+            for (identity,) in copy.execute_sql(f"SELECT id FROM {table} WHERE sha256 = ?", (sha256,))  # noqa: S608
+        )
+
+
 def _referring(copy: Database) -> list[str]:
     """The tables whose rows refer to bytes; an older Lazu had no parts."""
     return [table for table in ("file", "upload_part") if copy.table_exists(table)]

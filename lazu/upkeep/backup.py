@@ -26,6 +26,15 @@ _STRANGER = (
 _TAKEN = "another backup into that directory, or a restore from it, is running"
 _NOT_EMPTY = f"the store is not empty; restore into a new one. If a restore was ended while it verified, {_VERIFY}"
 
+_NOT_WHOLE = (
+    "{} blobs of the backup are missing or damaged, and so {} files or parts: {}; nothing was restored{}. "
+    "The way to all others: "
+    "docs/operations.md, A backup that is not whole"
+)
+_LEFT = ", and what was copied is there for the next restore, or the next purge removes it"
+#: How many lost files are named.
+_NAMED = 3
+
 
 class BackupProblem(Exception):
     """The backup or the restoration can't be made or is not whole; the message says why."""
@@ -121,11 +130,20 @@ def _take_in(store: Store, source: Path, tick: Tick) -> Copied:
 
 
 def _absorb(store: Store, source: Path, tick: Tick) -> Copied:
-    copied, lost = store.contents.copy_in(source / "blobs", _wanted(source), tick)
-    if lost:
-        raise BackupProblem(f"{len(lost)} blobs of the backup are missing or damaged; nothing was restored")
+    wanted = _wanted(source)
+    _require_whole(source, copies.absent(source / "blobs", wanted))  # before anything is copied
+    copied, lost = store.contents.copy_in(source / "blobs", wanted, tick)
+    _require_whole(source, lost, _LEFT)
     snapshot.absorb(source / NAME, store.engine)
     return copied
+
+
+def _require_whole(source: Path, lost: list[str], left: str = "") -> None:
+    """Raise `BackupProblem` that names the files of the `lost` blobs, if there are any."""
+    if lost:
+        ids = snapshot.ids(source / NAME, lost)
+        named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
+        raise BackupProblem(_NOT_WHOLE.format(len(lost), len(ids), named, left))
 
 
 def _wanted(source: Path) -> list[Wanted]:

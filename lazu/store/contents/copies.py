@@ -38,6 +38,18 @@ def copy_all(source: Path, target: Path, wanted: list[Wanted], tick: Tick) -> tu
     return copied, lost
 
 
+def absent(source: Path, wanted: list[Wanted]) -> list[str]:
+    """The hashes of what `source` does not have in its size: cheap to know before anything is copied."""
+    return [sha256 for sha256, size in wanted if _size(source / sha256[:2] / sha256) != size]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def copy_again(source: Path, target: Path, blob: Wanted) -> str:
     """Have one blob that should be there in `target`, durably; gives how, or `damaged`."""
     shard = blob[0][:2]
