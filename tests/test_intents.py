@@ -4,6 +4,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -272,6 +273,33 @@ def test_a_purge_counts_only_objects_that_were_there(shaken):
     assert store.contents.unreferred(since=0) == Removed(0, 2, 18)
     assert store.contents.sweep(lambda: None) == Removed(0, 2, 18)
     assert store.contents.sweep(lambda: None) == Removed()
+
+
+def test_a_purge_looks_once_for_thousands_of_contents_without_a_row(store, monkeypatch):
+    """Each look reads all rows; there was one for each thousand."""
+    text = """INSERT INTO blob SELECT hash, left(hash, 2) || '/' || hash || '.01M8FHK0000000000000000000', 7
+        FROM (SELECT encode(sha256(number::text::bytea), 'hex') FROM generate_series(1, ?) AS number) AS made (hash)"""
+    database.execute_sql(text, (2_500,))
+    looks, fetch = [], object_rows._fetch
+
+    def seen(text, *values):
+        looks.extend(["look"] * (text.startswith("SELECT") and "NOT EXISTS" in text))
+        return fetch(text, *values)
+
+    monkeypatch.setattr(object_rows, "_fetch", seen)
+    monkeypatch.setattr(store.contents.bucket, "delete", lambda _: None)
+    assert store.contents.unreferred(since=0) == Removed(0, 2_500, 17_500)
+    assert store.contents.sweep(lambda: None) == Removed(0, 2_500, 17_500)
+    assert len(looks) == 2
+
+
+def test_a_purge_goes_on_where_a_look_ended(store, monkeypatch):
+    monkeypatch.setattr(object_rows, "_LOOK", 2)
+    files = [put(store, b"%d" % number) for number in range(7)]
+    for file in files[:6]:
+        store.contents.drop(partial(rows.delete_file, store.keys.find("alice"), file.id, clock.now()), "delete", later=True)
+    assert store.contents.unreferred(since=0).blobs == store.contents.sweep(lambda: None).blobs == 6
+    assert read(store, files[6]) == b"6"
 
 
 def test_one_object_of_which_the_store_says_nothing_keeps_no_other(shaken):

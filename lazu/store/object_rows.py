@@ -3,11 +3,14 @@
 `blob` has the object of each content; `loose` names objects that may be there though no content has them.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lazu.errors import Busy, Overloaded
 from lazu.store.tables import database
 
+#: Contents, at most, that one look for those without a row gives: some 20 MB.
+_LOOK = 50_000
 #: That no row refers to a blob.
 _UNREFERRED = """NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)
     AND NOT EXISTS (SELECT 1 FROM upload_part WHERE upload_part.sha256 = blob.sha256)"""
@@ -117,13 +120,21 @@ _RELEASE = f"""WITH gone AS (DELETE FROM blob WHERE sha256 = ANY(?) AND {_UNREFE
     RETURNING name, bytes, derived"""  # noqa: S608 - our own text
 
 
-def unreferred(since: int = 0, limit: int = 1000) -> list[Kept]:
-    """Contents, at most `limit`, to which no file refers that expires after `since`, and no part of such an upload."""
-    text = """SELECT sha256, name, bytes FROM blob
-        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256 AND expires_at > ?)
+def unreferred(since: int = 0) -> Iterator[Kept]:
+    """Contents to which no file refers that expires after `since`, and no part of such an upload.
+
+    Each look reads all rows, or the rest of them, so there is one for very many of such contents.
+    """
+    text = """SELECT sha256, name, bytes FROM blob WHERE sha256 > ?
+        AND NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256 AND expires_at > ?)
         AND NOT EXISTS (SELECT 1 FROM upload_part JOIN upload ON upload.id = upload_id
-            WHERE upload_part.sha256 = blob.sha256 AND expires_at > ?) LIMIT ?"""
-    return [Kept(*each) for each in _fetch(text, since, since, limit)]
+            WHERE upload_part.sha256 = blob.sha256 AND expires_at > ?) ORDER BY sha256 LIMIT ?"""
+    after, more = "", True
+    while more:
+        found = [Kept(*each) for each in _fetch(text, after, since, since, _LOOK)]
+        yield from found
+        more = len(found) == _LOOK
+        after = found[-1].sha256 if more else ""
 
 
 def doom(before: int) -> None:

@@ -12,7 +12,7 @@ every order of these steps.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -210,8 +210,9 @@ class Intents:
 
     def _released(self) -> Iterator[list[Loose]]:
         """Let go of contents without a row."""
-        while loose := self.objects.release(sorted(kept.sha256 for kept in object_rows.unreferred())):
-            yield loose
+        found = object_rows.unreferred()
+        while hashes := [kept.sha256 for kept in islice(found, 1000)]:
+            yield self.objects.release(hashes)
 
     def _doomed(self) -> Iterator[list[Loose]]:
         """What could not be deleted before, with the bytes that are there: of a refused upload there may be none."""
@@ -238,7 +239,7 @@ class Intents:
     def unreferred(self, since: int) -> Removed:
         """See `Contents`."""
         removed = Removed()
-        for kept in object_rows.unreferred(since, limit=2**31):
+        for kept in object_rows.unreferred(since):
             removed.add_blob(kept.bytes)
         for loose in chain(self._doomed(), self._strays()):
             for each in loose:
