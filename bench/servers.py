@@ -41,6 +41,7 @@ def shipped(behind: Server) -> AbstractContextManager[Server]:
         "127.0.0.1:8000": f"{HOST}:{behind.port}",
         "/var/lib/lazu/storage/": f"{storage}/",
     }.items():
+        assert old in site, old
         site = site.replace(old, new)
     return under_nginx(site)
 

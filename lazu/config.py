@@ -15,20 +15,20 @@ from urllib.parse import SplitResult, urlsplit
 from lazu import envfile
 from lazu.errors import CannotStart
 
-#: Its hosts; not by urllib, of which some versions take no list of hosts with an address of IPv6.
+#: A URL of PostgreSQL and its list of hosts; some versions of urllib refuse a list with an address of IPv6.
 _POSTGRESQL = re.compile(r"postgresql://(?:[^@/?#\[\]]*@)?([^@/?#]*)/[^@?#]*[^@/?#](?:[?#].*)?", re.DOTALL)
-#: Its prefix of what needs no encoding in the name of an object (S3's user guide, "Object key naming guidelines"),
-#: without what a client or a store may read as another.
+#: A bucket and a prefix, of what needs no encoding in a name (S3's user guide, "Object key naming guidelines"), without
+#: the segments `.` and `..`, which a client or a store may resolve.
 _BUCKET = re.compile(r"s3://[\w.-]+(/(?!\.{1,2}(/|$))[\w.!'()*-]+)*/?", re.ASCII | re.IGNORECASE)
 
-#: How variables of Lazu and of its engines' clients begin; and one that was to be the next, in the value of another:
-#: the clients quote values, and with it its secret.
+#: How variables of Lazu and of its engines' clients begin; and such a variable within the value of another, where a
+#: line end is missing: the clients quote values in their errors, and would quote its secret too.
 _READ = ("AWS_", "PG", "LAZU_")
 _NEXT = re.compile(rf"\s({'|'.join(_READ)})[A-Z0-9_]+=")
 
 #: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
 _BYTES = 19
-#: Of days and seconds: some more, and neither poll(2) nor a clock has room for them.
+#: Digits of a number of days or seconds: a larger one fits into neither poll(2) nor a date.
 _TIME = 6
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -293,8 +293,8 @@ class UpstreamTimeout(ApiError):
 
 
 def table(kind: type[ApiError] = ApiError) -> Iterator[tuple[int, str, str]]:
-    """Status, code, meaning of every error below `kind` without an underscore, in no order; a code may come twice."""
+    """Status, code, meaning of every error below `kind` in this room, in no order; a code may come twice."""
     for each in kind.__subclasses__():
-        if each is not Final and not each.__name__.startswith("_"):
+        if each is not Final and each.__module__ == __name__:
             yield each.status, each.code, " ".join((each.__doc__ or "").split())
         yield from table(each)

@@ -39,7 +39,7 @@ class _Counts(MmapedDict):
     The file follows as soon as it can: it may find no room, and something may take it away.
     """
 
-    #: Those of this process, and whether it is time to look where they are.
+    #: All counts of this process; and whether it is time to look whether their files are still there.
     _all: ClassVar[set["_Counts"]] = set()
     due: ClassVar[bool] = False
     _m: Any

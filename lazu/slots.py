@@ -197,6 +197,11 @@ class Slots:
         self._short[owner] += not long
 
 
+def stays() -> bool:
+    """Nobody is taken for gone: for a `Turn` that goes on without its client."""
+    return False
+
+
 class Turn:
     """A request of `owner` that works on one of `slots`; `left` says whether its client has hung up.
 

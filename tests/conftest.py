@@ -13,6 +13,7 @@ import botocore.session
 import pytest
 
 import helpers.server
+from helpers.between import between
 from helpers.browser import chromium, opened
 from helpers.edge import Edge
 from helpers.line import line_to
@@ -24,6 +25,7 @@ from helpers.upstream import Front, completed, running
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.documents import reading
+from lazu.store.contents.journal import Journal
 
 #: What only runs by hand.
 collect_ignore = [] if os.environ.get("LAZU_LONG_TESTS") else ["test_failover.py"]
@@ -180,6 +182,12 @@ def deploy(tmp_path, place):
 
 
 @pytest.fixture
+def key(server):
+    """A fresh key on the shared server."""
+    return server.new_key()
+
+
+@pytest.fixture
 def client(server):
     """The OpenAI SDK with a fresh key on the shared server."""
     with server.client() as client:
@@ -194,6 +202,19 @@ def app(tmp_path, place):
         PLACES[storage] = helpers.server.places()
     yield create_app(Settings(storage_dir=storage, api_key="test-key", min_free_bytes=0, **PLACES.get(storage, {})))
     assert problems(storage) == []
+
+
+@pytest.fixture
+def http(app):
+    """A client of that application, without a socket."""
+    return app.test_client()
+
+
+@pytest.fixture
+def patient(app, http, monkeypatch):
+    """The same client, and the storage directory; the application's journal is left alone."""
+    monkeypatch.setattr(Journal, "note", lambda _: None)
+    return http, app.extensions["lazu"].settings.storage_dir
 
 
 @pytest.fixture(scope="session")
@@ -219,6 +240,13 @@ def seaweed(tmp_path_factory):
         yield store.start()
     finally:
         store.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def proxy(seaweed):
+    """What stands between a box and the object store, and breaks what a test says."""
+    with between(seaweed.endpoint) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -270,6 +298,18 @@ def front(double, _behind, place):
     for each in fronts:
         each.close()
         assert place == CLUSTER or problems(each.server.storage) == []
+
+
+@pytest.fixture
+def native(front):
+    """A client of Lazu before a model server that takes files."""
+    return front("native")
+
+
+@pytest.fixture
+def text(front):
+    """A client of Lazu before one that takes text alone."""
+    return front("text")
 
 
 @pytest.fixture(scope="module")

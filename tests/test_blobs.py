@@ -181,13 +181,6 @@ def test_a_store_goes_on_no_sooner_than_sqlite_commits_again(app, monkeypatch):
     contents.recover()
 
 
-@pytest.fixture
-def patient(app, monkeypatch):
-    """The application in this process, whose journal is left alone; and its storage directory."""
-    monkeypatch.setattr(journal.Journal, "note", lambda _: None)
-    return app.test_client(), app.extensions["lazu"].settings.storage_dir
-
-
 def test_a_store_goes_on_no_sooner_than_the_bytes_of_its_journal_are_there(patient, app, monkeypatch):
     http, contents = patient[0], app.extensions["lazu"].contents
     file = put(http, b"entry")

@@ -30,12 +30,6 @@ CONTENT = os.urandom(3_000_000)
 
 
 @pytest.fixture
-def proxy(seaweed):
-    with wire.between(seaweed.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def place(seaweed, monkeypatch):
     """The address of an empty place in the store, with its credentials in the environment."""
     for name, value in seaweed.env.items():

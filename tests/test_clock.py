@@ -9,11 +9,6 @@ from freezegun import freeze_time
 from helpers.in_process import AUTH, START, blobs, content, purge, put
 
 
-@pytest.fixture
-def http(app):
-    return app.test_client()
-
-
 def refused(app, *options):
     done = app.test_cli_runner().invoke(args=["purge", *options])
     assert done.exit_code == 1

@@ -59,12 +59,6 @@ def boxes(tmp_path, cluster, seaweed):
         box.stop()
 
 
-@pytest.fixture
-def proxy(seaweed):
-    with wire.between(seaweed.endpoint) as proxy:
-        yield proxy
-
-
 def get(box, path, **headers):
     return request(box, "GET", path, KEY, headers=headers)
 
@@ -130,7 +124,7 @@ def test_nginx_fetches_downloads_from_the_store(edge, place, seaweed):
     for name in ("ETag", "Last-Modified", "Content-Type", "Content-Disposition", "Content-Security-Policy"):
         assert through.headers.get_all(name) == direct.headers.get_all(name), name
     with opened(edge.storage) as store:
-        name = store.contents.objects.kept(File.get_by_id(file["id"]).sha256).name
+        name = store.contents.objects.stored(File.get_by_id(file["id"]).sha256).name
         key_of_store = f"{PLACES[edge.storage]['blobs_url'].removeprefix(f's3://{BUCKET}/')}/{name}"
         marks = {"ChecksumAlgorithm": "CRC32", "CacheControl": "max-age=60", **({} if ELSEWHERE else {"StorageClass": "STANDARD_IA"})}
         seaweed.client().put_object(Bucket=BUCKET, Key=key_of_store, Body=content, **marks)
@@ -162,11 +156,11 @@ def test_a_range_of_bytes_that_went_and_came_again_meanwhile_is_that_range(clust
     app = create_app(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
     store = app.extensions["lazu"]
     secret, objects = store.keys.create("alice"), store.contents.objects
-    gone, kept = put(store, b"0123456789"), objects.kept
+    gone, kept = put(store, b"0123456789"), objects.stored
     before = [kept(gone.sha256)]
     store.files.delete(store.keys.find("alice"), gone.id)
     file = put(store, b"0123456789")
-    monkeypatch.setattr(objects, "kept", lambda sha256: before.pop() if before else kept(sha256))
+    monkeypatch.setattr(objects, "stored", lambda sha256: before.pop() if before else kept(sha256))
     answer = app.test_client().get(f"/v1/files/{file.id}/content", headers={"Authorization": f"Bearer {secret}", "Range": "bytes=3-5"})
     assert (answer.status_code, answer.data, before) == (206, b"345", [])
     database.close_all()
@@ -431,14 +425,14 @@ def test_doctor_says_what_the_store_did_and_what_to_do(cluster, tmp_path, seawee
 
         proxy.rule = rule
         try:
-            told = {check: rest for check, *rest in engines.look(store.settings)}
+            told = {each.check: each for each in engines.look(store.settings)}
             proxy.rule = wire.passing
             assert list(store.contents.look()) == [], "nothing of doctor's is in the way"
         finally:
             database.close_all()
-    assert told["bucket"][0] == state
-    assert found in told["bucket"][1]
-    assert cure in told["bucket"][2]
+    assert told["bucket"].state == state
+    assert found in told["bucket"].found
+    assert cure in told["bucket"].cure
 
 
 @pytest.mark.parametrize(

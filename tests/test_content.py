@@ -11,11 +11,6 @@ BYTES = bytes(reversed(range(256))) * 40
 
 
 @pytest.fixture
-def key(server):
-    return server.new_key()
-
-
-@pytest.fixture
 def file(server, key):
     return stored(server, key, BYTES, "data.dat")
 

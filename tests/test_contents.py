@@ -97,7 +97,7 @@ def lose(store, file):
     if isinstance(store.contents, Shards):
         (store.contents.blobs.root / file.sha256[:2] / file.sha256).unlink()
     else:
-        store.contents.bucket.delete(store.contents.objects.kept(file.sha256).name)
+        store.contents.bucket.delete(store.contents.objects.stored(file.sha256).name)
 
 
 def damage(store, file, data):
@@ -107,7 +107,7 @@ def damage(store, file, data):
         path.chmod(0o640)
         path.write_bytes(data)
     else:
-        put_object(store, store.contents.objects.kept(file.sha256).name, data)
+        put_object(store, store.contents.objects.stored(file.sha256).name, data)
 
 
 def put_object(store, name, data):

@@ -17,11 +17,6 @@ SCAN = pages(RED, RED)
 
 
 @pytest.fixture
-def text(front):
-    return front("text")
-
-
-@pytest.fixture
 def images(front):
     return front("images")
 

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.both_stores
 UNKNOWN = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def listed(server, key, query=""):
     return request(server, "GET", f"/v1/files{query}", key).json
 

@@ -21,11 +21,6 @@ from lazu.store.tables import File
 
 
 @pytest.fixture
-def http(app):
-    return app.test_client()
-
-
-@pytest.fixture
 def root(app):
     return app.extensions["lazu"].contents.blobs.root
 

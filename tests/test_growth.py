@@ -26,11 +26,6 @@ from lazu.upkeep import stats
 ODD = "größe \"quoted\" back\\slash \u2028 \x01\t\x7f \U0001f4c4 % {} .txt"
 
 
-@pytest.fixture
-def http(app):
-    return app.test_client()
-
-
 def asked(caplog, action):
     """SQLite's steps for each query that `action` makes."""
     caplog.clear()

@@ -28,6 +28,7 @@ from lazu.store import rows, sqlite
 from lazu.store.blobs import Blobs
 from lazu.store.keys import Keys
 from lazu.store.opening import open_store
+from lazu.store.staged import Room
 from lazu.store.tables import File
 from lazu.upkeep.purge import purge
 
@@ -230,10 +231,10 @@ def test_a_box_without_an_inode_or_without_room_is_not_ready(small, cluster, sev
 
 @pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
 def test_a_place_where_no_upload_can_arrive_stops_the_start(cluster, tmp_path, monkeypatch, several):
-    def refused(blobs):
+    def refused(room):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(Blobs, "unnamed", refused)
+    monkeypatch.setattr(Room, "unnamed", refused)
     with pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
         open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **(cluster if several else {})))
 

@@ -15,15 +15,10 @@ from helpers.office import docx, paragraph
 from helpers.samples import PNG, data_url
 from helpers.upstream import completed
 from lazu.gateway.inline import received, size
-from lazu.gateway.references import Reference, Slot
+from lazu.gateway.references import Reference, Spot
 from test_responses import error
 
 PAPER = pages(words("First page"), words("Second"))
-
-
-@pytest.fixture
-def text(front):
-    return front("text")
 
 
 def file(data, kind="application/pdf", name="paper.pdf", **more):
@@ -189,7 +184,7 @@ WRITTEN = {
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 1001, 1002])
 def test_what_counts_is_the_bytes_however_they_are_written(write, count):
     """So that a file of exactly the limit passes, as a stored one."""
-    given = Reference("input_file", "", "file_data", Slot([{"file_data": write(bytes(count))}], 0, ""), inline=True)
+    given = Reference("input_file", "", "file_data", Spot([{"file_data": write(bytes(count))}], 0, ""), inline=True)
     assert size(given) == count
 
 
@@ -223,7 +218,7 @@ def test_its_bytes_are_on_disk_not_in_memory(text, double):
 def test_it_is_decoded_piece_by_piece(app, encode):
     data = os.urandom(12 << 20)
     part = {"file_data": encode(data).decode(), "filename": "a.bin"}
-    reference = Reference("input_file", "", "file_data", Slot([part], 0, ""), inline=True)
+    reference = Reference("input_file", "", "file_data", Spot([part], 0, ""), inline=True)
     tracemalloc.start()
     try:
         attachment = received(app.extensions["lazu"].contents, reference)

@@ -93,7 +93,7 @@ def test_an_upload_that_a_purge_revoked_is_refused_at_once(store, monkeypatch):
 def test_a_repair_deletes_no_object_that_landed_meanwhile(store):
     """An intent that seems a day old, by a clock that is wrong."""
     file = put(store, b"kept")
-    name, old = object_rows.kept(file.sha256).name, clock.now() - 2 * clock.DAY
+    name, old = object_rows.stored(file.sha256).name, clock.now() - 2 * clock.DAY
     database.execute_sql("INSERT INTO loose (name, bytes, since, doomed) VALUES (?, 4, ?, FALSE)", (name, old))
     [problem] = [each for each in store.contents.look() if each.kind == "leftover"]
     object_rows.forget([name])
@@ -103,7 +103,7 @@ def test_a_repair_deletes_no_object_that_landed_meanwhile(store):
 
 def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
     file = put(store, b"missing")
-    store.contents.bucket.delete(object_rows.kept(file.sha256).name)
+    store.contents.bucket.delete(object_rows.stored(file.sha256).name)
     [problem] = store.contents.look()
     store.files.delete(store.keys.find("alice"), file.id)
     again = put(store, b"missing")
@@ -114,7 +114,7 @@ def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
 def test_a_repair_tells_of_each_file_of_the_same_bytes_what_became_of_it(store):
     """Of all but the first it said that they were gone meanwhile, as if somebody else had deleted them."""
     files = [put(store, b"same") for _ in range(3)]
-    name = object_rows.kept(files[0].sha256).name
+    name = object_rows.stored(files[0].sha256).name
     put_object(store, name, b"SAME")
     problems = list(store.contents.look(rehash=True))
     assert {problem.about for problem in problems} == {file.id for file in files}
@@ -126,7 +126,7 @@ def test_a_repair_tells_of_each_file_of_the_same_bytes_what_became_of_it(store):
 def test_a_file_that_comes_during_a_repair_has_bytes_of_its_own(store, monkeypatch):
     """Its content is known, and about to be given up."""
     file, delete_all = put(store, b"missing"), rows.delete_all_with
-    store.contents.bucket.delete(object_rows.kept(file.sha256).name)
+    store.contents.bucket.delete(object_rows.stored(file.sha256).name)
     [problem] = store.contents.look()
     came = []
 
@@ -159,7 +159,7 @@ def test_a_repair_leaves_what_may_be_another_stores(store, prefix):
     theirs = [f"{prefix}/{name}" for name in names]
     for name in theirs:
         put_object(store, name, b"theirs")
-    store.contents.bucket.delete(object_rows.kept(lost.sha256).name)
+    store.contents.bucket.delete(object_rows.stored(lost.sha256).name)
     store.contents.sweep(lambda: None)
     found = {problem.about: store.contents.repair(problem) for problem in store.contents.look(rehash=True)}
     assert found == {lost.id: "deleted, its bytes are lost", **dict.fromkeys(theirs, "")}
@@ -225,7 +225,7 @@ def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, an
     store, proxy = shaken
     monkeypatch.setattr(patience, "SECONDS", 0)
     files = [put(store, b"kept %d" % number) for number in range(2)]
-    names = [store.contents.objects.kept(file.sha256).name for file in files]
+    names = [store.contents.objects.stored(file.sha256).name for file in files]
     told = [Problem("missing", files[0].id, "", files[0].sha256, None, names[0]), Problem("damaged", files[1].id, "", files[1].sha256, Found(6, (0, 0), ""), names[1])]
     proxy.rule = lambda _, path: wire.PASS if "list-type" in path else answer
     with suppress(Busy):
@@ -251,7 +251,7 @@ def test_a_text_that_the_store_can_not_read_is_found_and_removed(shaken, monkeyp
     proxy.rule = lambda method, path: (500, {}, b"") if method == "GET" and ".damaged" in path else wire.PASS
     assert list(store.contents.look()) == []
     [problem] = store.contents.look(rehash=True)
-    assert (problem.kind, problem.about) == ("leftover", f"{object_rows.kept(file.sha256).name}.damaged")
+    assert (problem.kind, problem.about) == ("leftover", f"{object_rows.stored(file.sha256).name}.damaged")
     assert store.contents.repair(problem) == "removed"
     assert [name.rpartition(".")[2] for name in objects(store) if object_names.is_derived(name)] == ["whole"]
     assert read(store, file) == b"read"
@@ -305,7 +305,7 @@ def test_a_purge_goes_on_where_a_look_ended(store, monkeypatch):
 def test_one_object_of_which_the_store_says_nothing_keeps_no_other(shaken):
     """Each purge ended at the question how large it is, which is only for the count."""
     store, proxy = shaken
-    first = store.contents.objects.kept(put(store, b"0").sha256).name
+    first = store.contents.objects.stored(put(store, b"0").sha256).name
     put(store, b"1")
     proxy.rule = lambda method, _: wire.BUSY if method == "DELETE" else wire.PASS
     assert store.files.delete_all(store.keys.find("alice")) == 2

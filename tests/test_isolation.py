@@ -63,11 +63,6 @@ FOREIGN = {
 }
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def test_the_url_map_has_routes_that_take_an_id(app):
     assert {("GET", "/v1/files/{}"), ("DELETE", "/v1/files/{}"), ("GET", "/v1/files/{}/content")} <= set(calls(app))
 

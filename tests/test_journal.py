@@ -146,13 +146,6 @@ def test_who_only_looks_whether_a_server_runs_is_not_taken_for_one(tmp_path):
     os.close(held)
 
 
-@pytest.fixture
-def patient(app, monkeypatch):
-    """The application in this process, whose journal is left alone; and its storage directory."""
-    monkeypatch.setattr(journal.Journal, "note", lambda _: None)
-    return app.test_client(), app.extensions["lazu"].settings.storage_dir
-
-
 def test_only_few_bytes_are_in_the_journal(patient):
     http, storage = patient
     for size in (1, FEW, FEW + 1):

@@ -15,8 +15,9 @@ import pytest
 from helpers.documents import RED, pages, words
 from helpers.in_process import blobs, descriptors, uncollected
 from helpers.server import PROJECT, problems
+from helpers.upstream import upload
 from lazu.documents import reading, refusals
-from lazu.errors import Overloaded, UnsupportedFileType
+from lazu.errors import Busy, Overloaded, UnsupportedFileType
 from lazu.gateway.attachment import Content
 from lazu.gateway.extracts import Extracts
 from lazu.store import derived, disk
@@ -39,10 +40,6 @@ def texts(server):
 def own(serve, double):
     """A server of one's own, in images mode."""
     return serve(**double.env, LAZU_UPSTREAM_FILES="images", LAZU_API_KEY="k")
-
-
-def upload(client, data, name="a.pdf"):
-    return client.files.create(file=(name, data), purpose="user_data").id
 
 
 def ask(client, file_id, **more):
@@ -168,7 +165,7 @@ def test_a_file_named_sixty_times_is_read_once_also_if_it_can_not_be_read(app, p
     assert reader.calls == 1
 
 
-def test_what_could_not_be_kept_goes_with_its_request(app, put, monkeypatch):
+def test_what_could_not_be_kept_goes_with_its_request(patient, app, put, monkeypatch):
     """Without waiting until Python looks for cycles: it has a descriptor and room on the disk."""
     contents, whole = app.extensions["lazu"].contents, extracts(app)
     content = put(b"words")
@@ -226,7 +223,7 @@ def test_a_named_lock_holds_among_processes_and_goes_with_its_process(tmp_path):
     command = [sys.executable, "-c", HOLD, str(path), "one"]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(disk.Taken), disk.named_lock(path, "one", 0.1):
+        with pytest.raises(Busy), disk.named_lock(path, "one", 0.1):
             pass
         with disk.named_lock(path, "two", 0.1):
             other.kill()

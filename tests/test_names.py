@@ -11,11 +11,6 @@ from lazu.filenames import clean, unwrapped
 EXECUTABLE = (400, "unsupported_file_type", "file")
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def sent(server, key, disposition, content=b"words"):
     """The answer to an upload whose file part says `disposition` behind its name, in Latin-1."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name=file; {disposition}\r\n\r\n'.encode("latin-1")

@@ -18,11 +18,6 @@ from lazu.store import rows
 from lazu.store.rows import File
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def expire(server, file, seconds):
     """Let `file` be gone in `seconds`."""
     with store_opened(server.storage):

@@ -16,11 +16,6 @@ from lazu.store.tables import Upload
 MB = 2**20
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def files(server, key):
     """Name and purpose of each file that the server has, the oldest first."""
     return [(file["filename"], file["purpose"]) for file in request(server, "GET", "/v1/files?order=asc", key).json["data"]]

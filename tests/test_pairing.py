@@ -106,8 +106,8 @@ def test_a_mistyped_bucket_is_not_made(opened, seaweed):
     store = opened(blobs_url=f"s3://{mistyped}/prod")
     with pytest.raises(NotReady, match="object store"):
         require_ready(store)
-    _, state, found, _ = next(told for told in engines.look(store.settings) if told[0] == "bucket")
-    assert (state, found) == ("fail", "ListObjectsV2: 404 NoSuchBucket")
+    told = next(each for each in engines.look(store.settings) if each.check == "bucket")
+    assert (told.state, told.found) == ("fail", "ListObjectsV2: 404 NoSuchBucket")
     assert mistyped not in [each["Name"] for each in seaweed.client().list_buckets()["Buckets"]]
 
 

@@ -12,11 +12,6 @@ from helpers.wire import part
 pytestmark = pytest.mark.both_stores
 
 
-@pytest.fixture
-def http(app):
-    return app.test_client()
-
-
 def test_a_file_is_gone_for_every_endpoint_at_the_second_of_its_expiry(app, http):
     with freeze_time(START) as clock:
         file = put(http)

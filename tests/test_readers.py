@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.documents import hard
+from helpers.upstream import upload
 from helpers.waiting import until
 from helpers.wire import dial, head
 from lazu import slots
@@ -50,10 +51,6 @@ def test_a_reader_is_ended_when_its_client_hangs_up(serve, double):
     end = time.monotonic() + 15  # the file takes 20 s of a processor
     until(lambda: not readers(server))
     assert time.monotonic() < end
-
-
-def upload(client, data, name):
-    return client.files.create(file=(name, data), purpose="user_data").id
 
 
 def ask(client, file_id):

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.both_stores
 MB = 2**20
 
 
-@pytest.fixture
-def native(front):
-    return front("native")
-
-
 def error(answer):
     status, _, body = answer
     assert set(body["error"]) == {"message", "type", "param", "code"}

@@ -17,14 +17,10 @@ from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
 from lazu.routes.shared import Shared
-from lazu.server.heads import asker
+from lazu.server.heads import asker, stays
 from lazu.server.pool import Pool
 from lazu.slots import Slots, Turn
 from lazu.store.blobs import Blobs
-
-
-def stays():
-    return False
 
 
 def working(pool, owner, begun, end):

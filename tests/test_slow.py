@@ -172,9 +172,11 @@ def test_a_slow_reader_above_the_floor_gets_everything(serve):
     file = stored(server, key, content, "a.dat")
     with closing(dial(server, head(key, "GET", f"/v1/files/{file['id']}/content"), 65536)) as sock:
         sock.settimeout(5)
-        got = 0
-        while got < len(content):  # about 2.5 MB/s: several times the time limit
-            got += len(sock.recv(32768))
+        got = bytearray()
+        while not got.endswith(content):  # about 2.5 MB/s: several times the time limit
+            piece = sock.recv(32768)
+            assert piece, f"the answer broke off after {len(got)} bytes"
+            got += piece
             time.sleep(0.01)
 
 

@@ -12,11 +12,6 @@ from test_responses import error, message
 
 
 @pytest.fixture
-def native(front):
-    return front("native")
-
-
-@pytest.fixture
 def pdf(native):
     return native.upload("paper.pdf", PDF)
 

@@ -13,13 +13,10 @@ from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.ledger import Ledger
 from lazu.routes.shared import Shared
+from lazu.server.heads import stays
 from lazu.slots import Slots, Turn
 from lazu.store import disk
 from lazu.store.group_commit import GroupCommit
-
-
-def stays():
-    return False
 
 
 def asking(pool, order, name, owner, **how):

@@ -28,12 +28,6 @@ def late(share):
     return rule
 
 
-@pytest.fixture
-def proxy(seaweed):
-    with wire.between(seaweed.endpoint) as proxy:
-        yield proxy
-
-
 def run(race, uploads, mutant=""):
     boxes = [race.start(number, uploads, mutant) for number in (1, 2)]
     assert [box.wait() for box in boxes] == [0, 0]

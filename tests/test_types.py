@@ -13,11 +13,6 @@ VISION = part("purpose", "vision")
 EXECUTABLE = (400, "unsupported_file_type", "file")
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def identify(content, name):
     return filetypes.identify(lambda start, size: content[start : start + size], len(content), name, filetypes.PURPOSES["user_data"])
 

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.both_stores
 FILE = part("file", b"hello", "hello.txt")
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def test_an_upload_answers_with_the_file_object(server, key):
     file = stored(server, key, b"hello", "hello.txt")
     assert re.fullmatch(r"file-lazu-[0-7][0-9A-HJKMNP-TV-Z]{25}", file["id"])

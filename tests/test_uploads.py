@@ -16,11 +16,6 @@ PIECES = [b"one, ", b"two, ", b"three"]
 WHOLE = b"".join(PIECES)
 
 
-@pytest.fixture
-def key(server):
-    return server.new_key()
-
-
 def in_parts(server, key, pieces=PIECES, **more):
     """An upload with these parts, and the ids of these."""
     upload = created(server, key, sum(map(len, pieces)), **more)

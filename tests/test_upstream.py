@@ -23,11 +23,6 @@ from helpers.wire import dial, head, request, rest, stored
 ASK = {"model": "m", "input": "x"}
 
 
-@pytest.fixture
-def native(front):
-    return front("native")
-
-
 def opened(client, **more):
     """A raw connection on which a request was sent and nothing read."""
     sock = socket.create_connection(("127.0.0.1", client.server.port), 30)

@@ -11,6 +11,7 @@ from lazu.cli.output import Command, as_json_option, found, say_json
 from lazu.errors import CannotStart
 from lazu.store.opening import Store
 from lazu.upkeep import doctor
+from lazu.upkeep.finding import FAIL, Finding
 
 
 @click.command("doctor", cls=Command)
@@ -28,7 +29,7 @@ def doctor_command(as_json: bool) -> None:
         say_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
-    failed = sum(finding.state == doctor.FAIL for finding in findings)
+    failed = sum(finding.state == FAIL for finding in findings)
     if failed:
         click.echo(f"Error: {failed} of {len(findings)} checks failed", err=True)
         sys.exit(1)
@@ -44,7 +45,7 @@ def _opened() -> Store | CannotStart:
     return store
 
 
-def _print(findings: list[doctor.Finding]) -> None:
+def _print(findings: list[Finding]) -> None:
     for finding in findings:
         click.echo(f"{finding.state:4}  {finding.check:11}  {finding.found}")
         if finding.cure:

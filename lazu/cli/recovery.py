@@ -17,7 +17,7 @@ DIRECTORY = click.argument("directory", type=click.Path(file_okay=False, path_ty
 
 
 @dataclass
-class _Finding:
+class _Reported:
     problem: Problem
     repaired: str = ""
 
@@ -60,19 +60,19 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
     raise click.ClickException(_cure(findings, rehash, repair))
 
 
-def _look(store: Store, rehash: bool) -> list[_Finding]:
+def _look(store: Store, rehash: bool) -> list[_Reported]:
     with progress("looking", STEPS) as tick:
-        return [_Finding(problem) for problem in store.contents.look(rehash, tick)]
+        return [_Reported(problem) for problem in store.contents.look(rehash, tick)]
 
 
-def _repair(store: Store, findings: list[_Finding]) -> None:
+def _repair(store: Store, findings: list[_Reported]) -> None:
     with progress("repairing", len(findings)) as tick:
         for finding in findings:
             finding.repaired = store.contents.repair(finding.problem)
             tick()
 
 
-def _report(findings: list[_Finding], as_json: bool) -> None:
+def _report(findings: list[_Reported], as_json: bool) -> None:
     count = _count()
     if as_json:
         say_json({"files": count, "problems": [finding.as_json() for finding in findings]})
@@ -91,7 +91,7 @@ def _count() -> int | None:
         return None
 
 
-def _cure(findings: list[_Finding], rehash: bool, repair: bool) -> str:
+def _cure(findings: list[_Reported], rehash: bool, repair: bool) -> str:
     if any(finding.problem.kind == "database" for finding in findings):
         return "the database is damaged; docs/operations.md, A damaged database"
     again = "flask fsck --rehash --repair" if rehash else "flask fsck --repair"

@@ -40,7 +40,7 @@ class Client(hangup.Client, Protocol):
         """Begin to wait for a client that reads slowly."""
 
     def brittle(self, on: bool) -> None:
-        """Whether closing the connection, in whatever way, is to reset it."""
+        """Have the connection end in a reset, or not, for whatever reason it ends."""
 
 
 class Detached(BaseException):
@@ -197,7 +197,7 @@ class Exchange:
         framed = isinstance(body, framing.Sized)
         self._chunked = not framed and not self.asked.old
         self.keeps = (framed or self._chunked) and self._may_keep()
-        # In HTTP/1.0 the end of the connection is the end of the answer, whyever it ends.
+        # In HTTP/1.0 the end of the connection is the end of the answer: a reset alone tells that it broke off.
         self._client.brittle(not framed and self.asked.old)
         fields = answer.passed(head, self.asked) + ([("Transfer-Encoding", "chunked")] if self._chunked else [])
         self._pass(content, body.ended, answer.text(head.status, fields, self.asked, self.keeps))

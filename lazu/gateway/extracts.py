@@ -9,8 +9,7 @@ that was guessed, `refused 12`, or nothing.
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO, NamedTuple
@@ -20,7 +19,6 @@ from lazu.documents import reading
 from lazu.errors import InsufficientStorage, Overloaded, StoreError, UnsupportedFileType
 from lazu.gateway.attachment import Content
 from lazu.gateway.splice import Slice
-from lazu.gateway.spool import Spool
 from lazu.store import disk
 from lazu.store.contents import Contents
 from lazu.store.opening import Store
@@ -116,30 +114,25 @@ class Extracts:
 
     def _found(self, content: Content, kind: str, read: Callable[[BinaryIO], bytes]) -> _Result:
         kept = self._kept(content.sha256, kind)
-        if kept is None:
-            with slots.waiting(), self._alone(f"{content.sha256}.{kind}"):
+        if kept is None:  # equal requests, also in other processes, wait here for the one that reads
+            locks = self.store.settings.storage_dir / "readers.lock"
+            with slots.waiting(), disk.named_lock(locks, f"{content.sha256}.{kind}", _SHARED_SECONDS):
                 kept = self._kept(content.sha256, kind) or self._keep(content.sha256, kind, self._said(content, read))
         return kept
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """Equal requests, also in other processes, wait here for the one that reads; raises `Overloaded`."""
-        try:
-            with disk.named_lock(self.store.settings.storage_dir / "readers.lock", name, _SHARED_SECONDS):
-                yield
-        except disk.Taken as e:
-            raise Overloaded from e
 
     def _kept(self, sha256: str, kind: str) -> _Result | None:
         """Return what is kept; what can't be read is as good as gone, because it can be made again."""
         contents = self.store.contents
         try:
             return _result(contents.open(sha256, kind), partial(_again, contents, sha256, kind))
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            log.warning("what was read out of a file can't be read again: %s", e.strerror)
             return None
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> _Result:
-        """Keep `data`, and return it; from a spool where it can't be kept: the disk is full, the blob gone."""
+        """Keep `data`, and return it; for this request alone where it can't be: the disk is full, the blob gone."""
         try:
             self.store.contents.require(len(data))
             with self.store.contents.stage(len(data)) as staged:
@@ -151,7 +144,7 @@ class Extracts:
         return self._put_by(data)
 
     def _said(self, content: Content, read: Callable[[BinaryIO], bytes]) -> bytes:
-        """Return the kept result of a file's reader: its words, or why it has none. Raises `Overloaded`."""
+        """Return what a file's reader says: its words, or why it has none. Raises `Overloaded`."""
         try:
             with content.open() as file, self._local(file) as local:
                 return read(local)
@@ -165,20 +158,21 @@ class Extracts:
         try:
             file.fileno()
         except OSError:
-            spool = Spool(self.store.contents, sys.maxsize)
+            staged = self.store.contents.stage(sys.maxsize)
             while chunk := file.read(_CHUNK):
-                spool.write(chunk)
-            return spool.open()
+                staged.write(chunk)
+            return staged.open()
         return file
 
     def _put_by(self, data: bytes) -> _Result:
         """Return `data`, which lasts as long as this request: on disk, or if that is full in memory."""
         try:
-            spool = Spool(self.store.contents, len(data))
-            spool.write(data)
+            staged = self.store.contents.stage(len(data))
+            staged.write(data)
+            file = staged.open()
         except (InsufficientStorage, StoreError, OSError):
             return _result(io.BytesIO(data), lambda **_: io.BytesIO(data))
-        return _result(spool.open(), lambda **_: spool.open())
+        return _result(file, lambda **_: staged.open())
 
 
 def _again(contents: Contents, sha256: str, kind: str, **part: int) -> BinaryIO:

@@ -17,14 +17,6 @@ class Client(Protocol):
         """Its descriptor, which never blocks."""
 
 
-def require(client: Client) -> None:
-    """Raise `ClientLeft` if `client` has hung up."""
-    poll = select.poll()
-    poll.register(client, select.POLLRDHUP)
-    if poll.poll(0):
-        raise ClientLeft
-
-
 def wait(fd: int, event: int, client: Client, seconds: float) -> None:
     """Wait until the poll(2) `event` of `fd` happens; raises `ClientLeft`, and `TimeoutError` after so many seconds."""
     poll = select.poll()

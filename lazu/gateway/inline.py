@@ -9,8 +9,8 @@ from lazu import filenames, filetypes
 from lazu.errors import InvalidRequest
 from lazu.gateway.attachment import Attachment, Content
 from lazu.gateway.references import Reference
-from lazu.gateway.spool import Spool
 from lazu.store.contents import Contents
+from lazu.store.staged import Staged
 from lazu.texttypes import bare
 
 _URL = re.compile(r"\s*data:[^,]{0,1000};base64,", re.IGNORECASE)
@@ -66,29 +66,29 @@ def received(contents: Contents, reference: Reference) -> Attachment:
     """
     holder, name = reference.data
     data, holder[name] = holder[name], None
-    spool = Spool(contents, len(data))
+    staged = contents.stage(len(data))
     try:
-        _decode(data, spool)
+        _decode(data, staged)
     except (binascii.Error, ValueError) as e:
         alone = ", or base64 alone" if name == "file_data" else ""
         raise InvalidRequest(f"{name} must be a data URL with base64{alone}.", reference.where) from e
-    if not spool.size:
+    if not staged.size:
         raise InvalidRequest("The file is empty; send one of at least one byte.", reference.where)
     given = reference.named.get("filename")
     filename = filenames.clean(given if isinstance(given, str) else "")
-    kind = filetypes.identify(spool.peek, spool.size, filename, filetypes.PURPOSES["user_data"])
-    return Attachment(filename, bare(kind), Content(spool.open, spool.size))
+    kind = filetypes.identify(staged.peek, staged.size, filename, filetypes.PURPOSES["user_data"])
+    return Attachment(filename, bare(kind), Content(staged.open, staged.size))
 
 
-def _decode(data: str, spool: Spool) -> None:
-    """Write what the base64 of `data` says into `spool`, line ends and padding left out or not; raises ValueError."""
+def _decode(data: str, staged: Staged) -> None:
+    """Write what the base64 of `data` says into `staged`, line ends and padding left out or not; raises ValueError."""
     rest = ""
     for at in range(_start(data), len(data), _PIECE):
         piece = rest + "".join(data[at : at + _PIECE].split())
         whole = len(piece) - len(piece) % 4
         rest = piece[whole:]
-        spool.write(_bytes(piece[:whole]))
-    spool.write(_bytes(rest + "=" * (-len(rest) % 4)))
+        staged.write(_bytes(piece[:whole]))
+    staged.write(_bytes(rest + "=" * (-len(rest) % 4)))
 
 
 def _start(data: str) -> int:

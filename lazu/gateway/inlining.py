@@ -14,7 +14,7 @@ from lazu.gateway import inline, json_body, parts, references, strays
 from lazu.gateway.attachment import Attachment, stored
 from lazu.gateway.extracts import Extracts
 from lazu.gateway.references import Find, Reference
-from lazu.gateway.splice import Body, Plain
+from lazu.gateway.splice import Plain, Spliced
 from lazu.sizes import FILES_OF_A_CALL, words
 from lazu.store.opening import Store
 from lazu.store.tables import Key
@@ -27,7 +27,7 @@ INLINE = "inline"
 class Prepared:
     """A body to send, and what was made of each file it names: its id and a word."""
 
-    body: Body | Plain
+    body: Spliced | Plain
     done: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -98,7 +98,7 @@ class Desk:
             word, made = builder.parts(reference, file)
         if builder.sent > FILES_OF_A_CALL:
             raise FilesTooLarge(_too_large("grow larger than that when they are read"), reference.where)
-        holder, key = reference.slot.holder, reference.slot.key
+        holder, key = reference.spot.holder, reference.spot.key
         if isinstance(holder, list) and isinstance(key, int):
             holder[key : key + 1] = made
         else:

@@ -94,7 +94,7 @@ class Builder:
 
     def _file(self, reference: Reference, file: Attachment) -> Part:
         data = {"file_data": self._data(reference, _whole(file), file.content_type)}
-        part = reference.slot.value
+        part = reference.spot.value
         if reference.kind == CHAT_FILE:
             return {**part, "file": {"filename": file.filename, **_rest(part["file"]), **data}}
         return {"filename": file.filename, **_rest(part), **data}
@@ -104,12 +104,12 @@ class Builder:
         if reference.kind == CHAT_FILE:
             return {"type": "image_url", "image_url": {"url": url}}
         if reference.kind == CHAT_IMAGE:
-            given = reference.slot.value["image_url"]
+            given = reference.spot.value["image_url"]
             kept = {key: value for key, value in given.items() if key != "file_id"} if isinstance(given, dict) else {}
-            return {**reference.slot.value, "image_url": {**kept, "url": url}}
+            return {**reference.spot.value, "image_url": {**kept, "url": url}}
         if reference.kind == FILE:
             return {"type": "input_image", "image_url": url, "detail": _detail(reference)}
-        part = {**_rest(reference.slot.value), "image_url": url}
+        part = {**_rest(reference.spot.value), "image_url": url}
         if reference.kind == "input_image":
             part["detail"] = part.get("detail") or "auto"
         return part
@@ -156,7 +156,7 @@ def _whole(file: Attachment) -> Slice:
 
 def _detail(reference: Reference) -> str:
     """How large the pictures of a file's pages are to be, as the part that names it says."""
-    part = reference.slot.value
+    part = reference.spot.value
     given = part["image_url"] if reference.kind == CHAT_IMAGE else part
     detail = given.get("detail") if isinstance(given, dict) else None
     return detail if detail in ("low", "high") else "auto"

@@ -27,7 +27,7 @@ _DATA_URL = re.compile(r"\s*data:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Slot:
+class Spot:
     """An object within a request: `holder[key]`, and the JSON path of it."""
 
     holder: Any
@@ -40,13 +40,13 @@ class Slot:
         value: dict[str, Any] = self.holder[self.key]
         return value
 
-    def within(self, key: str) -> Iterator["Slot"]:
+    def within(self, key: str) -> Iterator["Spot"]:
         """The objects in the list `value[key]`, or the one that stands for a list of one."""
         inner, where = self.value.get(key), f"{self.where}.{key}".removeprefix(".")
         if isinstance(inner, dict):
-            yield Slot(self.value, key, where)
+            yield Spot(self.value, key, where)
         elif isinstance(inner, list):
-            yield from (Slot(inner, n, f"{where}[{n}]") for n, entry in enumerate(inner) if isinstance(entry, dict))
+            yield from (Spot(inner, n, f"{where}[{n}]") for n, entry in enumerate(inner) if isinstance(entry, dict))
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Reference:
     kind: str
     file_id: str
     where: str
-    slot: Slot
+    spot: Spot
     inline: bool = False
 
     @property
     def named(self) -> dict[str, Any]:
         """The object that has the file's id or data, and its name: in chat completions it lies within the part."""
-        part = self.slot.value
+        part = self.spot.value
         return part["file"] if self.kind == CHAT_FILE else part
 
     @property
@@ -83,7 +83,7 @@ def responses(request: dict[str, Any]) -> Iterator[Reference]:
 
     Raises `InvalidRequest` where none can stand, `FileNotFound` for an empty id.
     """
-    root = Slot([request], 0, "")
+    root = Spot([request], 0, "")
     for item in chain(root.within("input"), root.within("instructions")):
         for part in chain(item.within("content"), item.within("output")):
             yield from _part(part)
@@ -97,13 +97,13 @@ def responses(request: dict[str, Any]) -> Iterator[Reference]:
 
 def chat(request: dict[str, Any]) -> Iterator[Reference]:
     """Every file in a request to `/v1/chat/completions`, as `responses` gives them."""
-    for message in Slot([request], 0, "").within("messages"):
+    for message in Spot([request], 0, "").within("messages"):
         for part in message.within("content"):
             if part.value.get("file_id") is not None:
                 text = "Chat completions name files as {'type': 'file', 'file': {'file_id': …}}."
                 raise InvalidRequest(text, f"{part.where}.file_id")
             if isinstance(part.value.get("file"), dict):
-                yield from _reference(CHAT_FILE, Slot(part.value, "file", f"{part.where}.file"), part)
+                yield from _reference(CHAT_FILE, Spot(part.value, "file", f"{part.where}.file"), part)
             if part.value.get("type") == CHAT_IMAGE:
                 yield from _reference(CHAT_IMAGE, part, part)
 
@@ -113,7 +113,7 @@ def nowhere(_: dict[str, Any]) -> Iterator[Reference]:
     return iter(())
 
 
-def _part(part: Slot) -> Iterator[Reference]:
+def _part(part: Spot) -> Iterator[Reference]:
     kind = part.value.get("type")
     if kind in PARTS:
         yield from _reference(kind, part, part)
@@ -123,7 +123,7 @@ def _part(part: Slot) -> Iterator[Reference]:
         raise InvalidRequest(text, f"{part.where}.file_id")
 
 
-def _tools(holder: Slot) -> Iterator[Reference]:
+def _tools(holder: Spot) -> Iterator[Reference]:
     for tool in holder.within("tools"):
         for container in chain(tool.within("container"), tool.within("environment")):
             _no_files(container)
@@ -132,13 +132,13 @@ def _tools(holder: Slot) -> Iterator[Reference]:
         yield from _tools(tool)
 
 
-def _no_files(container: Slot) -> None:
+def _no_files(container: Spot) -> None:
     if container.value.get("file_ids"):
         text = "Files can't be put into a tool's container; name them in a message, as input_file."
         raise InvalidRequest(text, f"{container.where}.file_ids")
 
 
-def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
+def _reference(kind: str, named: Spot, part: Spot) -> Iterator[Reference]:
     """The file that `named` refers to, if it does; `part` is the object that the file will replace."""
     file_id, where = _id_in(named.value, named.where)
     given = [key for key in DATA_KEYS if named.value.get(key)]
@@ -155,7 +155,7 @@ def _reference(kind: str, named: Slot, part: Slot) -> Iterator[Reference]:
     yield Reference(kind, file_id, where, part)
 
 
-def _brought(kind: str, named: Slot) -> str | None:
+def _brought(kind: str, named: Spot) -> str | None:
     """The path of the data that `named` has with it, of whatever type; None if it has none: a URL is no data."""
     if kind in (FILE, CHAT_FILE):
         return None if named.value.get("file_data") is None else f"{named.where}.file_data"

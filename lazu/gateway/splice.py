@@ -1,6 +1,6 @@
 """A request body made of JSON text and of files: read from disk while it is sent, its length known before.
 
-A `Slice` is bytes of a file, as base64 or as text of a JSON string; a `Body` is text with slices in its holes.
+A `Slice` is bytes of a file, as base64 or as text of a JSON string; a `Spliced` is text with slices in its holes.
 """
 
 import json
@@ -85,9 +85,9 @@ class Holes:
         self._slices.append(filling)
         return f"{self._prefix}{len(self._slices) - 1:08d}"
 
-    def fill(self, text: str, kept: object = None) -> "Body":
+    def fill(self, text: str, kept: object = None) -> "Spliced":
         """Return `text`, which is ASCII and has each hole once, as a body; `kept` lives as long as that."""
-        return Body(text, list(self._find(text)), kept)
+        return Spliced(text, list(self._find(text)), kept)
 
     def _find(self, text: str) -> Iterator[tuple[int, int, Slice]]:
         size = len(self._prefix) + 8
@@ -97,7 +97,7 @@ class Holes:
             at = text.find(self._prefix, at + size)
 
 
-class Body:
+class Spliced:
     """ASCII text with slices in place of some of it: `holes` are start, end and filling, in order. `len` is exact."""
 
     def __init__(self, text: str, holes: list[tuple[int, int, Slice]], kept: object = None) -> None:
@@ -122,7 +122,7 @@ class Body:
 
 
 class Plain:
-    """A body that goes on as it came, under the same protocol as `Body`."""
+    """A body that goes on as it came, under the same protocol as `Spliced`."""
 
     def __init__(self, data: bytes | bytearray) -> None:
         self._data = memoryview(data)

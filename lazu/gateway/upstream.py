@@ -5,7 +5,6 @@ the upstream at the moment it is used again (docs/decisions/0041-upstream.md). W
 LAZU_UPSTREAM_URL alone; nothing that a request says can change it.
 """
 
-import errno
 import logging
 import re
 import select
@@ -33,6 +32,7 @@ from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
 from lazu.gateway.relay import Relay
 from lazu.metrics import Figure
+from lazu.store import disk
 
 #: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10
@@ -105,7 +105,7 @@ class Upstream:
         `UpstreamTimeout`, `Overloaded`, also when the store is, `InternalError` when a file of the body can't be read.
         Then nothing is held.
         """
-        hangup.require(client)
+        slots.require_client()
         with ExitStack() as held:
             calls = self._calls if call.lasts else self._lookups
             place = calls.take(call.key)
@@ -288,8 +288,8 @@ def _answered() -> Iterator[None]:
 
 def _require_descriptors(error: Exception) -> None:
     """Raise `Overloaded` if `error` is for want of file descriptors: no fault of the upstream or the disk."""
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        log.error("no file descriptor left; raise the limit (ulimit -n)")
+    if isinstance(error, OSError) and error.errno in disk.NO_DESCRIPTOR:
+        log.error(disk.MORE_DESCRIPTORS)
         raise Overloaded from error
 
 

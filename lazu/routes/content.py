@@ -84,7 +84,7 @@ def _attach(response: Response, file: File) -> None:
     place = store().contents.location(file.sha256, file.bytes) if internal is not None and agreed(part) else None
     if place is not None:
         response.headers["X-Accel-Redirect"] = f"{internal}{place}"
-        if part is None and not store().settings.blobs_url:
+        if part is None and not store().settings.database_url:
             del response.headers["Accept-Ranges"]  # nginx adds its own to a whole file of a disk, and to nothing else
         return
     start, end = part or (0, file.bytes)

@@ -1,6 +1,5 @@
 """Every error that leaves Lazu is rendered here, as the one JSON shape of the error table."""
 
-import errno
 import logging
 
 from flask import Flask, Response, jsonify
@@ -24,8 +23,6 @@ from lazu.routes.context import store
 from lazu.store import disk, shortage
 
 log = logging.getLogger(__name__)
-
-_SCARCE = {errno.EMFILE, errno.ENFILE}
 
 
 def init_app(app: Flask) -> None:
@@ -67,8 +64,8 @@ def _rows(error: StoreError) -> Response:
 
 
 def _disk(error: OSError) -> Response:
-    if error.errno in _SCARCE:
-        log.error("no file descriptor left; raise the limit (ulimit -n)")
+    if error.errno in disk.NO_DESCRIPTOR:
+        log.error(disk.MORE_DESCRIPTORS)
         return render(Overloaded())
     return _full(Full(), error.strerror) if error.errno in disk.FULL else _bug(error)
 

@@ -245,7 +245,7 @@ class Connection(socket.socket):
         self._blocked += seconds
 
     def brittle(self, on: bool) -> None:
-        """Whether the connection's end, whyever it comes, is to be a reset."""
+        """Have the connection end in a reset, or not, for whatever reason it ends."""
         self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
 
     def taken(self) -> int:

@@ -26,7 +26,7 @@ from lazu.errors import ApiError, InternalError, InvalidRequest
 from lazu.gateway import answer
 from lazu.metrics import METHODS
 from lazu.server.connection import Connection
-from lazu.slots import Slots, Turn
+from lazu.slots import Slots, Turn, stays
 
 #: A head may have as much: what nginx takes (large_client_header_buffers).
 HEAD_BYTES = 64 * 1024
@@ -82,11 +82,6 @@ def asker(request: Any, address: str) -> str:
     """Who asks, for shares of the server and nothing else: whom nginx on this host tells of, else `address`."""
     told = [value for name, value in request.headers if name == "X-FORWARDED-FOR"] if address in _HERE else []
     return str(told[-1]).rpartition(",")[2].strip() if told else address
-
-
-def stays() -> bool:
-    """Nobody is taken for gone."""
-    return False
 
 
 class Request(message.Request):

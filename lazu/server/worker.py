@@ -4,7 +4,6 @@ Its connections have a pace to keep (`lazu.server.connection`), and an answer of
 (`lazu.gateway.relay`). Those that are worked on share the `LAZU_THREADS` slots (`lazu.slots`).
 """
 
-import errno
 import signal
 import socket
 import sys
@@ -22,10 +21,11 @@ from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
 from lazu.server.balance import Balance
 from lazu.server.connection import Connection
-from lazu.server.heads import Parser, address_of, asker, refusal, refuse, stays
+from lazu.server.heads import Parser, address_of, asker, refusal, refuse
 from lazu.server.pool import Pool
 from lazu.sizes import DRAIN_BYTES, DRAIN_SECONDS
-from lazu.slots import Slots, Turn
+from lazu.slots import Slots, Turn, stays
+from lazu.store import disk
 from lazu.store.opening import Store, mark_served
 
 #: Seconds before a worker without a free file descriptor tries again to take a client, and before one without a thread
@@ -66,7 +66,7 @@ def _withhold_continue(req: Any, connection: Connection) -> None:
     connection.await_go_on(went_on)
 
 
-class Calls(PollableMethodQueue):
+class Errands(PollableMethodQueue):
     """What threads have the main thread do. Its pipe stays open: they may answer while an ending worker syncs."""
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Worker(ThreadWorker):
 
     def init_process(self) -> None:
         """Begin, in the new process; returns at its end."""
-        self.method_queue = Calls()
+        self.method_queue = Errands()
         super().init_process()
 
     def get_thread_pool(self) -> Pool:
@@ -186,9 +186,9 @@ class Worker(ThreadWorker):
         try:
             super().accept(listener)
         except OSError as e:
-            if e.errno not in (errno.EMFILE, errno.ENFILE):
+            if e.errno not in disk.NO_DESCRIPTOR:
                 raise
-            self.log.warning("no file descriptor left for a new client; raise the limit (ulimit -n)")
+            self.log.warning(disk.MORE_DESCRIPTORS)
             clock.sleep(FULL_PAUSE)
 
     @property

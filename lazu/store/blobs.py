@@ -15,9 +15,9 @@ from io import FileIO
 from pathlib import Path
 
 from lazu import clock, slots
-from lazu.errors import CannotStart, InsufficientStorage, StorageFailed
+from lazu.errors import StorageFailed
 from lazu.store import derived, disk
-from lazu.store.staged import Staged
+from lazu.store.staged import Room, Staged
 from lazu.store.syncs import Syncs
 
 SHARDS = [f"{number:02x}" for number in range(256)]
@@ -26,24 +26,21 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 #: Ends the name of bytes that are about to replace those of a blob; after a crash the purge removes it.
 NEW = ".new"
 
-#: Bytes of disk that the smallest upload may need: some 50 KB for its row in SQLite's log, more when indexes split.
-SMALLEST = 128 * 2**10
-
 #: Seconds to wait for somebody else's sweep, which may be long, or have been stopped.
 SWEEP_SECONDS = 3600
 
 log = logging.getLogger(__name__)
 
 
-class Blobs(Syncs):
+class Blobs(Syncs, Room):
     """The shards under `root`. An upload that would leave less than `min_free` bytes free is refused.
 
     Once the store has `failed` nothing comes in and nothing is removed, until `recover`.
     """
 
     def __init__(self, root: Path, min_free: int) -> None:
-        super().__init__(root)
-        self.min_free = min_free
+        Syncs.__init__(self, root)
+        Room.__init__(self, root, min_free)
         self._shards = {shard: f"{root}/{shard}" for shard in SHARDS}
 
     def prepare(self) -> None:
@@ -57,62 +54,11 @@ class Blobs(Syncs):
         disk.sync(self.root.parent)
         self.try_out()
 
-    def try_out(self) -> None:
-        """Raise `CannotStart` where uploads can never arrive, OSError where none can now."""
-        try:
-            self.require_files()
-        except OSError as e:
-            if e.errno not in disk.NO_TMPFILE:
-                raise
-            raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
-
-    def stage(self, max_bytes: int, expected: int = 0) -> Staged:
-        """A place for an upload of at most `max_bytes`, probably `expected`; the caller closes it.
-
-        Raises `InsufficientStorage` when there is no room for what is expected.
-        """
-        return Staged(self, max_bytes, expected)
-
-    def check(self) -> None:
-        """Raise what the smallest upload would meet: as `require` and `require_files` do."""
-        self.require(SMALLEST)
-        self.require_files()
-
-    def require_files(self) -> None:
-        """Raise OSError if no file can be made for an upload."""
-        os.close(self.unnamed())
-
-    def unnamed(self) -> int:
-        """Open a new file without a name in the blobs' file system, and give its descriptor; raises OSError."""
-        # nginx reads blobs as a member of the group; the umask is ours (`disk.set_umask`).
-        return os.open(self.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
-
     def require(self, size: int) -> None:
-        """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor, `StorageFailed`."""
+        """As `Room.require`; raises `StorageFailed` too."""
         if self.failed:
             raise StorageFailed
-        if self.free() - size < self.min_free:
-            raise InsufficientStorage("The server's disk is too full for this upload.")
-
-    def free(self) -> int:
-        """Bytes that may still be filled on the disk."""
-        return disk.free(self.root)
-
-    def reserve(self, fd: int, size: int) -> None:
-        """Take room for `size` bytes in `fd` if that leaves the floor; raises `InsufficientStorage`, OSError.
-
-        Where the file system can't reserve, the floor is looked at all the same.
-        """
-        missing = max(0, size - os.fstat(fd).st_blocks * 512)
-        self.require(missing)
-        try:
-            taken = disk.reserve(fd, size)
-        except OSError as e:
-            if e.errno in disk.FULL:
-                raise InsufficientStorage("The server's disk is full.") from e
-            raise
-        if taken:
-            self.require(0)  # another upload may have taken its room at the same time
+        super().require(size)
 
     @contextmanager
     def lock(self, sha256: str, wait: bool = True) -> Iterator[int]:

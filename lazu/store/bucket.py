@@ -22,7 +22,7 @@ from botocore import exceptions
 
 from lazu import metrics, slots
 from lazu.store import bucket_errors
-from lazu.store.bucket_client import Body, Clients, Seekable
+from lazu.store.bucket_client import Clients, FileBody, Seekable
 from lazu.store.bucket_errors import (
     NoSuchObject,
     ObjectOfOtherSize,
@@ -83,7 +83,7 @@ class Bucket:
         """
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
         try:
-            answer = self._call("put_object", name, Body=Body(fd, size), ContentLength=size, ChecksumSHA256=digest)
+            answer = self._call("put_object", name, Body=FileBody(fd, size), ContentLength=size, ChecksumSHA256=digest)
         except NoSuchObject as e:
             raise ObjectStoreFailed("put_object: 404") from e
         if not answer.get("ETag"):  # every store gives one; what says 200 to anything is none
@@ -186,7 +186,7 @@ class Bucket:
         except exceptions.ClientError as e:
             outcome = str(bucket_errors.status(e))
             if bucket_errors.is_stale(e):
-                self._clients.doubt()
+                self._clients.renew()
             raise bucket_errors.refused(e, name) from e
         except Exception as e:  # noqa: BLE001 - of what gives credentials too, or urllib3's when an error's body breaks
             if verb in _CARRYING and isinstance(e, _SILENCE):
@@ -201,7 +201,7 @@ class Bucket:
     def _failed(self, error: Exception) -> ObjectStoreFailed:
         """What to raise for a call without an answer. Without credentials a client would never look for them again."""
         if isinstance(error, bucket_errors.UNKNOWN):
-            self._clients.doubt()
+            self._clients.renew()
         return bucket_errors.unanswered(error)
 
 
@@ -217,6 +217,7 @@ class Reader(Seekable):
         self._bucket, self._name, self.size = bucket, name, size
         self._at, self._end = part.start, part.stop
         self._ahead, self._begun = b"", False
+        self._why = "it ended early"
         self._stream: Any = None
 
     def __enter__(self) -> Self:
@@ -255,7 +256,7 @@ class Reader(Seekable):
         for _ in range(_TRIES):
             if count := self._some(buffer):
                 return count
-        raise ObjectStoreAiling(f"an object could not be read past {self._at} of {self.size} bytes")
+        raise ObjectStoreAiling(f"an object could not be read past {self._at} of {self.size} bytes: {self._why}")
 
     def close(self) -> None:
         """Give the connection up."""
@@ -274,8 +275,8 @@ class Reader(Seekable):
         try:
             with slots.waiting():
                 count: int = self._stream.readinto(buffer)
-        except Exception:  # noqa: BLE001 - botocore's, or urllib3's, as for a broken record of TLS
-            count = 0
+        except Exception as e:  # noqa: BLE001 - botocore's, or urllib3's, as for a broken record of TLS
+            count, self._why = 0, type(e).__name__
         if not count:
             self._drop()
         return count

@@ -30,7 +30,7 @@ _BLOCK = 256 * 1024
 #: Connections that are kept: a thread of the server uses one, and the purge some.
 _CONNECTIONS = 64
 
-#: Credentials in doubt are looked for again by one thread in so many seconds: a client is dear.
+#: Stale credentials are looked for again by one thread in so many seconds: a client is dear.
 RENEW_SECONDS = 10
 
 _SIGNATURE = "lazu-s3v4"
@@ -71,7 +71,7 @@ class Seekable(RawIOBase):
         return self._at
 
 
-class Body(Seekable):
+class FileBody(Seekable):
     """The first bytes of a file, read without moving its offset, in blocks as large as they should be sent in."""
 
     def __init__(self, fd: int, size: int) -> None:
@@ -134,8 +134,8 @@ class _Connection(_Hurried, awsrequest.AWSHTTPConnection):
     """A connection without TLS: a file goes from the page cache to the socket, and not through this process."""
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> None:
-        """Send a request, as urllib3 does, but a `Body` by sendfile(2) after the head."""
-        if not isinstance(body, Body):
+        """Send a request, as urllib3 does, but a `FileBody` by sendfile(2) after the head."""
+        if not isinstance(body, FileBody):
             super().request(method, url, body, headers, *args, **more)
             return
         start = body.tell()
@@ -203,14 +203,14 @@ class Clients:
     def __init__(self, *silences: float) -> None:
         self._silences = silences
         self._made: list[Any] = []
-        self._doubted, self._claiming, self._again = True, threading.Lock(), 0.0
+        self._stale, self._claiming, self._again = True, threading.Lock(), 0.0
         self._pid, self._why = os.getpid(), bucket_errors.Unknown(provider=_PROVIDER, error_msg="nobody has any")
 
     def get(self, brisk: bool = False) -> Any:
-        """The one or the other; raises `BotoCoreError`, ValueError."""
+        """The patient client, or the `brisk` one; raises `BotoCoreError`, ValueError."""
         if self._pid != os.getpid():
             self._cross()
-        if self._doubted and self._claims():
+        if self._stale and self._claims():
             # Meanwhile, and if that fails, the others go on with the old ones.
             self._make()
         if not self._made:
@@ -219,7 +219,7 @@ class Clients:
 
     def _make(self) -> None:
         try:
-            self._made, self._doubted = make_clients(*self._silences), False
+            self._made, self._stale = make_clients(*self._silences), False
         except bucket_errors.Unknown as e:
             self._why = e
             raise
@@ -228,14 +228,14 @@ class Clients:
         """Leave the connections to the process that made them (`gunicorn --preload`): each took the other's answers."""
         with self._claiming:
             if self._pid != os.getpid():
-                self._made, self._doubted = [], True
+                self._made, self._stale = [], True
                 with suppress(exceptions.BotoCoreError):
                     self._make()
                 self._pid = os.getpid()
 
-    def doubt(self) -> None:
+    def renew(self) -> None:
         """Have new ones soon: the credentials of these are refused, or there were none, and no client looks again."""
-        self._doubted = True
+        self._stale = True
 
     def _claims(self) -> bool:
         """Whether this thread is the one to make new clients now."""

@@ -41,7 +41,7 @@ class ObjectStoreFull(Full):
 
 
 def status(error: exceptions.ClientError) -> int:
-    """Of the answer; 200 for an error that came after it, 0 for none."""
+    """The HTTP status of the answer; 200 for an error that came after it, 0 without an answer."""
     return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
 
 
@@ -71,13 +71,13 @@ class Unknown(exceptions.CredentialRetrievalError):
 
 
 def in_our_words(error: exceptions.CredentialRetrievalError) -> Unknown:
-    """It by the name of the provider alone: what that says may have a secret, as the address that it was asked at."""
+    """Name the provider alone: what it said itself may have a secret, as the address at which it was asked."""
     said = "it gave none, and what it said is not shown, because it may have a secret"
     return error if isinstance(error, Unknown) else Unknown(provider=error.kwargs["provider"], error_msg=said)
 
 
 def shown(error: Exception) -> Exception | None:
-    """It, to be the cause of another one, whose trace the log may have; None if it has, or may have, a secret."""
+    """Give `error` as the cause of another one, whose trace the log may have; None if it may have a secret."""
     return None if _told(error) else error
 
 

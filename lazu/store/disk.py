@@ -23,6 +23,9 @@ LOCK_SECONDS = 10
 
 #: What a full disk, a full quota of the file system, or one that holds no file so large answers.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What tells that no file descriptor is left, in this process or on this machine; and what its operator can do.
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+MORE_DESCRIPTORS = "no file descriptor left; raise the limit (ulimit -n)"
 #: What open(2) answers to O_TMPFILE where a file system or a kernel has none.
 NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
 #: Why a file can't have a hard link at some place, though the place is fine.
@@ -148,7 +151,7 @@ def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callabl
 def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     """Hold the lock called `name`, of all threads and processes that use the file `path`, which is made if needed.
 
-    Raises `Taken` if somebody else held it for so long, `ClientLeft` (`slots.require_client`). It goes with the process
+    Raises `Busy` if somebody else held it for so long, `ClientLeft` (`slots.require_client`). It goes with the process
     that holds it. Names share a file because each locks one byte of it, by the hash of the name (fcntl(2), open file
     description locks). Who waits holds no slot, and costs nothing.
     """
@@ -157,7 +160,7 @@ def named_lock(path: Path, name: str, seconds: float) -> Iterator[None]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _locked(fd, wanted) and not _queue(fd, seconds, partial(_await, wanted=wanted), slots.require_client):
-            raise Taken
+            raise Busy(f"{path.name} was locked for {seconds:.0f} seconds")
         yield
     finally:
         os.close(fd)
@@ -219,15 +222,12 @@ def is_shared(path: Path) -> bool:
     """
     if not path.exists():
         return False
-    try:
-        with named_lock(path, path.name, LOCK_SECONDS):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            finally:
-                os.close(fd)
-    except Taken as e:
-        raise Busy(f"{path.name} was locked for {LOCK_SECONDS} seconds") from e
+    with named_lock(path, path.name, LOCK_SECONDS):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(fd)
 
 
 def file_system(path: Path) -> str:

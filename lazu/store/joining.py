@@ -1,37 +1,22 @@
-"""The parts of an upload become the bytes of its file, one upload at a time on this box."""
+"""The parts of an upload become the bytes of its file."""
 
 import hashlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from lazu import slots
-from lazu.errors import InternalError, InvalidRequest, Overloaded
-from lazu.store import disk
+from lazu.errors import InternalError, InvalidRequest
 from lazu.store.contents import Contents
 from lazu.store.staged import Staged
-from lazu.store.tables import Upload, UploadPart
+from lazu.store.tables import UploadPart
 
-#: Seconds to wait for another completion of the same upload: 512 MB at some 2 MB/s.
-_SECONDS = 300
+#: Seconds to wait for another completion of the same upload on this box, 512 MB at some 2 MB/s: room is held for one
+#: copy, and a client that repeats its request must not cost another one.
+SECONDS = 300
 _PIECE = 512 * 1024
 
 log = logging.getLogger(__name__)
-
-
-@contextmanager
-def alone(locks: Path, upload: Upload) -> Iterator[None]:
-    """Let one request at a time join the parts of `upload`, of all processes that use the file `locks`.
-
-    Room is held for one copy, and a client that repeats its request must not cost another one. Raises `Overloaded`.
-    """
-    try:
-        with disk.named_lock(locks, str(upload.id), _SECONDS):
-            yield
-    except disk.Taken as e:
-        raise Overloaded from e
 
 
 def join(contents: Contents, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:

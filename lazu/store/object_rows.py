@@ -16,7 +16,7 @@ _UNREFERRED = """NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)
     AND NOT EXISTS (SELECT 1 FROM upload_part WHERE upload_part.sha256 = blob.sha256)"""
 
 
-class Kept(NamedTuple):
+class Stored(NamedTuple):
     """A content: its hash, the name of its object, its bytes."""
 
     sha256: str
@@ -61,10 +61,10 @@ def hold(sha256: str, name: str) -> bool:
     return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR UPDATE", sha256, name))
 
 
-def kept(sha256: str) -> Kept | None:
+def stored(sha256: str) -> Stored | None:
     """The object of a content."""
     found = database.look_up("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", (sha256,))
-    return Kept(*found[0]) if found else None
+    return Stored(*found[0]) if found else None
 
 
 def intend(name: str, size: int, now: int) -> None:
@@ -120,7 +120,7 @@ _RELEASE = f"""WITH gone AS (DELETE FROM blob WHERE sha256 = ANY(?) AND {_UNREFE
     RETURNING name, bytes, derived"""  # noqa: S608 - our own text
 
 
-def unreferred(since: int = 0) -> Iterator[Kept]:
+def unreferred(since: int = 0) -> Iterator[Stored]:
     """Contents to which no file refers that expires after `since`, and no part of such an upload.
 
     Each look reads all rows, or the rest of them, so there is one for very many of such contents.
@@ -131,7 +131,7 @@ def unreferred(since: int = 0) -> Iterator[Kept]:
             WHERE upload_part.sha256 = blob.sha256 AND expires_at > ?) ORDER BY sha256 LIMIT ?"""
     after, more = "", True
     while more:
-        found = [Kept(*each) for each in _fetch(text, after, since, since, _LOOK)]
+        found = [Stored(*each) for each in _fetch(text, after, since, since, _LOOK)]
         yield from found
         more = len(found) == _LOOK
         after = found[-1].sha256 if more else ""
@@ -179,10 +179,10 @@ def known(names: list[str]) -> set[str]:
     return found
 
 
-def kept_between(after: str, last: str | None) -> list[Kept]:
+def stored_between(after: str, last: str | None) -> list[Stored]:
     """Contents whose object's name comes after `after`, up to `last`, or to the end."""
     text = "SELECT sha256, name, bytes FROM blob WHERE name > ? AND (? OR name <= ?) ORDER BY name"
-    return [Kept(*each) for each in _fetch(text, after, last is None, last)]
+    return [Stored(*each) for each in _fetch(text, after, last is None, last)]
 
 
 def loose_since(before: int) -> list[str]:
@@ -190,10 +190,10 @@ def loose_since(before: int) -> list[str]:
     return [name for (name,) in _fetch("SELECT name FROM loose WHERE since < ? ORDER BY name", before)]
 
 
-def derive(kept: Kept) -> bool:
+def derive(stored: Stored) -> bool:
     """Write down that objects derived from a content may be there; False if the content is gone."""
     text = "UPDATE blob SET derived = TRUE WHERE sha256 = ? AND name = ? RETURNING 1"
-    return bool(_fetch(text, kept.sha256, kept.name))
+    return bool(_fetch(text, stored.sha256, stored.name))
 
 
 def _fetch(text: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -1,14 +1,18 @@
-"""Bytes on their way into the store."""
+"""Bytes on their way into the store, and the room for them."""
 
 import hashlib
 import os
-from contextlib import ExitStack
-from typing import Protocol, Self
+import weakref
+from pathlib import Path
+from typing import BinaryIO, Self
 
 from lazu import slots
-from lazu.errors import FileTooLarge
+from lazu.errors import CannotStart, FileTooLarge, InsufficientStorage
 from lazu.sizes import words
 from lazu.store import disk
+
+#: Bytes of disk that the smallest upload may need: some 50 KB for its row in SQLite's log, more when indexes split.
+SMALLEST = 128 * 2**10
 
 #: Up to so many bytes are few: they stay in memory, and the journal keeps them until their blob is durable.
 FEW = 16 * 2**10
@@ -21,55 +25,107 @@ _STEP = 16 * 2**20
 _WRITE_BACK_BYTES = 8 * 2**20
 
 
-class Room(Protocol):
-    """Where bytes are staged: the disk's door."""
+class Room:
+    """Where bytes are staged: the file system of the directory `root`, of which `min_free` bytes are to stay free."""
+
+    def __init__(self, root: Path, min_free: int) -> None:
+        self.root = root
+        self.min_free = min_free
+
+    def try_out(self) -> None:
+        """Raise `CannotStart` where uploads can never arrive, OSError where none can now."""
+        try:
+            self.require_files()
+        except OSError as e:
+            if e.errno not in disk.NO_TMPFILE:
+                raise
+            raise CannotStart("the file system of LAZU_STORAGE_DIR has no O_TMPFILE; ext4, XFS, Btrfs have") from e
+
+    def check(self) -> None:
+        """Raise what the smallest upload would meet: as `require` and `require_files` do."""
+        self.require(SMALLEST)
+        self.require_files()
+
+    def require_files(self) -> None:
+        """Raise OSError if no file can be made for an upload."""
+        os.close(self.unnamed())
+
+    def require(self, size: int) -> None:
+        """Raise `InsufficientStorage` if `size` more bytes would cross the free-space floor."""
+        if self.free() - size < self.min_free:
+            raise InsufficientStorage("The server's disk is too full for this upload.")
+
+    def free(self) -> int:
+        """Bytes that may still be filled on the disk."""
+        return disk.free(self.root)
+
+    def stage(self, max_bytes: int, expected: int = 0) -> "Staged":
+        """A place for an upload of at most `max_bytes`, probably `expected`.
+
+        Raises `InsufficientStorage` when there is no room for what is expected.
+        """
+        return Staged(self, max_bytes, expected)
 
     def unnamed(self) -> int:
         """Open a new file without a name, and give its descriptor; raises OSError."""
+        # nginx reads blobs as a member of the group; the umask is ours (`disk.set_umask`).
+        return os.open(self.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
 
     def reserve(self, fd: int, size: int) -> None:
-        """Take room for `size` bytes in `fd`; raises `InsufficientStorage`, OSError."""
+        """Take room for `size` bytes in `fd` if that leaves the floor; raises `InsufficientStorage`, OSError.
+
+        Where the file system can't reserve, the floor is looked at all the same.
+        """
+        missing = max(0, size - os.fstat(fd).st_blocks * 512)
+        self.require(missing)
+        try:
+            taken = disk.reserve(fd, size)
+        except OSError as e:
+            if e.errno in disk.FULL:
+                raise InsufficientStorage("The server's disk is full.") from e
+            raise
+        if taken:
+            self.require(0)  # another upload may have taken its room at the same time
 
     def write_back(self, fd: int, start: int, size: int) -> None:
-        """Begin to make some of `fd` durable. A hint: what goes wrong here shows in `sync`."""
+        """Begin to make some of `fd` durable, if this disk is where it will stay."""
 
     def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
-        """Make `fd` durable; raises OSError."""
+        """Make `fd` durable, if this disk is where it will stay; raises OSError."""
 
 
 class Staged:
-    """Bytes on their way in, gone when closed unpublished: few in memory, more in a file of the store's without a name.
+    """Bytes on their way in, gone unless published: few in memory, more in a file of the store's without a name.
 
-    Use it as a context manager. `size` counts the bytes written.
+    The file is closed at the end of the `with`, else with the last reference. `size` counts the bytes written.
     Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
     """
 
-    def __init__(self, blobs: Room, max_bytes: int, expected: int = 0) -> None:
+    def __init__(self, room: Room, max_bytes: int, expected: int = 0) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self._blobs = blobs
+        self._room = room
         self._hash = hashlib.sha256()
-        self._room = _UNRESERVED
+        self._taken = _UNRESERVED
         self._begun = 0
         self._held = bytearray()
         self._file: int | None = None
-        with ExitStack() as undo:
-            undo.callback(self.__exit__)  # also when the process is told to end here
-            self._grow(min(expected, max_bytes))
-            undo.pop_all()
+        self._grow(min(expected, max_bytes))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            os.close(self._file)
+            self._close()
 
     @property
     def fd(self) -> int:
         """The file with the bytes; made when it is asked for, at the latest when they are no longer few."""
         if self._file is None:
-            self._file = self._blobs.unnamed()
+            self._file = self._room.unnamed()
+            self._close = ending = weakref.finalize(self, os.close, self._file)
+            ending.atexit = False  # threads write until the process is gone: not into whatever has its number by then
             self._append(self._held)
             self._held.clear()
         return self._file
@@ -94,7 +150,7 @@ class Staged:
             return
         self._append(chunk)
         if self.size - self._begun >= _WRITE_BACK_BYTES:
-            self._blobs.write_back(self.fd, self._begun, self.size - self._begun)
+            self._room.write_back(self.fd, self._begun, self.size - self._begun)
             self._begun = self.size
 
     @property
@@ -108,12 +164,16 @@ class Staged:
             return bytes(self._held[start : start + size])
         return os.pread(self._file, size, start)
 
+    def open(self) -> BinaryIO:
+        """The bytes, from the first on, open for reading: they stay while it is open."""
+        return open(f"/proc/self/fd/{self.fd}", "rb")
+
     def seal(self) -> None:
         """Make the bytes durable. No lock is held meanwhile."""
-        if self._room > _UNRESERVED:
+        if self._taken > _UNRESERVED:
             os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
         with slots.waiting():
-            self._blobs.sync(self.fd, harmless=disk.FULL)
+            self._room.sync(self.fd, harmless=disk.FULL)
 
     def _append(self, data: bytes | bytearray) -> None:
         rest = memoryview(data)
@@ -121,7 +181,7 @@ class Staged:
             rest = rest[os.write(self.fd, rest) :]
 
     def _grow(self, size: int) -> None:
-        if size <= self._room:
+        if size <= self._taken:
             return
-        self._room = size if self.size == 0 else size + _STEP
-        self._blobs.reserve(self.fd, self._room)
+        self._taken = size if self.size == 0 else size + _STEP
+        self._room.reserve(self.fd, self._taken)

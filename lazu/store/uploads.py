@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lazu import clock, filetypes, ids, logs
 from lazu.errors import ApiError, InternalError, InvalidRequest, Overloaded, StoreError, UploadNotFound
-from lazu.store import joining, rows, upload_rows
+from lazu.store import disk, joining, rows, upload_rows
 from lazu.store.arriving import Arrival, Arriving
 from lazu.store.contents import Contents, Engine
 from lazu.store.files import Files, NewFile
@@ -62,7 +62,7 @@ class Completion:
 
 
 class Uploads:
-    """The uploads in parts of all keys; what they become are `files`. `locks` is a file of this box (`joining`)."""
+    """The uploads in parts of all keys; what they become are `files`. `locks` is a file of this box."""
 
     def __init__(self, files: Files, contents: Contents, engine: Engine, locks: Path) -> None:
         self._files = files
@@ -179,12 +179,12 @@ class Uploads:
         """Make a file of the parts; when this returns it is durable. The same completion gives the same answer again.
 
         The file is None if it was deleted since. Raises `UploadNotFound`; `InvalidRequest` when the parts are not what
-        was declared; all that an upload of the file raises. After these the upload is as it was.
+        was declared; all that an upload raises. After these the upload is as it was. One at a time on this box.
         """
         upload = self.get(key, upload_id)
         if upload.status == "pending":
             self._contents.require(0)  # the room for the file is taken when its turn has come
-            with joining.alone(self._locks, upload):
+            with disk.named_lock(self._locks, upload.id, joining.SECONDS):
                 upload = self.get(key, upload_id)
                 if upload.status == "pending":
                     return self._join(key, upload, wanted)

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from lazu import clock, config, filetypes, logs
@@ -15,11 +14,10 @@ from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
-from lazu.store import blobs, counts, disk, sqlite
+from lazu.store import blobs, counts, disk, sqlite, staged
 from lazu.store.opening import BEGUN, NoStore, Store, audit_log, misplaced
 from lazu.upkeep import stats
-
-OK, WARN, FAIL = "ok", "warn", "fail"
+from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
 #: Their SQLite can't share memory between processes, or their fsync and rename promise less than a disk's.
 NETWORK = frozenset("nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.sshfs fuse.rclone fuse.s3fs".split())
@@ -40,16 +38,6 @@ EPOCH = 1735689600
 SOCKET = Path("/etc/systemd/system/lazu.socket")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One check: its `state` (`ok`, `warn`, `fail`), what was found, and the cure of what is not ok."""
-
-    check: str
-    state: str
-    found: str
-    cure: str = ""
-
-
 def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     """Everything that was looked at; `opened` is the store, or why it could not be opened."""
     yield _sqlite()
@@ -66,7 +54,7 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     yield from _storage(settings)
     if told := misplaced(settings):
         yield Finding("nginx", WARN, *told)
-    elif settings.accel_location and not settings.blobs_url:
+    elif settings.accel_location and not settings.database_url:
         yield _nginx(settings.storage_dir)
     yield _audit(settings)
     yield _upstream(settings)
@@ -146,7 +134,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     yield _owner(settings.storage_dir)
     free, floor = disk.free(place), settings.min_free_bytes
     found = f"{free:,} bytes, uploads stop at {floor:,}"
-    if free < floor + blobs.SMALLEST:
+    if free < floor + staged.SMALLEST:
         yield Finding("free space", FAIL, found, "docs/operations.md, A full disk")
     elif free < 2 * floor:
         yield Finding("free space", WARN, found, "make room soon")
@@ -257,7 +245,7 @@ def _engines(settings: Settings) -> Iterator[Finding]:
         except ImportError:
             return  # why the store does not open tells it
 
-        yield from (Finding(*each) for each in engines.look(settings))
+        yield from engines.look(settings)
 
 
 def _rows(store: Store, told: bool) -> Iterator[Finding]:

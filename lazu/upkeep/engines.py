@@ -1,7 +1,4 @@
-"""Are the engines of a store on several boxes fit: do they keep what they acknowledge? For `flask doctor`.
-
-Each check is a tuple: what was looked at, its state, what was found, and the cure of what is not ok.
-"""
+"""Are the engines of a store on several boxes fit: do they keep what they acknowledge? For `flask doctor`."""
 
 import hashlib
 import secrets
@@ -17,6 +14,7 @@ from lazu.store.cluster_schema import NotUnicode
 from lazu.store.connections import database, limit_waits
 from lazu.store.contents import object_names
 from lazu.store.postgresql_errors import DatabaseFull
+from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
 SKEW = 1
@@ -32,17 +30,15 @@ _MAKE_ROOM = "make room there, or raise its quota; docs/cluster.md, When somethi
 _LET_IT_WRITE = "is there room (SeaweedFS: -volume.max=0), may it write? docs/cluster.md, When something is away"
 _IS_IT_THERE = "is it running, at AWS_ENDPOINT_URL; is the bucket there, and may these credentials write and list?"
 
-Check = tuple[str, str, str, str]
 
-
-def look(settings: Settings) -> Iterator[Check]:
+def look(settings: Settings) -> Iterator[Finding]:
     """What was found of both engines, whether or not the store could be opened with them."""
     if not database.deferred:  # else its URL is none, as is told where the store was to be opened
         yield from _postgresql(settings)
     try:
         yield from _bucket(Bucket(str(settings.blobs_url)), settings.storage_dir)
     except StoreError as e:
-        yield "bucket", "fail", str(e), _cure(e)
+        yield Finding("bucket", FAIL, str(e), _cure(e))
 
 
 def _cure(error: StoreError) -> str:
@@ -53,73 +49,75 @@ def _cure(error: StoreError) -> str:
     return _MAKE_ROOM if isinstance(error, Full) else _IS_IT_THERE
 
 
-def _postgresql(settings: Settings) -> Iterator[Check]:
+def _postgresql(settings: Settings) -> Iterator[Finding]:
     limit_waits(postgresql.SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
     try:
         yield from _database(settings.storage_dir)
     except NotUnicode as e:
-        yield "database", "fail", str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
+        yield Finding(
+            "database", FAIL, str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
+        )
     except StoreError as e:
         powerless = str(e).startswith("42501")  # insufficient_privilege
-        yield "database", "fail", str(e), _LACKS_A_RIGHT if powerless else _OF_CONNECTING
+        yield Finding("database", FAIL, str(e), _LACKS_A_RIGHT if powerless else _OF_CONNECTING)
     else:
         limit_waits(None)
         yield from _pooler(str(settings.database_url))
 
 
-def _database(storage: Path) -> Iterator[Check]:
+def _database(storage: Path) -> Iterator[Finding]:
     facts = postgresql.facts()
     off = [name for name in FLUSHED if facts[name] == "off"]
     version = f"PostgreSQL {facts['server_version']}"
     if not postgresql.takes_writes():
         cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
-        yield "database", "fail", f"{version}, takes no writes", cure
+        yield Finding("database", FAIL, f"{version}, takes no writes", cure)
     elif shortage.lately(storage) == shortage.told(DatabaseFull()):
-        yield "database", "fail", f"{version}, had no room for an upload in the last minute", _MAKE_ROOM
+        yield Finding("database", FAIL, f"{version}, had no room for an upload in the last minute", _MAKE_ROOM)
     elif off:
-        yield "database", "fail", f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on"
+        yield Finding("database", FAIL, f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on")
     elif facts["synchronous_standby_names"] and facts["synchronous_commit"] == "local":
         found = f"{version}, synchronous_commit is local: it waits for no standby, and a failover forgets files"
-        yield "database", "fail", found, "ALTER SYSTEM SET synchronous_commit = on"
+        yield Finding("database", FAIL, found, "ALTER SYSTEM SET synchronous_commit = on")
     else:
-        yield "database", "ok", f"{version}, flushes what it acknowledges", ""
+        yield Finding("database", OK, f"{version}, flushes what it acknowledges")
     skew = abs(postgresql.ahead())
     if skew > SKEW:
-        yield "clocks", "warn", f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true"
+        yield Finding("clocks", WARN, f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true")
     else:
-        yield "clocks", "ok", "this box and the database agree", ""
+        yield Finding("clocks", OK, "this box and the database agree")
 
 
-def _pooler(url: str) -> Iterator[Check]:
+def _pooler(url: str) -> Iterator[Finding]:
     """Give a check only where a pooler gives each transaction another connection: Lazu's time limits do not last."""
     try:
         if not postgresql.exchanges(url):
             return
         limited = postgresql.has_limits(url)
     except StoreError as e:
-        yield "pooler", "warn", f"two more connections were not had: {e}", "docs/cluster.md, A pooler"
+        yield Finding("pooler", WARN, f"two more connections were not had: {e}", "docs/cluster.md, A pooler")
         return
     if limited:
-        yield "pooler", "ok", "by transactions, with time limits of the role or the database", ""
+        yield Finding("pooler", OK, "by transactions, with time limits of the role or the database")
     else:
         found = "by transactions: what a box that lost its power held stays locked"
-        yield "pooler", "warn", found, "ALTER ROLE … SET lock_timeout …: docs/cluster.md, A pooler"
+        yield Finding("pooler", WARN, found, "ALTER ROLE … SET lock_timeout …: docs/cluster.md, A pooler")
 
 
-def _bucket(bucket: Bucket, storage: Path) -> Iterator[Check]:
+def _bucket(bucket: Bucket, storage: Path) -> Iterator[Finding]:
     data = secrets.token_bytes(_TRIAL_BYTES)
     found, refused = _tried(bucket, data)
     if found is None:
-        yield "bucket", "fail", "has not what it was just given (404)", "do not use it"
+        yield Finding("bucket", FAIL, "has not what it was just given (404)", "do not use it")
     elif found != data:
-        yield "bucket", "fail", "gives other bytes than it was given", "do not use it"
+        yield Finding("bucket", FAIL, "gives other bytes than it was given", "do not use it")
     elif shortage.lately(storage) == shortage.NO_WRITES:
-        yield "bucket", "fail", "answered the last upload by 500, less than a minute ago", _LET_IT_WRITE
+        yield Finding("bucket", FAIL, "answered the last upload by 500, less than a minute ago", _LET_IT_WRITE)
     elif not refused:
         cure = "docs/cluster.md, What makes acknowledged = durable"
-        yield "bucket", "warn", "stores bytes that were changed on their way", cure
+        yield Finding("bucket", WARN, "stores bytes that were changed on their way", cure)
     else:
-        yield "bucket", "ok", "stores, reads, deletes, and refuses changed bytes; docs/cluster.md on power cuts", ""
+        yield Finding("bucket", OK, "stores, reads, deletes, and refuses changed bytes; docs/cluster.md on power cuts")
 
 
 def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool]:

@@ -44,7 +44,7 @@ def purge(store: Store, force: bool = False, adopt: bool = False, tick: Tick = n
         started = clock.now()
         if not force:
             _compare(store.engine)
-            _doubt(started)
+            _require_no_jump(started)
         files = _expire(store.contents, started, tick)
         _end_uploads(store, started)
         removed = store.contents.sweep(tick)
@@ -74,7 +74,7 @@ def _compare(engine: Engine) -> None:
         )
 
 
-def _doubt(now: int) -> None:
+def _require_no_jump(now: int) -> None:
     """Raise `ClockJump` if most files would go and the store's own history has a hole: what the clock says is new."""
     last, total, expired = counts.last_purge(), counts.count(), counts.expired(now).files
     if last is None or expired < MANY or expired * 2 <= total or _longest_gap(last.finished_at, now) < GAP:

@@ -18,11 +18,11 @@ from pathlib import Path
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from helpers.documents import hard
+from helpers.wire import BOUNDARY, PURPOSE, form, part
 
 #: Not that of the others: nginx has a limit for each.
 ADDRESS = "127.0.0.3"
 
-BOUNDARY = "----lazu-test-boundary"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 numbers = count(time.time_ns())
@@ -33,24 +33,18 @@ def head(key, method="POST", path="/v1/files", *more, kind=FORM):
     return "\r\n".join([*lines, f"Authorization: Bearer {key}", *more, "", ""]).encode()
 
 
-def form(content, filename="a.dat"):
-    start = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
-    start += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
-    return start.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
-
-
 def asked(key, path):
     return head(key, "GET", path)
 
 
 def upload(key, content, filename="a.dat"):
-    body = form(content, filename)
+    body = form(PURPOSE, part("file", content, filename))
     return head(key, "POST", "/v1/files", f"Content-Length: {len(body)}") + body
 
 
 def chunked(key, *sizes):
     """The beginning of a chunked upload, and what it goes on with for ever: chunks of these sizes in turn."""
-    start = form(b"x").split(b"x\r\n--")[0]
+    start = PURPOSE + part("file", b"", "a.dat").removesuffix(b"\r\n")
     first = head(key, "POST", "/v1/files", "Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (len(start), start)
     chunks = (b"%x\r\n%s\r\n" % (size, b"y" * size) for size in cycle(sizes))
     return first, b"".join(islice(chunks, len(sizes) * max(1, 2**18 // sum(sizes))))

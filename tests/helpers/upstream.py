@@ -172,6 +172,11 @@ def running(certificate=None):
         thread.join()
 
 
+def upload(client, data, name="a.pdf"):
+    """The id of a file that `client`, the SDK's, uploads."""
+    return client.files.create(file=(name, data), purpose="user_data").id
+
+
 class Front:
     """A client of Lazu with one key, which says what it sends and gets back what comes."""
 

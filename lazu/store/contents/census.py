@@ -14,13 +14,13 @@ from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
-from lazu.store.object_rows import Kept, Loose
+from lazu.store.object_rows import Loose, Stored
 from lazu.store.rows import Referrer
 
 #: In the place of the hash of an object that the store does not give: nobody knows whether it is lost.
 UNREADABLE = "unreadable"
 #: Gives the hash of a content's object; see `_hash`.
-Read = Callable[[Kept], str]
+Read = Callable[[Stored], str]
 
 
 def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
@@ -66,7 +66,7 @@ def _unread(bucket: Bucket, read: Read) -> Iterator[Problem]:
     """Give objects that say whose the bucket is. Their names do, so nobody needs to read them but who copies all."""
     for page in bucket.pages(below=object_names.STORE):
         for name, size in ((each.name, each.bytes) for each in page if object_names.mark(each.name)):
-            if read(Kept("", name, size)) in ("", UNREADABLE):
+            if read(Stored("", name, size)) in ("", UNREADABLE):
                 told = "the store can't read it, and need not; 'flask purge --adopt' puts it anew"
                 yield Problem("damaged", name, told, found=Found(size, (0, 0), UNREADABLE), name=name)
 
@@ -77,22 +77,22 @@ def _suspects(bucket: Bucket, read: Read | None) -> Iterator[Problem]:
         if page:
             found = {each.name: Found(each.bytes, (0, 0)) for each in page if not object_names.is_aside(each.name)}
             last = max(after, *(each.name for each in page))
-            yield from _compare(bucket, read, found, object_rows.kept_between(after, last))
+            yield from _compare(bucket, read, found, object_rows.stored_between(after, last))
             after = last
-    yield from _compare(bucket, read, {}, object_rows.kept_between(after, None))
+    yield from _compare(bucket, read, {}, object_rows.stored_between(after, None))
 
 
-def _compare(bucket: Bucket, read: Read | None, found: dict[str, Found], kept: list[Kept]) -> Iterator[Problem]:
+def _compare(bucket: Bucket, read: Read | None, found: dict[str, Found], stored: list[Stored]) -> Iterator[Problem]:
     """Give the suspects among the objects of one page and the contents of one stretch of names; `read` gives the hash.
 
     Whatever the order of the listing: a content whose object is on another page is asked about. SeaweedFS lists a
     folder before all names that begin so, `de/1` before `de-logs/1`.
     """
     referring: dict[str, list[Referrer]] = {}
-    if kept:
-        for row in rows.referrers_between(kept[0].sha256, kept[-1].sha256):
+    if stored:
+        for row in rows.referrers_between(stored[0].sha256, stored[-1].sha256):
             referring.setdefault(row.sha256, []).append(row)
-    for each in kept:
+    for each in stored:
         there = found.pop(each.name, None) or _unlisted(bucket, each.name)
         if read and there and there.size == each.bytes:
             there = Found(there.size, there.identity, read(each))
@@ -114,46 +114,46 @@ def _unlisted(bucket: Bucket, name: str) -> Found | None:
 
 
 def _of_derived(read: Read, name: str, there: Found) -> Iterator[Problem]:
-    """A hash it has none: what can be read is right."""
-    if read(Kept(object_names.sha256(name), name, there.size)) == UNREADABLE:
+    """Give a derived object that can't be read. It has no hash to compare: what can be read is right."""
+    if read(Stored(object_names.sha256(name), name, there.size)) == UNREADABLE:
         yield Problem("leftover", name, f"{there.size} bytes, made of a content; the store can't read it", name=name)
 
 
-def _of_content(kept: Kept, there: Found | None, referring: list[Referrer]) -> Iterator[Problem]:
+def _of_content(stored: Stored, there: Found | None, referring: list[Referrer]) -> Iterator[Problem]:
     if not referring:
-        yield Problem("stray", kept.sha256, f"{kept.bytes} bytes", kept.sha256, there, kept.name)
+        yield Problem("stray", stored.sha256, f"{stored.bytes} bytes", stored.sha256, there, stored.name)
     for row in referring:
         detail = f"{row.told}, {row.bytes} bytes"
         if there is None:
-            yield Problem("missing", row.id, detail, kept.sha256, None, kept.name)
+            yield Problem("missing", row.id, detail, stored.sha256, None, stored.name)
         elif there.actual == UNREADABLE:
-            told = f"{detail}, the store can't read {kept.name}"
-            yield Problem("damaged", row.id, told, kept.sha256, there, kept.name)
-        elif there.size != row.bytes or there.actual not in (None, kept.sha256):
-            yield Problem("damaged", row.id, detail, kept.sha256, there, kept.name)
+            told = f"{detail}, the store can't read {stored.name}"
+            yield Problem("damaged", row.id, told, stored.sha256, there, stored.name)
+        elif there.size != row.bytes or there.actual not in (None, stored.sha256):
+            yield Problem("damaged", row.id, detail, stored.sha256, there, stored.name)
 
 
 def _stands(bucket: Bucket, problem: Problem) -> bool:
     """Whether a suspicion still holds, when whoever was halfway has gone on."""
-    kept = object_rows.kept(problem.sha256)
+    stored = object_rows.stored(problem.sha256)
     if problem.kind in ("missing", "damaged"):
-        return kept is not None and kept.name == problem.name and rows.has_row(problem.about)
-    if kept is not None and kept.name == problem.name:
-        return not rows.is_referred(kept.sha256)
+        return stored is not None and stored.name == problem.name and rows.has_row(problem.about)
+    if stored is not None and stored.name == problem.name:
+        return not rows.is_referred(stored.sha256)
     told = not _known(problem) or object_names.is_derived(problem.name)
     return told and bucket.size(problem.name) is not None
 
 
-def _hash(patience: Patience, bucket: Bucket, kept: Kept) -> str:
+def _hash(patience: Patience, bucket: Bucket, stored: Stored) -> str:
     """Of an object's bytes; "" if it went meanwhile, `UNREADABLE`; raises `StoreError`."""
     try:
-        return patience.spend(kept.name, lambda: _hash_once(bucket, kept))
+        return patience.spend(stored.name, lambda: _hash_once(bucket, stored))
     except NoSuchObject:
         return ""
     except Unreadable:
         return UNREADABLE
 
 
-def _hash_once(bucket: Bucket, kept: Kept) -> str:
-    with bucket.open(kept.name, kept.bytes) as reader:
+def _hash_once(bucket: Bucket, stored: Stored) -> str:
+    with bucket.open(stored.name, stored.bytes) as reader:
         return hashlib.file_digest(reader, "sha256").hexdigest()

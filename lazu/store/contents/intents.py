@@ -22,9 +22,8 @@ from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows, shortage
 from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
-from lazu.store.contents.objects import Objects, Waiting
+from lazu.store.contents.objects import Objects, Waiting, surplus
 from lazu.store.contents.pairing import Pairing
-from lazu.store.contents.surplus import surplus
 from lazu.store.object_rows import Loose
 from lazu.store.postgresql import Postgresql, takes_writes
 from lazu.store.postgresql_errors import Absent, Present
@@ -81,7 +80,7 @@ class Intents:
 
     def _hit(self, staged: Staged, identity: str, insert: Callable[[], None]) -> bool:
         """Insert the row if its content is there; the foreign key refuses when it goes at that moment."""
-        if object_rows.kept(staged.sha256) is None:
+        if object_rows.stored(staged.sha256) is None:
             return False
         try:
             self._certainly(insert, identity)
@@ -176,18 +175,18 @@ class Intents:
 
     def location(self, sha256: str, size: int) -> str | None:  # noqa: ARG002 - a HEAD is dear, docs/cluster.md
         """See `Contents`: the path and the query of a URL that opens this one object for a minute."""
-        kept = object_rows.kept(sha256)
-        return kept and self.bucket.presigned(kept.name, 60).split("/", 3)[3]
+        stored = object_rows.stored(sha256)
+        return stored and self.bucket.presigned(stored.name, 60).split("/", 3)[3]
 
     def keep(self, staged: Staged, sha256: str, kind: str) -> bool:
         """See `Contents`. Nobody refers to the object but by its name; it goes with the one it was made from."""
-        kept = object_rows.kept(sha256) if staged.size <= self._kept_bytes else None
-        if kept is None or not self.engine.write(lambda: object_rows.derive(kept)):
+        stored = object_rows.stored(sha256) if staged.size <= self._kept_bytes else None
+        if stored is None or not self.engine.write(lambda: object_rows.derive(stored)):
             return False
-        name = derived.name(kept.name, kind)
+        name = derived.name(stored.name, kind)
         if self.bucket.size(name) is None:
             self.bucket.put(name, staged.fd, staged.size, staged.sha256)
-        if object_rows.kept(sha256) == kept:
+        if object_rows.stored(sha256) == stored:
             return True
         self.bucket.delete(name)
         return False
@@ -211,7 +210,7 @@ class Intents:
     def _released(self) -> Iterator[list[Loose]]:
         """Let go of contents without a row."""
         found = object_rows.unreferred()
-        while hashes := [kept.sha256 for kept in islice(found, 1000)]:
+        while hashes := [stored.sha256 for stored in islice(found, 1000)]:
             yield self.objects.release(hashes)
 
     def _doomed(self) -> Iterator[list[Loose]]:
@@ -239,8 +238,8 @@ class Intents:
     def unreferred(self, since: int) -> Removed:
         """See `Contents`."""
         removed = Removed()
-        for kept in object_rows.unreferred(since):
-            removed.add_blob(kept.bytes)
+        for stored in object_rows.unreferred(since):
+            removed.add_blob(stored.bytes)
         for loose in chain(self._doomed(), self._strays()):
             for each in loose:
                 removed.add_blob(each.bytes)

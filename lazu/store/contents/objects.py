@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, cast
 from lazu import clock, slots
 from lazu.errors import StoreError
 from lazu.store import derived, disk, object_rows
-from lazu.store.blobs import Blobs
-from lazu.store.bucket import Bucket, Reader
+from lazu.store.bucket import Bucket, Entry, Reader
 from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectStoreAiling, ObjectStoreFailed
 from lazu.store.contents import Removed, object_names
-from lazu.store.object_rows import Kept, Loose
+from lazu.store.object_rows import Loose, Stored
 from lazu.store.postgresql import Postgresql
+from lazu.store.staged import Room
 
 _CHUNK = 2**20
 #: Objects that are deleted at the same time.
@@ -23,8 +23,11 @@ _DELETERS = 8
 log = logging.getLogger(__name__)
 
 
-class Waiting(Blobs):
-    """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process."""
+class Waiting(Room):
+    """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process.
+
+    None is synced here: durable they become in the bucket.
+    """
 
     def prepare(self) -> None:
         """Make the directory; raises `CannotStart` or OSError. A full disk stops no box: all but uploads go on."""
@@ -34,12 +37,6 @@ class Waiting(Blobs):
         except OSError as e:
             if e.errno not in disk.FULL:
                 raise
-
-    def write_back(self, fd: int, start: int, size: int) -> None:
-        """Nothing: most are gone before this disk would have to write them."""
-
-    def sync(self, fd: int, harmless: tuple[int, ...] = ()) -> None:
-        """Nothing: durable they become in the bucket."""
 
 
 class _Derived(Reader):
@@ -67,7 +64,7 @@ class Objects:
         self.waiting = waiting
 
     def bytes(self, name: str) -> int:
-        """Those of an object that goes, to be counted; 0 if the store does not tell: that must stop no purge."""
+        """How many bytes an object that goes has; 0 if the store does not say, which must stop no purge."""
         try:
             return self.bucket.size(name) or 0
         except ObjectStoreFailed:
@@ -95,32 +92,32 @@ class Objects:
 
         Its first bytes are here when this returns. Raises NoSuchObject, `StoreError`.
         """
-        kept = self.kept(sha256)
+        stored = self.stored(sha256)
         try:
-            return self._opened(kept, kind, start, end)
+            return self._opened(stored, kind, start, end)
         except NoSuchObject:
             # Deleted and uploaded again between the look at the row and the GET.
-            again = self.kept(sha256)
-            if again == kept:
+            again = self.stored(sha256)
+            if again == stored:
                 raise
             return self._opened(again, kind, start, end)
 
-    def _opened(self, kept: Kept, kind: str, start: int, end: int | None) -> BinaryIO:
+    def _opened(self, stored: Stored, kind: str, start: int, end: int | None) -> BinaryIO:
         if not kind:
-            return cast("BinaryIO", self.bucket.open(kept.name, kept.bytes, start, end).begin())
-        name = derived.name(kept.name, kind)
+            return cast("BinaryIO", self.bucket.open(stored.name, stored.bytes, start, end).begin())
+        name = derived.name(stored.name, kind)
         size = self.bucket.size(name)
         if size is None:
             raise NoSuchObject(name)
         return cast("BinaryIO", _Derived(self.bucket, name, size, range(start, size if end is None else end)).begin())
 
     @staticmethod
-    def kept(sha256: str) -> Kept:
+    def stored(sha256: str) -> Stored:
         """The object of a content; raises NoSuchObject."""
-        kept = object_rows.kept(sha256)
-        if kept is None:
+        stored = object_rows.stored(sha256)
+        if stored is None:
             raise NoSuchObject(sha256)
-        return kept
+        return stored
 
     def release(self, hashes: list[str]) -> list[Loose]:
         """Let go of those contents that no row refers to; gives what is to be erased."""
@@ -180,3 +177,17 @@ class Objects:
         except StoreError as e:
             return e
         return None
+
+
+def surplus(pages: Iterable[list[Entry]], limit: int) -> Iterator[Loose]:
+    """Give those derived objects, oldest first, without which the others have at most `limit` bytes.
+
+    They may go at any time, because they can be made again: so nothing counts them, the purge asks the bucket.
+    """
+    found = [entry for page in pages for entry in page if object_names.is_derived(entry.name)]
+    excess = sum(entry.bytes for entry in found) - limit
+    for entry in sorted(found, key=lambda entry: entry.came):
+        if excess <= 0:
+            return
+        excess -= entry.bytes
+        yield Loose(entry.name, entry.bytes, derived=False)

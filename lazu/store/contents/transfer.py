@@ -95,9 +95,9 @@ def _fetch(objects: Objects, sha256: str, part: Path) -> bool:
 
 def _in(objects: Objects, source: Path, blob: Wanted) -> str:
     sha256, size = blob
-    kept = object_rows.kept(sha256)
-    if kept is not None:
-        if objects.bucket.size(kept.name) == size:
+    stored = object_rows.stored(sha256)
+    if stored is not None:
+        if objects.bucket.size(stored.name) == size:
             return "present"
         # An earlier restore put it there, and the store has lost it: else its name would stay that of the content.
         objects.erase(objects.release([sha256]))

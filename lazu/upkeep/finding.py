@@ -1,0 +1,15 @@
+"""What `flask doctor` says of one thing that it looked at."""
+
+from dataclasses import dataclass
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: its `state` (`ok`, `warn`, `fail`), what was found, and the cure of what is not ok."""
+
+    check: str
+    state: str
+    found: str
+    cure: str = ""
