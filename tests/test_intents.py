@@ -175,7 +175,7 @@ def test_damage_is_found_in_whatever_order_the_store_lists(store, monkeypatch, r
     pages = Bucket.pages
     monkeypatch.setattr(Bucket, "pages", lambda bucket, _=0, below="": pages(bucket, 2, below))
     file, lost, kept = put(store, b"right"), put(store, b"lost"), put(store, b"kept")
-    names = [object_rows.kept(each.sha256).name for each in (file, lost, kept)]
+    names = [object_rows.stored(each.sha256).name for each in (file, lost, kept)]
     neighbours = [f"{name[:2]}-logs/{number}" for name in names for number in range(3)]
     for neighbour in neighbours:
         put_object(store, neighbour, b"theirs")
