@@ -17,7 +17,7 @@ import pytest
 from peewee import SQL
 
 from helpers.in_process import descriptors
-from helpers.server import PROJECT, opened
+from helpers.server import PROJECT, Server, opened
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, head, part, request, stored, upload
 from lazu import ids, logs
@@ -251,6 +251,13 @@ def test_a_worker_starts_and_a_command_does_what_it_is_told_where_no_line_can_be
     assert "(LAZU_AUDIT_LOG" in told
     assert "key-created key=alice" in told
     assert stored(server, made.stdout.strip())
+
+
+def test_an_audit_log_may_be_named_in_a_storage_that_is_not_there_yet(tmp_path):
+    """The first start makes the storage; it was refused for it, and so was doctor."""
+    server = Server(tmp_path / "storage", {"LAZU_AUDIT_LOG": str(tmp_path / "storage/audit.log"), "LAZU_WORKERS": "1"})
+    assert server.flask("doctor", check=False).returncode == 0
+    server.start().stop()
 
 
 def test_a_full_disk_does_not_keep_the_server_from_starting_with_its_audit_log_there(serve):

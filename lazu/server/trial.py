@@ -114,9 +114,9 @@ class Trial:
         if app.cfg.address != self._server.cfg.address:
             sys.exit("LAZU_BIND needs a restart: a reload keeps the address where Lazu listens.")
         require_other(self._server, given.settings)
-        _require_audit_log(given.settings)
         _require_room(app.cfg.workers)
         store = app.wsgi().extensions["lazu"]
+        _require_audit_log(given.settings)  # perhaps in the storage, which is there now
         if _engines(given) != _engines(before):  # else they may be away: they were good once
             try:
                 with store.engine.connected():

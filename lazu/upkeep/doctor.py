@@ -200,7 +200,7 @@ def _audit(settings: Settings) -> Finding:
     """One that LAZU_AUDIT_LOG names stops a start; without the other each line stands in the log."""
     path = audit_log(settings)
     # Else the storage is made when Lazu starts, or looked at by itself.
-    why = logs.unwritable(path) if settings.audit_log or os.path.exists(path) else None
+    why = logs.unwritable(path) if path.parent != settings.storage_dir or os.path.exists(path) else None
     if why is None:
         return Finding("audit log", OK, "can be written")
     cure = "give it, or its directory, to the user of Lazu, or correct LAZU_AUDIT_LOG"
