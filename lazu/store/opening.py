@@ -179,7 +179,7 @@ def require_ready(store: Store) -> None:
     try:
         store.engine.connect()
         rows.has_row("")
-    except StoreError as e:
+    except (StoreError, StorageMoved) as e:
         log.warning("not ready: the database: %s", e)
         raise NotReady("The database can't be opened or read.") from e
     try:
