@@ -613,10 +613,16 @@ def test_a_box_waits_for_its_database(boxes, postgres):
             for path in ("/readyz", "/v1/files"):
                 answer = get(each, path)
                 assert (answer.error[:2], answer.headers["Retry-After"]) == ((503, "overloaded"), "2")
+            told = get(each, "/metrics").body.decode()
+            assert "\nlazu_database_up 0.0\n" in told
+            assert re.search(r"^lazu_requests_total\{.*/readyz", told, re.MULTILINE), "what the box counts is there"
+            assert "\nlazu_free_bytes " in told
+            assert "\nlazu_files " not in told
     finally:
         postgres.run()
         postgres.wait()
     for each in (box, late):
+        until(lambda each=each: "\nlazu_database_up 1.0\n" in get(each, "/metrics").body.decode())
         until(lambda each=each: get(each, "/readyz").status == 200)
         assert get(each, "/v1/files").json["data"] == []
 

@@ -23,6 +23,8 @@ from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, stored
 from lazu import metrics
+from lazu.routes import shared
+from lazu.upkeep import stats
 
 
 def samples(server):
@@ -70,11 +72,34 @@ def test_not_ready_without_its_database_which_it_names(app, tmp_path, spoil):
     database.rename(tmp_path / "aside")
     spoil(database)
     answer = app.test_client().get("/readyz")
+    told = app.test_client().get("/metrics")
     shutil.rmtree(database) if database.is_dir() else database.unlink()
     (tmp_path / "aside").rename(database)
     assert (answer.status_code, answer.json["error"]["code"], answer.headers["Retry-After"]) == (503, "overloaded", "2")
     assert "database" in answer.json["error"]["message"]
+    assert (told.status_code, "\nlazu_database_up 0.0\n" in told.text, "\nlazu_free_bytes " in told.text) == (200, True, True)
     assert app.test_client().get("/readyz").status_code == 200
+
+
+def test_a_scrape_waits_briefly_for_a_database_that_is_silent_and_asks_it_nothing_more(app, monkeypatch):
+    """Prometheus gives up after 10 s, and what PostgreSQL is asked may take 25."""
+    asked, answers, figures = [], threading.Event(), stats.figures
+
+    def silent(store):
+        asked.append(store)
+        assert answers.wait(60)
+        return figures(store)
+
+    def scrape():
+        return app.test_client().get("/metrics").text
+
+    monkeypatch.setattr(stats, "figures", silent)
+    monkeypatch.setattr(shared, "BRIEF_SECONDS", 0.1)
+    for _ in range(2):
+        assert "\nlazu_database_up 0.0\n" in scrape()
+    assert len(asked) == 1
+    answers.set()
+    until(lambda: "\nlazu_database_up 1.0\n" in (told := scrape()) and "\nlazu_files 0.0\n" in told)
 
 
 def test_not_ready_after_a_disk_error_until_fsck(serve):

@@ -20,7 +20,7 @@ from lazu.routes.body import drain
 from lazu.store.opening import Store
 
 #: They answer for themselves when there is none.
-_WITHOUT_DATABASE = ("health.alive", "health.ready")
+_WITHOUT_DATABASE = ("health.alive", "health.ready", "health.show_metrics")
 
 
 class _NoSessions(SessionInterface):

@@ -1,7 +1,8 @@
-"""What costs much and is the same for all who ask: made by one thread at a time."""
+"""What costs much and is the same for all who ask, made by one thread at a time; and what may not come in time."""
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from lazu import clock, slots
@@ -11,6 +12,8 @@ Value = TypeVar("Value")
 
 #: Seconds to wait for what one thread makes for all, and to rest at most before it is made again.
 SHARED_SECONDS, SHARED_REST = 10, 2.0
+#: Seconds to wait for what may not come: Prometheus gives a scrape 10.
+BRIEF_SECONDS = 7
 
 
 class Shared(Generic[Value]):
@@ -47,3 +50,28 @@ class Shared(Generic[Value]):
         finally:
             ended = clock.monotonic()
             self._rests_until = ended + min(ended - began, SHARED_REST)
+
+
+class Brief(Generic[Value]):
+    """Give the result of `make` if it comes in time. What is late goes on, and until it ends nothing else is begun."""
+
+    def __init__(self) -> None:
+        self._made: Future[Value] | None = None
+
+    def get(self, make: Callable[[], Value]) -> Value:
+        """Raises what `make` does, and TimeoutError. `make` has a thread of its own; one thread at a time may call."""
+        if self._made is None or self._made.done():
+            self._made = Future()
+            threading.Thread(target=self._fulfil, args=(self._made, make), daemon=True).start()
+            with slots.waiting():
+                wait([self._made], BRIEF_SECONDS)
+        if not self._made.done():
+            raise TimeoutError("no answer yet")
+        return self._made.result()
+
+    @staticmethod
+    def _fulfil(made: Future[Value], make: Callable[[], Value]) -> None:
+        try:
+            made.set_result(make())
+        except BaseException as e:  # noqa: BLE001 - raised by `get`
+            made.set_exception(e)

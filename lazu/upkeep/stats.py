@@ -83,7 +83,7 @@ def by_day(days: int) -> list[tuple[str, int, int]]:
 
 
 def figures(store: Store) -> list[Figure]:
-    """The store for Prometheus."""
+    """The store for Prometheus, as its database tells; raises `StoreError`."""
     now = totals()
     purge = counts.last_purge()
     ended = purge.finished_at if purge else 0
@@ -101,8 +101,14 @@ def figures(store: Store) -> list[Figure]:
         Figure("lazu_overdue_files", "Expired files that the last purge should have removed.", now.overdue),
         Figure("lazu_overdue_seconds", "How long ago the oldest of the expired files expired.", late),
         Figure("lazu_last_purge_timestamp_seconds", "End of the last purge, 0 for never.", ended),
+        *store.contents.figures(),
+    ]
+
+
+def of_box(store: Store) -> list[Figure]:
+    """What a box knows by itself, for Prometheus."""
+    return [
         Figure("lazu_stopped", "1 after a disk error, until flask fsck finds the store sound.", store.contents.failed),
         Figure("lazu_free_bytes", "Free space of the disk with LAZU_STORAGE_DIR.", store.contents.free()),
         Figure("lazu_min_free_bytes", "Uploads that would leave less are refused.", store.settings.min_free_bytes),
-        *store.contents.figures(),
     ]
