@@ -95,12 +95,12 @@ def program(name: str, *words: object, **env: str) -> AbstractContextManager[Ser
 
 
 def lazu(app: str = "wsgi:app", **env: str) -> AbstractContextManager[Server]:
-    """Lazu as scripts/serve starts it: the store of this run is begun first, then the server takes it up."""
+    """Lazu as scripts/serve starts it: a command makes the storage folder of this run, then the server takes it up."""
     home, port = folder("lazu"), free_port()
     storage = home / "storage"
     storage.mkdir()
     settings = {"LAZU_STORAGE_DIR": str(storage), "LAZU_API_KEY": KEY, "LAZU_BIND": f"{HOST}:{port}"}
-    words = [BIN / "python", "-c", "from lazu.application import create_app; create_app()"]
+    words = [BIN / "flask", "keys", "list"]
     subprocess.run(words, cwd=ROOT, env={**os.environ, **settings, **env}, check=True, capture_output=True)
     return serve([BIN / "gunicorn", app], port, home, cwd=str(ROOT), **settings, **env)
 

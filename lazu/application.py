@@ -4,9 +4,10 @@ from flask import Flask
 
 from lazu import cli, config, routes
 from lazu.documents import launcher
+from lazu.errors import CannotStart
 from lazu.gateway.upstream import Upstream
 from lazu.store import disk
-from lazu.store.opening import open_store
+from lazu.store.opening import Store, open_store
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -16,10 +17,20 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     """
     disk.set_umask()
     app = routes.App("lazu", static_folder=None)
-    if not cli.running():  # a command opens the store itself: it knows whether it may begin one
-        app.extensions["lazu"] = store = open_store(settings or config.kept().use())
+    app.extensions["lazu"] = store = _opened(settings)
+    if isinstance(store, Store):
         app.extensions["lazu.upstream"] = Upstream(store.settings)
         launcher.share(store.settings.workers)
         routes.init_app(app)
     cli.init_app(app)
     return app
+
+
+def _opened(settings: config.Settings | None) -> Store | CannotStart:
+    """The store; for a command also why there is none: `flask doctor` explains it, every other one fails with it."""
+    try:
+        return open_store(settings or config.kept().use())
+    except CannotStart as e:
+        if not cli.running():
+            raise
+        return e

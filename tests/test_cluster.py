@@ -456,24 +456,11 @@ def test_a_start_that_fails_blames_the_setting_and_doctor_asks_both_engines(clus
     database.close_all()
     env = {name: value.format(powerless=url.replace("lazu@", f"{role}@"), other=other) for name, value in env.items()}
     box = Server(tmp_path / "box", {**variables(cluster), **env})
-    box.flask("keys", "create", "alice", check=False)  # the first to come makes a store of the two
+    box.flask("stats", check=False)  # the first to come makes a store of the two
     told = box.flask("doctor", check=False).stdout
     assert [line for line in lines if line not in told] == [], told
     assert f"fail  store        Lazu can't start: {blamed}" in told
     assert ("fail  database" in told) == ("fail  database" in lines), told
-
-
-def test_a_database_without_tables_is_a_store_for_nobody_but_who_begins_one(cluster, postgres, tmp_path):
-    """Another one was named, say: its tables were made, and it said "0 files, all sound"."""
-    box = Server(tmp_path / "box", variables(cluster))
-    for command in ("stats", "fsck", "purge"):
-        done = box.flask(command, check=False)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-        assert "LAZU_DATABASE_URL can't be used: that database holds no store" in done.stderr
-    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as admin:
-        assert admin.execute("SELECT to_regclass('schema')").fetchone() == (None,)
-    box.flask("keys", "create", "alice")
-    assert "0 files, all sound" in box.flask("fsck").stdout
 
 
 def test_a_database_that_takes_no_writes_is_not_ready_and_doctor_says_so(cluster, postgres, tmp_path):

@@ -201,15 +201,6 @@ def test_doctor_explains_what_stops_everything_else(tmp_path, env, check, text):
     assert re.fullmatch(r"Error: \d of \d+ checks failed\n", done.stderr)
 
 
-def test_doctor_on_a_new_host_says_that_there_is_no_store_yet_and_makes_none(tmp_path):
-    server = Server(tmp_path / "storage")
-    told = server.flask("doctor").stdout
-    assert re.search(rf"^warn  store +none yet in {server.storage}\n +→ .*'flask keys create NAME'", told, re.MULTILINE), told
-    assert not server.storage.exists()
-    server.flask("keys", "create", "alice")
-    assert re.search("^ok    store ", server.flask("doctor").stdout, re.MULTILINE)
-
-
 @pytest.mark.parametrize("env", [{"LAZU_WORKERS": "none"}, {"LAZU_STORAGE_DIR": "/proc/lazu"}])
 @pytest.mark.parametrize("command", ["stats", "purge", "keys list"])
 def test_every_other_command_fails_in_one_line(tmp_path, env, command):
@@ -255,7 +246,6 @@ def test_a_lock_that_is_another_users_stops_the_start_in_one_line(app):
 def test_doctor_warns_of_directories_that_nginx_may_not_enter(tmp_path):
     """As those of a backup that became the store: each download would go through Lazu."""
     server = Server(tmp_path / "storage")
-    server.new_key()
     server.flask("backup", str(tmp_path / "moved"))
     moved = Server(tmp_path / "moved", {"LAZU_ACCEL_LOCATION": "/_blobs/"})
     assert "warn  nginx " in moved.flask("doctor").stdout

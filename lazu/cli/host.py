@@ -4,12 +4,11 @@ import sys
 from dataclasses import asdict
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 
-from lazu import config
-from lazu.cli.output import Command, as_json_option, found, say_json
+from lazu.cli.output import Command, as_json_option, say_json
 from lazu.errors import CannotStart
-from lazu.store.opening import Store
 from lazu.upkeep import doctor
 from lazu.upkeep.finding import FAIL, Finding
 
@@ -24,7 +23,10 @@ def doctor_command(as_json: bool) -> None:
 
     Example: flask doctor
     """
-    findings = list(doctor.examine(_opened()))
+    opened = current_app.extensions["lazu"]
+    if not isinstance(opened, CannotStart):
+        opened.engine.connect()
+    findings = list(doctor.examine(opened))
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -33,16 +35,6 @@ def doctor_command(as_json: bool) -> None:
     if failed:
         click.echo(f"Error: {failed} of {len(findings)} checks failed", err=True)
         sys.exit(1)
-
-
-def _opened() -> Store | CannotStart:
-    """The store, or why there is none. One in a cluster is begun: that tells whether its role may make the tables."""
-    try:
-        store = found(make=config.load().database_url is not None)
-    except CannotStart as e:
-        return e
-    store.engine.connect()
-    return store
 
 
 def _print(findings: list[Finding]) -> None:

@@ -50,7 +50,7 @@ def create(name: str, quota: int | None) -> None:
 
     Example: flask keys create alice --quota 10GB
     """
-    click.echo(opened(make=True).keys.create(name, quota))
+    click.echo(opened().keys.create(name, quota))
 
 
 @group.command("list")

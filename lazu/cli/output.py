@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 import click
 from flask import current_app
 
-from lazu import config
-from lazu.errors import ApiError, StoreError
+from lazu.errors import ApiError, CannotStart, StoreError
 from lazu.store import rows
 from lazu.store.keys import KeyProblem
-from lazu.store.opening import Store, open_store
+from lazu.store.opening import Store
 from lazu.upkeep.backup import BackupProblem
 from lazu.upkeep.purge import ClockJump
 
@@ -38,21 +37,29 @@ class Command(click.Command):
             fail(e)
 
 
-def found(make: bool = False) -> Store:
-    """The store; raises `CannotStart`, also where there is none yet, unless it is to `make` one."""
-    store: Store | None = current_app.extensions.get("lazu")
-    return store or open_store(config.load(), make)
-
-
-def opened(make: bool = False) -> Store:
-    """The store, its database open. A command that begins no store does not `make` one of a mistyped setting."""
-    store = found(make)
+def opened() -> Store:
+    """The store, its database open."""
+    found: Store | CannotStart = current_app.extensions["lazu"]
+    if isinstance(found, CannotStart):
+        raise found
     try:
-        store.engine.connect()
-        if store.settings.database_url:
+        found.engine.connect()
+        if found.settings.database_url:
             rows.has_row("")  # where each query takes a connection, the first one tells whether there is any
     except StoreError as e:
         fail(f"the database can't be reached: {e}")
+    return found
+
+
+def existing() -> Store:
+    """The same for a command about what is there, which of a store that was just begun is nothing.
+
+    It says so on standard error, which cron mails: the setting is mistyped perhaps, or a disk is not mounted.
+    """
+    store = opened()
+    if store.begun:
+        there = store.settings.storage_dir
+        click.echo(f"Warning: {there} held no store, and has a new one now; is LAZU_STORAGE_DIR right?", err=True)
     return store
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from lazu.cli.output import Command, as_json_option, opened, progress, say_json
+from lazu.cli.output import Command, as_json_option, existing, opened, progress, say_json
 from lazu.errors import StoreError
 from lazu.store import counts
 from lazu.store.contents import STEPS, Copied, Problem
@@ -44,7 +44,7 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
 
     Example: flask fsck --rehash
     """
-    store = opened()
+    store = existing()
     if repair:
         store.contents.require_own()
         store.contents.recover()
@@ -110,7 +110,7 @@ def backup_command(directory: Path, as_json: bool) -> None:
 
     Example: flask backup /mnt/other-disk/lazu
     """
-    store = opened()
+    store = existing()
     with progress("copying", STEPS) as tick:
         copied = backup(store, directory, tick)
     _tell("backed up", copied, as_json)
@@ -125,7 +125,7 @@ def restore_command(directory: Path, as_json: bool) -> None:
 
     Example: LAZU_STORAGE_DIR=/srv/lazu flask restore /mnt/other-disk/lazu
     """
-    store = opened(make=True)
+    store = opened()
     with progress("copying and verifying", 2 * STEPS) as tick:
         copied = restore(store, directory, tick)
     _tell("restored", copied, as_json)

@@ -112,10 +112,8 @@ class NotUnicode(Unfit):
     """The database has no letters for some names."""
 
 
-def migrate(connection: Any, make: bool = True) -> None:
+def migrate(connection: Any) -> None:
     """Take the steps that are missing, one box after the other; raises `Newer`, `NotUnicode`, psycopg's errors.
-
-    Raises `Unfit` where all are missing and it is not to `make` a new store.
 
     Where none is missing nothing is written: the server may take no writes now, or this role may make no tables, and
     PostgreSQL refuses even what is there already `IF NOT EXISTS`.
@@ -123,11 +121,8 @@ def migrate(connection: Any, make: bool = True) -> None:
     with connection.transaction():
         if connection.execute("SELECT current_setting('server_encoding') = 'UTF8'").fetchone() != (True,):
             raise NotUnicode("the database's encoding is not UTF8")
-        taken = _taken(connection)
-        if taken == len(STEPS):
+        if _taken(connection) == len(STEPS):
             return
-        if not (taken or make):
-            raise Unfit("that database holds no store; is it the right one? 'flask keys create NAME' begins one")
         connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")
         connection.execute("CREATE TABLE IF NOT EXISTS schema (version BIGINT NOT NULL)")
         connection.seconds = None  # a step may take longer than a request waits

@@ -108,14 +108,14 @@ _Peewees: Any = peewee.PostgresqlDatabase  # it is typed in part
 
 
 class _Connecting(_Peewees):
-    """What is done with a new connection; the first one of a process brings the tables up to date, or `makes` them.
+    """What is done with a new connection; the first one of a process brings the tables up to date.
 
     PostgreSQL may come after Lazu. Threads connect one after the other, so where one has waited in vain, those that
     come at once after it do not wait too.
     """
 
     psycopg3_adapter = _Adapter
-    ready, makes = False, True
+    ready = False
     #: Where each is, the one that answered last first.
     servers: list[dict[str, str]]
     _in_vain = 0.0
@@ -149,7 +149,7 @@ class _Connecting(_Peewees):
         if standby:  # it may not have yet what was acknowledged
             raise psycopg.OperationalError("this server is a standby")
         if not self.ready:
-            cluster_schema.migrate(connection, self.makes)
+            cluster_schema.migrate(connection)
             self.ready = True
 
 
@@ -158,12 +158,12 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
 
     _making = threading.Lock()
 
-    def init(self, database: str | None, servers: Iterable[dict[str, str]] = (), make: bool = True, **how: Any) -> None:
+    def init(self, database: str | None, servers: Iterable[dict[str, str]] = (), **how: Any) -> None:
         """Be of another database, once nobody connects to the one before; all its connections are closed."""
         with self._making:
             if not getattr(self, "deferred", True):
                 self.close_all()
-            self.ready, self.makes, self.servers, self._in_vain = False, make, [*servers], 0.0
+            self.ready, self.servers, self._in_vain = False, [*servers], 0.0
             super().init(database, **how)
 
     def connect(self, reuse_if_open: bool = False) -> bool:

@@ -1,7 +1,6 @@
 """The store, joined and opened: what the server, the commands and the tests work on."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,9 +23,6 @@ from lazu.store.uploads import Uploads
 #: The database of one box.
 DATABASE = "lazu.sqlite3"
 
-#: What to say where there is no store yet.
-BEGUN = "'flask keys create NAME', 'flask restore' and a server begin one"
-
 #: The file whose lock each process of a server holds a share of.
 SERVED = "served"
 
@@ -37,20 +33,19 @@ BALLAST = 16 * 2**20
 BLOBS, OBJECTS = "/_blobs/", "/_objects/"
 
 _UNUSABLE = "LAZU_STORAGE_DIR ({}) can't be used: {}"
-_NONE = "LAZU_STORAGE_DIR ({}) holds no store; is it right, and its disk mounted? " + BEGUN
 
 log = logging.getLogger(__name__)
 
 
-class NoStore(CannotStart):
-    """There is none yet where the settings say, and none was to be made."""
-
-
 @dataclass(frozen=True)
 class Store:
-    """One data directory: its settings, its keys, its files and uploads; and what these stand on."""
+    """One data directory: its settings, its keys, its files and uploads; and what these stand on.
+
+    `begun` says that it was made just now, on this box: there was none.
+    """
 
     settings: Settings
+    begun: bool
     keys: Keys
     files: Files
     uploads: Uploads
@@ -77,15 +72,16 @@ def audit_log(settings: Settings) -> Path:
     return settings.audit_log or settings.storage_dir / "audit.log"
 
 
-def open_store(settings: Settings, make: bool = True) -> Store:
+def open_store(settings: Settings) -> Store:
     """Open the store in `settings.storage_dir`, making or upgrading what is needed.
 
     One store a process: its tables are bound to one engine (`tables.database`). Raises `CannotStart` when this host
-    can't hold it, or when there is none and it is not to `make` one: then nothing is made.
+    can't hold it.
     """
     storage = settings.storage_dir
     try:
-        contents, engine, keys = (_of_cluster if settings.database_url else _of_one_box)(settings, make)
+        begun = not settings.database_url and not (storage / DATABASE).exists()
+        contents, engine, keys = _of_cluster(settings) if settings.database_url else _of_one_box(settings)
     except StorageMoved as e:
         raise CannotStart(f"LAZU_DATABASE_URL and LAZU_BLOBS_URL: {e.message}") from e
     except (OSError, StoreError) as e:
@@ -93,14 +89,12 @@ def open_store(settings: Settings, make: bool = True) -> Store:
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(audit_log(settings), logs.Style(settings.log_format, settings.log_timezone))
     uploads = Uploads(files, contents, engine, storage / "uploads.lock")
-    return Store(settings, keys, files, uploads, contents, engine)
+    return Store(settings, begun, keys, files, uploads, contents, engine)
 
 
-def _of_one_box(settings: Settings, make: bool) -> tuple[Contents, Engine, Keys]:
+def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
     """SQLite and the disk."""
     storage = settings.storage_dir
-    if not make:
-        _require(storage)
     ballast = Ballast(storage / "ballast", BALLAST)
     blobs = Blobs(storage / "blobs", settings.min_free_bytes)
     engine = Sqlite(storage / DATABASE, ballast, blobs.fail)
@@ -119,14 +113,6 @@ def _of_one_box(settings: Settings, make: bool) -> tuple[Contents, Engine, Keys]
     return contents, engine, keys
 
 
-def _require(storage: Path) -> None:
-    """Raise `NoStore` if there is none, OSError if nobody knows."""
-    try:
-        os.stat(storage / DATABASE)
-    except (FileNotFoundError, NotADirectoryError) as e:
-        raise NoStore(_NONE.format(storage)) from e
-
-
 def _open(storage: Path, contents: Shards, engine: Sqlite, keys: Keys) -> None:
     contents.prepare()
     engine.open()
@@ -136,7 +122,7 @@ def _open(storage: Path, contents: Shards, engine: Sqlite, keys: Keys) -> None:
             contents.replay()
 
 
-def _of_cluster(settings: Settings, make: bool) -> tuple[Contents, Engine, Keys]:
+def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     """PostgreSQL and S3, which may be away: then every request is answered by 503 until they come.
 
     Imported here, because a store on one box has not even their libraries.
@@ -153,7 +139,7 @@ def _of_cluster(settings: Settings, make: bool) -> tuple[Contents, Engine, Keys]
     engine = Postgresql(str(settings.database_url))
     keys = Keys(engine, settings.api_key)
     with _blaming("LAZU_DATABASE_URL"):
-        engine.open(make)
+        engine.open()
         engine.begin_with(keys.prepare)
     with _blaming("LAZU_BLOBS_URL or an AWS_ variable"):
         bucket = Bucket(str(settings.blobs_url))

@@ -57,20 +57,22 @@ class Postgresql:
         self._url = url
         self._serves = False
 
-    def open(self, make: bool = True) -> None:
+    def open(self) -> None:
         """Make the tables or bring them up to date, and close the connection again, so that none crosses a fork.
 
         A PostgreSQL that can't be reached is waited for by nobody here: each query asks for it again, and raises
-        `Busy` meanwhile. Raises `CannotStart` when the URL is none, or a newer Lazu made the tables; `Unfit` when there
-        are none and it is not to `make` them.
+        `Busy` meanwhile. Raises `CannotStart` when the URL is none, or a newer Lazu made the tables.
         """
         _require_url(self._url)
         database.init(
-            self._url, servers=_servers(self._url), make=make, prefer_psycopg3=True, **_connecting(self._url),
+            self._url,
+            servers=_servers(self._url),
+            prefer_psycopg3=True,
+            **_connecting(self._url),
             isolation_level="READ COMMITTED",  # in each BEGIN: behind a pooler what a connection sets does not last
             # Values are put into the text here: GROUP BY an expression with values is refused otherwise.
             cursor_factory=psycopg.ClientCursor,
-        )  # fmt: skip
+        )
         tables.database.initialize(database)
         try:
             with _brief_waits(), translating(), database.connection_context():

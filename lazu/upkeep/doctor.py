@@ -15,7 +15,7 @@ from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite, staged
-from lazu.store.opening import BEGUN, NoStore, Store, audit_log, misplaced
+from lazu.store.opening import Store, audit_log, misplaced
 from lazu.upkeep import stats
 from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
@@ -60,9 +60,7 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     yield _upstream(settings)
     engines = list(_engines(settings))
     yield from engines
-    if isinstance(opened, NoStore):
-        yield Finding("store", WARN, f"none yet in {settings.storage_dir}", f"is LAZU_STORAGE_DIR right? {BEGUN}")
-    elif isinstance(opened, CannotStart):
+    if isinstance(opened, CannotStart):
         yield _unopened(opened, engines)
     else:
         yield _store(opened, [each.check for each in engines if each.state == FAIL])
