@@ -4,7 +4,7 @@ One content; two uploads of it, or an upload and a purge, beside a delete or a p
 a purge run. Every order of their steps is walked. At each step a process may be killed, its calls of S3 staying under way;
 a call that is under way may be carried out at any later time or, when its caller is dead, never; a caller may give up
 waiting at any time; the answer to a commit may be lost, so that its caller says it again; and the database may crash and
-come back. `python tests/model_cluster.py` prints the table (minutes).
+come back. An upload may be told that the object is lost, rightly or not (`lies`): then its own takes that one's place. `python tests/model_cluster.py` prints the table (minutes).
 
 What the model takes from the world:
 
@@ -47,6 +47,7 @@ class Design(NamedTuple):
     repeated: frozenset[str] = frozenset("hit land remove revoke forget".split())
     #: What an upload does that fails: its PUT was not answered in time, or the COMMIT of its landing.
     failed: str = "doom_own erase wait forget"
+    again: bool = False  # what is taken for lost is put again under its name
 
 
 class Rows(NamedTuple):
@@ -70,6 +71,7 @@ class State(NamedTuple):
     mind: tuple[object, ...]  # what each actor remembers: a word, or names it will erase
     luck: Luck
     life: int
+    told: frozenset[tuple[int, int]] = frozenset()  # upload, and the object that it was told is lost
 
 
 class Luck(NamedTuple):
@@ -80,20 +82,28 @@ class Luck(NamedTuple):
     waits: int = 1  # callers that give up waiting
     doubts: int = 0  # answers to commits that are lost
     fails: int = 0  # uploads that fail, and clean up
+    lies: int = 0  # objects of which an upload of their bytes is told that they are lost
 
 
 class Trial(NamedTuple):
-    """How long a walk gets: what may go wrong, and whether another upload comes after all boxes died."""
+    """How long a walk gets: what may go wrong, and whether another upload comes after all boxes died.
+
+    With `loses` somebody else has deleted the object of long ago, or will: files that have it can't be read, until an upload that
+    was told so is answered.
+    """
 
     luck: Luck
     late: bool = True
+    loses: bool = False
 
 
 class Refused(Exception):
     """A step fails, and the actor with it."""
 
 
-def named(w: World, me: int) -> int:
+def named(w: World, s: State, me: int) -> int:
+    if w.design.again:
+        return dict(s.told).get(me, me)
     return CONTENT if w.design.by_content else me
 
 
@@ -135,7 +145,7 @@ def hit_write(_: World, s: State, me: int) -> State:
 def intend(w: World, s: State, me: int, save: Callable = commit) -> State:
     if s.mind[me] != "miss":
         return s
-    return save(s, s.rows._replace(loose=s.rows.loose | {(named(w, me), False)}))
+    return save(s, s.rows._replace(loose=s.rows.loose | {(named(w, s, me), False)}))
 
 
 def intend_async(w: World, s: State, me: int) -> State:
@@ -145,7 +155,7 @@ def intend_async(w: World, s: State, me: int) -> State:
 def land(w: World, s: State, me: int, save: Callable = commit) -> State:
     if s.mind[me] != "miss" or me in s.rows.files:  # there already: the answer to the first COMMIT was lost
         return think(s, me, "done")
-    if (named(w, me), False) not in s.rows.loose:
+    if (named(w, s, me), False) not in s.rows.loose:
         raise Refused
     return land_blind(w, s, me, save)
 
@@ -153,8 +163,10 @@ def land(w: World, s: State, me: int, save: Callable = commit) -> State:
 def land_blind(w: World, s: State, me: int, save: Callable = commit) -> State:
     if s.mind[me] != "miss":
         return s
-    name, rows = named(w, me), s.rows
-    loose = without(rows.loose, name)
+    name, rows = named(w, s, me), s.rows
+    loose, lost = without(rows.loose, name), dict(s.told).get(me)
+    if lost is not None and lost == rows.blob != name:
+        return think(save(s, Rows(rows.files | {me}, name, loose | {(lost, True)})), me, frozenset({lost}))
     if rows.blob in (None, name):
         return think(save(s, Rows(rows.files | {me}, name, loose)), me, "done")
     lost = Rows(rows.files | {me}, rows.blob, loose | {(name, True)})
@@ -203,11 +215,11 @@ def revoke(_: World, s: State, me: int) -> State:
 
 def doom_own(w: World, s: State, me: int) -> State:
     """Only what is doomed may be deleted: an upload that was told nothing may have landed."""
-    return doom_blind(w, s, me) if named(w, me) in {name for name, _ in s.rows.loose} else think(s, me, "done")
+    return doom_blind(w, s, me) if named(w, s, me) in {name for name, _ in s.rows.loose} else think(s, me, "done")
 
 
 def doom_blind(w: World, s: State, me: int) -> State:
-    name, loose = named(w, me), s.rows.loose
+    name, loose = named(w, s, me), s.rows.loose
     doomed = without(loose, name) | {(name, True)} if (name, False) in loose else loose
     return think(commit(s, s.rows._replace(loose=doomed)), me, frozenset({name}))
 
@@ -289,7 +301,7 @@ def put_always(w: World, s: State, me: int) -> State:
 
 
 def put(w: World, s: State, me: int) -> State:
-    return s._replace(calls=s.calls | {("put", named(w, me), me)}) if s.mind[me] == "miss" else s
+    return s._replace(calls=s.calls | {("put", named(w, s, me), me)}) if s.mind[me] == "miss" else s
 
 
 def erase(_: World, s: State, me: int) -> State:
@@ -299,6 +311,10 @@ def erase(_: World, s: State, me: int) -> State:
     return s._replace(calls=s.calls | {("delete", name, me) for name in names})
 
 
+def erase_lost(_: World, s: State, me: int) -> State:
+    return s._replace(calls=s.calls | {("delete", name, me) for who, name in s.told if who == me})
+
+
 def wait(_: World, s: State, me: int) -> State | None:
     return None if any(call[2] == me for call in s.calls) else s
 
@@ -306,7 +322,7 @@ def wait(_: World, s: State, me: int) -> State | None:
 STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, remove,
                                  remove_async, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
                                  settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
-                                 put_always, put, erase, wait)}  # fmt: skip
+                                 put_always, put, erase, erase_lost, wait)}  # fmt: skip
 STEPS["list"] = listed
 
 
@@ -329,6 +345,7 @@ class World:
         self.uploads = [who for who in range(5) if programs[who] == design.upload]
         self.after = FIRST if third == "delete_new" else NOBODY
         self.removed = NOBODY if purging else FIRST if third == "delete_new" else OLD
+        self.loses = trial.loses
         self.start = self.first(stored, purging, Luck(0, 0, 0) if design.calm else trial.luck)
 
     def first(self, stored: bool, purging: bool, luck: Luck) -> State:
@@ -337,7 +354,8 @@ class World:
         there = stored and not purging
         rows = Rows(frozenset({OLD} if there else ()), name if there else None, frozenset())
         objects = frozenset({name} if stored else ())
-        return State(rows, rows, objects, frozenset(), frozenset(), NOBODY, (0,) * 5, ("",) * 5, luck, 0)
+        calls = frozenset({("delete", OLD, GONE)} if there and self.loses else ())
+        return State(rows, rows, objects, calls, frozenset(), NOBODY, (0,) * 5, ("",) * 5, luck, 0)
 
     def victim(self, me: int) -> int:
         return self.removed if me == THIRD else OLD
@@ -380,6 +398,9 @@ class World:
                 yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word == "remove" else lost
                 if word == "land" and s.luck.fails:
                     yield f"{who} land, answer lost, fails", self.fail(lost, who)
+        if word == "hit" and s.luck.lies and s.rows.blob is not None:
+            told = s._replace(told=s.told | {(who, s.rows.blob)}, luck=less(s, lies=1), at=moved(s.at, who, s.at[who] + 1))
+            yield f"{who} hit: told that {s.rows.blob} is lost", think(told, who, "miss")
         yield from self.mishaps(s, who, waiting=word == "wait" and on is None)
 
     def mishaps(self, s: State, who: int, waiting: bool) -> Iterator[tuple[str, State]]:
@@ -423,7 +444,7 @@ class World:
         return self.broken(s, s.rows) or self.broken(s, s.solid) or self.unclean(s) or self.stuck(s)
 
     def broken(self, s: State, rows: Rows) -> str | None:
-        if rows.files and (rows.blob is None or rows.blob not in s.objects):
+        if rows.files and (rows.blob is None or rows.blob not in s.objects) and not self.lost(s, rows):
             return "dangling row"
         for who in self.uploads:
             deleted = self.removed == who and (s.at[THIRD] != 0 or s.mind[THIRD] == "doubt")
@@ -431,12 +452,16 @@ class World:
                 return "upload lost"
         return "delete undone" if THIRD in s.answered and self.removed in rows.files else None
 
+    def lost(self, s: State, rows: Rows) -> bool:
+        """Whether it is somebody else who has deleted the object, and no upload that was told so has been answered."""
+        return self.loses and rows.blob == OLD and not any(who in s.answered & rows.files for who, _ in s.told)
+
     def unclean(self, s: State) -> str | None:
         """After the last purge, when no call is under way: an object or a record that nothing needs."""
         settled = self.ended(s, LAST) and (self.ended(s, LATE) or s.at[LATE] == 0) and not s.calls
         if not settled:
             return None
-        if s.objects != frozenset({s.rows.blob} if s.rows.files else ()):
+        if s.objects - frozenset({s.rows.blob} if s.rows.files else ()):
             return "leak"
         record = s.rows.loose or (not s.rows.files and s.rows.blob is not None)
         return "leak of a record" if record and "lock" not in self.programs[FIRST] else None
@@ -474,9 +499,15 @@ FULL = Trial(Luck())
 DOUBT = Trial(Luck(kills=1, doubts=1))
 #: Uploads fail for want of an answer, and clean up.
 FAIL = Trial(Luck(kills=1, crashes=0, doubts=1, fails=1))
+#: Objects are taken for lost, that are or are not.
+LIE = Trial(Luck(kills=1, crashes=0, waits=0, lies=2))
+LOSS = Trial(Luck(kills=1, crashes=0, fails=1, lies=1), loses=True)
 SHORT = Trial(Luck(kills=1), late=False)
 SHORT_DOUBT = Trial(Luck(kills=1, crashes=0, waits=0, doubts=1), late=False)
 SHORT_FAIL = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, fails=1), late=False)
+
+SHORT_LIE = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, lies=2), late=False)
+SHORT_LOSS = Trial(Luck(kills=0, crashes=0, waits=0, lies=1), late=False, loses=True)
 
 
 def try_design(design: Design, trial: Trial = FULL) -> Report:
@@ -520,6 +551,10 @@ MUTANTS = {
         upload=DESIGN.upload.replace("intend_async", "intend"), repeated=DESIGN.repeated | {"intend"}
     ),
     "a failed upload deletes its object, landed or not": DESIGN._replace(failed="doom_blind erase wait forget"),
+    "a lost object put again under its name": DESIGN._replace(again=True),
+    "a lost object deleted before the new one is there": DESIGN._replace(
+        upload=DESIGN.upload.replace("hit", "hit erase_lost wait")
+    ),
     "no LIST in the purge": DESIGN._replace(purge="revoke erase wait forget answer"),
 }  # fmt: skip
 #: Why the lock looked good: it holds as long as nothing goes wrong.
@@ -527,7 +562,7 @@ FAIR_WEATHER = BY_LOCK._replace(calm=True)
 
 
 def main() -> None:
-    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, trial) for name in DESIGNS for trial in (DOUBT, FAIL)]
+    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, trial) for name in DESIGNS for trial in (DOUBT, FAIL, LIE, LOSS)]
     for name, trial in runs:
         found = try_design((DESIGNS | MUTANTS)[name], trial)
         sys.stdout.write(f"{name} {tuple(trial.luck)}: {found.states:,} states, {found.fault or 'no bad state'}\n")

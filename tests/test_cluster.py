@@ -81,6 +81,19 @@ def test_what_one_box_stores_the_other_serves_and_deletes(boxes, proxy):
     assert get(here, f"{path}/content").error == (404, "file_not_found", "file_id")
 
 
+def test_bytes_that_the_store_has_lost_come_back_by_an_upload_to_any_box(boxes, cluster, tmp_path):
+    """It joined them: acknowledged by 200, and unreadable."""
+    here, there = boxes(), boxes()
+    first, content = stored(here, KEY, b"lost"), "/v1/files/{id}/content"
+    store = open_store(Settings(storage_dir=tmp_path / "here", min_free_bytes=0, **cluster))
+    store.contents.bucket.delete(store.contents.objects.stored(File.get_by_id(first["id"]).sha256).name)
+    database.close_all()
+    assert get(here, content.format(**first)).error == (404, "file_not_found", "file_id")
+    again = stored(there, KEY, b"lost")
+    assert [get(box, content.format(**file)).body for box in (here, there) for file in (first, again)] == [b"lost"] * 4
+    assert json.loads(here.flask("fsck", "--rehash", "--repair", "--json").stdout)["problems"] == []
+
+
 def test_a_request_costs_as_many_statements_as_the_docs_say(boxes, cluster, postgres):
     """docs/cluster.md has them as a table."""
     with postgres.connect("postgres") as connection:

@@ -11,20 +11,27 @@ from model_cluster import (
     FAIL,
     FAIR_WEATHER,
     FULL,
+    LIE,
+    LOSS,
     MUTANTS,
     SHORT,
     SHORT_DOUBT,
     SHORT_FAIL,
+    SHORT_LIE,
+    SHORT_LOSS,
     try_design,
 )
 
 pytestmark = pytest.mark.slow
 
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
+LOST = ("with objects that are taken for lost", "with one that is")
 HARM = {"dangling row", "upload lost", "delete undone", "leak"}
 
 
-@pytest.mark.parametrize("trial", [SHORT, SHORT_DOUBT, SHORT_FAIL], ids=["with crashes", "with answers lost", "with uploads that fail"])
+@pytest.mark.parametrize(
+    "trial", [SHORT, SHORT_DOUBT, SHORT_FAIL, SHORT_LIE, SHORT_LOSS], ids=["with crashes", "with answers lost", "with uploads that fail", *LOST]
+)
 def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_property):
     found = try_design(DESIGN, trial)
     record_property("states", found.states)
@@ -34,7 +41,7 @@ def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_proper
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_model_finds_what_is_wrong_with(name):
-    trial = SHORT_DOUBT if "doubt" in name else SHORT_FAIL if "failed" in name else SHORT
+    trial = SHORT_LOSS if "lost object" in name else SHORT_DOUBT if "doubt" in name else SHORT_FAIL if "failed" in name else SHORT
     assert try_design(MUTANTS[name], trial).fault in HARM
 
 
@@ -44,7 +51,9 @@ def test_a_lock_around_the_calls_holds_only_while_nothing_goes_wrong():
 
 if LONG:
 
-    @pytest.mark.parametrize("trial", [FULL, DOUBT, FAIL], ids=["with crashes", "with answers lost", "with uploads that fail"])
+    @pytest.mark.parametrize(
+        "trial", [FULL, DOUBT, FAIL, LIE, LOSS], ids=["with crashes", "with answers lost", "with uploads that fail", *LOST]
+    )
     @pytest.mark.parametrize("name", DESIGNS)
     def test_the_whole_walk(name, trial, record_property):
         found = try_design(DESIGNS[name], trial)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -353,6 +354,20 @@ def test_a_row_without_its_bytes_is_found_and_repaired(store):
     assert (problem.kind, problem.about) == ("missing", file.id)
     assert "deleted" in store.contents.repair(problem)
     assert counts.count() == 0
+
+
+@pytest.mark.parametrize("harm", [lose, partial(damage, data=b"cut"), partial(damage, data=b"LOST")], ids=["gone", "of another size", "changed"])
+def test_the_same_bytes_again_heal_what_a_check_has_found(store, harm):
+    """In a cluster they joined it: they were acknowledged, could not be read, and a repair deleted them."""
+    file = added(store, b"lost")
+    harm(store, file)
+    problems = list(store.contents.look(rehash=True))
+    assert [problem.about for problem in problems] == [file.id]
+    added(store, b"lost")
+    assert read(store, file.sha256) == b"lost"
+    store.contents.repair(problems[0])
+    assert counts.count() == 2
+    assert swept(store) == (0, 0)
 
 
 def test_a_row_whose_size_is_not_that_of_its_bytes_is_found(store):

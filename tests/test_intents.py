@@ -13,9 +13,9 @@ from helpers.in_store import first_answer_lost, put
 from helpers.waiting import until
 from lazu import clock
 from lazu.config import Settings
-from lazu.errors import Busy, Doubt, Overloaded, StoreError
+from lazu.errors import Busy, Doubt, Overloaded, StorageMoved, StoreError
 from lazu.slots import Slots, Turn
-from lazu.store import object_rows, rows
+from lazu.store import counts, object_rows, rows
 from lazu.store.bucket import Bucket
 from lazu.store.connections import database
 from lazu.store.contents import Found, Problem, Removed, object_names, patience
@@ -78,10 +78,10 @@ def test_an_upload_that_a_purge_revoked_is_refused_at_once(store, monkeypatch):
     """Its intent does not come back: it is not said again for ten seconds, as what a busy database refuses is."""
     tried, land = [], object_rows.land
 
-    def revoked(name, *more):
-        tried.append(name)
-        object_rows.doom_one(name)
-        return land(name, *more)
+    def revoked(new, *more):
+        tried.append(new.name)
+        object_rows.doom_one(new.name)
+        return land(new, *more)
 
     monkeypatch.setattr(object_rows, "land", revoked)
     with pytest.raises(Overloaded):
@@ -101,6 +101,16 @@ def test_a_repair_deletes_no_object_that_landed_meanwhile(store):
     assert read(store, file) == b"kept"
 
 
+def test_totals_that_are_not_those_of_the_rows_are_found_and_counted_anew(store):
+    file = put(store, b"12345")
+    for lie in ("UPDATE held SET files = files + 1", "UPDATE held SET bytes = 7", "DELETE FROM held", "INSERT INTO held VALUES (9, 1, 1)"):
+        database.execute_sql(lie)
+        [problem] = store.contents.look()
+        assert problem.kind == "total", lie
+        assert store.contents.repair(problem) == "counted anew"
+        assert counts.held(file.key_id, 0) == 5
+
+
 def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
     file = put(store, b"missing")
     store.contents.bucket.delete(object_rows.stored(file.sha256).name)
@@ -109,6 +119,47 @@ def test_a_repair_deletes_no_file_whose_bytes_came_again(store):
     again = put(store, b"missing")
     assert store.contents.repair(problem).startswith("gone meanwhile")
     assert read(store, again) == b"missing"
+
+
+def lose(store, file):
+    """Take its object away, and be told so."""
+    name = object_rows.stored(file.sha256).name
+    store.contents.bucket.delete(name)
+    with pytest.raises(FileNotFoundError):
+        read(store, file)
+    return name
+
+
+def test_lost_bytes_that_come_several_times_at_once_have_one_object(store):
+    old = lose(store, put(store, b"lost"))
+    with ThreadPoolExecutor(8) as pool:
+        files = list(pool.map(put, [store] * 8, [b"lost"] * 8))
+    assert {read(store, file) for file in files} == {b"lost"}
+    assert len(objects(store)) == 1
+    assert old not in objects(store)
+    assert object_rows.count_loose() == (0, 0)
+
+
+def test_lost_bytes_come_though_the_answer_to_their_commit_is_lost(store):
+    first = put(store, b"lost")
+    lose(store, first)
+    with first_answer_lost(store, lambda: store.contents.sweep(lambda: None)):
+        again = put(store, b"lost")
+    assert read(store, first) == read(store, again) == b"lost"
+
+
+def test_lost_bytes_that_go_while_they_come_are_a_new_content(store, monkeypatch):
+    first, intend = put(store, b"lost"), object_rows.intend
+    lose(store, first)
+
+    def meanwhile(*values):
+        intend(*values)
+        store.files.delete(store.keys.find("alice"), first.id)
+
+    monkeypatch.setattr(object_rows, "intend", meanwhile)
+    again = put(store, b"lost")
+    assert read(store, again) == b"lost"
+    assert objects(store) == [object_rows.stored(again.sha256).name]
 
 
 def test_a_repair_tells_of_each_file_of_the_same_bytes_what_became_of_it(store):
@@ -203,13 +254,15 @@ def shaken(cluster, seaweed, tmp_path, monkeypatch):
         database.close_all()
 
 
+NOT_THERE = (404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
+
+
 @pytest.mark.parametrize("verbs", [{"GET", "HEAD"}, {"GET"}], ids=["neither", "its size only"])
 def test_an_object_that_is_listed_and_not_there_is_repaired_as_a_lost_one(shaken, verbs):
     """A stale index of the store's. Nothing was done, each time, and uploads of the same bytes went on joining it."""
     store, proxy = shaken
     file, kept = put(store, b"lost"), put(store, b"kept")
-    gone = (404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
-    proxy.rule = lambda method, path: gone if method in verbs and f"/{file.sha256}." in path else wire.PASS
+    proxy.rule = lambda method, path: NOT_THERE if method in verbs and f"/{file.sha256}." in path else wire.PASS
     [problem] = store.contents.look(rehash=True)
     assert (problem.kind, problem.about) == ("damaged", file.id)
     assert store.contents.repair(problem) == "deleted, its bytes are lost"
@@ -219,7 +272,50 @@ def test_an_object_that_is_listed_and_not_there_is_repaired_as_a_lost_one(shaken
     assert read(store, put(store, b"lost")) == b"lost"
 
 
-@pytest.mark.parametrize("answer", [(404, {}, b"<Error><Code>NoSuchKey</Code></Error>"), (404, {}, b"<html></html>")], ids=["any store", "no store"])
+def test_a_store_that_denies_an_object_loses_nothing_by_an_upload_of_the_same_bytes(shaken):
+    """It is there all the time; what came takes its place, and it goes."""
+    store, proxy = shaken
+    first = put(store, b"denied")
+    old = object_rows.stored(first.sha256).name
+    proxy.rule = lambda method, path: NOT_THERE if method in ("GET", "HEAD") and old in path else wire.PASS
+    with pytest.raises(FileNotFoundError):
+        read(store, first)
+    again = put(store, b"denied")
+    assert read(store, first) == read(store, again) == b"denied"
+    proxy.rule = wire.passing
+    assert objects(store) == [object_rows.stored(first.sha256).name] != [old]
+
+
+def test_an_object_that_is_there_again_is_asked_for_once(shaken):
+    store, proxy = shaken
+    first = put(store, b"back")
+    proxy.rule = lambda method, _: NOT_THERE if method in ("GET", "HEAD") else wire.PASS
+    with pytest.raises(FileNotFoundError):
+        read(store, first)
+    proxy.rule = wire.passing
+    asked = []
+    for _ in range(2):
+        proxy.calls.clear()
+        put(store, b"back")
+        asked.append([method for method, _ in proxy.calls])
+    assert asked == [["GET"], []]
+
+
+def test_another_bucket_takes_the_place_of_nothing(shaken):
+    """It has none of the objects for a while: what came then would be in it alone, and the old object deleted."""
+    store, proxy = shaken
+    first = put(store, b"kept")
+    empty = (200, {"Content-Type": "application/xml"}, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    proxy.rule = lambda method, path: empty if "list-type" in path else NOT_THERE if method in ("GET", "HEAD") else wire.PASS
+    with pytest.raises(FileNotFoundError):
+        read(store, first)
+    with pytest.raises(StorageMoved):
+        put(store, b"kept")
+    proxy.rule = wire.passing
+    assert read(store, first) == b"kept"
+
+
+@pytest.mark.parametrize("answer", [NOT_THERE, (404, {}, b"<html></html>")], ids=["any store", "no store"])
 def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, answer):
     """It is another one for a while, or something in its place: a repair deleted each file that it came to."""
     store, proxy = shaken

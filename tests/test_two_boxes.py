@@ -50,6 +50,16 @@ def test_late_calls_of_the_object_store_break_nothing(tmp_path, cluster, proxy):
     assert race.broken() == set()
 
 
+def test_objects_that_are_taken_for_lost_break_nothing(tmp_path, cluster, proxy):
+    """What comes takes their place, also that of another that just did."""
+    race = Race(tmp_path, cluster, proxy.endpoint)
+    proxy.rule = late(0.1)
+    run(race, UPLOADS // 3, "denied")
+    settle(proxy)
+    assert len(race.told()["+"]) > 2 * UPLOADS
+    assert race.broken() == set()
+
+
 def test_objects_named_by_their_content_alone_would_be_lost(tmp_path, cluster, proxy):
     """The test's own mutant."""
     race = Race(tmp_path, cluster, proxy.endpoint)

@@ -1,7 +1,7 @@
 """Counts of files, keys and purges: how many, how large, since when.
 
-Nothing here keeps a counter, which could lie: `holding` and `total` are views, or rows that SQLite keeps as it keeps an
-index (docs/decisions/0131-totals.md). Verbs as those of `rows`, and with the same rules.
+Nothing here keeps a counter, which could lie: `holding` and `total` are views, or rows that the database keeps as it
+keeps an index (docs/decisions/0131-totals.md). Verbs as those of `rows`, and with the same rules.
 """
 
 from collections.abc import Iterator

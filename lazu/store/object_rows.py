@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lazu.errors import Busy, Overloaded
+from lazu.store import schema
 from lazu.store.tables import database
 
 #: Contents, at most, that one look for those without a row gives: some 20 MB.
@@ -17,11 +18,12 @@ _UNREFERRED = """NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = blob.sha256)
 
 
 class Stored(NamedTuple):
-    """A content: its hash, the name of its object, its bytes."""
+    """A content: its hash, the name of its object, its bytes, and whether that object is perhaps lost (`suspect`)."""
 
     sha256: str
     name: str
     bytes: int
+    suspect: bool = False
 
 
 class Loose(NamedTuple):
@@ -63,8 +65,16 @@ def hold(sha256: str, name: str) -> bool:
 
 def stored(sha256: str) -> Stored | None:
     """The object of a content."""
-    found = database.look_up("SELECT sha256, name, bytes FROM blob WHERE sha256 = ?", (sha256,))
+    found = database.look_up("SELECT sha256, name, bytes, suspect FROM blob WHERE sha256 = ?", (sha256,))
     return Stored(*found[0]) if found else None
+
+
+def suspect(sha256: str, name: str, lost: bool = True) -> None:
+    """Write down whether the object of a content, if it is still this one, is perhaps `lost`; not within `write`.
+
+    Only a hint, which costs a look at the object when the same bytes come again: it is tried once.
+    """
+    database.execute_sql("UPDATE blob SET suspect = ? WHERE sha256 = ? AND name = ?", (lost, sha256, name))
 
 
 def intend(name: str, size: int, now: int) -> None:
@@ -81,20 +91,32 @@ class Revoked(Overloaded):
     """A purge took an upload for dead, so it can't land any more, however often that is tried."""
 
 
-def land(name: str, sha256: str, size: int, now: int) -> list[Loose]:
+def land(new: Stored, now: int, lost: str | None = None) -> list[Loose]:
     """Make the object that was intended that of its content; the content stays until the end of the transaction.
 
-    When another upload of the same bytes came first, this one's object is loose and doomed: it is given back. Raises
-    `Revoked`.
+    It takes the place of that named `lost`, if the content still has that one: the files that have it are whole again.
+    When another upload of the same bytes came first, this one's object is not needed. Whichever is not is loose and
+    doomed: it is given back. Raises `Revoked`.
     """
-    if not _fetch("DELETE FROM loose WHERE name = ? AND NOT doomed RETURNING name", name):
+    if not _fetch("DELETE FROM loose WHERE name = ? AND NOT doomed RETURNING name", new.name):
         raise Revoked
-    while not _fetch(_KEEP, sha256, name, size):
-        if _fetch("SELECT 1 FROM blob WHERE sha256 = ? FOR KEY SHARE", sha256):
+    if lost and hold(new.sha256, lost):
+        return _exchange(new, now)
+    while not _fetch(_KEEP, new.sha256, new.name, new.bytes):
+        if _fetch("SELECT 1 FROM blob WHERE sha256 = ? FOR KEY SHARE", new.sha256):
             text = "INSERT INTO loose (name, bytes, since, doomed, landed) VALUES (?, ?, ?, TRUE, TRUE)"
-            database.execute_sql(text, (name, size, now))
-            return [Loose(name, size, derived=False)]
+            database.execute_sql(text, (new.name, new.bytes, now))
+            return [Loose(new.name, new.bytes, derived=False)]
     return []
+
+
+def _exchange(new: Stored, now: int) -> list[Loose]:
+    text = """INSERT INTO loose (name, bytes, since, doomed, derived) SELECT name, bytes, ?, TRUE, derived FROM blob
+        WHERE sha256 = ? RETURNING name, bytes, derived"""
+    gone = [Loose(*each) for each in _fetch(text, now, new.sha256)]
+    text = "UPDATE blob SET name = ?, derived = FALSE, suspect = FALSE WHERE sha256 = ?"
+    database.execute_sql(text, (new.name, new.sha256))
+    return gone
 
 
 _KEEP = "INSERT INTO blob (sha256, name, bytes) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING RETURNING name"
@@ -194,6 +216,19 @@ def derive(stored: Stored) -> bool:
     """Write down that objects derived from a content may be there; False if the content is gone."""
     text = "UPDATE blob SET derived = TRUE WHERE sha256 = ? AND name = ? RETURNING 1"
     return bool(_fetch(text, stored.sha256, stored.name))
+
+
+def is_counted() -> bool:
+    """Whether what the keys hold is what counting their files anew says."""
+    text = schema.differing("holding", schema.COUNTED["holding"])
+    return not _fetch(text)
+
+
+def recount() -> None:
+    """Count the files of all keys anew; who adds or deletes some waits meanwhile."""
+    database.execute_sql("LOCK TABLE held IN SHARE ROW EXCLUSIVE MODE")
+    database.execute_sql("DELETE FROM held")
+    database.execute_sql(f"INSERT INTO held {schema.COUNTED['holding']}")
 
 
 def _fetch(text: str, *values: Any) -> list[tuple[Any, ...]]:

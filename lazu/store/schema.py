@@ -176,12 +176,14 @@ def _taken(database: Any) -> int:
 def is_counted(database: Any) -> bool:
     """Whether the tables of `COUNTED` say what counting the rows anew says; reads an index of each."""
     # One statement a table, so that both sides are of one moment.
-    return not any(database.execute_sql(_differing(*each)).fetchall() for each in COUNTED.items())
+    return not any(database.execute_sql(differing(*each)).fetchall() for each in COUNTED.items())
 
 
-def _differing(table: str, counted: str) -> str:
+def differing(table: str, counted: str) -> str:
+    """A question for the rows in which a table is not what is `counted`."""
     kept = f"SELECT * FROM {table}"  # noqa: S608 - our own text
-    return f"SELECT * FROM ({kept} EXCEPT {counted}) UNION ALL SELECT * FROM ({counted} EXCEPT {kept})"  # noqa: S608
+    more, less = f"({kept} EXCEPT {counted}) AS more", f"({counted} EXCEPT {kept}) AS less"
+    return f"SELECT * FROM {more} UNION ALL SELECT * FROM {less}"  # noqa: S608
 
 
 def recount(database: Any) -> None:

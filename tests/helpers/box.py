@@ -1,4 +1,4 @@
-"""One box of a race, as a process of its own: `python -m helpers.box LOG UPLOADS SEED [hash-names]`.
+"""One box of a race, as a process of its own: `python -m helpers.box LOG UPLOADS SEED [hash-names | denied]`.
 
 Four threads upload, at once or in parts, read and delete six contents while a fifth sweeps and revokes intents of any age. What was acknowledged
 is written to LOG, a line each, before anything else is done: `+ ID` added, `? ID` to be deleted, `- ID` deleted, `! WHY ID` for a
@@ -14,6 +14,7 @@ import time
 from lazu import config
 from lazu.errors import FileNotFound, InvalidRequest, Overloaded, StoreError, UploadNotFound
 from lazu.store.contents import intents, object_names
+from lazu.store.contents.objects import Objects
 from lazu.store.files import NewFile
 from lazu.store.opening import open_store
 from lazu.store.uploads import Completion, Declared
@@ -122,6 +123,8 @@ def main(log: str, uploads: int, seed: int, mutant: str = "") -> None:
     intents.INTENT_SECONDS = 0 if seed % 2 else 2
     if mutant == "hash-names":
         object_names.new = lambda sha256: f"{sha256[:2]}/{sha256}.{'0' * 26}"
+    if mutant == "denied":  # each third upload of known bytes is told that they are lost, which they are not
+        Objects.is_lost = lambda _, __: random.random() < 0.3
     box, done = Box(log), threading.Event()
     racers = [threading.Thread(target=box.race, args=(uploads, seed * 100 + number)) for number in range(THREADS)]
     sweeper = threading.Thread(target=box.sweep, args=(done,))

@@ -25,6 +25,8 @@ Read = Callable[[Stored], str]
 
 def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
     """Every disagreement; with `rehash` every object is read."""
+    if not object_rows.is_counted():
+        yield Problem("total", "the totals that /metrics shows", "are not those of the rows")
     read = partial(_hash, Patience(bucket), bucket) if rehash else None
     yield from (problem for problem in _suspects(bucket, read) if _stands(bucket, problem))
     yield from _unread(bucket, read) if read else ()
@@ -35,7 +37,10 @@ def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
 
 
 def remove(objects: Objects, problem: Problem) -> str:
-    """Remove what nothing refers to, and quarantine what Lazu does not know; gives what was done."""
+    """Remove what nothing refers to, quarantine what Lazu does not know, count anew; gives what was done."""
+    if problem.kind == "total":
+        objects.engine.write(object_rows.recount)
+        return "counted anew"
     if not object_names.is_ours(problem.name):
         if not object_names.is_in_shard(problem.name):
             return ""  # another store's, perhaps: one in the bucket, the other below a prefix

@@ -24,7 +24,7 @@ from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
 from lazu.store.contents.objects import Objects, Waiting, surplus
 from lazu.store.contents.pairing import Pairing
-from lazu.store.object_rows import Loose
+from lazu.store.object_rows import Loose, Stored
 from lazu.store.postgresql import Postgresql, takes_writes
 from lazu.store.postgresql_errors import Absent, Present
 from lazu.store.rows import Gone
@@ -75,47 +75,47 @@ class Intents:
 
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Commit the row beside the object that is there, or put one and commit both."""
-        if not self._hit(staged, identity, insert):
-            self._upload(staged, identity, insert)
+        stored = object_rows.stored(staged.sha256)
+        lost = stored.name if stored and self.objects.is_lost(stored) else None
+        if stored is None or lost or not self._hit(identity, insert):
+            self._upload(staged, identity, insert, lost)
 
-    def _hit(self, staged: Staged, identity: str, insert: Callable[[], None]) -> bool:
-        """Insert the row if its content is there; the foreign key refuses when it goes at that moment."""
-        if object_rows.stored(staged.sha256) is None:
-            return False
+    def _hit(self, identity: str, insert: Callable[[], None]) -> bool:
+        """Insert the row of a content that was there; the foreign key refuses when it goes at that moment."""
         try:
             self._certainly(insert, identity)
         except Absent:
             return False
         return True
 
-    def _upload(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
-        self.pairing.require()
+    def _upload(self, staged: Staged, identity: str, insert: Callable[[], None], lost: str | None) -> None:
+        self.pairing.require(anew=lost is not None)  # in another bucket everything is lost
         staged.seal()  # here it only gives back room that was taken and not filled
-        name = object_names.new(staged.sha256)
-        object_rows.intend(name, staged.size, clock.now())
+        new = Stored(staged.sha256, object_names.new(staged.sha256), staged.size)
+        object_rows.intend(new.name, staged.size, clock.now())
         with ExitStack() as undo:
-            undo.callback(self._give_up, Loose(name, staged.size, derived=False))
+            undo.callback(self._give_up, Loose(new.name, staged.size, derived=False))
             with shortage.watched(self.waiting.root):
-                self.bucket.put(name, staged.fd, staged.size, staged.sha256)
+                self.bucket.put(new.name, staged.fd, staged.size, staged.sha256)
             try:
-                lost = self._certainly(lambda: self._land(name, staged, insert), identity)
+                gone = self._certainly(lambda: self._land(new, lost, insert), identity)
             except Doubt:
                 undo.pop_all()  # it may have landed: the sweep finds out
                 raise
             undo.pop_all()
-        self.objects.erase(lost or [])
+        self.objects.erase(gone or [])
 
     @staticmethod
-    def _land(name: str, staged: Staged, insert: Callable[[], None]) -> list[Loose]:
+    def _land(new: Stored, lost: str | None, insert: Callable[[], None]) -> list[Loose]:
         """One transaction: the intent goes, the blob and the row come. Said again, it finds itself done."""
         try:
-            lost = object_rows.land(name, staged.sha256, staged.size, clock.now())
+            gone = object_rows.land(new, clock.now(), lost)
         except object_rows.Revoked:
-            if object_rows.landed(name):
+            if object_rows.landed(new.name):
                 return []
             raise
         insert()
-        return lost
+        return gone
 
     def _certainly(self, work: Callable[[], Result], identity: str = "") -> Result | None:
         """What `work` gives, committed; None when its row turned out to be there after an answer was lost.
@@ -248,7 +248,10 @@ class Intents:
     def look(self, rehash: bool = False, tick: Tick = no_tick) -> Iterator[Problem]:
         """See `Contents`."""
         self.pairing.look()
-        return census.look(self.bucket, rehash, tick)
+        for problem in census.look(self.bucket, rehash, tick):
+            if problem.kind in ("missing", "damaged"):
+                self.objects.suspect(Stored(problem.sha256, problem.name, 0))
+            yield problem
 
     def repair(self, problem: Problem) -> str:
         """See `Contents`. The quarantine is in the bucket; what the store can't read now may be whole, and stays."""

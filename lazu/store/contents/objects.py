@@ -1,8 +1,10 @@
 """Objects of contents: found by the rows, opened, let go and deleted. What `intents`, `census` and `transfer` share."""
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -93,14 +95,39 @@ class Objects:
         Its first bytes are here when this returns. Raises NoSuchObject, `StoreError`.
         """
         stored = self.stored(sha256)
+        while True:
+            try:
+                return self._opened(stored, kind, start, end)
+            except (NoSuchObject, ObjectOfOtherSize):
+                # Deleted and uploaded again between the look at the row and the GET, or never again: then the name is
+                # the same.
+                before, stored = stored, self.stored(sha256)
+                if stored.name == before.name:
+                    if not kind:
+                        self.suspect(stored)
+                    raise
+
+    def suspect(self, stored: Stored) -> None:
+        """Have the next upload of the same bytes see whether this object is lost."""
+        if not stored.suspect:
+            with suppress(StoreError):  # who takes no writes still answers who reads
+                object_rows.suspect(stored.sha256, stored.name)
+
+    def is_lost(self, stored: Stored) -> bool:
+        """Whether the object of a content is not there as it was stored, or the store can't read it.
+
+        Only that of a suspect is read, which is none any more if it is whole. Raises `StoreError`.
+        """
+        if not stored.suspect:
+            return False
         try:
-            return self._opened(stored, kind, start, end)
-        except NoSuchObject:
-            # Deleted and uploaded again between the look at the row and the GET.
-            again = self.stored(sha256)
-            if again == stored:
-                raise
-            return self._opened(again, kind, start, end)
+            with self.bucket.open(stored.name, stored.bytes) as reader:
+                lost = hashlib.file_digest(reader, "sha256").hexdigest() != stored.sha256
+        except (NoSuchObject, ObjectOfOtherSize, ObjectStoreAiling):
+            return True
+        if not lost:
+            object_rows.suspect(stored.sha256, stored.name, lost=False)
+        return lost
 
     def _opened(self, stored: Stored, kind: str, start: int, end: int | None) -> BinaryIO:
         if not kind:

@@ -34,9 +34,12 @@ class Pairing:
         self._engine = engine
         self._sure = False
 
-    def require(self) -> None:
-        """Raise `StorageMoved` unless both are of one store; asks them once a process. Raises `StoreError`."""
-        if not self._sure:
+    def require(self, anew: bool = False) -> None:
+        """Raise `StorageMoved` unless both are of one store; asks them once a process, or `anew`.
+
+        Raises `StoreError`.
+        """
+        if anew or not self._sure:
             self.look()
         self._sure = True
 

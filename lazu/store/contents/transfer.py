@@ -15,6 +15,7 @@ from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize
 from lazu.store.contents import STEPS, Copied, Tick, Wanted, copies, object_names
 from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
+from lazu.store.object_rows import Stored
 
 #: Contents that travel at the same time: as many as there are connections to the database.
 _AT_ONCE = 8
@@ -117,4 +118,4 @@ def _put(objects: Objects, fd: int, blob: Wanted) -> None:
     name = object_names.new(sha256)
     object_rows.intend(name, size, clock.now())
     objects.bucket.put(name, fd, size, sha256)
-    objects.erase(objects.engine.write(lambda: object_rows.land(name, sha256, size, clock.now())))
+    objects.erase(objects.engine.write(lambda: object_rows.land(Stored(sha256, name, size), clock.now())))
