@@ -51,18 +51,6 @@ def opened() -> Store:
     return found
 
 
-def existing() -> Store:
-    """The same for a command about what is there, which of a store that was just begun is nothing.
-
-    It says so on standard error, which cron mails: the setting is mistyped perhaps, or a disk is not mounted.
-    """
-    store = opened()
-    if store.begun:
-        there = store.settings.storage_dir
-        click.echo(f"Warning: {there} held no store, and has a new one now; is LAZU_STORAGE_DIR right?", err=True)
-    return store
-
-
 def fail(problem: object) -> NoReturn:
     """Leave with 1 and `problem` as one line on standard error."""
     raise click.ClickException(" ".join(str(problem).split()))

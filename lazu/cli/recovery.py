@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from lazu.cli.output import Command, as_json_option, existing, opened, progress, say_json
+from lazu.cli.output import Command, as_json_option, opened, progress, say_json
 from lazu.errors import StoreError
 from lazu.store import counts
 from lazu.store.contents import STEPS, Copied, Problem
@@ -44,7 +44,7 @@ def fsck_command(rehash: bool, repair: bool, as_json: bool) -> None:
 
     Example: flask fsck --rehash
     """
-    store = existing()
+    store = opened()
     if repair:
         store.contents.require_own()
         store.contents.recover()
@@ -110,7 +110,7 @@ def backup_command(directory: Path, as_json: bool) -> None:
 
     Example: flask backup /mnt/other-disk/lazu
     """
-    store = existing()
+    store = opened()
     with progress("copying", STEPS) as tick:
         copied = backup(store, directory, tick)
     _tell("backed up", copied, as_json)

@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from lazu import clock
-from lazu.cli.output import Command, as_json_option, bar, curve, existing, progress, say_json, size, table, to_terminal
+from lazu.cli.output import Command, as_json_option, bar, curve, opened, progress, say_json, size, table, to_terminal
 from lazu.store import counts
 from lazu.store.contents import Removed
 from lazu.store.opening import Store
@@ -29,7 +29,7 @@ def purge_command(dry_run: bool, force: bool, adopt: bool, as_json: bool) -> Non
 
     Example: flask purge --dry-run
     """
-    removed = preview(existing(), adopt) if dry_run else _purge(existing(), force, adopt)
+    removed = preview(opened(), adopt) if dry_run else _purge(opened(), force, adopt)
     if removed is None:
         say_json({"running": True}) if as_json else click.echo("another purge is running; nothing to do")
     elif as_json:
@@ -59,7 +59,7 @@ def stats_command(as_json: bool) -> None:
 
     Example: flask stats --json
     """
-    store = existing()
+    store = opened()
     if as_json:
         say_json(_as_json(store))
         return

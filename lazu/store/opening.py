@@ -39,13 +39,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Store:
-    """One data directory: its settings, its keys, its files and uploads; and what these stand on.
-
-    `begun` says that it was made just now, on this box: there was none.
-    """
+    """One data directory: its settings, its keys, its files and uploads; and what these stand on."""
 
     settings: Settings
-    begun: bool
     keys: Keys
     files: Files
     uploads: Uploads
@@ -80,7 +76,6 @@ def open_store(settings: Settings) -> Store:
     """
     storage = settings.storage_dir
     try:
-        begun = not settings.database_url and not (storage / DATABASE).exists()
         contents, engine, keys = _of_cluster(settings) if settings.database_url else _of_one_box(settings)
     except StorageMoved as e:
         raise CannotStart(f"LAZU_DATABASE_URL and LAZU_BLOBS_URL: {e.message}") from e
@@ -89,12 +84,13 @@ def open_store(settings: Settings) -> Store:
     files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(audit_log(settings), logs.Style(settings.log_format, settings.log_timezone))
     uploads = Uploads(files, contents, engine, storage / "uploads.lock")
-    return Store(settings, begun, keys, files, uploads, contents, engine)
+    return Store(settings, keys, files, uploads, contents, engine)
 
 
 def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
     """SQLite and the disk."""
     storage = settings.storage_dir
+    _require_database(storage)
     ballast = Ballast(storage / "ballast", BALLAST)
     blobs = Blobs(storage / "blobs", settings.min_free_bytes)
     engine = Sqlite(storage / DATABASE, ballast, blobs.fail)
@@ -111,6 +107,13 @@ def _of_one_box(settings: Settings) -> tuple[Contents, Engine, Keys]:
         _open(storage, contents, engine, keys)
     ballast.fill()
     return contents, engine, keys
+
+
+def _require_database(storage: Path) -> None:
+    """Raise `CannotStart` if there is none beside blobs: without their rows the next purge would remove them all."""
+    if not (storage / DATABASE).exists() and next(storage.glob(f"blobs/??/{'?' * 64}"), None):
+        lost = f"LAZU_STORAGE_DIR ({storage}) holds blobs and no {DATABASE}, so nobody knows whose they are"
+        raise CannotStart(f"{lost}; bring it back, or begin anew elsewhere: docs/operations.md, A damaged database")
 
 
 def _open(storage: Path, contents: Shards, engine: Sqlite, keys: Keys) -> None:
