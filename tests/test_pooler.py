@@ -69,5 +69,5 @@ def test_doctor_says_when_time_limits_do_not_last(place, pooler, limited):
     with psycopg.connect(place["database_url"].rpartition("/")[0] + "/postgres", autocommit=True) as connection:
         for name in ("lock_timeout", "idle_in_transaction_session_timeout") if limited else ():
             connection.execute(f"ALTER DATABASE {place['database_url'].rpartition('/')[2]} SET {name} = '10s'")
-    found = [state for check, state, *_ in engines._pooler(place["database_url"]) if check == "pooler"]
+    found = [each.state for each in engines._pooler(place["database_url"]) if each.check == "pooler"]
     assert found == ([] if mode == "session" else ["ok" if limited else "warn"])

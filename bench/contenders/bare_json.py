@@ -19,7 +19,7 @@ def bare(name: str) -> Flask:
     made.extensions["lazu"] = SimpleNamespace(
         settings=settings,
         contents=SimpleNamespace(close=lambda: None),
-        engine=SimpleNamespace(connected=nullcontext, serve=lambda: None),
+        engine=SimpleNamespace(connected=nullcontext, serve=lambda: None, disconnect=lambda: None),
         keys=SimpleNamespace(owner=lambda _: None, tell=lambda: None),
     )
     return made
