@@ -89,8 +89,8 @@ class Request(message.Request):
 
     def should_close(self) -> bool:
         """Whether the connection ends with this request (RFC 9112 §9.3); after CONNECT no other could begin."""
-        lines = ",".join(value for name, value in self.headers if name == "CONNECTION")
-        options = {option.strip(" \t") for option in lines.lower().split(",")}
+        lines = [value.lower() for name, value in self.headers if name == "CONNECTION"]
+        options = [option.strip(" \t") for line in lines for option in line.split(",")]
         kept = "close" not in options and (self.version > (1, 0) or "keep-alive" in options)
         return self.must_close or self.method == "CONNECT" or not kept
 
