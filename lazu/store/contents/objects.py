@@ -99,13 +99,15 @@ class Objects:
             try:
                 return self._opened(stored, kind, start, end)
             except (NoSuchObject, ObjectOfOtherSize):
-                # Deleted and uploaded again between the look at the row and the GET, or never again: then the name is
-                # the same.
-                before, stored = stored, self.stored(sha256)
-                if stored.name == before.name:
-                    if not kind:
-                        self.suspect(stored)
+                again = self.stored(sha256)
+                if again.name == stored.name:
+                    self._missed(again, kind)
                     raise
+                stored = again  # deleted and uploaded again between the look at the row and the GET
+
+    def _missed(self, stored: Stored, kind: str) -> None:
+        if not kind:  # what was derived may go at any time
+            self.suspect(stored)
 
     def suspect(self, stored: Stored) -> None:
         """Have the next upload of the same bytes see whether this object is lost."""
