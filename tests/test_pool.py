@@ -44,6 +44,19 @@ def test_a_burst_leaves_no_threads_behind(hasty):
     assert made.submit(lambda: 7).result(30) == 7
 
 
+def test_threads_that_are_too_many_end_while_others_work(hasty):
+    """All took turns, so that none had a rest."""
+    before, gate = len(running()), threading.Event()
+    made = Pool(keep=1, most=50)
+    futures = [made.submit(gate.wait) for _ in range(50)]
+    gate.set()
+    assert all(future.result(30) for future in futures)
+    deadline = time.monotonic() + 30
+    while len(running()) > before + 3:
+        assert time.monotonic() < deadline
+        made.submit(int).result(30)
+
+
 def test_threads_are_used_again(hasty):
     made = Pool(keep=1, most=50)
     used = {made.submit(threading.get_ident).result(30) for _ in range(200)}

@@ -28,8 +28,7 @@ _NOT_EMPTY = f"the store is not empty; restore into a new one. If a restore was 
 
 _NOT_WHOLE = (
     "{} blobs of the backup are missing or damaged, and so {} files or parts: {}; nothing was restored{}. "
-    "The way to all others: "
-    "docs/operations.md, A backup that is not whole"
+    "The way to all others: docs/operations.md, A backup that is not whole"
 )
 _LEFT = ", and what was copied is there for the next restore, or the next purge removes it"
 #: How many lost files are named.
