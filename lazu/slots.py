@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lazu import clock
+from lazu import clock, cpus
 from lazu.errors import Busy, ClientLeft
 
 Owner = int | str | None
@@ -212,6 +212,7 @@ class Turn:
 
     def __init__(self, slots: Slots, owner: Owner, left: Callable[[], bool], long: bool = False) -> None:
         self._slots, self._owner, self._left, self._long = slots, owner, left, long
+        self._roams = False
 
     def __enter__(self) -> None:
         self.resume(begun=False)
@@ -223,6 +224,8 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         _mine.turn = _mine.left = _mine.owner = None
         self.pause()
+        if self._roams:
+            cpus.settle()
 
     def pause(self) -> None:
         """Give the slot back."""
@@ -237,6 +240,8 @@ class Turn:
         """Let others go first if this has been at work for long; whether it has been."""
         if clock.monotonic() < self._until:
             return False
+        self._roams = True
+        cpus.roam()
         if not self._long or self._slots.is_due(self._owner):
             self.pause()
             self._long = True

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from lazu import clock
+from lazu import clock, cpus
 from lazu.documents import refusals
 from lazu.slots import LOOK_SECONDS, Slots, require_client
 
@@ -133,6 +133,7 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
     It gets an empty environment (the server's holds keys), and of the server's files only this one. Raises `Busy` where
     there is no room for one more process.
     """
+    cpus.roam()  # the reader inherits it
     try:
         reader = subprocess.Popen(  # noqa: S603 - every word of the command is ours
             words, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", bufsize=0
@@ -140,6 +141,8 @@ def started(words: list[str], file: int) -> Iterator[subprocess.Popen[bytes]]:
     except BlockingIOError as e:
         log.warning("no process left for a reader of documents; raise the limit (TasksMax, ulimit -u)")
         raise Busy from e
+    finally:
+        cpus.settle()
     try:
         yield reader
     finally:

@@ -15,7 +15,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
-from lazu import clock, ids, logs, metrics
+from lazu import clock, cpus, ids, logs, metrics
 from lazu.errors import Busy, CannotStart, ClientLeft
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.gateway.upstream import Upstream
@@ -124,7 +124,7 @@ class Worker(ThreadWorker):
             self.log.error("no room for a worker: %s (TasksMax, ulimit -u, ulimit -n)", e)  # noqa: TRY400
             clock.sleep(BEGIN_PAUSE)
             sys.exit(1)
-        self._balance.join()
+        cpus.divide(self._balance.join(), self.cfg.workers)
         metrics.look()
         super().run()
         self._store.contents.close()

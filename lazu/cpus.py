@@ -1,0 +1,41 @@
+"""Which CPU a process works on: each on one of its own, where there are as many as CPUs.
+
+Python lets one thread of a process work at a time. Where threads are on several CPUs, each that ends wakes another CPU
+for the next one; on the same CPU that is a change of threads (docs/decisions/0064-cpus.md). Work that takes long is
+mostly SHA-256's and the kernel's, which Python's lock does not hold back, so it may go to any CPU.
+"""
+
+import os
+from contextlib import suppress
+
+#: The CPUs of the server, and the one of this process; empty where the system chooses.
+_all: set[int] = set()
+_own: set[int] = set()
+
+
+def divide(place: int | None, processes: int) -> None:
+    """Have this thread, and those that it starts, work on the CPU of this process, the one at `place` of `processes`.
+
+    Nothing is chosen without a place, or unless each CPU has as many processes as any other: some would be idle.
+    """
+    available = sorted(os.sched_getaffinity(0))
+    if place is not None and len(available) > 1 and processes % len(available) == 0:
+        _all.update(available)
+        _own.add(available[place % len(available)])
+        settle()
+
+
+def roam() -> None:
+    """Let this thread, and the processes that it starts, work on any CPU of the server."""
+    _allow(_all)
+
+
+def settle() -> None:
+    """Have this thread work on the CPU of its process again."""
+    _allow(_own)
+
+
+def _allow(chosen: set[int]) -> None:
+    if chosen:
+        with suppress(OSError):  # a sandbox that forbids it, a CPU that is gone: then the system chooses
+            os.sched_setaffinity(0, chosen)
