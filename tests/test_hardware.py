@@ -13,6 +13,7 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 import peewee
 import pytest
@@ -516,6 +517,25 @@ def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
     put(http, b"in doubt")
 
 
+def test_a_commit_in_doubt_on_the_room_of_the_ballast_stops_the_unlinking_too(app, monkeypatch):
+    """A deletion on a full disk commits a second time: an error then went by what hears of doubts."""
+    http, room = app.test_client(), app.extensions["lazu"].contents.blobs
+    monkeypatch.setattr(Keys, "_note", lambda *_: None)  # a write too, which might be the first
+    file = put(http, b"on its way out")
+    told = ["database or disk is full"]
+
+    def broken(*_):
+        raise peewee.OperationalError(told.pop() if told else "disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite.database, "commit", broken)
+        answer = http.delete(f"/v1/files/{file['id']}", headers=AUTH)
+        assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal_error")
+    assert (told, room.failed) == ([], True)
+    assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
+    assert not room.failed
+
+
 @pytest.mark.parametrize("failure", [OSError(errno.EMFILE, "Too many open files"), Failed("busy"), InternalError(), StorageMoved()], ids=lambda failure: type(failure).__name__)
 def test_a_file_that_is_gone_is_answered_so_whatever_becomes_of_its_bytes(app, monkeypatch, failure):
     """A 5xx would be repeated, and meet 404."""
@@ -598,6 +618,31 @@ def test_without_a_thread_or_a_process_left_who_needs_one_is_told_and_leaves_not
         argv = [sys.executable, "-c", CROWDED, open_to_all]
         done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "no process left for a reader of documents; raise the limit (TasksMax, ulimit -u)\n")
+
+
+SCRAPED = """
+import os, resource, subprocess
+from lazu.application import create_app
+http = create_app().test_client()
+many = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+for most, up in ((many, 1), (0, 0), (0, 0), (many, 1)):
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, many))
+    answer = http.get("/metrics")
+    assert (answer.status_code, f"lazu_database_up {up}.0" in answer.text.splitlines()) == (200, True), answer.text
+    if not os.geteuid():  # all that Python needs of its own is read; the limit is not root's
+        subprocess.run(["chown", "-R", "65534", os.environ["LAZU_STORAGE_DIR"]], check=True)
+        os.setuid(65534)
+"""
+
+
+@ROOT
+def test_a_scrape_for_which_no_thread_is_left_is_without_the_store_and_the_next_one_has_it():
+    """It was a 500, and all others of that worker were without, however many threads there were later."""
+    with tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        env = Server(Path(open_to_all) / "storage").environ
+        done = subprocess.run([sys.executable, "-c", SCRAPED], cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("no thread left")) == (0, 2), done.stderr
 
 
 @ROOT

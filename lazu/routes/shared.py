@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from lazu import clock, slots
-from lazu.errors import Overloaded
+from lazu.errors import Busy, Overloaded
 
 Value = TypeVar("Value")
 
@@ -59,15 +59,25 @@ class Brief(Generic[Value]):
         self._made: Future[Value] | None = None
 
     def get(self, make: Callable[[], Value]) -> Value:
-        """Raises what `make` does, and TimeoutError. `make` has a thread of its own; one thread at a time may call."""
+        """Raises what `make` does, `Busy` where no thread is left for it, and TimeoutError.
+
+        `make` has a thread of its own; one thread at a time may call.
+        """
         if self._made is None or self._made.done():
-            self._made = Future()
-            threading.Thread(target=self._fulfil, args=(self._made, make), daemon=True).start()
+            self._made = self._begun(make)
             with slots.waiting():
                 wait([self._made], BRIEF_SECONDS)
         if not self._made.done():
             raise TimeoutError("no answer yet")
         return self._made.result()
+
+    def _begun(self, make: Callable[[], Value]) -> Future[Value]:
+        made: Future[Value] = Future()
+        try:
+            threading.Thread(target=self._fulfil, args=(made, make), daemon=True).start()
+        except RuntimeError as e:
+            raise Busy("no thread left to ask; raise the limit (TasksMax, ulimit -u)") from e
+        return made
 
     @staticmethod
     def _fulfil(made: Future[Value], make: Callable[[], Value]) -> None:

@@ -125,7 +125,13 @@ class Sqlite:
         then nothing of it is there (after `Doubt`: nobody knows). One that `frees` room goes on when the disk is full,
         with the ballast. Who waits for the lock until `until` (`BUSY_SECONDS` from now) gets `Busy`.
         """
-        until = until or clock.monotonic() + BUSY_SECONDS
+        try:
+            return self._committed(work, frees, until or clock.monotonic() + BUSY_SECONDS)
+        except Doubt as e:
+            self._stop(f"a commit is in doubt: {e}")
+            raise
+
+    def _committed(self, work: Callable[[], Result], frees: bool, until: float) -> Result:
         try:
             return self._commits.commit(work, until)
         except Full:
@@ -133,9 +139,6 @@ class Sqlite:
                 raise
             self._ballast.spend()
             return self._commits.commit(work, until)
-        except Doubt as e:
-            self._stop(f"a commit is in doubt: {e}")
-            raise
 
     def refill(self) -> None:
         """Have the ballast again if there is room for it: call it after bytes left the disk. Raises OSError."""
