@@ -78,6 +78,11 @@ class Problem:
     found: Found | None = field(default=None, compare=False, repr=False)
     name: str = field(default="", compare=False, repr=False)
 
+    @property
+    def of_row(self) -> bool:
+        """Whether it is a row that lacks its bytes, not bytes that lack a row."""
+        return self.kind in ("missing", "damaged")
+
 
 class Engine(Protocol):
     """What keeps the rows. `lazu.store.rows` says what is in them; all its verbs work on the one that is open."""

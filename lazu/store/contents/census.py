@@ -141,7 +141,7 @@ def _of_content(stored: Stored, there: Found | None, referring: list[Referrer]) 
 def _stands(bucket: Bucket, problem: Problem) -> bool:
     """Whether a suspicion still holds, when whoever was halfway has gone on."""
     stored = object_rows.stored(problem.sha256)
-    if problem.kind in ("missing", "damaged"):
+    if problem.of_row:
         return stored is not None and stored.name == problem.name and rows.has_row(problem.about)
     if stored is not None and stored.name == problem.name:
         return not rows.is_referred(stored.sha256)

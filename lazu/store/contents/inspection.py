@@ -38,9 +38,8 @@ def look(blobs: Blobs, rehash: bool, tick: Tick) -> Iterator[Problem]:
         for shard in pool.map(partial(_read, blobs, rehash), SHARDS):
             suspects += _compare(shard)
             tick()
-    of_rows = [problem for problem in suspects if problem.kind in ("missing", "damaged")]
-    yield from (problem for problem in of_rows if _stands(blobs, problem))
-    rest = [problem for problem in suspects if problem not in of_rows]
+    yield from (problem for problem in suspects if problem.of_row and _stands(blobs, problem))
+    rest = [problem for problem in suspects if not problem.of_row]
     if rest:
         with blobs.alone(wait=True):
             clock.sleep(SETTLE)

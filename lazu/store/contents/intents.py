@@ -249,7 +249,7 @@ class Intents:
         """See `Contents`."""
         self.pairing.look()
         for problem in census.look(self.bucket, rehash, tick):
-            if problem.kind in ("missing", "damaged"):
+            if problem.of_row:
                 self.objects.suspect(Stored(problem.sha256, problem.name, 0))
             yield problem
 
@@ -257,7 +257,7 @@ class Intents:
         """See `Contents`. The quarantine is in the bucket; what the store can't read now may be whole, and stays."""
         if problem.found and problem.found.actual == census.UNREADABLE:
             return ""
-        if problem.kind in ("missing", "damaged"):
+        if problem.of_row:
             return self._bury(problem)
         return census.remove(self.objects, problem)
 

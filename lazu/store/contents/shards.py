@@ -245,8 +245,7 @@ class Shards:
         if problem.kind == "stray":
             self.reap([problem.sha256])
             return "removed"
-        lost = problem.kind in ("missing", "damaged")
-        return self._bury(problem) if lost else inspection.put_away(self.blobs, problem)
+        return self._bury(problem) if problem.of_row else inspection.put_away(self.blobs, problem)
 
     def _bury(self, problem: Problem) -> str:
         """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second.
