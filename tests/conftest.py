@@ -22,6 +22,7 @@ from helpers.postgresql import Postgres
 from helpers.seaweed import ELSEWHERE, Elsewhere, SeaweedFS
 from helpers.server import PLACES, Server, problems
 from helpers.upstream import Front, completed, running
+from lazu import config
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.documents import reading
@@ -202,6 +203,13 @@ def app(tmp_path, place):
         PLACES[storage] = helpers.server.places()
     yield create_app(Settings(storage_dir=storage, api_key="test-key", min_free_bytes=0, **PLACES.get(storage, {})))
     assert problems(storage) == []
+
+
+@pytest.fixture
+def dotenv(tmp_path, monkeypatch):
+    """Where this process looks for `.env`; nothing is there yet."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    return tmp_path / ".env"
 
 
 @pytest.fixture

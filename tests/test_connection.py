@@ -33,9 +33,8 @@ def test_what_is_offered_counts_when_the_client_has_taken_it(pair):
     until(lambda: connection.taken() == 1000)
 
 
-def test_a_client_that_still_sends_is_listened_to_for_a_while(pair, monkeypatch):
+def test_a_client_that_still_sends_is_listened_to_for_a_while(pair):
     """Else it is reset, and many clients do not look for an answer then."""
-    monkeypatch.setattr(connections, "LINGER_SECONDS", 20)
     connection, client = pair
     connection.sendall(b"answer")
     ending = threading.Thread(target=connection.linger, daemon=True)
@@ -49,16 +48,20 @@ def test_a_client_that_still_sends_is_listened_to_for_a_while(pair, monkeypatch)
     ending.join()
 
 
-def test_who_says_nothing_more_is_not_listened_to_for_long(pair, monkeypatch):
+@pytest.fixture
+def hasty(monkeypatch):
+    """A client that says nothing is waited for a moment."""
     monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
+
+
+def test_who_says_nothing_more_is_not_listened_to_for_long(pair, hasty):
     ending = threading.Thread(target=pair[0].linger, args=(600, 2**20), daemon=True)
     ending.start()
     ending.join(60)
     assert not ending.is_alive()
 
 
-def test_who_sends_a_body_may_pause(pair, monkeypatch):
-    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
+def test_who_sends_a_body_may_pause(pair, hasty):
     connection, client = pair
     client.sendall(b"x")
     ending = threading.Thread(target=connection.linger, args=(600, 2**20), daemon=True)

@@ -1,8 +1,11 @@
 """List, metadata, delete: what a key sees of its files, and of nobody else's."""
 
 import hashlib
+import json
+from datetime import timedelta
 
 import pytest
+from freezegun import freeze_time
 
 from helpers.in_process import AUTH, put
 from helpers.wire import request, stored
@@ -28,14 +31,40 @@ def test_the_list_is_newest_first(server, key):
     assert (page["first_id"], page["last_id"]) == (page["data"][0]["id"], page["data"][-1]["id"])
 
 
-def test_a_page_that_is_read_in_pieces_is_that_of_its_limit(app, monkeypatch):
-    monkeypatch.setattr(files, "PIECE", 2)
-    http = app.test_client()
-    ids = [put(http, str(i).encode())["id"] for i in range(6)]
-    for limit in range(1, 8):
-        page = http.get(f"/v1/files?order=asc&limit={limit}", headers=AUTH).json
-        assert [file["id"] for file in page["data"]] == ids[:limit]
-        assert (page["first_id"], page["last_id"], page["has_more"]) == (ids[0], ids[:limit][-1], limit < 6)
+@pytest.fixture
+def pieces(monkeypatch):
+    """A list is read three files at a time."""
+    monkeypatch.setattr(files, "PIECE", 3)
+
+
+def test_a_list_of_several_pieces_is_one_list(http, pieces):
+    ids = sorted(put(http, b"%d" % number)["id"] for number in range(7))
+    for limit in (1, 2, 3, 4, 6, 7, 8):
+        assert paged(http, "asc", limit) == ids
+        assert paged(http, "desc", limit) == ids[::-1]
+
+
+def test_a_file_that_expires_while_a_list_is_read_is_not_in_its_later_pieces(http, pieces):
+    """A slow reader's list ends hours after it began."""
+    with freeze_time("2026-11-26") as time:
+        for number in range(7):
+            put(http, b"%d" % number)
+        answer = iter(http.get("/v1/files", headers=AUTH, buffered=False).response)
+        begun = next(answer)
+        time.tick(timedelta(days=31))
+        assert len(json.loads(begun + b"".join(answer))["data"]) == 3
+
+
+def paged(http, order, limit):
+    """The ids of all pages, of which each but the last is full and says that another one follows."""
+    found, more, after = [], True, ""
+    while more:
+        page = http.get(f"/v1/files?order={order}&limit={limit}{after}", headers=AUTH).json
+        here, more = [each["id"] for each in page["data"]], page["has_more"]
+        assert (page["first_id"], page["last_id"]) == (here[0], here[-1])
+        assert len(here) == limit if more else 0 < len(here) <= limit
+        found, after = found + here, f"&after={here[-1]}"
+    return found
 
 
 def test_paging_visits_each_file_once_while_files_are_deleted(server, key):

@@ -4,19 +4,18 @@ import hashlib
 import json
 import sys
 import threading
-from datetime import timedelta
 from functools import partial
 from io import BytesIO
 
 import pytest
-from freezegun import freeze_time
 
+from helpers.clocks import ahead
 from helpers.in_process import AUTH, blobs, purge, put
 from helpers.waiting import until
 from helpers.wire import part
 from lazu import clock
 from lazu.errors import StoreError
-from lazu.store import counts, disk, files
+from lazu.store import counts, disk
 from lazu.store.contents import shards
 from lazu.store.sqlite import Sqlite, database
 from lazu.store.tables import File
@@ -83,12 +82,12 @@ def test_a_purge_reads_each_name_once_and_looks_at_no_blob_that_stays(app, http,
         if seen["counts"] and event == "os.listdir" and str(args[0]).startswith(str(root)):
             seen["listed"] += 1
 
-    root, later = app.extensions["lazu"].contents.blobs.root, clock.now() + 3600
+    root = app.extensions["lazu"].contents.blobs.root
     monkeypatch.setattr(disk, "regular_size", look)
-    monkeypatch.setattr(clock, "now", lambda: later)
     sys.addaudithook(listen)
     try:
-        assert "removed 3 files, 3 blobs" in purge(app)
+        with ahead(3600):
+            assert "removed 3 files, 3 blobs" in purge(app)
     finally:
         seen["counts"] = False
     assert (seen["looked at"], seen["listed"]) == (3, 256)
@@ -204,35 +203,3 @@ def test_a_list_has_each_object_as_it_is_alone(app, http):
     assert listed.content_type == "application/json"
     assert listed.json == {"object": "list", "data": alone, "first_id": alone[0]["id"], "last_id": alone[2]["id"], "has_more": False}
     assert [list(each) for each in listed.json["data"]] == [list(each) for each in alone], "fields in the same order"
-
-
-def test_a_list_of_several_pieces_is_one_list(app, http, monkeypatch):
-    monkeypatch.setattr(files, "PIECE", 3)
-    ids = sorted(put(http, b"%d" % number)["id"] for number in range(7))
-    for limit in (1, 2, 3, 4, 6, 7, 8):
-        assert paged(http, "asc", limit) == ids
-        assert paged(http, "desc", limit) == ids[::-1]
-
-
-def test_a_file_that_expires_while_a_list_is_read_is_not_in_its_later_pieces(http, monkeypatch):
-    """A slow reader's list ends hours after it began."""
-    monkeypatch.setattr(files, "PIECE", 3)
-    with freeze_time("2026-11-26") as time:
-        for number in range(7):
-            put(http, b"%d" % number)
-        pieces = iter(http.get("/v1/files", headers=AUTH, buffered=False).response)
-        begun = next(pieces)
-        time.tick(timedelta(days=31))
-        assert len(json.loads(begun + b"".join(pieces))["data"]) == 3
-
-
-def paged(http, order, limit):
-    """The ids of all pages, of which each but the last is full and says that another one follows."""
-    found, more, after = [], True, ""
-    while more:
-        page = http.get(f"/v1/files?order={order}&limit={limit}{after}", headers=AUTH).json
-        here, more = [each["id"] for each in page["data"]], page["has_more"]
-        assert (page["first_id"], page["last_id"]) == (here[0], here[-1])
-        assert len(here) == limit if more else 0 < len(here) <= limit
-        found, after = found + here, f"&after={here[-1]}"
-    return found

@@ -178,15 +178,14 @@ def test_a_worker_that_is_replaced_has_the_settings_of_the_start_or_of_the_last_
     assert request(server, "GET", path, key).status == 404
 
 
-def test_the_clients_of_a_cluster_have_what_the_last_reload_read(tmp_path, monkeypatch):
+def test_the_clients_of_a_cluster_have_what_the_last_reload_read(dotenv, monkeypatch):
     """They had what the start read: from then on it was in the master's environment, which wins over `.env`."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
     monkeypatch.setattr(config, "_kept", [])
     monkeypatch.setenv("PGUSER", "")
     for user in ("old", "new"):
-        (tmp_path / ".env").write_text(f"LAZU_DATABASE_URL=postgresql://db/lazu\nLAZU_BLOBS_URL=s3://lazu\nPGUSER={user}\n")
+        dotenv.write_text(f"LAZU_DATABASE_URL=postgresql://db/lazu\nLAZU_BLOBS_URL=s3://lazu\nPGUSER={user}\n")
         config.keep(config.read())
-    (tmp_path / ".env").write_text("")
+    dotenv.write_text("")
     assert os.environ["PGUSER"] == ""
     assert config.kept().use().blobs_url == "s3://lazu"
     assert os.environ["PGUSER"] == "new"

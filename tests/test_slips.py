@@ -221,76 +221,67 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "told"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_in_the_file_of_settings_stops_the_start(tmp_path, monkeypatch, text, told):
+def test_what_is_wrong_in_the_file_of_settings_stops_the_start(dotenv, text, told):
     """Passed over in silence, a quota would not be there."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / ".env").write_bytes(text)
+    dotenv.write_bytes(text)
     with pytest.raises(CannotStart) as stopped:
         config.load({})
     assert told in str(stopped.value)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("gone"), os.mkfifo], ids=["directory", "link", "pipe"])
-def test_what_is_there_but_no_file_of_settings_stops_the_start(tmp_path, monkeypatch, make):
+def test_what_is_there_but_no_file_of_settings_stops_the_start(dotenv, make):
     """It counted as none, and the server began with a new, empty store. Docker makes a directory of a missing mount."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
     assert config.load({}) == config.Settings()
-    make(tmp_path / ".env")
+    make(dotenv)
     with pytest.raises(CannotStart, match=r"\.env is no file"):
         config.load({})
 
 
-def test_the_file_of_settings_may_be_a_link(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / "of.another.name").write_text("LAZU_RETENTION_DAYS=7\n")
-    (tmp_path / ".env").symlink_to("of.another.name")
+def test_the_file_of_settings_may_be_a_link(dotenv):
+    dotenv.with_name("of.another.name").write_text("LAZU_RETENTION_DAYS=7\n")
+    dotenv.symlink_to("of.another.name")
     assert config.load({}).retention_days == 7
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "PGHOST", "LAZU_API_KEY"])
 @pytest.mark.parametrize("between", [" ", "\t", "; export ", "\n"])
-def test_two_variables_in_one_line_show_no_secret(tmp_path, monkeypatch, name, between):
+def test_two_variables_in_one_line_show_no_secret(dotenv, name, between):
     """The second was a part of the first, which the clients of the engines quote."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
     value = f"here{between}PGPASSWORD=hidden"
-    (tmp_path / ".env").write_text(f'{name}="{value}"\n' if between == "\n" else f"{name}={value}\n")
+    dotenv.write_text(f'{name}="{value}"\n' if between == "\n" else f"{name}={value}\n")
     with pytest.raises(CannotStart, match=f"{name} has another variable in its value") as stopped:
         config.load({})
     assert "hidden" not in str(stopped.value)
 
 
 @pytest.mark.parametrize("text", ["LAZU_API_KEY=an A=b PG", "PGOPTIONS=-c TZ=UTC", "OF_OTHERS=a B=b"])
-def test_a_value_in_the_file_of_settings_may_have_words_and_equals(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / ".env").write_text(text)
+def test_a_value_in_the_file_of_settings_may_have_words_and_equals(dotenv, text):
+    dotenv.write_text(text)
     assert config.load({}).api_key in ("an A=b PG", None)
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbfLAZU_RETENTION_DAYS=7\r\nPATH_OF_OTHERS=/x\r\n", b"# what\nexport LAZU_RETENTION_DAYS = '7' # days\n"])
-def test_a_file_of_settings_may_be_written_anywhere(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / ".env").write_bytes(text)
+def test_a_file_of_settings_may_be_written_anywhere(dotenv, text):
+    dotenv.write_bytes(text)
     assert config.load({}).retention_days == 7
 
 
-def test_in_quotes_backslashes_escape(tmp_path, monkeypatch):
+def test_in_quotes_backslashes_escape(dotenv):
     """As docs/settings.md says."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
     for written, read in ((r"a\\b", r"a\\b"), (r"'a\\b\n'", r"a\b\n"), (r'"a\\b\""', r'a\b"')):
-        (tmp_path / ".env").write_text(f"LAZU_API_KEY={written}")
+        dotenv.write_text(f"LAZU_API_KEY={written}")
         assert config.load({}).api_key == read
 
 
-def test_a_variable_that_is_empty_counts_as_not_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / ".env").write_text("LAZU_RETENTION_DAYS=7\nLAZU_THREADS=3\nLAZU_THREADS=\n")
+def test_a_variable_that_is_empty_counts_as_not_set(dotenv):
+    dotenv.write_text("LAZU_RETENTION_DAYS=7\nLAZU_THREADS=3\nLAZU_THREADS=\n")
     settings = config.load({"LAZU_RETENTION_DAYS": ""})
     assert (settings.retention_days, settings.threads) == (7, 16)
 
 
 @pytest.mark.parametrize("text", [b"LAZU_API_KEY=a${b}c#$HOME", b"LAZU_API_KEY='a${b}c#$HOME' # a comment"])
-def test_a_secret_in_the_file_of_settings_is_taken_as_it_stands(tmp_path, monkeypatch, text):
+def test_a_secret_in_the_file_of_settings_is_taken_as_it_stands(dotenv, text):
     """`${b}` was taken for a variable that is not set, in silence: the secret was another one."""
-    monkeypatch.setattr(config, "PROJECT", tmp_path)
-    (tmp_path / ".env").write_bytes(text)
+    dotenv.write_bytes(text)
     assert config.load({}).api_key == "a${b}c#$HOME"

@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 import pytest
+from freezegun import freeze_time
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
@@ -49,39 +50,31 @@ def test_one_key_never_has_more_than_its_share_and_others_find_a_slot():
     assert begun.count("greedy") == 10
 
 
-def test_who_is_alone_has_more_slots_for_long_work_until_somebody_else_asks(monkeypatch):
-    monkeypatch.setattr(slots, "ALONE_SECONDS", 600)
-    now = [1000.0]
-    monkeypatch.setattr(slots.clock, "monotonic", lambda: now[0])
-    pool, waiting = Slots(16, 1, 4), []
-
-    def has(owner, long):
-        """Whether there is a slot for it at once; else it waits from now on."""
-        thread = threading.Thread(target=pool.take, args=(owner, False, long), daemon=True)
-        thread.start()
-        until(lambda: not thread.is_alive() or pool.wanted)
-        waiting.extend([thread] if thread.is_alive() else [])
-        return not thread.is_alive()
-
-    assert has("greedy", long=True)
-    assert not has("greedy", long=True), "nobody knows yet that it is alone"
-    now[0] += 601
-    pool.give("greedy", long=True)
-    assert [has("greedy", long=True) for _ in range(3)] == [True, True, True]
-    assert not pool.is_due("greedy")
-    assert pool.take_now("modest")
-    assert pool.is_due("greedy")
-    pool.give("greedy", long=True)
-    assert not has("greedy", long=True)
-    assert len(waiting) == 2
-
-
-def test_short_work_does_not_wait_for_long_work_of_its_key(monkeypatch):
-    monkeypatch.setattr(slots, "ALONE_SECONDS", 0)
-    monkeypatch.setattr(slots, "QUANTUM", 0)
+def test_who_is_alone_has_more_slots_for_long_work_until_somebody_else_asks():
     pool = Slots(16, 1, 4)
-    with Turn(pool, "busy", stays):
+
+    def has_more():
+        """Whether there is one more for it at once; else it waits from now on."""
+        return pool._ask("greedy", long=True) is None
+
+    with freeze_time() as clock:
+        assert has_more()
+        assert not has_more(), "nobody knows yet that it is alone"
+        clock.tick(slots.ALONE_SECONDS + 1)
+        pool.give("greedy", long=True)
+        assert [has_more() for _ in range(3)] == [True, True, True]
+        assert not pool.is_due("greedy")
+        assert pool.take_now("modest")
+        assert pool.is_due("greedy")
+        pool.give("greedy", long=True)
+        assert not has_more()
+
+
+def test_short_work_does_not_wait_for_long_work_of_its_key():
+    pool = Slots(16, 1, 4)
+    with freeze_time() as clock, Turn(pool, "busy", stays):
         assert not pool.take_now("busy"), "one at a time"
+        clock.tick(slots.ALONE_SECONDS + slots.QUANTUM)
         slots.give_way()  # it is long from now on
         for _ in range(2):
             pool.take("busy", long=True)

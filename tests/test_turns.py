@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from freezegun import freeze_time
 
 from helpers.ledgers import shared, written
 from helpers.waiting import until
@@ -55,28 +56,30 @@ def test_a_slot_goes_to_the_key_that_has_the_fewest():
     assert order == ["one", "many"]
 
 
-def test_work_that_became_long_leaves_its_place_to_short_work_of_its_key(monkeypatch):
+def test_work_that_became_long_leaves_its_place_to_short_work_of_its_key():
     """Also while its key has other long work, which goes on."""
-    monkeypatch.setattr(slots, "ALONE_SECONDS", 0)
-    monkeypatch.setattr(slots, "QUANTUM", 0)
     pool = Slots(16, 1, 4)
-    pool.take("busy", long=True)
-    with Turn(pool, "busy", stays):
+    with freeze_time() as clock, ExitStack() as ending:
+        pool.take("busy", long=True)
+        clock.tick(slots.ALONE_SECONDS)
+        ending.enter_context(Turn(pool, "busy", stays))
+        clock.tick(2 * slots.QUANTUM)
         slots.give_way()
         assert pool.take_now("busy")
 
 
-def test_a_slot_that_comes_when_its_client_leaves_is_given_back(monkeypatch):
-    pool = Slots(1, 1)
+def test_a_slot_that_comes_when_its_client_leaves_is_given_back():
+    pool, looks = Slots(1, 1), []
     pool.take(1)
 
-    def leave():
+    def left():
+        looks.append("look")
+        if len(looks) == 1:
+            return False
         pool.give(1)
-        raise ClientLeft
+        return True
 
-    monkeypatch.setattr(slots, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(slots, "require_client", leave)
-    with pytest.raises(ClientLeft):
+    with pytest.raises(ClientLeft), Turn(Slots(1, 1), 2, left):
         pool.take_within(2, 60)
     assert pool.take_now(3)
 
@@ -131,14 +134,13 @@ def at_work(pool, work):
 
 def is_free(pool):
     """Whether another key finds a slot."""
-    found = pool.take_within(2, 20)
+    found = pool.take_within(2, 5)
     if found:
         pool.give(2)
     return found
 
 
-def test_who_waits_for_what_the_processes_share_holds_no_slot(monkeypatch):
-    monkeypatch.setattr("lazu.ledger.LOCK_SECONDS", 600)
+def test_who_waits_for_what_the_processes_share_holds_no_slot():
     pool = Slots(1, 1)
     with shared("things"), ExitStack() as ending:
         mine = Ledger("things", 4)
