@@ -26,27 +26,30 @@ _BUCKET = re.compile(r"s3://[\w.-]+(/(?!\.{1,2}(/|$))[\w.!'()*-]+)*/?", re.ASCII
 _READ = ("AWS_", "PG", "LAZU_")
 _NEXT = re.compile(rf"\s({'|'.join(_READ)})[A-Z0-9_]+=")
 
-#: Digits of the largest number of bytes that there is. Python itself refuses 4,301 of them, in words of its own.
-_BYTES = 19
-#: Digits of a number of days or seconds: a larger one fits into neither poll(2) nor a date.
-_TIME = 6
+#: The largest number of bytes that there is, and of days or seconds: a larger one fits into neither poll(2) nor a date.
+_BYTES, _TIME = 2**63 - 1, 999_999
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+_PORT = 65535
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
-def _is_number(text: str, digits: int) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= digits
+def _is_number(text: str, most: int) -> bool:
+    """Whether it is one up to `most`; of more digits than any has, Python would refuse some in words of its own."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_BYTES)) and int(text) <= most
 
 
-def _number(minimum: int, unit: str = "", digits: int = _BYTES) -> Callable[[str], int]:
+def _whole(least: int, most: int, unit: str = "") -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (_is_number(text, digits) and int(text) >= minimum):
-            raise ValueError(f"a whole number{unit} of {minimum} or more, of at most {digits} digits")
+        if not (_is_number(text, most) and int(text) >= least):
+            raise ValueError(f"a whole number{unit} of {least} to {most}")
         return int(text)
 
     return parse
+
+
+_bytes, _seconds = _whole(0, _BYTES, " of bytes"), _whole(1, _TIME, " of seconds")
 
 
 def _folder(text: str) -> Path:
@@ -63,7 +66,7 @@ def _file(text: str) -> Path:
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     is_path = text.startswith("unix:") and text != "unix:"
-    if not is_path and not (host and _is_number(port, 5) and int(port) < 65536):
+    if not is_path and not (is_host(host) and _is_number(port, _PORT)):
         raise ValueError("HOST:PORT, or unix:PATH")
     return text
 
@@ -82,26 +85,25 @@ def _split(text: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
-def _port_fits(url: SplitResult) -> bool:
-    """Whether the port of `url`, if it has one, can be."""
+def is_host(name: str) -> bool:
+    """Whether there can be a host of this name (RFC 3490 §4); to ask the network for another is no OSError."""
     try:
-        return url.port != 0
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _leads(url: SplitResult) -> bool:
+    """Whether there can be the host of `url`, and its port if it has one."""
+    try:
+        return is_host(url.hostname or "") and url.port != 0
     except ValueError:
         return False
 
 
-def _count(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (_is_number(text, _BYTES) and least <= int(text) <= most):
-            raise ValueError(f"a whole number of {least} to {most}")
-        return int(text)
-
-    return parse
-
-
 def _base_url(text: str) -> str:
     url = _split(text)
-    named = url.scheme in ("http", "https") and url.hostname and _port_fits(url) and _in_header(text)
+    named = url.scheme in ("http", "https") and _leads(url) and _in_header(text)
     if not named or url.username or url.query or url.fragment:
         raise ValueError("http://HOST:PORT/PATH or https://HOST/PATH without a query, as http://127.0.0.1:11434/v1")
     return text.rstrip("/")
@@ -135,7 +137,7 @@ def _postgresql(text: str) -> str:
 def _may_have_port(host: str) -> bool:
     """Whether what follows a host's colon is a port, if anything does; an address of IPv6 is in brackets."""
     port = host.rpartition("]")[2].partition(":")[2]
-    return not port or _is_number(port, 5)
+    return not port or _is_number(port, _PORT)
 
 
 def _bucket(text: str) -> str:
@@ -160,7 +162,7 @@ def _origins(text: str) -> frozenset[str]:
 def _origin(text: str) -> str:
     """`text` as browsers write it in `Origin`: lower case, without path and usual port (RFC 6454 §6.1)."""
     url = _split(text.strip().lower())
-    bare = url.scheme and url.hostname and _port_fits(url) and text.isascii() and "@" not in url.netloc
+    bare = url.scheme and _leads(url) and text.isascii() and "@" not in url.netloc
     if not bare or url.path.strip("/") or url.query or url.fragment:
         raise ValueError("* or a comma-separated list of origins, as https://chat.example.com or http://localhost:3000")
     return f"{url.scheme}://{url.netloc.removesuffix(_USUAL_PORTS.get(url.scheme, ' '))}"
@@ -177,13 +179,11 @@ class Settings:
     storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
     api_key: str | None = _setting(_secret, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
-    workers: int = _setting(_count(1, 1024), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
-    threads: int = _setting(_count(2, 4096), 16, "requests a process works on at once, not counting those that wait")
-    retention_days: int = _setting(_number(1, " of days", _TIME), 30, "lifetime of a file")
-    min_free_bytes: int = _setting(_number(0, " of bytes"), 2**30, "uploads that would leave less free are refused")
-    key_quota_bytes: int = _setting(
-        _number(0, " of bytes"), 0, "bytes one key may hold, 0 for no limit; a key may have its own"
-    )
+    workers: int = _setting(_whole(1, 1024), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
+    threads: int = _setting(_whole(2, 4096), 16, "requests a process works on at once, not counting those that wait")
+    retention_days: int = _setting(_whole(1, _TIME, " of days"), 30, "lifetime of a file")
+    min_free_bytes: int = _setting(_bytes, 2**30, "uploads that would leave less free are refused")
+    key_quota_bytes: int = _setting(_bytes, 0, "bytes one key may hold, 0 for no limit; a key may have its own")
     upstream_url: str | None = _setting(
         _base_url, None, "the model server behind `/v1/responses`, e.g. `http://127.0.0.1:11434/v1`"
     )
@@ -192,15 +192,13 @@ class Settings:
         _choice("native", "text", "images"), "native", "what the model server takes: `native`, `text` or `images`"
     )
     kept_bytes: int = _setting(
-        _number(0, " of bytes"), 2**30,
+        _bytes, 2**30,
         "bytes on disk for texts and pages that were read out of files; past it what was not used for longest goes (of "
         "several boxes the oldest, at each purge); on one box 4 KiB more for each blob that was read",
     )  # fmt: skip
-    upstream_timeout: int = _setting(
-        _number(1, " of seconds", _TIME), 600, "the model server is given up after that long without a byte"
-    )
+    upstream_timeout: int = _setting(_seconds, 600, "the model server is given up after that long without a byte")
     upstream_calls: int = _setting(
-        _count(1, 65536), 1000, "model calls at once on this box (at most 65536), all workers together; past it 503 "
+        _whole(1, 65536), 1000, "model calls at once on this box (at most 65536), all workers together; past it 503 "
         "`overloaded` that names the setting. Keys with few calls may go above it, all of them together by an eighth"
     )  # fmt: skip
     page: str = _setting(_choice("on", "off"), "on", "`off`: no page at `/`, no `/docs`")
@@ -217,11 +215,11 @@ class Settings:
         _location, None, "nginx's internal location for `X-Accel-Redirect`, e.g. `/_blobs/`; whoever asks Lazu past "
         "nginx gets downloads with an empty body then"
     )  # fmt: skip
-    body_timeout: int = _setting(
-        _number(1, " of seconds", _TIME), 30, "an upload is let go after that long without a byte"
-    )
+    body_timeout: int = _setting(_seconds, 30, "an upload is let go after that long without a byte")
     body_min_rate: int = _setting(
-        _number(0, " of bytes a second"), 16 * 1024, "and after that time, if it came slower than this on average"
+        _whole(0, _BYTES, " of bytes a second"),
+        16 * 1024,
+        "and after that time, if it came slower than this on average",
     )
     log_format: str = _setting(_choice("text", "json"), "text", "how log lines look: `text` or `json`")
     log_timezone: str = _setting(_choice("shanghai", "utc"), "shanghai", "zone of their times: `shanghai` or `utc`")

@@ -796,6 +796,7 @@ SLIPS = {
     "target_session_attrs=hidden": "has a value for target_session_attrs that libpq does not take$",
     "host=a,b,c&port=1,2": "has a value for port that libpq does not take$",
     "service=hidden": "has a value for service that libpq does not take$",
+    "host=db.internal,hidden..internal": "has a value for host that libpq does not take$",
 }
 
 
@@ -808,7 +809,7 @@ def test_a_parameter_that_libpq_refuses_stops_the_start_by_its_name(slip):
     assert not {"hid", "den", "hidden"} & set(re.findall("[a-z]+", str(refused.value)))
 
 
-@pytest.mark.parametrize("right", ["", "sslrootcert=system", "service=several", "port={0},{0}&host=127.0.0.1,localhost"])
+@pytest.mark.parametrize("right", ["", "sslrootcert=system", "service=several", "port={0},{0}&host=127.0.0.1,localhost", f"host=/run/{'long' * 16}"])
 def test_what_libpq_takes_is_waited_for(right, tmp_path, monkeypatch, caplog):
     """What it takes for granted depends on the others."""
     port = free_port()

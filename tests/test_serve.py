@@ -223,7 +223,7 @@ def test_a_reload_that_can_not_succeed_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LAZU_THREADS", "many"), ("LAZU_RETENTION_DAYS", "0"), ("LAZU_BIND", "8000"), ("LAZU_ACCEL_LOCATION", "_blobs")],
+    [("LAZU_THREADS", "many"), ("LAZU_RETENTION_DAYS", "0"), ("LAZU_BIND", "8000"), ("LAZU_UPSTREAM_URL", "http://model..internal:9000/v1"), ("LAZU_ACCEL_LOCATION", "_blobs")],
 )
 def test_a_bad_setting_stops_the_start_and_names_the_variable(tmp_path, name, value):
     server = Server(tmp_path / "storage", {name: value}, free_port())

@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lazu import clock, metrics, slots
+from lazu.config import is_host
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
 from lazu.store.cluster_schema import Newer
@@ -43,6 +44,7 @@ OPENING_SECONDS = 10
 _NOWHERE = "lazu-asks-nobody"
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
+_BACKEND = "SELECT pg_backend_pid()"
 
 log = logging.getLogger(__name__)
 
@@ -197,9 +199,6 @@ def has_limits(url: str) -> bool:
         return connection.execute(text).fetchone() == (2,)
 
 
-_BACKEND = "SELECT pg_backend_pid()"
-
-
 def _answers(connection: psycopg.Connection[Any]) -> bool:
     try:
         connection.execute("SELECT 1")
@@ -250,17 +249,18 @@ def _require_url(url: str) -> None:
         # What stands behind a & of a password looks like one.
         name = "" if re.search(r"[?&]\w*(pass|secret)", url) else f": {unknown[1]}"
         raise CannotStart(f"LAZU_DATABASE_URL has a parameter that libpq does not know{name}") from None
-    if wrong := _refused(url):
-        told = f"LAZU_DATABASE_URL, or a variable of libpq, has a value for {wrong} that libpq does not take"
-        raise CannotStart(told)
+    if what := _refused(url):
+        raise CannotStart(f"LAZU_DATABASE_URL, or a variable of libpq, has a value for {what} that libpq does not take")
 
 
 def _refused(url: str) -> str | None:
-    """The parameter whose value libpq refuses before it connects; its message quotes the value.
+    """The parameter whose value libpq, or psycopg, refuses before it connects; its message quotes the value.
 
     It looks at all values first, and then at an address that is none here, so nothing is asked of a network.
     """
     asked = _asked(url)
+    if any(host and host[0] != "/" and not is_host(host) for host in asked["host"].split(",")):  # a path is one
+        return "host"
     addresses = ",".join(_NOWHERE for _ in (asked["hostaddr"] or asked["host"]).split(","))
     elsewhere = make_conninfo(url, host="", hostaddr=addresses, port=asked["port"])  # nor what a service file has
     tried = psycopg.pq.PGconn.connect_start(elsewhere.encode())
