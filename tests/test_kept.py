@@ -370,6 +370,19 @@ def test_a_full_disk_keeps_nothing_and_answers(app, put, monkeypatch, failure):
     assert sum(path.is_file() for path in app.extensions["lazu"].contents.blobs.root.rglob("*")) == 1
 
 
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_store_that_a_disk_error_stopped_keeps_nothing_and_answers(own, double, size):
+    """A call about a file that nobody had asked about was 500."""
+    with own.client("k") as client:
+        file_id = upload(client, b"a" * size, "a.txt")
+        (own.storage / "blobs/failed").touch()
+        for _ in range(2):
+            ask(client, file_id)
+            assert said(double).endswith("a" * size)
+        assert texts(own) == []
+    (own.storage / "blobs/failed").unlink()
+
+
 # Bounded
 
 

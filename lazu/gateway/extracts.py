@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from lazu import slots
 from lazu.documents import reading
-from lazu.errors import InsufficientStorage, Overloaded, StoreError, UnsupportedFileType
+from lazu.errors import Final, Overloaded, StoreError, UnsupportedFileType
 from lazu.gateway.attachment import Content
 from lazu.gateway.splice import Slice
 from lazu.store import disk
@@ -132,14 +132,14 @@ class Extracts:
             return None
 
     def _keep(self, sha256: str, kind: str, data: bytes) -> _Result:
-        """Keep `data`, and return it; for this request alone where it can't be: the disk is full, the blob gone."""
+        """Keep `data`, and return it; for this request alone if it can't be: a disk full or failed, the blob gone."""
         try:
             self.store.contents.require(len(data))
             with self.store.contents.stage(len(data)) as staged:
                 staged.write(data)
                 if self.store.contents.keep(staged, sha256, kind):
                     return self._kept(sha256, kind) or self._put_by(data)
-        except (InsufficientStorage, StoreError, OSError) as e:
+        except (Final, StoreError, OSError) as e:
             log.warning("what was read out of a file is not kept: %s", type(e).__name__)
         return self._put_by(data)
 
@@ -165,12 +165,12 @@ class Extracts:
         return file
 
     def _put_by(self, data: bytes) -> _Result:
-        """Return `data`, which lasts as long as this request: on disk, or if that is full in memory."""
+        """Return `data`, which lasts as long as this request: on disk, or if that is full or failed in memory."""
         try:
             staged = self.store.contents.stage(len(data))
             staged.write(data)
             file = staged.open()
-        except (InsufficientStorage, StoreError, OSError):
+        except (Final, StoreError, OSError):
             return _result(io.BytesIO(data), lambda **_: io.BytesIO(data))
         return _result(file, lambda **_: staged.open())
 
