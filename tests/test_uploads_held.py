@@ -20,7 +20,7 @@ from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, upload
 from lazu import clock
 from lazu.errors import Failed, InternalError
-from lazu.store import disk, upload_rows
+from lazu.store import disk, rows, upload_rows
 from lazu.store.tables import Upload, UploadPart
 from lazu.upkeep.backup import backup, restore
 
@@ -298,6 +298,38 @@ def test_pending_uploads_of_a_key_have_a_number_of_parts_together(app, monkeypat
     http.post(f"/v1/uploads/{begun[0]}/cancel", headers=AUTH)
     again = http.post(f"/v1/uploads/{begun[1]}/parts", data=body, content_type=FORM["Content-Type"], headers=AUTH)
     assert again.status_code == 200
+
+
+def cancel_one(app, begun, _):
+    assert app.test_client().post(f"/v1/uploads/{begun}/cancel", headers=AUTH).json["status"] == "cancelled"
+
+
+def complete_one(app, begun, ids):
+    asked = {"part_ids": ids}
+    assert app.test_client().post(f"/v1/uploads/{begun}/complete", json=asked, headers=AUTH).json["status"] == "completed"
+
+
+def revoke_with_all(app, *_):
+    assert app.test_cli_runner().invoke(args=["keys", "revoke", "default", "--delete-files"]).exit_code == 0
+
+
+@pytest.mark.parametrize("end", [cancel_one, complete_one, revoke_with_all])
+def test_parts_go_a_batch_at_a_time_so_that_others_write_in_between(app, monkeypatch, end):
+    """Of the 20,000 that a key may have, all in one transaction held each upload up for a quarter of a second."""
+    monkeypatch.setattr("lazu.store.uploads.BATCH", 4)
+    http, delete, gone = app.test_client(), rows.delete_parts, []
+    begun = http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"]
+    body = form(part("data", b"x", "part"))
+    parts = [http.post(f"/v1/uploads/{begun}/parts", data=body, content_type=FORM["Content-Type"], headers=AUTH) for _ in range(9)]
+
+    def counted(which):
+        gone.append(delete(which))
+        return gone[-1]
+
+    monkeypatch.setattr(rows, "delete_parts", counted)
+    end(app, begun, [each.json["id"] for each in parts])
+    assert [len(some) for some in gone] == [4, 4, 1]
+    assert UploadPart.select().count() == 0
 
 
 def test_uploads_begun_and_cancelled_all_day_do_not_fill_the_database(app, monkeypatch):

@@ -6,7 +6,7 @@ An upload is live while it is pending and has not expired. The rows of its parts
 
 from typing import NamedTuple
 
-from peewee import Expression, fn
+from peewee import Expression, ModelSelect, fn
 
 from lazu.store import rows
 from lazu.store.rows import Gone
@@ -105,9 +105,9 @@ def declared_by_key(now: int) -> dict[int, tuple[int, int]]:
     return {key: (uploads, int(size)) for key, uploads, size in tuples(sums)}
 
 
-def delete_parts_of(upload: Upload) -> list[Gone]:
-    """Delete the parts of an upload."""
-    return rows.delete_parts(UploadPart.upload == upload.id)
+def delete_parts_of(upload: Upload, count: int) -> list[Gone]:
+    """Delete up to `count` parts of an upload."""
+    return _delete_parts(UploadPart.select(UploadPart.id).where(UploadPart.upload == upload.id), count)
 
 
 def delete_dead_parts(now: int, count: int, key: Key | None = None) -> list[Gone]:
@@ -115,7 +115,7 @@ def delete_dead_parts(now: int, count: int, key: Key | None = None) -> list[Gone
     dead = UploadPart.select(UploadPart.id).join(Upload).where(~_live(now))
     if key is not None:
         dead = dead.where(Upload.key == key.id)
-    return rows.delete_parts(UploadPart.id.in_(dead.limit(count)))
+    return _delete_parts(dead, count)
 
 
 def delete_uploads(now: int, settled: int, key: Key | None = None) -> list[tuple[str, str]]:
@@ -140,13 +140,22 @@ def delete_settled(key: Key, keep: int) -> None:
     Upload.delete().where(settled & without & Upload.id.not_in(newest)).execute()
 
 
-def delete_uploads_of(key: Key) -> tuple[list[Gone], list[str]]:
-    """Delete every upload of `key`; gives their parts, and the ids of those that were pending."""
+def delete_uploads_of(key: Key, count: int) -> tuple[list[Gone], list[str]]:
+    """Delete up to `count` parts of the uploads of `key`, and all these uploads where those were the last.
+
+    Gives the parts, and the ids of the uploads that were pending.
+    """
     mine = Upload.key == key.id
-    gone = rows.delete_parts(UploadPart.upload.in_(Upload.select(Upload.id).where(mine)))
+    gone = _delete_parts(UploadPart.select(UploadPart.id).join(Upload).where(mine), count)
+    if len(gone) == count:
+        return gone, []
     pending = [upload.id for upload in Upload.select(Upload.id).where(mine & _unsettled())]
     Upload.delete().where(mine).execute()
     return gone, pending
+
+
+def _delete_parts(which: "ModelSelect[UploadPart]", count: int) -> list[Gone]:
+    return rows.delete_parts(UploadPart.id.in_(which.limit(count)))
 
 
 def _live(now: int) -> Expression:

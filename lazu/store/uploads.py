@@ -141,11 +141,7 @@ class Uploads:
         """
         now = clock.milliseconds()
         part = UploadPart(
-            id=ids.new_part_id(now),
-            upload=upload.id,
-            sha256=staged.sha256,
-            bytes=staged.size,
-            created_at=now // 1000,
+            id=ids.new_part_id(now), upload=upload.id, sha256=staged.sha256, bytes=staged.size, created_at=now // 1000
         )
         self._contents.add(staged, part.id, lambda: self._insert_part(key, upload, part))
         return part
@@ -206,10 +202,11 @@ class Uploads:
 
     def _drop_parts(self, upload: Upload) -> None:
         try:
-            self._contents.drop(lambda: upload_rows.delete_parts_of(upload), None)
+            while len(self._contents.drop(lambda: upload_rows.delete_parts_of(upload, BATCH), None)) >= BATCH:
+                pass
         except (ApiError, OSError, StoreError):
-            # The file is there, durably: a failure now would be untrue.
-            log.exception("the parts of a completed upload could not be removed; the next purge removes them")
+            # The file is there, durably, or the upload cancelled: a failure now would be untrue.
+            log.exception("the parts of an upload that ended could not be removed; the next purge removes them")
 
     def _again(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
         """The answer of an upload that is completed, if it was so with the same parts."""
@@ -250,7 +247,8 @@ class Uploads:
         """Let a pending upload and its parts go; cancelling again changes nothing. Raises as `pending` does."""
         upload = self.get(key, upload_id)
         if upload.status == "pending":
-            self._contents.drop(lambda: self._cancel(upload), None)
+            if len(self._contents.drop(lambda: self._cancel(upload), None)) >= BATCH:
+                self._drop_parts(upload)
             upload = self.get(key, upload_id)
             if upload.status == "cancelled":
                 logs.audit("upload-cancelled", key=key.name, upload=upload.id)
@@ -262,18 +260,19 @@ class Uploads:
     def _cancel(upload: Upload) -> list[Gone]:
         now = clock.now()
         settled = upload_rows.settle(upload, now, cancelled_at=now)
-        return upload_rows.delete_parts_of(upload) if settled else []
+        return upload_rows.delete_parts_of(upload, BATCH) if settled else []
 
     def delete_all(self, key: Key) -> None:
         """Remove every upload of `key` and its parts; those that were pending are cancelled by that."""
         pending: set[str] = set()
 
         def delete() -> list[Gone]:
-            gone, ended = upload_rows.delete_uploads_of(key)
+            gone, ended = upload_rows.delete_uploads_of(key, BATCH)
             pending.update(ended)  # also what a transaction deleted whose answer was lost
             return gone
 
-        self._contents.drop(delete, None)
+        while len(self._contents.drop(delete, None)) >= BATCH:
+            pass
         for upload_id in sorted(pending):
             logs.audit("upload-cancelled", key=key.name, upload=upload_id)
 
