@@ -2,22 +2,22 @@
 
 import errno
 import os
+import re
 import threading
 import time
 
 import peewee
 import pytest
 
-from helpers.in_process import AUTH, blobs, content, descriptors, purge, put
+from helpers.broken import before_syncs, failing, no_thread
+from helpers.in_process import AUTH, blobs, content, descriptors, purge, put, use_key
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import metrics
 from lazu.errors import Failed, InsufficientStorage, StorageFailed, StoreError
 from lazu.store import derived, disk, rows, sqlite
 from lazu.store.blobs import NEW, Blobs
-from lazu.store.contents import journal
-from lazu.store.keys import Keys
-from test_journal import entries, failing
+from test_journal import entries
 
 MB = 2**20
 KIND = "document-1-00000000"
@@ -28,6 +28,11 @@ def room(tmp_path):
     made = Blobs(tmp_path / "store" / "blobs", 0)
     made.prepare()
     return made
+
+
+def counted():
+    """The syncs that failed, as /metrics shows them."""
+    return float(re.search(r"^lazu_fsync_failures_total (.*)", metrics.render([]).decode(), re.MULTILINE)[1])
 
 
 def named(room, data):
@@ -67,12 +72,8 @@ def test_room_that_an_upload_has_is_not_asked_for_again(room, monkeypatch):
 
 
 @pytest.mark.parametrize("code", disk.FULL)
-def test_a_disk_that_reserves_nothing_more_is_full(room, monkeypatch, code):
-    def full(*_):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(disk, "reserve", full)
-    with pytest.raises(InsufficientStorage):
+def test_a_disk_that_reserves_nothing_more_is_full(room, code):
+    with failing(disk, "reserve", code), pytest.raises(InsufficientStorage):
         room.stage(512 * MB, expected=32 * MB)
 
 
@@ -86,20 +87,14 @@ def test_a_write_that_takes_a_part_is_gone_on_with(room, monkeypatch):
 
 
 @pytest.mark.parametrize(("code", "stops"), [(errno.EIO, True), *((code, False) for code in disk.FULL)])
-def test_a_sync_that_finds_no_room_is_counted_and_stops_nobody(room, monkeypatch, code, stops):
+def test_a_sync_that_finds_no_room_is_counted_and_stops_nobody(room, code, stops):
     """What comes after it may be smaller, or find room."""
-    counted = []
-
-    def fsync(_):
-        raise OSError(code, os.strerror(code))
-
+    before = counted()
     with room.stage(MB) as staged:
         staged.write(b"x" * 30_000)
-        monkeypatch.setattr(metrics, "fsync_failed", lambda: counted.append(code))
-        monkeypatch.setattr(os, "fsync", fsync)
-        with pytest.raises(OSError, match=os.strerror(code)):
+        with failing(os, "fsync", code), pytest.raises(OSError, match=os.strerror(code)):
             staged.seal()
-    assert (room.failed, counted) == (stops, [code])
+    assert (room.failed, counted() - before) == (stops, 1)
 
 
 # Names
@@ -156,12 +151,10 @@ def test_what_is_no_file_costs_no_descriptor(room):
 # Failures
 
 
-def test_a_disk_that_takes_no_sync_has_not_recovered(room, monkeypatch):
+def test_a_disk_that_takes_no_sync_has_not_recovered(room):
     room.fail("as a disk error does")
-    with monkeypatch.context() as patch:
-        patch.setattr(disk, "sync", failing)
-        with pytest.raises(OSError, match="Input/output"):
-            room.recover()
+    with failing(disk, "sync"), pytest.raises(OSError, match="Input/output"):
+        room.recover()
     assert room.failed
 
 
@@ -181,21 +174,19 @@ def test_a_store_goes_on_no_sooner_than_sqlite_commits_again(app, monkeypatch):
     contents.recover()
 
 
-def test_a_store_goes_on_no_sooner_than_the_bytes_of_its_journal_are_there(patient, app, monkeypatch):
+def test_a_store_goes_on_no_sooner_than_the_bytes_of_its_journal_are_there(patient, app):
     http, contents = patient[0], app.extensions["lazu"].contents
     file = put(http, b"entry")
     contents.blobs.fail("as a disk error does")
-    with monkeypatch.context() as patch:
-        patch.setattr(Blobs, "put", failing)
-        with pytest.raises(OSError, match="Input/output"):
-            contents.recover()
+    with failing(Blobs, "put"), pytest.raises(OSError, match="Input/output"):
+        contents.recover()
     assert contents.failed
     contents.recover()
     assert content(http, file) == b"entry"
 
 
 def test_a_refusal_is_told_whatever_becomes_of_its_bytes(app, monkeypatch):
-    monkeypatch.setattr(Keys, "_note", lambda *_: None)  # its commit, of another thread, would fail too
+    use_key(app)  # its commit, of another thread, would fail too
 
     def full():
         raise peewee.OperationalError("database or disk is full")
@@ -216,31 +207,22 @@ def test_a_refusal_is_told_whatever_becomes_of_its_bytes(app, monkeypatch):
 # The journal
 
 
-def test_a_checkpoint_for_which_there_was_no_thread_comes_with_the_next_entry(app, monkeypatch):
-    http, storage, start = app.test_client(), app.extensions["lazu"].settings.storage_dir, threading.Thread.start
-
-    def refuse(thread):
-        if thread.name == "lazu-journal":
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(journal, "SECONDS", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+def test_a_checkpoint_for_which_there_was_no_thread_comes_with_the_next_entry(app):
+    http, storage = app.test_client(), app.extensions["lazu"].settings.storage_dir
+    with no_thread("lazu-journal"):
         put(http, b"one")
     assert len(entries(storage)) == 1
     put(http, b"two")
     until(lambda: entries(storage) == [], 20)
 
 
-def test_a_process_that_ends_waits_for_no_disk_that_takes_minutes(patient, app, monkeypatch):
+def test_a_process_that_ends_waits_for_no_disk_that_takes_minutes(patient, app):
     http, storage = patient
     put(http, b"entry")
     go_on = threading.Event()
-    monkeypatch.setattr(journal, "LAST_SECONDS", 0.1)
-    monkeypatch.setattr(disk, "sync_all", lambda _: go_on.wait(40))
-    began = time.monotonic()
-    app.extensions["lazu"].contents.close()
-    assert time.monotonic() - began < 20
-    go_on.set()
-    until(lambda: entries(storage) == [])
+    with before_syncs(lambda _: go_on.wait(40)):
+        began = time.monotonic()
+        app.extensions["lazu"].contents.close()
+        assert time.monotonic() - began < 20
+        go_on.set()
+        until(lambda: entries(storage) == [])

@@ -7,10 +7,12 @@ import re
 import shutil
 import tempfile
 import threading
+from contextlib import contextmanager
 from io import FileIO
 
 import pytest
 
+from helpers.broken import failing
 from helpers.in_process import AUTH, content, put
 from helpers.in_store import blank
 from lazu.application import create_app
@@ -121,15 +123,18 @@ class Torn(FileIO):
         raise OSError(errno.EIO, "Input/output error")
 
 
-def forbidden(*_):
-    raise PermissionError(errno.EACCES, "Permission denied")
+@contextmanager
+def bad_sector(blobs, place):
+    """The blob at `place` can be opened, and not be read."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(blobs, "open", lambda _: Torn(place))
+        yield
 
 
-def test_a_blob_that_may_not_be_opened_is_not_lost(app, http, root, monkeypatch):
+def test_a_blob_that_may_not_be_opened_is_not_lost(app, http, root):
     """It was taken for gone: its file was deleted, its whole bytes were moved to quarantine."""
     file = put(http, b"whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(app.extensions["lazu"].contents.blobs, "open", forbidden)
+    with failing(app.extensions["lazu"].contents.blobs, "open", errno.EACCES):
         for options in ((), ("--repair",), ("--rehash", "--repair")):
             [found] = run(app, *options, code=1).values()
             assert (found["kind"], found["about"], found["repaired"]) == ("damaged", file["id"], "")
@@ -138,35 +143,30 @@ def test_a_blob_that_may_not_be_opened_is_not_lost(app, http, root, monkeypatch)
     assert content(http, file) == b"whole"
 
 
-def test_a_stray_blob_that_may_not_be_opened_is_told_so(app, http, root, monkeypatch):
+def test_a_stray_blob_that_may_not_be_opened_is_told_so(app, http, root):
     place = path(root, put(http, b"stray"))
     File.delete().execute()
-    monkeypatch.setattr(app.extensions["lazu"].contents.blobs, "open", forbidden)
-    assert run(app, code=1)[("stray", place.name)]["detail"] == "can't be read: Permission denied"
-    monkeypatch.undo()
+    with failing(app.extensions["lazu"].contents.blobs, "open", errno.EACCES):
+        assert run(app, code=1)[("stray", place.name)]["detail"] == "can't be read: Permission denied"
     run(app, "--repair", code=0)
 
 
-def test_a_blob_on_a_bad_sector_goes_to_quarantine_with_its_file_deleted(app, http, root, monkeypatch):
+def test_a_blob_on_a_bad_sector_goes_to_quarantine_with_its_file_deleted(app, http, root):
     file = put(http, b"on a bad sector")
-    place = path(root, file)
-    monkeypatch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _: Torn(place))
-    assert run(app, code=0) == {}, "only --rehash reads the bytes"
-    [found] = run(app, "--rehash", "--repair", code=0).values()
+    with bad_sector(app.extensions["lazu"].contents.blobs, path(root, file)):
+        assert run(app, code=0) == {}, "only --rehash reads the bytes"
+        [found] = run(app, "--rehash", "--repair", code=0).values()
     assert (found["kind"], found["about"]) == ("damaged", file["id"])
     assert "quarantine" in found["repaired"]
-    monkeypatch.undo()
     assert run(app, "--rehash", code=0) == {}
     assert [each.read_bytes() for each in (root.parent / "quarantine").iterdir()] == [b"on a bad sector"]
 
 
-def test_a_file_system_that_has_gone_away_costs_no_file(app, http, root, monkeypatch):
+def test_a_file_system_that_has_gone_away_costs_no_file(app, http, root):
     """Each of its blobs is EIO, and the database is on another disk; a move fails there too."""
     file = put(http, b"away")
     blobs = app.extensions["lazu"].contents.blobs
-    with monkeypatch.context() as patch:
-        patch.setattr(blobs, "open", lambda _: Torn(path(root, file)))
-        patch.setattr(blobs, "quarantine", forbidden)
+    with bad_sector(blobs, path(root, file)), failing(blobs, "quarantine", errno.EACCES):
         assert run(app, "--rehash", "--repair", code=1)[("damaged", file["id"])]["repaired"] == ""
     assert content(http, file) == b"away"
 
@@ -183,8 +183,7 @@ def test_a_blob_whose_move_cannot_be_made_durable_stays_with_its_file(app, http,
         sync(place)
 
     place = path(root, file)
-    with monkeypatch.context() as patch:
-        patch.setattr(app.extensions["lazu"].contents.blobs, "open", lambda _: Torn(place))
+    with bad_sector(app.extensions["lazu"].contents.blobs, place), monkeypatch.context() as patch:
         patch.setattr(disk, "sync", refused)
         assert run(app, "--rehash", "--repair", code=1)[("damaged", file["id"])]["repaired"] == ""
     assert content(http, file) == b"stays"

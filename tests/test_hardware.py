@@ -19,7 +19,8 @@ import peewee
 import pytest
 
 from helpers import uploads
-from helpers.in_process import AUTH, put
+from helpers.broken import failing
+from helpers.in_process import AUTH, put, use_key
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
@@ -27,7 +28,6 @@ from lazu.config import Settings
 from lazu.errors import CannotStart, Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
 from lazu.store import rows, sqlite
 from lazu.store.blobs import Blobs
-from lazu.store.keys import Keys
 from lazu.store.opening import open_store
 from lazu.store.staged import Room
 from lazu.store.tables import File
@@ -231,12 +231,8 @@ def test_a_box_without_an_inode_or_without_room_is_not_ready(small, cluster, sev
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
-def test_a_place_where_no_upload_can_arrive_stops_the_start(cluster, tmp_path, monkeypatch, several):
-    def refused(room):
-        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
-
-    monkeypatch.setattr(Room, "unnamed", refused)
-    with pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
+def test_a_place_where_no_upload_can_arrive_stops_the_start(cluster, tmp_path, several):
+    with failing(Room, "unnamed", errno.EOPNOTSUPP), pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
         open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **(cluster if several else {})))
 
 
@@ -459,21 +455,19 @@ def test_a_store_that_a_disk_error_stopped_reads_and_deletes_and_waits_for_fsck(
     assert request(server, "GET", f"/v1/files/{two['id']}/content", key).body == b"two"
 
 
-def test_a_disk_that_can_not_tell_whether_it_failed_takes_nothing(app, monkeypatch):
-    room, stat = app.extensions["lazu"].contents.blobs, os.stat
-
-    def broken(path, **more):
-        if str(path).endswith("blobs/failed"):
-            raise OSError(errno.EIO, "broken")
-        return stat(path, **more)
-
-    monkeypatch.setattr(os, "stat", broken)
+def test_a_disk_that_can_not_tell_whether_it_failed_takes_nothing(app):
+    room = app.extensions["lazu"].contents.blobs
+    marker = room.root / "failed"
+    marker.symlink_to(marker)
+    with pytest.raises(OSError, match="symbolic links"):
+        marker.stat()
     assert room.failed
+    marker.unlink()
 
 
 def test_a_row_that_finds_no_room_takes_its_bytes_along(app, monkeypatch):
     http, room = app.test_client(), app.extensions["lazu"].contents.blobs
-    monkeypatch.setattr(Keys, "_note", lambda *_: None)  # its commit, of another thread, would be the one that fails
+    use_key(app)  # its commit, of another thread, would be the one that fails
     put(http, b"shared")
 
     commit, fails = sqlite.database.commit, []
@@ -502,8 +496,8 @@ def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
     def broken(*_):
         raise peewee.OperationalError("disk I/O error")
 
+    use_key(app)  # a write too, which might be the first in doubt
     with monkeypatch.context() as patch:
-        patch.setattr(Keys, "_note", lambda *_: None)  # a write too, which might be the first in doubt
         patch.setattr(sqlite.database, "commit", broken)
         body = form(PURPOSE, part("file", b"in doubt", "a.txt"))
         content_type = f"multipart/form-data; boundary={BOUNDARY}"
@@ -520,7 +514,7 @@ def test_a_commit_in_doubt_stops_the_unlinking(app, monkeypatch):
 def test_a_commit_in_doubt_on_the_room_of_the_ballast_stops_the_unlinking_too(app, monkeypatch):
     """A deletion on a full disk commits a second time: an error then went by what hears of doubts."""
     http, room = app.test_client(), app.extensions["lazu"].contents.blobs
-    monkeypatch.setattr(Keys, "_note", lambda *_: None)  # a write too, which might be the first
+    use_key(app)  # a write too, which might be the first
     file = put(http, b"on its way out")
     told = ["database or disk is full"]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from peewee import sqlite3
 
+from helpers.broken import before_syncs, failing
 from helpers.in_process import AUTH, content, put
 from helpers.server import PROJECT, opened, problems
 from helpers.waiting import until
@@ -26,6 +27,8 @@ from lazu.store.blobs import Blobs
 from lazu.store.contents import journal
 from lazu.store.schema import STEPS
 from lazu.store.staged import FEW
+
+BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def entries(storage):
@@ -171,36 +174,31 @@ def test_a_command_beside_a_server_leaves_the_journal_to_it(serve):
     server.flask("fsck", "--repair")
 
 
-def test_a_backup_needs_no_journal(patient, app, tmp_path, monkeypatch):
+def test_a_backup_needs_no_journal(patient, app, tmp_path):
     """Its hard links are as durable as the blobs they are made of, so these are synced when they are made."""
     http, storage = patient
     put(http, b"in the journal")
-    linked, sync_all = [], disk.sync_all
-
-    def note(fd):
-        linked.append(blob(tmp_path / "backup", b"in the journal").exists())
-        sync_all(fd)
-
-    monkeypatch.setattr(disk, "sync_all", note)
-    assert app.test_cli_runner().invoke(args=["backup", str(tmp_path / "backup")]).exit_code == 0
+    linked = []
+    with before_syncs(lambda _: linked.append(blob(tmp_path / "backup", b"in the journal").exists())):
+        assert app.test_cli_runner().invoke(args=["backup", str(tmp_path / "backup")]).exit_code == 0
     assert linked == [True]
     assert (len(entries(storage)), entries(tmp_path / "backup")) == (1, [])
     assert b"in the journal" not in (tmp_path / "backup/lazu.sqlite3").read_bytes()
 
 
-def test_the_links_of_a_backup_that_was_broken_off_are_synced_by_the_next(patient, app, tmp_path, monkeypatch):
+def test_the_links_of_a_backup_that_was_broken_off_are_synced_by_the_next(patient, app, tmp_path):
     http, _ = patient
     put(http, b"in the journal")
     asked = []
 
-    def sync_all(_):
+    def first_killed(_):
         asked.append(blob(tmp_path / "backup", b"in the journal").exists())
         if len(asked) == 1:
             raise RuntimeError("killed")
 
-    monkeypatch.setattr(disk, "sync_all", sync_all)
     backup = ["backup", str(tmp_path / "backup")]
-    assert [app.test_cli_runner().invoke(args=backup).exit_code for _ in range(2)] == [1, 0]
+    with before_syncs(first_killed):
+        assert [app.test_cli_runner().invoke(args=backup).exit_code for _ in range(2)] == [1, 0]
     assert asked == [True, True]
 
 
@@ -216,21 +214,22 @@ def test_a_store_that_has_failed_is_backed_up_by_copies_alone(patient, app, tmp_
     assert app.test_cli_runner().invoke(args=["backup", str(tmp_path / "backup")]).exit_code == 0
 
 
-def test_a_checkpoint_beside_which_another_process_hears_of_a_failure_removes_nothing(patient, app, monkeypatch):
+def test_a_checkpoint_beside_which_another_process_hears_of_a_failure_removes_nothing(patient, app):
     http, storage = patient
     contents = app.extensions["lazu"].contents
     put(http, b"entry")
-    monkeypatch.setattr(disk, "sync_all", lambda _: contents.blobs.fail("heard by another"))
-    contents.journal.checkpoint()
+    with before_syncs(lambda _: contents.blobs.fail("heard by another")):
+        contents.journal.checkpoint()
     assert len(entries(storage)) == 1
 
 
-def test_a_checkpoint_removes_all_entries_however_many_came(patient, app, monkeypatch):
+def test_a_checkpoint_removes_all_entries_however_many_came(patient, app):
     """A portion at a time: uploads wait for each of its commits."""
     http, storage = patient
-    monkeypatch.setattr(journal, "PORTION", 2)
-    for data in (b"one", b"two", b"three", b"four", b"five"):
-        put(http, data)
+    put(http, b"one of thousands")
+    with closing(sqlite3.connect(storage / "lazu.sqlite3")) as database, database:
+        [entry] = database.execute("SELECT sha256, bytes FROM journal")
+        database.executemany("INSERT INTO journal (sha256, bytes) VALUES (?, ?)", [entry] * 2 * journal.PORTION)
     app.extensions["lazu"].contents.journal.checkpoint()
     assert entries(storage) == []
 
@@ -247,33 +246,30 @@ def test_a_checkpoint_of_a_store_that_was_moved_away_makes_no_database_in_its_pl
     moved.rename(storage)
 
 
-def test_what_is_uploaded_during_a_checkpoint_keeps_its_entry(patient, app, monkeypatch):
+def test_what_is_uploaded_during_a_checkpoint_keeps_its_entry(patient, app):
     """Its blob came after the sync, perhaps."""
     http, storage = patient
     put(http, b"before")
-    with ThreadPoolExecutor(1) as another:
-        monkeypatch.setattr(disk, "sync_all", lambda _: another.submit(put, http, b"meanwhile").result())
+    with ThreadPoolExecutor(1) as another, before_syncs(lambda _: another.submit(put, http, b"meanwhile").result()):
         app.extensions["lazu"].contents.journal.checkpoint()
     assert entries(storage) == [hashlib.sha256(b"meanwhile").hexdigest()]
 
 
-def test_what_is_uploaded_during_a_checkpoint_has_one_of_its_own(app, monkeypatch):
+def test_what_is_uploaded_during_a_checkpoint_has_one_of_its_own(app):
     """The one that runs may have synced already."""
     http, storage = app.test_client(), app.extensions["lazu"].settings.storage_dir
-    begun, go_on, sync_all = threading.Event(), threading.Event(), disk.sync_all
+    begun, go_on = threading.Event(), threading.Event()
 
-    def slow(fd):
+    def slow(_):
         begun.set()
         go_on.wait(60)
-        sync_all(fd)
 
-    monkeypatch.setattr(journal, "SECONDS", 0)
-    monkeypatch.setattr(disk, "sync_all", slow)
-    put(http, b"before")
-    assert begun.wait(60)
-    put(http, b"meanwhile")
-    go_on.set()
-    until(lambda: entries(storage) == [])
+    with before_syncs(slow):
+        put(http, b"before")
+        assert begun.wait(60)
+        put(http, b"meanwhile")
+        go_on.set()
+        until(lambda: entries(storage) == [])
 
 
 def test_a_full_disk_is_not_told_again_by_the_journal(patient, app, monkeypatch, caplog):
@@ -307,16 +303,14 @@ def test_a_purge_on_a_full_disk_takes_the_ballast_to_empty_the_journal(patient, 
     assert ballast.exists()
 
 
-def test_a_store_that_has_failed_opens_without_a_write_to_its_blobs(patient, app, monkeypatch):
+def test_a_store_that_has_failed_opens_without_a_write_to_its_blobs(patient, app):
     """Its disk may refuse each: there is no reading then. Repair replays."""
     http, storage = patient
     file = put(http, b"entry")
     app.extensions["lazu"].contents.blobs.fail("as a disk error does")
     blob(storage, b"entry").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(Blobs, "put", failing)
-        with opened(storage) as store:
-            assert store.contents.failed
+    with failing(Blobs, "put"), opened(storage) as store:
+        assert store.contents.failed
     assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
     assert content(http, file) == b"entry"
 
@@ -338,15 +332,13 @@ def test_equal_bytes_are_journaled_again_and_their_blob_stays(patient):
     assert blob(storage, b"equal").stat().st_ino == before
 
 
-def test_a_sync_that_fails_stops_the_store_and_repair_writes_all_entries_anew(patient, app, monkeypatch):
+def test_a_sync_that_fails_stops_the_store_and_repair_writes_all_entries_anew(patient, app):
     """What the kernel could not write it may still show: nothing that can be read proves anything."""
     http, storage = patient
     contents = app.extensions["lazu"].contents
     file, before = put(http, b"entry"), blob(storage, b"entry").stat().st_ino
-    with monkeypatch.context() as patch:
-        patch.setattr(disk, "sync_all", failing)
-        with pytest.raises(OSError, match="Input/output"):
-            contents.journal.checkpoint()
+    with failing(disk, "sync_all"), pytest.raises(OSError, match="Input/output"):
+        contents.journal.checkpoint()
     assert contents.failed
     assert len(entries(storage)) == 1
     assert http.post("/v1/files", headers=AUTH).status_code == 500
@@ -355,7 +347,7 @@ def test_a_sync_that_fails_stops_the_store_and_repair_writes_all_entries_anew(pa
     assert (content(http, file), entries(storage), contents.failed) == (b"entry", [], False)
 
 
-def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed(patient, app, monkeypatch):
+def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed(patient, app):
     """Each worker's descriptor hears of a failure once, however late it asks."""
     http, storage = patient
     put(http, b"entry")
@@ -367,35 +359,33 @@ def test_a_store_that_has_recovered_is_not_stopped_again_by_what_others_are_owed
         def late(fd):
             if fd in owed:
                 owed.remove(fd)
-                failing()
+                raise BROKEN
 
-        monkeypatch.setattr(disk, "sync_all", late)
-        put(http, b"another entry")
-        with pytest.raises(OSError, match="Input/output"):
-            contents.journal.checkpoint()
-        contents.recover()
-        put(http, b"a third entry")
-        store.contents.journal.checkpoint()
+        with before_syncs(late):
+            put(http, b"another entry")
+            with pytest.raises(OSError, match="Input/output"):
+                contents.journal.checkpoint()
+            contents.recover()
+            put(http, b"a third entry")
+            store.contents.journal.checkpoint()
         assert (contents.failed, entries(storage)) == (False, [])
 
 
-def test_a_store_whose_failure_could_not_be_marked_goes_on_when_repaired(patient, app, monkeypatch):
+def test_a_store_whose_failure_could_not_be_marked_goes_on_when_repaired(patient, app):
     """For this process alone it had failed."""
     blobs = app.extensions["lazu"].contents.blobs
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", failing)
+    with failing(Path, "write_text"):
         blobs.fail("as a disk error does")
     assert blobs.failed
     assert app.test_cli_runner().invoke(args=["fsck", "--repair"]).exit_code == 0
     assert not blobs.failed
 
 
-def test_a_worker_that_could_not_mark_a_failure_goes_on_when_another_that_did_is_repaired(patient, app, monkeypatch):
+def test_a_worker_that_could_not_mark_a_failure_goes_on_when_another_that_did_is_repaired(patient, app):
     http, storage = patient
     blobs = app.extensions["lazu"].contents.blobs
     blobs.fail("as a disk error does")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", failing)
+    with failing(Path, "write_text"):
         blobs.fail("as the next one does")
     with opened(storage) as store:
         store.contents.recover()
@@ -420,47 +410,51 @@ def test_failures_and_repairs_cost_no_descriptor(patient, app):
     assert (watches(), entries(storage)) == (1, [])
 
 
-def test_a_failure_of_which_nobody_was_told_does_not_stop_the_recovery_from_it(patient, monkeypatch):
+def test_a_failure_of_which_nobody_was_told_does_not_stop_the_recovery_from_it(patient):
     """An fsync hears of its own file alone; the next sync of all hears of it too."""
     http, storage = patient
     put(http, b"entry")
-    untold = iter([True])
-    monkeypatch.setattr(disk, "sync_all", lambda _: next(untold, False) and failing())
-    with opened(storage) as store:
+    untold = [BROKEN]
+
+    def told(_):
+        if untold:
+            raise untold.pop()
+
+    with before_syncs(told), opened(storage) as store:
         store.contents.blobs.fail("fsync")
         store.contents.recover()
         assert (store.contents.failed, entries(storage)) == (False, [])
 
 
-def test_two_checkpoints_at_once_do_not_share_the_news_of_a_failure(patient, app, monkeypatch):
+def test_two_checkpoints_at_once_do_not_share_the_news_of_a_failure(patient, app):
     """The kernel tells a descriptor once: the second sync succeeds, and nothing of it is on the disk."""
     http, storage = patient
     journal = app.extensions["lazu"].contents.journal
     put(http, b"entry")
-    told, heard = iter([True]), threading.Event()
+    untold, heard = [BROKEN], threading.Event()
 
-    def once(fd):
-        if next(told, False):
+    def once(_):
+        if untold:
+            broken = untold.pop()
             heard.wait()
-            failing(fd)
+            raise broken
 
-    monkeypatch.setattr(disk, "sync_all", once)
-    both = [threading.Thread(target=journal.close) for _ in range(2)]
-    for thread in both:
-        thread.start()
-    both[1].join(0.5)  # as long as it would need
-    heard.set()
-    for thread in both:
-        thread.join()
+    with before_syncs(once):
+        both = [threading.Thread(target=journal.close) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        both[1].join(0.5)  # as long as it would need
+        heard.set()
+        for thread in both:
+            thread.join()
     assert len(entries(storage)) == 1
 
 
-def test_an_upload_of_few_bytes_replaces_a_blob_that_cannot_be_read(patient, app, monkeypatch):
+def test_an_upload_of_few_bytes_replaces_a_blob_that_cannot_be_read(patient):
     http, storage = patient
     put(http, b"few")
     before = blob(storage, b"few").stat().st_ino
-    with monkeypatch.context() as patch:
-        patch.setattr(Blobs, "open", failing)
+    with failing(Blobs, "open"):
         file = put(http, b"few")
     assert blob(storage, b"few").stat().st_ino != before
     assert content(http, file) == b"few"
@@ -488,10 +482,6 @@ def test_few_bytes_that_replace_others_are_durable_before_these_go(patient, monk
     monkeypatch.setattr(os, "fsync", note)
     put(http, b"few")
     assert durable == [(b"few", b"fex")]
-
-
-def failing(*_, **__):
-    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")

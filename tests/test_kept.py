@@ -14,6 +14,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from helpers.broken import failing
 from helpers.documents import RED, pages, words
 from helpers.in_process import blobs, uncollected
 from helpers.server import PROJECT, problems
@@ -23,6 +24,7 @@ from lazu.errors import Busy, Overloaded, UnsupportedFileType
 from lazu.gateway.attachment import Content
 from lazu.gateway.extracts import Extracts
 from lazu.store import derived, disk
+from lazu.store.contents.shelf import Shelf
 from lazu.store.tables import Key
 
 PAPER = pages(words("First page"), words("Second"))
@@ -329,44 +331,28 @@ def test_nothing_is_kept_of_a_blob_that_went_meanwhile(app, put, reader):
     assert not [path for path in app.extensions["lazu"].contents.blobs.root.rglob("*") if path.is_file()]
 
 
-def test_on_a_disk_that_became_read_only_what_is_kept_is_used(app, put, reader, monkeypatch):
+def test_on_a_disk_that_became_read_only_what_is_kept_is_used(app, put, reader):
     content = put(b"words")
     extracts(app).text(content, "text/plain")
-
-    def read_only(*_):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr(os, "utime", read_only)
-    assert b"".join(extracts(app).text(content, "text/plain").slice) == b"words"
+    with failing(os, "utime", errno.EROFS):
+        assert b"".join(extracts(app).text(content, "text/plain").slice) == b"words"
     assert reader.calls == 1
 
 
-def test_what_is_kept_on_a_bad_sector_is_read_anew(app, put, reader, monkeypatch):
-    content, contents = put(b"words"), app.extensions["lazu"].contents
+def test_what_is_kept_on_a_bad_sector_is_read_anew(app, put, reader):
+    content = put(b"words")
     extracts(app).text(content, "text/plain")
-    opened = contents.open
-
-    def bad(sha256, kind="", **part):
-        if kind:
-            raise OSError(errno.EIO, "Input/output error")
-        return opened(sha256, **part)
-
-    monkeypatch.setattr(contents, "open", bad)
-    assert b"".join(extracts(app).text(content, "text/plain").slice) == b"words"
+    with failing(Shelf, "open"):
+        assert b"".join(extracts(app).text(content, "text/plain").slice) == b"words"
     assert reader.calls == 2
 
 
 @pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EIO])
-def test_a_full_disk_keeps_nothing_and_answers(app, put, monkeypatch, failure):
+def test_a_full_disk_keeps_nothing_and_answers(app, put, failure):
     content = put(b"words")
-
-    def full(*_):
-        raise OSError(failure, "no")
-
-    monkeypatch.setattr(os, "write", full)
-    found = extracts(app).text(content, "text/plain").slice
-    assert (b"".join(found), len(found)) == (b"words", 5)
-    monkeypatch.undo()
+    with failing(os, "write", failure):
+        found = extracts(app).text(content, "text/plain").slice
+        assert (b"".join(found), len(found)) == (b"words", 5)
     assert sum(path.is_file() for path in app.extensions["lazu"].contents.blobs.root.rglob("*")) == 1
 
 

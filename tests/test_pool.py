@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
+from helpers.broken import no_thread
 from helpers.in_process import uncollected
 from helpers.waiting import until
 from lazu.server import pool
@@ -63,17 +64,13 @@ def test_threads_are_used_again(hasty):
     assert len(used) < 10
 
 
-def test_without_a_thread_left_those_that_are_there_do_the_work(monkeypatch):
+def test_without_a_thread_left_those_that_are_there_do_the_work():
     made, gate = Pool(keep=1, most=50), threading.Event()
     first = made.submit(gate.wait)
-
-    def refuse(_):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    second = made.submit(lambda: 7)
-    gate.set()
-    assert (first.result(30), second.result(30)) == (True, 7)
+    with no_thread():
+        second = made.submit(lambda: 7)
+        gate.set()
+        assert (first.result(30), second.result(30)) == (True, 7)
 
 
 def test_jobs_that_come_at_once_do_not_wait_for_each_other():

@@ -12,6 +12,7 @@ from freezegun import freeze_time
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
+from helpers.broken import no_thread
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, form, head, part, request, rest, upload
 from lazu import slots
@@ -146,13 +147,9 @@ def test_long_work_gives_way_to_others_and_ends_when_its_client_leaves():
         work()
 
 
-def test_a_pool_without_threads_left_goes_on_when_there_are_some(monkeypatch):
-    def refuse(_):
-        raise RuntimeError("can't start new thread")
-
+def test_a_pool_without_threads_left_goes_on_when_there_are_some():
     pool = Pool(keep=1, most=4)
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+    with no_thread():
         future = pool.submit(lambda: "done")
     pool.revive()
     assert future.result(30) == "done"

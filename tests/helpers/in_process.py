@@ -5,7 +5,9 @@ import os
 from contextlib import contextmanager
 
 from helpers.server import objects
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part
+from lazu.store import rows
 from lazu.store.blobs import is_blob
 
 START = "2026-05-24 01:56:04"
@@ -18,6 +20,13 @@ def put(http, content=b"words", *more):
     answer = http.post("/v1/files", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}", headers=AUTH)
     assert answer.status_code == 200, answer.json
     return answer.json
+
+
+def use_key(app):
+    """The key is used, and that is written: no other request of today does so beside its own work."""
+    app.test_client().get("/v1/files", headers=AUTH)
+    with app.extensions["lazu"].engine.connected():
+        until(lambda: rows.find_key("default").last_used_at)
 
 
 def content(http, file):
