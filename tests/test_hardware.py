@@ -547,6 +547,24 @@ def test_a_file_that_is_gone_is_answered_so_whatever_becomes_of_its_bytes(app, m
     assert list(room.root.glob("??/*")) == []
 
 
+def test_the_last_use_of_a_key_is_one_line_of_the_log_wherever_descriptors_end(app, caplog):
+    """The lock of the database needs one too: its thread ended with a bare trace."""
+    store = app.extensions["lazu"]
+    with store.engine.connected():
+        key = store.keys.find("default")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [number for number in range(limits[0]) if not os.path.exists(f"/proc/self/fd/{number}")][:8]
+    try:
+        for number in free:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (number, limits[1]))
+            store.keys._write_use(key, 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "could not be written: [Errno 24] Too many open files" in caplog.text
+    with store.engine.connected():
+        assert store.keys.find("default").last_used_at == 0
+
+
 def test_without_a_file_descriptor_left_a_worker_answers_late_or_not_but_lives(tmp_path):
     server = Server(tmp_path / "storage", {"LAZU_WORKERS": "1", "LAZU_API_KEY": "k", "LAZU_BODY_TIMEOUT": "5"})
     server.start()

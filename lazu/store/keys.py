@@ -189,7 +189,7 @@ class Keys:
         try:
             with self._engine.connected():
                 self._engine.write(lambda: rows.update_key(key, last_used_at=now))
-        except (ApiError, StoreError) as e:  # the storage was moved away, too
+        except (ApiError, OSError, StoreError) as e:  # the storage was moved away, no descriptor is left
             log.warning("the last use of a key could not be written: %s", e)
 
 

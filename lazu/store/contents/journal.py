@@ -128,8 +128,9 @@ class Journal:
                 with self._lock:
                     self._noted = False
                 self._try_checkpoint()
-        finally:
+        except BaseException:  # a bug: let `note` start another one. At the end it may have done so already
             self._running = False
+            raise
 
     def _is_noted(self) -> bool:
         with self._lock:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
-from lazu.store import derived, disk
+from lazu.store import derived
 from lazu.store.blobs import SHARDS, Blobs
 from lazu.store.staged import Staged
 
@@ -18,11 +18,10 @@ _LEAST = 8192
 
 
 class _Entry(NamedTuple):
-    """One thing that is kept: when it was last used, what room it takes, where it stands."""
+    """One thing that is kept: when it was last used, what room it takes, its name."""
 
     used: float
     room: int
-    shard: str
     name: str
 
 
@@ -57,7 +56,7 @@ class Shelf:
         for entry in entries:
             if gone >= excess:
                 break
-            with disk.lock(self._blobs.root / entry.shard) as shard, suppress(FileNotFoundError):
+            with self._blobs.lock(entry.name) as shard, suppress(FileNotFoundError):
                 os.unlink(entry.name, dir_fd=shard)
             gone += entry.room
 
@@ -68,4 +67,4 @@ class Shelf:
             if derived.owner(entry.name) and not entry.name.endswith(f".{derived.LIST}"):
                 with suppress(FileNotFoundError):
                     status = entry.stat()
-                    yield _Entry(status.st_mtime, status.st_blocks * 512, self._blobs.shard(entry.name), entry.name)
+                    yield _Entry(status.st_mtime, status.st_blocks * 512, entry.name)
