@@ -145,6 +145,7 @@ def when_ready(server):
 def pre_fork(server, worker):
     """A worker is about to start."""
     worker.earlier = server.SIG_QUEUE.qsize()
+    worker.number = server.free_number()
 
 
 def post_fork(server, worker):

@@ -13,15 +13,15 @@ _all: set[int] = set()
 _own: set[int] = set()
 
 
-def divide(place: int | None, processes: int) -> None:
-    """Have this thread, and those that it starts, work on the CPU of this process, the one at `place` of `processes`.
+def divide(number: int, processes: int) -> None:
+    """Have this thread, and those that it starts, work on the CPU of this process, which is `number` of `processes`.
 
-    Nothing is chosen without a place, or unless each CPU has as many processes as any other: some would be idle.
+    Nothing is chosen unless each CPU has as many processes as any other: some would be idle.
     """
     available = sorted(os.sched_getaffinity(0))
-    if place is not None and len(available) > 1 and processes % len(available) == 0:
+    if len(available) > 1 and processes % len(available) == 0:
         _all.update(available)
-        _own.add(available[place % len(available)])
+        _own.add(available[number % len(available)])
         settle()
 
 

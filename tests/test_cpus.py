@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import requests
 
 from helpers.waiting import until
@@ -69,6 +70,19 @@ def test_each_process_keeps_to_a_cpu_of_its_own_also_after_a_reload(serve):
     until(lambda: settled(server))
     os.kill(server.pids()[1], signal.SIGKILL)
     until(lambda: len(server.pids()) == len(CPUS) + 1)
+    until(lambda: settled(server))
+
+
+@pytest.mark.parametrize("late", range(len(CPUS)))
+def test_a_process_that_ends_late_takes_no_cpu_from_those_of_the_reload(serve, late):
+    server = serve(LAZU_WORKERS=str(len(CPUS)))
+    until(lambda: settled(server))
+    before = server.pids()[1:]
+    os.kill(before[late], signal.SIGSTOP)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: set(server.pids()[1:]) & set(before) == {before[late]} and len(server.pids()) == len(CPUS) + 2)
+    os.kill(before[late], signal.SIGCONT)
+    until(lambda: not set(before) & set(server.pids()))
     until(lambda: settled(server))
 
 

@@ -32,11 +32,10 @@ class Balance:
         self._place: int | None = None
         self._again = 0.0
 
-    def join(self) -> int | None:
-        """Begin to take clients; gives the place of this process among those that do, if there is one."""
+    def join(self) -> None:
+        """Begin to take clients."""
         with suppress(Overloaded):
             self._place = self._ledger.take(0, 0, lambda _: True)
-        return self._place
 
     def tell(self, load: int) -> None:
         """Have the others know the load of this process."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from gunicorn.errors import HaltServer
@@ -78,6 +79,7 @@ class _Workers:
         self._age = 0
         server.spawn_worker = _going_on(server, server.spawn_worker)
         server.reload, server.manage_workers = self.reload, self.manage
+        server.free_number = self.free_number
 
     def reload(self) -> None:
         """gunicorn's, which ends when the old workers have."""
@@ -87,6 +89,11 @@ class _Workers:
             self._reload()
         finally:
             self._server.reap_workers = self._reap
+
+    def free_number(self) -> int:
+        """The lowest number that no worker has which goes by the last reload; older ones may end late."""
+        taken = {worker.number for worker in self._server.WORKERS.values() if worker.age > self._age}
+        return next(number for number in count() if number not in taken)
 
     def manage(self) -> None:
         """gunicorn's; and the last reload comes to its end where there was no room for all its workers."""

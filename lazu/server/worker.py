@@ -76,7 +76,8 @@ class Errands(PollableMethodQueue):
 class Worker(ThreadWorker):
     """gunicorn's threaded worker on `Connection`s: a thread for each connection that has a request, on `slots`."""
 
-    #: Signals that came between the fork and `init_signals` (gunicorn.conf.py).
+    #: From gunicorn.conf.py: a number that none other of this reload has, and signals that came before `init_signals`.
+    number: int
     missed: SimpleQueue[int]
     #: When to end the calls that still run, once it is known.
     _last: float | None = None
@@ -124,7 +125,8 @@ class Worker(ThreadWorker):
             self.log.error("no room for a worker: %s (TasksMax, ulimit -u, ulimit -n)", e)  # noqa: TRY400
             clock.sleep(BEGIN_PAUSE)
             sys.exit(1)
-        cpus.divide(self._balance.join(), self.cfg.workers)
+        self._balance.join()
+        cpus.divide(self.number, self.cfg.workers)
         metrics.look()
         super().run()
         self._store.contents.close()
@@ -163,9 +165,8 @@ class Worker(ThreadWorker):
             self._linger(conn)
         return kept
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+    def handle_error(self, _req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer what is no request, or what a bug ended: gunicorn counts few. One address after the other."""
-        del req
         logs.request_id.set(logs.request_id.get() or ids.new_request_id())
         error, address = refusal(exc), address_of(addr)
         self.log.reason(error, exc, address)
