@@ -172,6 +172,51 @@ def test_expires_after_outside_its_bounds_is_refused(server, key, seconds):
     assert answer.error == (400, "invalid_request", "expires_after[seconds]")
 
 
+LIFE = '{"anchor": "created_at", "seconds": 3600}'
+JSON = "Content-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "lifetime"),
+    [
+        ([part("expires_after", LIFE, more=JSON)], 3600),
+        ([part("expires_after", LIFE, "blob", more=JSON)], 3600),
+        ([part("expires_after", LIFE), EXPIRY, part("expires_after[seconds]", "3600")], 3600),
+        ([part("expires_after", "null", more=JSON)], 30 * 86400),
+        ([part("expires_afterwards", "3600"), part("expires_after_all[seconds]", "1")], 30 * 86400),
+    ],
+    ids=["json", "json with a filename", "both ways alike", "null", "other fields"],
+)
+def test_expires_after_is_read_as_openai_ruby_sends_it(server, key, parts, lifetime):
+    file = stored(server, key, b"x", "a.txt", *parts)
+    assert file["expires_at"] - file["created_at"] == lifetime
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [part("expires_after", "3600")],
+        [part("expires_after", "")],
+        [part("expires_after", "created_at")],
+        [part("expires_after", "[3600]")],
+        [part("expires_after", '{"anchor": "created_at", "seconds": 3600')],
+        [part("expires_after", '{"anchor": "created_at", "seconds": "3600"}')],
+        [part("expires_after", '{"anchor": "created_at", "seconds": 3599}')],
+        [part("expires_after", '{"anchor": "now", "seconds": 3600}')],
+        [part("expires_after", '{"seconds": 3600}')],
+        [part("expires_after", LIFE), part("expires_after", LIFE)],
+        [part("expires_after", LIFE), EXPIRY, part("expires_after[seconds]", "7200")],
+        [part("expires_after.anchor", "created_at"), part("expires_after.seconds", "3600")],
+        [part("expires_after[second]", "3600")],
+        [part("expires_after%5Banchor%5D", "created_at"), part("expires_after%5Bseconds%5D", "3600")],
+    ],
+)
+def test_a_lifetime_that_is_not_understood_is_refused(server, key, parts):
+    """The file would stay for 30 days, and the client believe that it is gone."""
+    for order in ([PURPOSE, *parts, FILE], [FILE, PURPOSE, *parts]):
+        assert upload(server, key, *order).error == (400, "invalid_request", "expires_after")
+
+
 NAMES = {
     "plain.txt": "plain.txt",
     "with space.txt": "with space.txt",

@@ -15,6 +15,7 @@ from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter, PartTooL
 from lazu.filetypes import Purpose
 from lazu.routes.body import Body
 from lazu.routes.context import store
+from lazu.routes.expiry import form_lifetime, is_expiry
 from lazu.routes.multipart import DATA, FILE, Part, Read, at_least, parts
 from lazu.sizes import words
 from lazu.store.arriving import Arrival
@@ -23,11 +24,6 @@ from lazu.store.files import NewFile
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key, UploadPart
 from lazu.store.uploads import MAX_PART_BYTES
-
-#: `expires_after[seconds]`: an hour to 30 days, as in the OpenAI API.
-SHORTEST, LONGEST = 3600, 2592000
-
-_ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 
 
 @dataclass
@@ -66,7 +62,7 @@ class _Form:
     def upload(self) -> NewFile:
         """The whole form, checked."""
         purpose = self.purpose()
-        lifetime = _lifetime(self.fields)
+        lifetime = form_lifetime(self.fields)
         if self.staged is None:
             raise MissingParameter(FILE)
         if self.staged.size == 0:
@@ -123,7 +119,7 @@ def receive(form: Iterator[Part], contents: Contents, expected: int = 0) -> Iter
         for part in form:
             if part.name == FILE:
                 filled.take_file(part, stack)
-            elif part.name in ("purpose", _ANCHOR, _SECONDS):
+            elif part.name == "purpose" or is_expiry(part.name):
                 filled.take_field(part)
         yield filled.upload()
 
@@ -170,15 +166,3 @@ def _fill(staged: Staged, part: Part) -> None:
             staged.write(chunk)
     except FileTooLarge as e:
         raise PartTooLarge(words(MAX_PART_BYTES)) from e
-
-
-def _lifetime(fields: dict[str, str]) -> int | None:
-    """Seconds from `expires_after`, None if it was not sent."""
-    if _ANCHOR not in fields and _SECONDS not in fields:
-        return None
-    if fields.get(_ANCHOR) != "created_at":
-        raise InvalidRequest("expires_after[anchor] must be 'created_at'.", _ANCHOR)
-    text = fields.get(_SECONDS, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and SHORTEST <= int(text) <= LONGEST):
-        raise InvalidRequest(f"expires_after[seconds] must be a whole number from {SHORTEST} to {LONGEST}.", _SECONDS)
-    return int(text)

@@ -10,7 +10,7 @@ from lazu.errors import FileTooLarge, InvalidRequest, MissingParameter
 from lazu.gateway import json_body
 from lazu.routes.body import Body
 from lazu.routes.context import upstream
-from lazu.routes.form import LONGEST, SHORTEST
+from lazu.routes.expiry import json_lifetime
 from lazu.sizes import UPLOAD_BODY, words
 from lazu.store.tables import Key
 from lazu.store.uploads import MAX_PARTS, Completion, Declared
@@ -34,7 +34,7 @@ def declared(key: Key) -> Declared:
         raise InvalidRequest("bytes must be a whole number of 1 or more: the size of the file.", "bytes")
     if size > purpose.max_bytes:
         raise FileTooLarge(words(purpose.max_bytes), "bytes")
-    return Declared(filename, size, body["purpose"], _lifetime(body.get("expires_after")))
+    return Declared(filename, size, body["purpose"], json_lifetime(body.get("expires_after")))
 
 
 def completion(key: Key) -> Completion:
@@ -69,16 +69,3 @@ def _text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} must be a string.", name)
     return value
-
-
-def _lifetime(expiry: Any) -> int | None:
-    """Seconds from `expires_after`, None if it was not sent."""
-    if expiry is None:
-        return None
-    if not isinstance(expiry, dict) or expiry.get("anchor") != "created_at":
-        raise InvalidRequest("expires_after must have the anchor 'created_at'.", "expires_after")
-    seconds = expiry.get("seconds")
-    if type(seconds) is not int or not SHORTEST <= seconds <= LONGEST:
-        text = f"expires_after.seconds must be a whole number from {SHORTEST} to {LONGEST}."
-        raise InvalidRequest(text, "expires_after")
-    return seconds
