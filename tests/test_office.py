@@ -266,6 +266,19 @@ def test_struck_words_of_an_odt_are_marked(read):
 UNSEEN = """<w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId="More"><w:basedOn w:val="Secret"/></w:style>"""
 
 
+STRUCK = "<r><t>a </t></r><r><rPr><strike/></rPr><t>b</t></r><r><rPr><b/></rPr><t> c</t></r><r><rPr><strike val='0'/></rPr><t>d</t></r>"
+
+
+def test_struck_cells_of_a_workbook_and_struck_words_in_them_are_marked(read):
+    """An old price stood beside the new one as if both held. A run without properties looks as its cell does."""
+    cells = [('s="1" t="s"', "<v>0</v>", "~~Tea~~"), ('s="1"', "<v>0.1</v>", "~~10%~~"), ('s="2"', "<v>12</v>", "12"), ('t="s"', "<v>1</v>", "a ~~b~~ cd")]
+    cells += [('s="1" t="inlineStr"', f"<is>{STRUCK}</is>", "~~a b~~ cd"), ('s="1" t="str"', "<f>A1</f>", "~~=A1~~"), ('s="1" t="b"', "<v>1</v>", "~~TRUE~~")]
+    sheet = "".join(f"<c {attributes}>{content}</c>" for attributes, content, _ in cells)
+    styles = '<fonts><font/><font><strike/></font><font><strike val="0"/></font></fonts><cellXfs><xf/><xf fontId="1" numFmtId="9"/><xf fontId="2"/></cellXfs>'
+    data = xlsx(("One", f'<sheetData><row r="1">{sheet}</row></sheetData>'), strings=[f"Tea</t></si><si>{STRUCK}</si><si><t>"], styles=styles)
+    assert f"| {' | '.join(seen for _, _, seen in cells)} |" in read(data, "xlsx")
+
+
 def test_hidden_words_of_a_docx_are_left_out_and_struck_ones_marked(read):
     run = "<w:r><w:rPr>{}</w:rPr><w:t xml:space='preserve'>{}</w:t></w:r>".format
     link = f'<w:hyperlink r:id="rId2">{run("<w:strike/>", "page")}</w:hyperlink>'

@@ -50,6 +50,13 @@ _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 Found = TypeVar("Found")
 
 
+class Look(NamedTuple):
+    """How words look: the name of their font, empty if none is told, and whether they are struck out."""
+
+    font: str = ""
+    struck: bool = False
+
+
 class Form(NamedTuple):
     """How a number is shown: its kind, the words around it, such as a unit, and how many digits are whole at least."""
 
@@ -60,24 +67,28 @@ class Form(NamedTuple):
 
 
 class Formats:
-    """How the cells of each style show numbers, and in which font. `styles` is the part styles.xml."""
+    """How the cells of each style show numbers, and how their words look. `styles` is the part styles.xml."""
 
     def __init__(self, styles: Element, since_1904: bool) -> None:
         codes = {entry.get("numFmtId", ""): entry.get("formatCode", "") for entry in styles.iter("numFmt")}
-        fonts = {str(n): markup.value(font, "name") for n, font in enumerate(markup.find(styles, "fonts"))}
+        looks = {str(n): _look(font) for n, font in enumerate(markup.find(styles, "fonts"))}
         entries = list(markup.find(styles, "cellXfs"))
         forms = [entry.get("numFmtId", "") for entry in entries]
         self._forms = [form(codes[key]) if key in codes else Form(_BUILT_IN.get(key, PLAIN)) for key in forms]
-        self._fonts = [fonts.get(entry.get("fontId", ""), "") for entry in entries]
+        self._looks = [looks.get(entry.get("fontId", ""), Look()) for entry in entries]
         self._since_1904 = since_1904
 
     def number(self, raw: str, style: str) -> str:
         """Return the number `raw` in a cell of this style; what is no number stays as it is."""
         return shown(raw, _of(self._forms, style, Form(PLAIN)), self._since_1904)
 
-    def font(self, style: str) -> str:
-        """Return the name of the font of a cell of this style, empty if none is told."""
-        return _of(self._fonts, style, "")
+    def look(self, style: str) -> Look:
+        """Return how the words in a cell of this style look."""
+        return _of(self._looks, style, Look())
+
+
+def _look(font: Element) -> Look:
+    return Look(markup.value(font, "name"), markup.is_on(font.find("strike")))
 
 
 def _of(found: Sequence[Found], style: str, default: Found) -> Found:

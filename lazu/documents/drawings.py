@@ -65,8 +65,7 @@ def words(part: Element) -> str:
     height = properties.get("baseline", "0")  # in thousandths of a percent of the line's; strict: 30%
     if height.strip("-0.%"):
         found = markdown.lowered(found) if height.startswith("-") else markdown.raised(found)
-    struck = found and properties.get("strike", "noStrike") != "noStrike"
-    return f"{markdown.STRUCK[0]}{found}{markdown.STRUCK[1]}" if struck else found
+    return markdown.strike(found, properties.get("strike", "noStrike") != "noStrike")
 
 
 def _diagram(tree: Element) -> Iterator[str]:

@@ -140,6 +140,11 @@ def lowered(words: str) -> str:
     return words.translate(_LOWERED) if not words.strip(_SCRIPTS) else words
 
 
+def strike(words: str, out: bool) -> str:
+    """Return words within `STRUCK` if they are struck out, and there are any."""
+    return f"{STRUCK[0]}{words}{STRUCK[1]}" if out and words else words
+
+
 def struck(words: str) -> str:
     """Return words in which those between `STRUCK` are marked as struck out: `~~10~~`."""
     if STRUCK[0] not in words:

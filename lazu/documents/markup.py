@@ -104,7 +104,7 @@ def value(element: Element, *path: str) -> str:
     return find(element, *path).get("val", "")
 
 
-def is_on(switch: Element | None) -> bool:
+def is_on(switch: Element | dict[str, str] | None) -> bool:
     """Return whether a property that is there or not (`b`, `vanish`) is there, and not turned off."""
     return switch is not None and switch.get("val", "1") not in ("0", "false", "off")
 

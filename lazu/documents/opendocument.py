@@ -155,9 +155,7 @@ class Document:
         return " " * min(int(count) if count.isdigit() else 1, 100)
 
     def _span(self, element: Element) -> str:
-        words = self._words(element)
-        struck = element.get("style-name", "") in self._struck
-        return f"{markdown.STRUCK[0]}{words}{markdown.STRUCK[1]}" if struck and words else words
+        return markdown.strike(self._words(element), element.get("style-name", "") in self._struck)
 
     def _tab(self, _: Element) -> str:
         return "\t"

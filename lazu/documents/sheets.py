@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lazu.documents import markup
-from lazu.documents.cells import unescaped
+from lazu.documents.cells import Look, unescaped
 from lazu.documents.markdown import MAX_ROWS
 
 #: Empty cells, and rows, after which a sheet is read no further: some four seconds of CPU.
@@ -27,9 +27,15 @@ _MAX_TAIL = 1 << 20
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,8})")
 
+#: Elements that say how a run looks.
+_LOOKS = ("rPr", "rFont", "strike")
 
-#: Words, or runs of them, each behind its font: empty where it has the cell's.
-Words = str | tuple[tuple[str, str], ...]
+
+#: Some words behind their look: None where it is the cell's.
+_Run = tuple[Look | None, str]
+
+#: Words that all look as their cell does, or runs of them.
+Words = str | tuple[_Run, ...]
 
 
 class Cell(NamedTuple):
@@ -60,9 +66,9 @@ class Sheet:
         self._names = markup.Names()
         self._row = self._column = self._empty = 0
         self._attributes: dict[str, str] = {}
-        self._words: dict[str, list[tuple[str, str]]] = {}
-        self._into: list[tuple[str, str]] | None = None
-        self._font = ""
+        self._words: dict[str, list[_Run]] = {}
+        self._into: list[_Run] | None = None
+        self._own: Look | None = None
         self._aside = False
         self._tail: bytes | None = b""
         self._read(pieces)
@@ -106,8 +112,8 @@ class Sheet:
             self._into = None if self._aside else self._words.setdefault(tag, [])
         elif tag == "rPh":
             self._aside = True
-        elif tag == "rFont":
-            self._font = attributes.get("val", "")
+        elif tag in _LOOKS:
+            self._own = _looking(self._own, tag, attributes)
         elif tag == "row":
             if len(self.rows) == MAX_ROWS or self._empty > _MAX_EMPTY:
                 self.broken_off = self._row
@@ -139,12 +145,12 @@ class Sheet:
         elif tag == "rPh":
             self._aside = False
         elif tag == "r":
-            self._font = ""
+            self._own = None
 
     def data(self, words: str) -> None:
         """Text within an element."""
         if self._into is not None:
-            self._into.append((self._font, words))
+            self._into.append((self._own, words))
 
 
 class _Strings:
@@ -153,8 +159,8 @@ class _Strings:
     def __init__(self) -> None:
         self.found: list[Words] = []
         self._names = markup.Names()
-        self._font = ""
-        self._runs: list[tuple[str, str]] = []
+        self._own: Look | None = None
+        self._runs: list[_Run] = []
         self._open = self._aside = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -163,8 +169,8 @@ class _Strings:
         self._open = tag == "t" and not self._aside
         if tag == "rPh":
             self._aside = True
-        elif tag == "rFont":
-            self._font = attributes.get("val", "")
+        elif tag in _LOOKS:
+            self._own = _looking(self._own, tag, attributes)
 
     def stop(self, name: str) -> None:
         """An element ends."""
@@ -176,17 +182,25 @@ class _Strings:
         elif tag == "rPh":
             self._aside = False
         elif tag == "r":
-            self._font = ""
+            self._own = None
 
     def data(self, words: str) -> None:
         """Text within an element."""
         if self._open:
-            self._runs.append((self._font, words))
+            self._runs.append((self._own, words))
 
 
-def _joined(runs: list[tuple[str, str]]) -> Words:
-    joined = [(font, unescaped("".join(words for _, words in run))) for font, run in groupby(runs, itemgetter(0))]
-    return tuple(joined) if any(font for font, _ in joined) else "".join(words for _, words in joined)
+def _looking(look: Look | None, tag: str, attributes: dict[str, str]) -> Look:
+    """Return the look of a run of which one more property is told; what it does not tell is not the cell's then."""
+    look = look or Look()
+    if tag == "rFont":
+        return look._replace(font=attributes.get("val", ""))
+    return look._replace(struck=markup.is_on(attributes)) if tag == "strike" else look
+
+
+def _joined(runs: list[_Run]) -> Words:
+    joined = [(look, unescaped("".join(words for _, words in run))) for look, run in groupby(runs, itemgetter(0))]
+    return tuple(joined) if any(look for look, _ in joined) else "".join(words for _, words in joined)
 
 
 def strings(pieces: Iterator[bytes]) -> Iterator[Words]:

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, margins, markdown, markup, sheets, symbols
-from lazu.documents.cells import Formats, unescaped
+from lazu.documents.cells import Formats, Look, unescaped
 from lazu.documents.package import Package
 from lazu.documents.sheets import Cell, Sheet, Words
 
@@ -59,7 +59,7 @@ class Workbook:
         wanted = (int(cell.raw) for cell in sheet.cells() if cell.kind == "s" and cell.raw.isdigit())
         self._load(max(wanted, default=-1))
         links = self._links(name, sheet.end)
-        shown = {row: {at: self._linked(self._shown(cell), links.get((row, at))) for at, cell in cells.items()}
+        shown = {row: {at: self._linked(self._seen(cell), links.get((row, at))) for at, cell in cells.items()}
                  for row, cells in sheet.rows.items()}  # fmt: skip
         yield from markdown.sheet(title, shown, sheet.last, sheet.broken_off)
         yield from self._beside(name, sheet.end)
@@ -80,12 +80,20 @@ class Workbook:
         """Read the shared strings up to the number `last`, if there are so many."""
         self._strings += islice(self._more, max(0, last + 1 - len(self._strings)))
 
+    def _seen(self, cell: Cell) -> str:
+        """Return what is seen in a cell; what is struck out is marked."""
+        if self._has_words(cell):
+            return markdown.struck(self._words(cell))
+        return markdown.struck(markdown.strike(self._shown(cell), self._formats.look(cell.style).struck))
+
+    def _has_words(self, cell: Cell) -> bool:
+        """Return whether there are words in a cell; of a formula without a value it is shown instead."""
+        return cell.kind in ("s", "str", "inlineStr") and not (cell.formula and cell.raw in self._unknown)
+
     def _shown(self, cell: Cell) -> str:
-        """Return the visible value of a cell; the formula of one whose value nobody has worked out."""
+        """Return the visible value of a cell without words; the formula of one whose value nobody has worked out."""
         if cell.formula and cell.raw in self._unknown:
             return f"={cell.formula}"
-        if cell.kind in ("s", "str", "inlineStr"):
-            return self._words(cell)
         if cell.kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(cell.raw, cell.raw)
         if cell.kind in ("", "n") and cell.raw:
@@ -93,14 +101,14 @@ class Workbook:
         return unescaped(cell.raw).removesuffix("T00:00:00")
 
     def _words(self, cell: Cell) -> str:
-        """Return the words of a cell as its font, or that of each run of them, shows them."""
+        """Return the words of a cell as its look, or that of each run of them, shows them."""
         words = cell.words or unescaped(cell.raw)
         if cell.kind == "s":
             place = int(cell.raw) if cell.raw.isdigit() else -1
             words = self._strings[place] if 0 <= place < len(self._strings) else ""
-        font = self._formats.font(cell.style)
-        runs = (("", words),) if isinstance(words, str) else words
-        return "".join(symbols.words(run, own or font) for own, run in runs)
+        look = self._formats.look(cell.style)
+        runs = ((None, words),) if isinstance(words, str) else words
+        return "".join(_as_seen(run, own or look, look.font) for own, run in runs)
 
     def _linked(self, words: str, target: str | None) -> str:
         return markdown.link(words, target) if target else words
@@ -142,6 +150,11 @@ class Workbook:
 def blocks(data: bytes) -> Iterator[str]:
     """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
     return Workbook(Package(data)).blocks()
+
+
+def _as_seen(words: str, look: Look, font: str) -> str:
+    """Return words as they look; `font` is that of words whose look names none."""
+    return markdown.strike(symbols.words(words, look.font or font), look.struck)
 
 
 def _margin(code: str) -> str:
