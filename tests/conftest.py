@@ -26,6 +26,8 @@ from lazu import config
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.documents import reading
+from lazu.store import bucket_client, postgresql, uploads
+from lazu.store.contents import patience
 from lazu.store.contents.journal import Journal
 
 #: What only runs by hand.
@@ -223,6 +225,34 @@ def patient(app, http, monkeypatch):
     """The same client, and the storage directory; the application's journal is left alone."""
     monkeypatch.setattr(Journal, "note", lambda _: None)
     return http, app.extensions["lazu"].settings.storage_dir
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Call it, and nobody waits any more for an engine that is away: neither a command nor a box."""
+
+    def begin():
+        monkeypatch.setattr(patience, "SECONDS", 0)
+        monkeypatch.setattr(postgresql, "PATIENCE", 0)
+
+    return begin
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Make limits of uploads in parts small: `limits(MAX_PARTS=1)`."""
+
+    def set_all(**those):
+        for name, value in those.items():
+            monkeypatch.setattr(uploads, name, value)
+
+    return set_all
+
+
+@pytest.fixture
+def renewing(monkeypatch):
+    """Credentials that the object store refuses are looked for again at the next call."""
+    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 from botocore.response import StreamingBody
+from freezegun import freeze_time
 from urllib3.exceptions import SSLError
 
 from helpers import between as wire
@@ -325,8 +326,7 @@ def test_credentials_come_from_the_files_of_the_aws_tools(seaweed, place, monkey
     assert Bucket(place).size("ab/none") is None
 
 
-def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses_the_old_ones(place, monkeypatch, tmp_path):
-    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
+def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses_the_old_ones(place, monkeypatch, tmp_path, renewing):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
     lines = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
@@ -341,16 +341,15 @@ def test_keys_that_are_rotated_in_their_file_are_taken_up_when_the_store_refuses
 def test_many_that_are_refused_at_once_make_new_clients_once(place, monkeypatch):
     made, make = [], bucket_client.make_clients
     monkeypatch.setattr(bucket_client, "make_clients", lambda *seconds: made.append(seconds) or make(*seconds))
-    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAGONE")
-    bucket = Bucket(place)
-    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 3600)
 
     def refused(_):
         with pytest.raises(ObjectStoreFailed, match="403"):
             bucket.size("ab/object")
 
-    with ThreadPoolExecutor(8) as pool:
+    with freeze_time() as clock, ThreadPoolExecutor(8) as pool:
+        bucket = Bucket(place)
+        clock.tick(bucket_client.RENEW_SECONDS)
         list(pool.map(refused, range(24)))
     assert len(made) == 2
 

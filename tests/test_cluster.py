@@ -17,18 +17,18 @@ import pytest
 
 from bench import client, servers
 from helpers import between as wire
+from helpers.clocks import ahead
 from helpers.documents import RED, pages
 from helpers.in_store import create, first_answer_lost, put
 from helpers.seaweed import BUCKET, ELSEWHERE
 from helpers.server import PLACES, Server, free_port, opened, variables
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
-from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings, load
 from lazu.errors import Busy, CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
-from lazu.store import counts, postgresql, rows, upload_rows, uploads
+from lazu.store import counts, postgresql, rows, upload_rows
 from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
 from lazu.store.postgresql import Postgresql
@@ -324,7 +324,7 @@ def at_once(monkeypatch, module, question, *acts):
         return {type(done.exception()) for done in [pool.submit(act) for act in acts]}
 
 
-def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(alice, monkeypatch):
+def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(alice, monkeypatch, limits):
     """Each had seen room for itself."""
     store, key = alice
     begun = store.uploads.create(key, Declared("a.txt", 2, "user_data", None))
@@ -334,16 +334,16 @@ def test_parts_that_come_to_all_boxes_at_once_keep_the_limit_of_their_upload(ali
             place.write(data)
             return store.uploads.add_part(key, begun, place)
 
-    monkeypatch.setattr(uploads, "MAX_PARTS", 1)
+    limits(MAX_PARTS=1)
     raised = at_once(monkeypatch, upload_rows, "count_parts", lambda: add(b"a"), lambda: add(b"b"))
     assert raised == {type(None), InvalidRequest}
     assert UploadPart.select().count() == 1
 
 
-def test_uploads_that_are_begun_on_all_boxes_at_once_keep_their_number(alice, monkeypatch):
+def test_uploads_that_are_begun_on_all_boxes_at_once_keep_their_number(alice, monkeypatch, limits):
     """Of a key without a quota, which nobody else's requests kept out: 123 of a hundred."""
     store, key = alice
-    monkeypatch.setattr(uploads, "MAX_PENDING", 1)
+    limits(MAX_PENDING=1)
     begin = partial(store.uploads.create, key, Declared("a.txt", 2, "user_data", None))
     assert at_once(monkeypatch, upload_rows, "pending", begin, begin) == {type(None), InvalidRequest}
     assert Upload.select().count() == 1
@@ -375,16 +375,15 @@ def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, 
 
 
 @pytest.mark.parametrize(("hours", "left"), [(-7 * 24, 1), (2, 1), (0, 0)])
-def test_a_box_whose_clock_is_ahead_removes_nothing_that_is_not_over_for_the_database(cluster, tmp_path, monkeypatch, hours, left):
+def test_a_box_whose_clock_is_ahead_removes_nothing_that_is_not_over_for_the_database(cluster, tmp_path, hours, left):
     """The object store would refuse it only after the rows were gone; here it does not, its signatures are of the true time."""
     store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
     try:
         store.keys.create("alice")
         put(store, b"here")
         File.update(expires_at=time.time() + (3600 if left else -1)).execute()
-        true = clock.milliseconds
-        monkeypatch.setattr(clock, "milliseconds", lambda: true() + hours * 3_600_000)
-        with pytest.raises(ClockJump, match="ahead of the database's") if hours > 0 else nullcontext():
+        refused = pytest.raises(ClockJump, match="ahead of the database's") if hours > 0 else nullcontext()
+        with ahead(hours * 3600), refused:
             purge(store)
         assert File.select().count() == left
     finally:
@@ -393,19 +392,20 @@ def test_a_box_whose_clock_is_ahead_removes_nothing_that_is_not_over_for_the_dat
 
 def test_a_database_that_answers_late_does_not_make_this_clock_one_that_is_off(cluster, tmp_path, monkeypatch):
     store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **cluster))
-    true, ask = clock.milliseconds, database.execute_sql
+    ask = database.execute_sql
 
     def ask_late(sql, *values):
         answer = ask(sql, *values)
         if "clock_timestamp" in sql:
-            monkeypatch.setattr(clock, "milliseconds", lambda: true() + 90_000)
+            clock.tick(90)
         return answer
 
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(database, "execute_sql", ask_late)
-            assert abs(store.engine.ahead()) < 1
-        assert store.engine.ahead() > 89, "as it is now"
+        with ahead(0) as clock:
+            with monkeypatch.context() as patch:
+                patch.setattr(database, "execute_sql", ask_late)
+                assert abs(store.engine.ahead()) < 1
+            assert store.engine.ahead() > 89, "as it is now"
     finally:
         database.close_all()
 

@@ -11,10 +11,11 @@ from functools import partial
 
 import pytest
 
+from helpers.clocks import ahead
 from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InternalError, InvalidRequest
-from lazu.store import counts, rows, upload_rows, uploads
+from lazu.store import counts, rows, upload_rows
 from lazu.store.connections import database
 from lazu.store.contents import STEPS, copies
 from lazu.store.contents.shards import Shards
@@ -469,19 +470,17 @@ def test_parts_of_an_expired_upload_go_with_the_sweep(store):
     assert upload_rows.upload_of(store.keys.find("alice"), upload.id, 1) is None
 
 
-def test_who_begins_an_upload_does_not_wait_for_all_that_has_expired(store, monkeypatch):
+def test_who_begins_an_upload_does_not_wait_for_all_that_has_expired(store, limits):
     """Each portion may take a quarter of a minute while the object store is silent; the purge, or the next upload, takes the rest."""
     _, upload, _ = begun(store, b"a", b"b", b"c")
-    true = clock.milliseconds
-    monkeypatch.setattr(clock, "milliseconds", lambda: true() + 2 * 3_600_000)
-    monkeypatch.setattr(uploads, "BATCH", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(uploads, "CLEARING_SECONDS", 0)
+    limits(BATCH=1, CLEARING_SECONDS=0)
+    with ahead(2 * 3600):
         begun(store)
-    assert upload_rows.count_parts(upload) == 2
-    begun(store)
-    assert upload_rows.count_parts(upload) == 0
-    assert swept(store) == (0, 0)
+        assert upload_rows.count_parts(upload) == 2
+        limits(CLEARING_SECONDS=10)
+        begun(store)
+        assert upload_rows.count_parts(upload) == 0
+        assert swept(store) == (0, 0)
 
 
 def test_parts_that_another_clock_ends_while_they_are_joined_are_no_fault_of_lazu(store, monkeypatch):

@@ -18,7 +18,7 @@ from lazu.slots import Slots, Turn
 from lazu.store import counts, object_rows, rows
 from lazu.store.bucket import Bucket
 from lazu.store.connections import database
-from lazu.store.contents import Found, Problem, Removed, object_names, patience
+from lazu.store.contents import Found, Problem, Removed, object_names
 from lazu.store.opening import open_store
 from lazu.store.tables import File
 
@@ -316,10 +316,10 @@ def test_another_bucket_takes_the_place_of_nothing(shaken):
 
 
 @pytest.mark.parametrize("answer", [NOT_THERE, (404, {}, b"<html></html>")], ids=["any store", "no store"])
-def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, answer):
+def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, impatient, answer):
     """It is another one for a while, or something in its place: a repair deleted each file that it came to."""
     store, proxy = shaken
-    monkeypatch.setattr(patience, "SECONDS", 0)
+    impatient()
     files = [put(store, b"kept %d" % number) for number in range(2)]
     names = [store.contents.objects.stored(file.sha256).name for file in files]
     told = [Problem("missing", files[0].id, "", files[0].sha256, None, names[0]), Problem("damaged", files[1].id, "", files[1].sha256, Found(6, (0, 0), ""), names[1])]
@@ -334,11 +334,10 @@ def test_a_store_that_has_nothing_any_more_costs_no_file(shaken, monkeypatch, an
     assert [read(store, file) for file in files] == [b"kept 0", b"kept 1"]
 
 
-def test_a_text_that_the_store_can_not_read_is_found_and_removed(shaken, monkeypatch):
+def test_a_text_that_the_store_can_not_read_is_found_and_removed(shaken, impatient):
     """It is made again when somebody asks; its file is whole."""
     store, proxy = shaken
-    monkeypatch.setattr(patience, "SECONDS", 0)
-    monkeypatch.setattr(patience, "_BRIEFLY", 0)
+    impatient()
     file = put(store, b"read")
     for kind in ("damaged", "whole"):
         with store.contents.stage(100) as place:

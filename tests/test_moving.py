@@ -17,7 +17,7 @@ from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import crossing, rows, snapshot
 from lazu.store.connections import database
-from lazu.store.contents import object_names, patience
+from lazu.store.contents import object_names
 from lazu.store.opening import open_store
 from lazu.store.sqlite_connections import Database
 from lazu.store.tables import File
@@ -148,7 +148,7 @@ def test_a_store_without_one_of_its_tables_is_not_backed_up(tmp_path, cluster):
         assert snapshot.wanted(tmp_path / "backup" / "lazu.sqlite3")
 
 
-def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_path, cluster, seaweed, monkeypatch):
+def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_path, cluster, seaweed, monkeypatch, impatient):
     with wire.between(seaweed.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -162,7 +162,7 @@ def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_p
             proxy.only(wire.BUSY, "GET", 5)
             assert not backup(store, tmp_path / "again")["damaged"]
             proxy.rule = lambda method, path: wire.BUSY if method == "GET" and "list-type" not in path else wire.PASS
-            monkeypatch.setattr(patience, "SECONDS", 0)
+            impatient()
             with pytest.raises(BackupProblem, match=r"run it again.*: [0-9a-f]{64}: GetObject: 503"):
                 backup(store, tmp_path / "third")
             with pytest.raises(StoreError, match=r"[0-9a-f]{64}\..*: GetObject: 503"):
@@ -174,8 +174,8 @@ def test_a_store_that_is_away_for_a_while_stops_neither_backup_nor_restore(tmp_p
         assert read(store) == told
 
 
-def test_an_object_is_asked_for_once_more_when_the_store_has_just_come_back(tmp_path, cluster, seaweed, monkeypatch):
-    monkeypatch.setattr(patience, "SECONDS", 0)
+def test_an_object_is_asked_for_once_more_when_the_store_has_just_come_back(tmp_path, cluster, seaweed, monkeypatch, impatient):
+    impatient()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     asked = []
 
@@ -196,9 +196,9 @@ def test_an_object_is_asked_for_once_more_when_the_store_has_just_come_back(tmp_
 
 
 @pytest.mark.parametrize("what", [(500, {}, b"<Error><Code>InternalError</Code></Error>"), wire.EARLY_END], ids=["500", "early end"])
-def test_an_object_that_the_store_can_not_read_is_named_and_ends_nothing(tmp_path, cluster, seaweed, monkeypatch, what):
+def test_an_object_that_the_store_can_not_read_is_named_and_ends_nothing(tmp_path, cluster, seaweed, monkeypatch, impatient, what):
     """A lost chunk, say: the object is listed, its size is right, and nobody knows whether its bytes come back."""
-    monkeypatch.setattr(patience, "SECONDS", 0)
+    impatient()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with wire.between(seaweed.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)

@@ -14,7 +14,6 @@ from lazu.config import Settings
 from lazu.errors import CannotStart, NotReady, StorageMoved
 from lazu.store import object_rows, rows
 from lazu.store.connections import database
-from lazu.store.contents import patience
 from lazu.store.opening import open_store, require_ready
 from lazu.upkeep import engines
 from lazu.upkeep.backup import BackupProblem, backup
@@ -178,12 +177,12 @@ def test_an_older_box_beside_finds_the_claim(opened):
 
 
 @pytest.fixture
-def shaken(opened, seaweed, monkeypatch):
+def shaken(opened, seaweed, monkeypatch, impatient):
     """A store, and the proxy between it and its bucket, which asks once only."""
     with wire.between(seaweed.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        monkeypatch.setattr(patience, "SECONDS", 0)
+        impatient()
         store = opened()
         store.keys.create("alice")
         yield store, proxy

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import product
 
 import pytest
 
+from helpers.clocks import ahead
 from helpers.server import PROJECT, free_port
 from helpers.waiting import until
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered, Unfit
@@ -116,31 +117,34 @@ def test_names_are_unicode_whatever_the_environment_says(monkeypatch, url):
     database.close_all()
 
 
+@contextmanager
+def waiting_for(seconds):
+    """A statement is waited for so long; None: without end."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(connections._Connection, "seconds", seconds)
+        yield
+
+
 @pytest.mark.parametrize("ask", [database.execute_sql, lambda sql: database.look_up(sql, ())], ids=["statement", "look-up"])
-def test_a_database_that_says_nothing_is_away(engine, monkeypatch, ask):
+def test_a_database_that_says_nothing_is_away(engine, ask):
     """Its disk hangs, or its machine is paused: nobody waits for it for ever."""
-    with monkeypatch.context() as patch:
-        patch.setattr(connections._Connection, "seconds", 0.2)
-        with pytest.raises(Busy, match="does not answer"):
-            ask("SELECT pg_sleep(600)")
+    with waiting_for(0.2), pytest.raises(Busy, match="does not answer"):
+        ask("SELECT pg_sleep(600)")
     assert database.execute_sql("SELECT 1").fetchone() == (1,)
 
 
-def test_a_statement_that_was_given_up_ends_in_the_database_too(engine, monkeypatch):
+def test_a_statement_that_was_given_up_ends_in_the_database_too(engine):
     """Long counts that nobody waits for any more heaped up."""
-    with monkeypatch.context() as patch:
-        patch.setattr(connections._Connection, "seconds", 0.2)
-        with pytest.raises(Busy):
-            database.execute_sql("SELECT pg_sleep(600)")
+    with waiting_for(0.2), pytest.raises(Busy):
+        database.execute_sql("SELECT pg_sleep(600)")
     at_work = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'sleep' AND pid <> pg_backend_pid()"
     assert database.execute_sql(at_work).fetchone()[0] > 0
     until(lambda: database.execute_sql(at_work).fetchone() == (0,))
 
 
-def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres, monkeypatch):
+def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres):
     """The standby is away, and PostgreSQL waits for it without limit. Reads go on, and what was written is there when it is back."""
-    monkeypatch.setattr(connections._Connection, "seconds", 0.5)
-    with postgres.waiting_for_a_standby():
+    with waiting_for(0.5), postgres.waiting_for_a_standby():
         with pytest.raises(Unanswered):
             engine.write(add_key)
         assert rows.find_key("alice") is None
@@ -163,9 +167,8 @@ def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypa
     """As a pooler does whose PostgreSQL is away."""
     database.close_idle()
     monkeypatch.setattr(connections, "_LIMITS", "SELECT pg_sleep(5)")
-    monkeypatch.setattr(connections._Connection, "seconds", 1.5)
     began = time.monotonic()
-    with ThreadPoolExecutor(16) as pool:
+    with waiting_for(1.5), ThreadPoolExecutor(16) as pool:
         told = [pool.submit(database.execute_sql, "SELECT 1").exception for _ in range(16)]
         assert {type(each()) for each in told} == {Busy}
     assert time.monotonic() - began < 16  # one after the other: 24
@@ -202,23 +205,23 @@ def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch)
     database.close_all()
 
 
-def test_the_first_use_of_a_key_takes_no_connection_from_others(engine, monkeypatch):
+def test_the_first_use_of_a_key_takes_no_connection_from_others(engine):
     """It is noted beside the request, and closed all idle connections."""
-    monkeypatch.setattr(connections._Connection, "seconds", None)
-    engine.serve()
-    backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
-    with engine.connected():
-        pass
-    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
+    with waiting_for(None):
+        engine.serve()
+        backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
+        with engine.connected():
+            pass
+        assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
 
 
-def test_an_old_connection_gives_way_to_a_new_one(engine, monkeypatch):
+def test_an_old_connection_gives_way_to_a_new_one(engine):
     """What a server gathers for a connection goes with it."""
-    backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
-    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
-    now = connections.clock.monotonic()
-    monkeypatch.setattr(connections.clock, "monotonic", lambda: now + 601)
-    assert database.execute_sql("SELECT pg_backend_pid()").fetchone() != backend
+    with ahead(0) as clock:
+        backend = database.execute_sql("SELECT pg_backend_pid()").fetchone()
+        assert database.execute_sql("SELECT pg_backend_pid()").fetchone() == backend
+        clock.tick(601)
+        assert database.execute_sql("SELECT pg_backend_pid()").fetchone() != backend
 
 
 def test_a_row_without_its_blob_is_refused_whole(engine, key):
@@ -381,8 +384,8 @@ def test_deadlocks_are_said_again(engine):
             each.result()
 
 
-def test_a_database_that_is_away_is_busy_and_shows_no_password(monkeypatch, caplog):
-    monkeypatch.setattr(postgresql, "PATIENCE", 0.1)
+def test_a_database_that_is_away_is_busy_and_shows_no_password(impatient, caplog):
+    impatient()
     away = Postgresql(f"postgresql://lazu:hidden-word@127.0.0.1:{free_port()}/lazu")
     away.open()
     with pytest.raises(Busy) as error:
@@ -580,9 +583,9 @@ def test_a_page_and_what_follows_is_one_question(engine, key, postgres, descendi
     assert len(said(postgres, before)) == 2
 
 
-def test_a_standby_that_was_not_promoted_yet_is_busy_and_no_failure(engine, key, monkeypatch):
+def test_a_standby_that_was_not_promoted_yet_is_busy_and_no_failure(engine, key, impatient):
     """An address that leads there before its time is 503 for a while; a box that starts then waits."""
-    monkeypatch.setattr(postgresql, "PATIENCE", 0)
+    impatient()
     with pytest.raises(Busy):
         engine.write(lambda: (database.execute_sql("SET TRANSACTION READ ONLY"), rows.add_file(file(key))))
 

@@ -1,15 +1,16 @@
 """The relay and its calls, one step after the other: what waits for whom, and what came of it."""
 
 import socket
+import time
 from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import pytest
+from freezegun import freeze_time
 
 from helpers.raw_upstream import raw
 from helpers.waiting import until
 from helpers.wire import request
-from lazu.gateway import exchange
 from lazu.gateway.answer import Asked
 from lazu.gateway.exchange import Exchange
 from lazu.gateway.relay import Relay
@@ -118,20 +119,19 @@ def calling(line, client):
     return call
 
 
-def test_who_read_slowly_does_not_make_the_upstream_silent(monkeypatch):
+def test_who_read_slowly_does_not_make_the_upstream_silent():
     """As long as nobody asked it, it can't be late."""
-    now = [1000.0]
-    monkeypatch.setattr(exchange.clock, "monotonic", lambda: now[0])
     line, client = Line(HEAD + b"x" * 1000), Client(500)
-    call = calling(line, client)
-    call.read()
-    assert call.blocked
-    now[0] += 100
-    client.room = 10_000
-    call.flush()
-    now[0] += 1
-    call.check(now[0])
-    assert not call.over
+    with freeze_time() as clock:
+        call = calling(line, client)
+        call.read()
+        assert call.blocked
+        clock.tick(100)
+        client.room = 10_000
+        call.flush()
+        clock.tick(1)
+        call.check(time.monotonic())
+        assert not call.over
     line.pieces = [b"x" * 1000]
     call.read()
     assert (call.outcome, call.sent) == ("answered", 2000)

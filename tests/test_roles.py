@@ -17,7 +17,7 @@ from helpers.wire import request, stored
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.slots import Slots, Turn
-from lazu.store import bucket_client, object_rows
+from lazu.store import object_rows
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import ObjectStoreFailed
 from lazu.store.connections import database
@@ -84,11 +84,10 @@ def program(place, words):
 
 
 @pytest.mark.parametrize("meanwhile", [None, "words", credentials(-1)], ids=["away", "no JSON", "over"])
-def test_credentials_that_are_not_given_for_a_while_are_a_store_that_is_away(seaweed, cluster, monkeypatch, tmp_path, meanwhile):
+def test_credentials_that_are_not_given_for_a_while_are_a_store_that_is_away(seaweed, cluster, monkeypatch, tmp_path, renewing, meanwhile):
     """The missing program was a missing object: downloads were 404, deletes forgot theirs, and a start blamed the disk."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(bucket_client, "RENEW_SECONDS", 0)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text(f"[default]\ncredential_process = {tmp_path / 'gives'}\n")
     program(tmp_path / "gives", credentials(1))  # which are asked for before each call

@@ -286,9 +286,9 @@ def test_parts_race_cancel_expiry_completion_and_purges_and_nothing_leaks(serve)
     assert len(server.blobs()) == bool(files)
 
 
-def test_pending_uploads_of_a_key_have_a_number_of_parts_together(app, monkeypatch):
+def test_pending_uploads_of_a_key_have_a_number_of_parts_together(app, limits):
     """Each is looked at whenever the key stores something, under the lock that all writers wait for."""
-    monkeypatch.setattr("lazu.store.uploads.MAX_PARTS_OF_KEY", 3)
+    limits(MAX_PARTS_OF_KEY=3)
     http = app.test_client()
     begun = [http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"] for _ in range(2)]
     body = form(part("data", b"x", "part"))
@@ -332,8 +332,8 @@ def test_parts_go_a_batch_at_a_time_so_that_others_write_in_between(app, monkeyp
     assert UploadPart.select().count() == 0
 
 
-def test_uploads_begun_and_cancelled_all_day_do_not_fill_the_database(app, monkeypatch):
-    monkeypatch.setattr("lazu.store.uploads.MAX_SETTLED", 3)
+def test_uploads_begun_and_cancelled_all_day_do_not_fill_the_database(app, limits):
+    limits(MAX_SETTLED=3)
     http = app.test_client()
     for _ in range(8):
         begun = http.post("/v1/uploads", json=DECLARED, headers=AUTH).json["id"]
