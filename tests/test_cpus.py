@@ -81,6 +81,8 @@ def test_a_process_that_ends_late_takes_no_cpu_from_those_of_the_reload(serve, l
     os.kill(before[late], signal.SIGSTOP)
     server.process.send_signal(signal.SIGHUP)
     until(lambda: set(server.pids()[1:]) & set(before) == {before[late]} and len(server.pids()) == len(CPUS) + 2)
+    os.kill(killed := server.pids()[-1], signal.SIGKILL)
+    until(lambda: killed not in server.pids() and len(server.pids()) == len(CPUS) + 2)
     os.kill(before[late], signal.SIGCONT)
     until(lambda: not set(before) & set(server.pids()))
     until(lambda: settled(server))
