@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 
 import openai
 import pytest
@@ -265,18 +265,45 @@ def test_an_answer_before_the_end_of_the_body_arrives(native, double):
     assert (status, body) == (413, {"error": "too much"})
 
 
-@pytest.mark.parametrize(("said", "status"), [(b"413 Too Large", 413), (b"307 Temporary Redirect", 502)])
-def test_a_refusal_comes_though_the_upstream_reads_no_more(serve, said, status):
+@contextmanager
+def reads_no_more(listener, said, tls, closes):
+    """A model server, plain or with `tls`: it says `said` when the head of a request has come, and reads no more of it."""
+
+    def answer():
+        with ExitStack() as opened:
+            sock = opened.enter_context(listener.accept()[0])
+            if tls:
+                sock = opened.enter_context(tls.wrap_socket(sock, server_side=True))
+            sock.recv(4096)
+            time.sleep(0.3)  # until nothing more fits
+            sock.sendall(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\n{}" % said)
+            if not closes:
+                done.wait(60)
+
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answer)
+        yield
+        done.set()
+        answered.result()
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "stays"])
+@pytest.mark.parametrize(("said", "status"), [(b"413 Too Large", 413), (b"307 Temporary Redirect", 502), (b"200 OK", 200)])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_an_answer_comes_though_the_upstream_reads_no_more(serve, certificate, secure, said, status, closes):
+    """A server that begins a success and stays may be reading on: Lazu sends on, and gives up when nothing is taken."""
+    tls = context(certificate) if secure else None
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.settimeout(60)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        server = serve(LAZU_UPSTREAM_URL=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", LAZU_API_KEY="k")
-        with ThreadPoolExecutor(1) as client:
-            asked = client.submit(request, server, "POST", "/v1/responses", "k", b'{"input": "%s"}' % (b"x" * 16_000_000))
-            with closing(listener.accept()[0]) as sock:
-                sock.recv(4096)
-                sock.sendall(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\n{}" % said)
-                assert asked.result(60).status == status
+        url = f"{'https' if secure else 'http'}://localhost:{listener.getsockname()[1]}/v1"
+        env = {"LAZU_UPSTREAM_URL": url, "LAZU_UPSTREAM_TIMEOUT": "2", "SSL_CERT_FILE": str(certificate.with_name("public.pem"))}
+        server = serve(**env, LAZU_API_KEY="k")
+        with reads_no_more(listener, said, tls, closes):
+            answer = request(server, "POST", "/v1/responses", "k", b'{"input": "%s"}' % (b"x" * 16_000_000))
+    assert answer.status == (504 if status == 200 and not closes else status)
+    assert b"broke off" not in answer.body
 
 
 def test_calls_that_wait_take_nothing_from_files(serve, double):
@@ -389,6 +416,13 @@ def certificate(tmp_path):
     return made
 
 
+def context(certificate):
+    """What a server with `certificate` needs."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    return tls
+
+
 def test_events_come_through_tls_of_whatever_size(serve, certificate):
     """TLS gives its bytes by records of 16 KiB, so some are there although the socket has none left."""
     deltas = ["a" * size for size in (1, 200, 16_000, 17_000, 100_000, 1_000_000, 3)]
@@ -429,8 +463,7 @@ def test_an_upstream_with_tls_must_prove_who_it_is(serve, certificate, trusted):
 @pytest.mark.parametrize("mode", ["native", "text"])
 def test_a_file_that_can_not_be_opened_is_no_fault_of_the_upstream(serve, certificate, mode):
     """No descriptor is left when the call is connected. In `text` mode the length of its body stands in a file, too."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
+    tls = context(certificate)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener, ThreadPoolExecutor(1) as client:
         listener.settimeout(60)
         server = serve(

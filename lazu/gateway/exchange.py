@@ -10,10 +10,10 @@ from typing import Protocol
 
 from lazu import clock, logs, metrics
 from lazu.errors import ApiError, ClientLeft, Overloaded, UpstreamError, UpstreamTimeout
-from lazu.gateway import answer, framing, hangup
+from lazu.gateway import answer, framing, hangup, line
 from lazu.gateway.answer import Asked
 from lazu.gateway.ending import Ending
-from lazu.gateway.upstream import Call, Line, Upstream
+from lazu.gateway.upstream import Call, Upstream
 
 READ_BYTES = 64 * 1024
 
@@ -65,7 +65,7 @@ class Exchange:
         self.keeps = self.broken = self.over = False
         self._upstream, self._client = upstream, client
         self._call: Call | None = call
-        self._line: Line | None = None
+        self._line: line.Line | None = None
         self._problem: ApiError | None = None
         self._head = framing.HeadReader()
         self._body: framing.Payload | None = None
@@ -116,6 +116,8 @@ class Exchange:
         self._heard = clock.monotonic()
         if self._problem is not None:
             self._fail(self._problem)
+        elif self._line and self._line.pending():
+            self.read()  # what came while the request was sent wakes nobody
 
     def read(self) -> None:
         """Pass on what the upstream has sent."""

@@ -7,11 +7,10 @@ LAZU_UPSTREAM_URL alone; nothing that a request says can change it.
 
 import logging
 import re
-import select
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -27,9 +26,10 @@ from lazu.errors import (
     UpstreamNotConfigured,
     UpstreamTimeout,
 )
-from lazu.gateway import framing, hangup, json_body
+from lazu.gateway import framing, json_body
 from lazu.gateway.calls import Calls
 from lazu.gateway.hangup import Client
+from lazu.gateway.line import Line
 from lazu.gateway.relay import Relay
 from lazu.metrics import Figure
 from lazu.store import disk
@@ -45,9 +45,6 @@ SENT = re.compile(r"accept|accept-language|idempotency-key|openai-beta|user-agen
 
 #: What a request line can't hold, as a header or a target that a client sent may.
 _UNFIT = re.compile(r"[^!-~]")
-
-#: The beginning of an answer that is no success: a server may send it before it has the request, and then read no more.
-_REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [345]"), 10
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +95,7 @@ class Upstream:
         if not self._calls.has_room(key):
             raise self._full()
 
-    def ask(self, call: Call, client: Client) -> "Line":
+    def ask(self, call: Call, client: Client) -> Line:
         """Send `call`; its answer comes on the line.
 
         Raises `ClientLeft` if the client does not wait for it, `UpstreamNotConfigured`, `UpstreamError`,
@@ -114,8 +111,10 @@ class Upstream:
             held.callback(calls.give_back, place)
             with slots.waiting():
                 connection = held.enter_context(self._connect())
-            _pour(connection, self._pieces(call), client, self.timeout)
-            return Line(connection, held.pop_all())
+            line = Line(connection)
+            line.send(self._pieces(call), client, self.timeout)
+            line.hold(held.pop_all())
+            return line
 
     def reach(self) -> int:
         """Ask for /models, give the status. Raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
@@ -195,71 +194,6 @@ class Upstream:
             f"{limit} calls of the model server are running, as many as LAZU_UPSTREAM_CALLS allows; "
             "repeat the request in a few seconds."
         )
-
-
-class Line:
-    """The connection of one call, whose answer is to come; what it holds is given back by `close`."""
-
-    def __init__(self, connection: socket.socket, held: ExitStack) -> None:
-        self._connection = connection
-        self._held = held
-
-    def fileno(self) -> int:
-        """Its descriptor, which never blocks."""
-        return self._connection.fileno()
-
-    def receive(self, size: int) -> bytes | None:
-        """Give the bytes that have come, empty at the end, None if none have; raises `OSError`."""
-        try:
-            return self._connection.recv(size)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-
-    def pending(self) -> bool:
-        """Whether TLS holds bytes that have left the socket, so that no event tells of them."""
-        return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
-
-    def close(self) -> None:
-        """End the call, also before its end."""
-        self._held.close()
-
-
-def _pour(connection: socket.socket, pieces: Iterable[bytes | memoryview], client: Client, seconds: float) -> None:
-    """Send `pieces`, or what the upstream takes of them: it may answer before it has everything."""
-    try:
-        for piece in pieces:
-            _push(connection, piece, client, seconds)
-    except (BrokenPipeError, ConnectionResetError):
-        return
-    except TimeoutError as e:
-        raise UpstreamTimeout("The model server took nothing for too long.") from e
-    except OSError as e:
-        log.warning("the upstream broke off: %s", type(e).__name__)
-        raise UpstreamError("The model server broke off the connection.") from e
-
-
-def _push(connection: socket.socket, data: bytes | memoryview, client: Client, seconds: float) -> None:
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[connection.send(left) :]
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            _await_room(connection, client, seconds)
-        except ssl.SSLWantReadError:
-            hangup.wait(connection.fileno(), select.POLLIN, client, seconds)
-
-
-def _await_room(connection: socket.socket, client: Client, seconds: float) -> None:
-    """Wait until `connection` takes more; raises `BrokenPipeError` if the upstream has refused the request already.
-
-    Where an interim answer (100, 103) came before it, the refusal is not seen.
-    """
-    if not isinstance(connection, ssl.SSLSocket):  # where nothing can be looked at without being taken
-        hangup.wait(connection.fileno(), select.POLLOUT | select.POLLIN, client, seconds)
-        with suppress(BlockingIOError):
-            if _REFUSAL.match(connection.recv(_STATUS_BYTES, socket.MSG_PEEK)):
-                raise BrokenPipeError
-    hangup.wait(connection.fileno(), select.POLLOUT, client, seconds)
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""The connection of one call of the upstream: the request goes out on it, then the answer comes in. It never blocks."""
+
+import logging
+import re
+import select
+import socket
+import ssl
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from lazu.errors import UpstreamError, UpstreamTimeout
+from lazu.gateway import hangup
+from lazu.gateway.hangup import Client
+
+#: The beginning of an answer that is no success: a server may send it before it has the request, and then read no more.
+_REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [345]"), 10
+
+log = logging.getLogger(__name__)
+
+
+class Line:
+    """A `connection` that does not block, plain or of TLS."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._held = ExitStack()
+        #: What came while the request was sent, and whether its status may still be to come. Taken, not looked at:
+        #: TLS can't show a byte without giving it.
+        self._early, self._awaits_status = b"", True
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._connection.fileno()
+
+    def send(self, pieces: Iterable[bytes | memoryview], client: Client, seconds: float) -> None:
+        """Send `pieces`, or what the upstream takes of them: it may answer before it has everything.
+
+        Raises `ClientLeft`, `UpstreamError`, and `UpstreamTimeout` when it takes nothing for so many seconds.
+        """
+        try:
+            for piece in pieces:
+                self._push(piece, client, seconds)
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):  # TLS has names of its own for these two
+            return  # the answer may be there; whoever reads it finds out
+        except TimeoutError as e:
+            raise UpstreamTimeout("The model server took nothing for too long.") from e
+        except OSError as e:
+            log.warning("the upstream broke off: %s", type(e).__name__)
+            raise UpstreamError("The model server broke off the connection.") from e
+
+    def receive(self, size: int) -> bytes | None:
+        """Give the bytes that have come, empty at the end, None if none have; raises `OSError`."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        try:
+            return self._connection.recv(size)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def pending(self) -> bool:
+        """Whether there are bytes that have left the socket, so that no event tells of them."""
+        return bool(self._early) or (isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0)
+
+    def hold(self, held: ExitStack) -> None:
+        """Let `close` give back what is `held`."""
+        self._held = held
+
+    def close(self) -> None:
+        """End the call, also before its end."""
+        self._held.close()
+
+    def _push(self, data: bytes | memoryview, client: Client, seconds: float) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._connection.send(left) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._await_room(client, seconds)
+            except ssl.SSLWantReadError:
+                hangup.wait(self.fileno(), select.POLLIN, client, seconds)
+
+    def _await_room(self, client: Client, seconds: float) -> None:
+        """Wait until more may fit; raises `BrokenPipeError` if the upstream has refused the request already.
+
+        Where an interim answer (100, 103) came before it, the refusal is not seen.
+        """
+        also = select.POLLIN if self._awaits_status else 0
+        hangup.wait(self.fileno(), select.POLLOUT | also, client, seconds)
+        if self._awaits_status:
+            self._take_status()
+            if _REFUSAL.match(self._early):
+                raise BrokenPipeError
+
+    def _take_status(self) -> None:
+        early, self._early = self._early, b""
+        came = self.receive(_STATUS_BYTES - len(early))
+        self._early = early + (came or b"")
+        self._awaits_status = came != b"" and len(self._early) < _STATUS_BYTES
