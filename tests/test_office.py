@@ -638,6 +638,7 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<p>one <b hidden><div>x</div>y</b> two", "one two\n"),
         ("<div><h1>Title <span hidden>x</h1><p>words</p></div>two", "# Title\n\nwords\n\ntwo\n"),
         ("<ul><li>a <span hidden>x<li>b<li>c</ul>two", "- a\n- b\n- c\n\ntwo\n"),
+        ("<p>one<menu><li>a<li>b<dir><li>c</dir></menu><h2>two</h2><p>three<p hidden>x<menu><li>d</menu>", "one\n\n- a\n- b\n  - c\n\n## two\n\nthree\n\n- d\n"),
         ("<table><tr><td>a<span hidden>x<td>b<tr><td>c<td>d</table>", "| a | b |\n| --- | --- |\n| c | d |\n"),
         ("10<sup>6</sup> H<sub>2</sub>O, 1<sup>st</sup>", "10⁶ H₂O, 1st\n"),
         ("Price: <del>10</del><ins>12</ins> <s>a</s><s> <b>b</b> </s>c<strike><p>d<p>e</strike>f", "Price: ~~10~~12 ~~a b~~ c\n\n~~d~~\n\n~~e~~f\n"),

@@ -27,7 +27,7 @@ BLOCKS = set(
 )
 
 #: Elements that hold others, and hide them with themselves.
-_HOLDERS = BLOCKS | _UNSEEN | {"svg", "ul", "ol", "menu", "table", "button"}
+_HOLDERS = BLOCKS | _UNSEEN | {"svg", "ul", "ol", "menu", "dir", "table", "button"}
 
 #: Elements whose end may be left out, and what ends them (HTML Standard, 13.1.2.4). Their parent's end does so too.
 _ENDED_BY = {
@@ -39,8 +39,8 @@ _ENDED_BY = {
     )
     for tag in tags.split()
 }  # fmt: skip
-_ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "table", "pre", "hr"}
-_ENDED_BY["p"] |= set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
+_ENDED_BY["p"] = BLOCKS - {"option", "select", "textarea", "legend", "caption"} | {"ul", "ol", "menu", "dir", "table"}
+_ENDED_BY["p"] |= {"pre", "hr"} | set(HEADINGS) | {"li", "td", "th", "tr", "tbody", "thead", "tfoot"}
 
 #: Elements that no equation holds: one that is open before them lacks its end.
 BREAKING = _ENDED_BY["p"]
@@ -70,7 +70,7 @@ _VERBATIM = {"title", "textarea"}
 
 #: Elements whose ends matter to those that strike words out, and the ones that are like another.
 _KEPT = BLOCKS | set(HEADINGS) | _STRIKING | _VERBATIM | {"li", "td", "ul", "table"}
-_ALIKE = {"th": "td", "caption": "td", "ol": "ul", "menu": "ul"}
+_ALIKE = {"th": "td", "caption": "td", **dict.fromkeys(("ol", "menu", "dir"), "ul")}
 
 #: What an end does not reach beyond; for others than these a cell and a table.
 _BEYOND = {"table": _VERBATIM, "td": _VERBATIM | {"table"}, "li": _VERBATIM | {"ul", "td", "table"}}

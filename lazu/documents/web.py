@@ -218,6 +218,8 @@ class _Page(HTMLParser):
         self.flush()
         self._lists.append((None, ""))
 
+    _begin_menu = _begin_dir = _begin_ul
+
     def _begin_ol(self, attributes: dict[str, str]) -> None:
         """A list that counts backwards has no numbers: how many items come is not known yet."""
         self.flush()
@@ -230,7 +232,7 @@ class _Page(HTMLParser):
         if self._lists:
             self._lists.pop()
 
-    _end_ol = _end_ul
+    _end_ol = _end_menu = _end_dir = _end_ul
 
     def _begin_li(self, attributes: dict[str, str]) -> None:
         self.flush()
