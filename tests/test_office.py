@@ -231,7 +231,7 @@ def test_a_field_without_its_end_costs_no_words_of_the_paragraphs_behind_it(read
 def test_a_field_that_shows_several_paragraphs_ends_in_the_last(read):
     whole = field('HYPERLINK "https://example.org"', "one")
     place = whole.rindex("<w:r>")
-    assert read(docx(f"<w:p>{whole[:place]}</w:p><w:p><w:r><w:t>two</w:t></w:r>{whole[place:]}</w:p>"), "docx") == "one\n\ntwo (https://example.org)\n"
+    assert read(docx(f"<w:p>{whole[:place]}</w:p><w:p><w:r><w:t>two</w:t></w:r>{whole[place:]}</w:p>"), "docx") == "one\n\n[two](https://example.org)\n"
 
 
 GOOGLE = """<w:style w:styleId="Heading2"><w:name w:val="heading 2"/><w:pPr><w:keepNext/></w:pPr></w:style>

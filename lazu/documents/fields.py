@@ -10,6 +10,10 @@ _PLACE = re.compile(r'\s\\l\s+(?:"([^"]*)"|([^\s"\\]+))', re.IGNORECASE)
 #: Fields whose value in a header is that of one page.
 _OF_PAGE = re.compile(r"\s*(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
 
+#: Stand before the words of a link, behind them, and behind the target that follows, until their paragraph is whole:
+#: no XML has them.
+_LINK, _TO, _END = "\x04", "\x05", "\x06"
+
 #: Fields within each other whose end is awaited in further paragraphs.
 _MAX_OPEN = 100
 
@@ -49,18 +53,20 @@ class Fields:
         if self._open and len(self._open[-1].instruction) < _MAX_INSTRUCTION:
             self._open[-1] = self._open[-1]._replace(instruction=self._open[-1].instruction + words)
 
-    def show(self) -> None:
-        """What the innermost field shows begins."""
-        if self._open:
-            self._open[-1] = self._open[-1]._replace(shown=True)
+    def show(self) -> str:
+        """What the innermost field shows begins; return what comes before it, for `linked`."""
+        if not self._open:
+            return ""
+        self._open[-1] = self._open[-1]._replace(shown=True)
+        return _LINK if target(self._open[-1].instruction) else ""
 
     def end(self) -> str:
-        """The innermost field ends; return what comes behind its words: the target of a link, or a sign it asks for."""
+        """The innermost field ends; return what comes behind it: a sign it asks for, or, for `linked`, a target."""
         ended = self._open.pop() if self._open else _Field(asked=True)
         if ended.asked:
             return ""
         link = target(ended.instruction)
-        return f" ({link})" if link else symbols.asked(ended.instruction)
+        return f"{_LINK * (not ended.shown)}{_TO}{link}{_END}" if link else symbols.asked(ended.instruction)
 
     def end_paragraph(self) -> None:
         """End the fields whose own end is missing: those that show nothing yet, and those of a page's number."""
@@ -74,6 +80,18 @@ def target(instruction: str) -> str:
     found = _TARGET.match(instruction)
     place = _PLACE.search(instruction, found.end()) if found else None
     return markdown.target(found[1] or found[2], (place[1] or place[2]) if place else "") if found else ""
+
+
+def linked(words: str) -> str:
+    """Return the words of a paragraph with the links of its fields; one may have begun in a paragraph before."""
+    *links, rest = words.split(_END)
+    return "".join([*map(_linked, links), rest]).replace(_LINK, "")
+
+
+def _linked(words: str) -> str:
+    words, _, address = words.rpartition(_TO)
+    before, _, shown = words.rpartition(_LINK)
+    return before + markdown.link(shown, address)
 
 
 def is_of_page(instruction: str) -> bool:

@@ -23,7 +23,11 @@ _RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴�
 STRUCK = "\x02", "\x03"
 _STRUCK = re.compile(r"\x02(\s*+)([^\x02\x03]*+)\x03")
 
-_SPACE = re.compile(r"[ \t\r\f\v\n]+")
+#: Says where a word may be parted at the end of a line; between its letters a model takes it for a sign.
+_SOFT_HYPHEN = "\xad"
+
+_BLANKS = " \t\r\f\v\n"
+_SPACE = re.compile(f"[{_BLANKS}]+")
 
 
 class Item(str):
@@ -39,9 +43,10 @@ class _Note(str):
 
 
 def pages(blocks: Iterable[str]) -> Iterator[str]:
-    """Give the blocks as text, piece by piece; empty ones are left out."""
+    """Give the blocks as text, piece by piece, without soft hyphens; empty ones are left out."""
     last: str | None = None
-    for block in blocks:
+    for found in blocks:
+        block = type(found)(found.replace(_SOFT_HYPHEN, ""))
         if not block.strip():
             continue
         if last is not None:
@@ -65,13 +70,17 @@ def item(depth: int, words: str, marker: str = "-") -> str:
 
 
 def link(words: str, target: str) -> str:
-    """Return a link, or its words alone where the target says no more than they do, or nothing."""
-    words, target = line(words), target.strip().replace(" ", "%20").replace("\n", "")
+    """Return a link, or its words alone where the target says no more than they do, or nothing.
+
+    Blanks at the ends of the words part them from their neighbours: they stay, outside of the link.
+    """
+    target, bare = target.strip().replace(" ", "%20").replace("\n", ""), words.strip(_BLANKS)
     if not target or target.startswith(("#", "javascript:", "data:")):
         return words
-    if words in ("", target, target.removeprefix("mailto:")):
-        return target
-    return f"[{words}]({target})"
+    if not bare or line(bare) in (target, target.removeprefix("mailto:")):
+        return words or target
+    before, _, behind = words.partition(bare)
+    return f"{before}[{line(bare)}]({target}){behind}"
 
 
 def target(address: str, place: str) -> str:

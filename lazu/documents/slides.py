@@ -1,6 +1,7 @@
 """Presentations (pptx, pptm) as Markdown: ECMA-376 part 1, §19. Macros are never looked at."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, markdown, markup, numbering, symbols
@@ -94,7 +95,7 @@ class Slide:
 
     def _paragraph(self, paragraph: Element, kind: str | None, items: "_Items") -> str:
         properties = markup.find(paragraph, "pPr")
-        words = markdown.struck("".join(self._run(run) for run in paragraph)).strip()
+        words = markdown.struck(self._words(paragraph)).strip()
         depth = int(properties.get("lvl", "0"))
         marker = items.marker(properties, depth) if words else "-"
         listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth or marker != "-"
@@ -102,10 +103,14 @@ class Slide:
             return words
         return markdown.item(depth, words.replace("\n", " "), marker)
 
-    def _run(self, run: Element) -> str:
-        words = drawings.words(run)
+    def _words(self, paragraph: Element) -> str:
+        """Return the words of a paragraph; runs with one target, which differ in their looks, are one link."""
+        parts = ((target, "".join(map(drawings.words, runs))) for target, runs in groupby(paragraph, self._target))
+        return "".join(markdown.link(markdown.struck(words), target) if words else "" for target, words in parts)
+
+    def _target(self, run: Element) -> str:
         relation = self._relations.get(markup.find(run, "rPr", "hlinkClick").get("r:id", ""))
-        return markdown.link(words, relation.target) if relation and relation.outside and words.strip() else words
+        return relation.target if relation and relation.outside else ""
 
     def _frame(self, shape: Element) -> Iterator[str]:
         """Give a table, a chart or a diagram."""

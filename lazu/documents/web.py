@@ -183,8 +183,7 @@ class _Page(HTMLParser):
         if self._link and self._link[1]:
             start, target = self._link
             words = "".join(self._words[start:])
-            before, behind = (" " * place.isspace() for place in (words[:1], words[-1:]))
-            self._words[start:] = [before + markdown.link(words, target) + behind if markdown.seen(words) else words]
+            self._words[start:] = [markdown.link(words, target) if markdown.seen(words) else words]
         self._link = None
 
     def _begin_sup(self, _: dict[str, str]) -> None:

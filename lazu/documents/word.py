@@ -132,7 +132,7 @@ class Part:
         properties = markup.find(paragraph, "pPr")
         self._marks = self._styles.marks(properties)
         self._fonts = self._font = self._styles.fonts(properties) or ("", "")
-        words = markdown.struck("".join(self._runs(paragraph))).strip()
+        words = markdown.struck(fields.linked("".join(self._runs(paragraph)))).strip()
         self._fields.end_paragraph()
         self._marked = None
         if not len(properties):
@@ -240,13 +240,13 @@ class Part:
             yield from symbols.asked(instruction) or self._runs(element)
 
     def _field(self, element: Element) -> Iterator[str]:
-        """A field begins, or ends: the target of a link follows its words."""
+        """A field begins, shows its words, or ends."""
         kind = element.get("fldCharType")
         if kind == "begin":
             self._fields.begin()
             yield symbols.filled(markup.find(element, "ffData"))
         elif kind == "separate":
-            self._fields.show()
+            yield self._fields.show()
         elif kind == "end":
             yield self._fields.end()
 
