@@ -91,3 +91,42 @@ def test_soft_hyphens_of_documents_are_dropped(read, kind):
 def test_soft_hyphens_of_books_and_lists_are_dropped_and_those_of_plain_text_stay(read):
     assert read(epub("<ul><li>Donau&shy;schiff<li>two</ul>"), "application/epub+zip").endswith("- Donauschiff\n- two\n")
     assert read("Donau\xadschiff", "text/plain") == "Donau\xadschiff"
+
+
+CODE = ["def f(x):", "    if x:", "        return 1", "\treturn 2"]
+LONG = "words " * 20
+
+
+def code_docx(lines):
+    return docx("".join(f"<w:p>{WORDS(line)}</w:p>" for line in lines))
+
+
+def code_odt(lines):
+    spaced = (line.replace("    ", '<text:s text:c="4"/>').replace("\t", "<text:tab/>") for line in lines)
+    return odf("text", "".join(f"<text:p>{line}\n  </text:p>" for line in spaced))
+
+
+def code_rtf(lines):
+    return r"{\rtf1 " + "".join(rf"{{{line}}}\par" for line in lines).replace("\t", r"\tab ") + "}"
+
+
+def code_pptx(lines):
+    return pptx(shape("\n".join(lines)))
+
+
+@pytest.mark.parametrize(("kind", "make"), [("docx", code_docx), (ODT, code_odt), (RTF, code_rtf), ("pptx", code_pptx)], ids=["docx", "odt", "rtf", "pptx"])
+def test_code_whose_lines_are_paragraphs_keeps_its_depth_and_prose_has_none(read, kind, make):
+    lines = [*CODE, " a slip", f"\t{LONG}", f"    {LONG}", "    "]
+    told = "\n\n".join([*CODE, "a slip", LONG.strip(), LONG.strip()])
+    assert read(make(lines), kind).removeprefix("## Slide 1\n\n") == f"{told}\n"
+
+
+def test_lines_of_one_paragraph_keep_their_depth(read):
+    assert read(code_docx(["    a</w:t><w:br/><w:t xml:space='preserve'>        b", "</w:t><w:br/><w:t xml:space='preserve'>    c"]), "docx") == "    a\n        b\n\n    c\n"
+
+
+def test_an_indent_makes_no_code_of_headings_items_cells_and_footers(read):
+    rows = '<table:table><table:table-row><table:table-cell><text:p><text:s text:c="4"/>cell</text:p></table:table-cell></table:table-row></table:table>'
+    body = f'<text:h text:outline-level="1"><text:s text:c="4"/>Head</text:h><text:list><text:list-item><text:p><text:tab/>item</text:p></text:list-item></text:list>{rows}'
+    assert read(odf("text", body), ODT) == "# Head\n\n- item\n\n| cell |\n| --- |\n"
+    assert read(pptx(shape("    Head", "title") + shape("    item", "body") + shape("    ACME", "ftr")), "pptx") == "## Slide 1: Head\n\n- item\n\nOn every slide: ACME\n"

@@ -40,7 +40,7 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
     """Give the paragraphs of DrawingML within an element: depth of each, and words."""
     for paragraph in _shown(element, "p"):
         depth = markup.find(paragraph, "pPr").get("lvl", "0")
-        found = markdown.struck("".join(map(words, paragraph))).strip()
+        found = markdown.paragraph(markdown.struck("".join(map(words, paragraph))))
         if found:
             yield int(depth) if depth.isdigit() else 0, found
 

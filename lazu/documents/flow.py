@@ -37,7 +37,7 @@ class Flow:
     def take(self) -> str:
         """Return the words of the paragraph, which ends; characters beyond the first 65,536 came as two halves."""
         words, self.words = "".join(self.words), []
-        return words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()
+        return markdown.paragraph(words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
     def end_cell(self) -> None:
         """A cell ends."""

@@ -23,6 +23,9 @@ _RAISED, _LOWERED = (str.maketrans(_SCRIPTS, found) for found in ("⁰¹²³⁴�
 STRUCK = "\x02", "\x03"
 _STRUCK = re.compile(r"\x02(\s*+)([^\x02\x03]*+)\x03")
 
+#: Characters of a line of code. A longer line is prose, and blanks before it are its first-line indent.
+_LINE = 100
+
 #: Says where a word may be parted at the end of a line; between its letters a model takes it for a sign.
 _SOFT_HYPHEN = "\xad"
 
@@ -61,6 +64,14 @@ def heading(level: int, words: str) -> str:
     """Return a heading; levels are 1 to 6, and what is deeper is 6."""
     words = line(words)
     return f"{'#' * min(max(level, 1), 6)} {words}" if words else ""
+
+
+def paragraph(words: str) -> str:
+    """Return a paragraph. Blanks before it stay if it may be a line of code; a single space is a slip."""
+    bare = words.strip()
+    indent = words[: len(words) - len(words.lstrip())].rpartition("\n")[2]
+    code = bare and len(bare.partition("\n")[0]) <= _LINE and indent != " "
+    return f"{indent}{bare}" if code else bare
 
 
 def item(depth: int, words: str, marker: str = "-") -> str:

@@ -91,7 +91,7 @@ class Document:
             yield from getattr(self, _BLOCKS.get(element.tag, "_within"))(element)
 
     def _paragraph(self, paragraph: Element) -> Iterator[str]:
-        words = self._words(paragraph).strip()
+        words = markdown.paragraph(self._words(paragraph))
         level = self._headings.get(paragraph.get("style-name", ""))
         yield markdown.heading(level, words) if level else words
         yield from self._beside()
@@ -143,7 +143,8 @@ class Document:
         return markdown.struck(words)
 
     def _shown(self, words: str | None) -> str:
-        return symbols.words(words or "", self._font)
+        """Return words as they are seen; further blanks in a row than one are elements (§6.1.2)."""
+        return symbols.words(markdown.spaced(words or ""), self._font)
 
     def _part(self, child: Element) -> str:
         if child.tag in _SKIPPED:

@@ -32,7 +32,7 @@ def blocks(data: bytes) -> Iterator[str]:
     for name in [*masters, *layouts]:
         footers.update(dict.fromkeys(Slide(package, name).fixed()))
     if footers:
-        yield f"On every slide: {' · '.join(footers)}"
+        yield f"On every slide: {' · '.join(map(str.strip, footers))}"
 
 
 def _authors(package: Package, names: list[str]) -> dict[str, str]:
@@ -95,7 +95,7 @@ class Slide:
 
     def _paragraph(self, paragraph: Element, kind: str | None, items: "_Items") -> str:
         properties = markup.find(paragraph, "pPr")
-        words = markdown.struck(self._words(paragraph)).strip()
+        words = markdown.paragraph(markdown.struck(self._words(paragraph)))
         depth = int(properties.get("lvl", "0"))
         marker = items.marker(properties, depth) if words else "-"
         listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth or marker != "-"

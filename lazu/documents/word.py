@@ -132,7 +132,7 @@ class Part:
         properties = markup.find(paragraph, "pPr")
         self._marks = self._styles.marks(properties)
         self._fonts = self._font = self._styles.fonts(properties) or ("", "")
-        words = markdown.struck(fields.linked("".join(self._runs(paragraph)))).strip()
+        words = markdown.paragraph(markdown.struck(fields.linked("".join(self._runs(paragraph)))))
         self._fields.end_paragraph()
         self._marked = None
         if not len(properties):
