@@ -173,7 +173,7 @@ def test_the_limit_is_the_boxs_and_has_its_name(serve, double, held):
     assert answer.error == (503, "overloaded", None)
     assert "LAZU_UPSTREAM_CALLS" in answer.json["error"]["message"]
     assert answer.headers["Retry-After"]
-    assert "LAZU_UPSTREAM_CALLS is 3" in server.log.read_text()
+    assert "503: 3 calls of the model server are running, as many as LAZU_UPSTREAM_CALLS allows" in server.log.read_text()
     until(lambda: outcomes(server) == {"overloaded": 2})
     assert told(server) == ["overloaded"] * 2
     now = samples(server)
@@ -229,6 +229,37 @@ def test_a_stored_response_that_is_streamed_is_a_call_and_hides_no_models(serve,
         for _ in range(5):
             assert request(server, "GET", "/v1/models", "k").status == 200
     until(lambda: running(server) == 0)
+
+
+def look_up(server):
+    """A look-up that is on its way; its connection."""
+    sock = socket.create_connection(("127.0.0.1", server.port), 60)
+    sock.sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n")
+    return sock
+
+
+def test_look_ups_have_room_where_few_calls_may_run_and_a_limit_with_words_of_its_own(serve, double):
+    """Six people who asked a slow model server for its models were told that two calls were running, of none."""
+    gate = threading.Event()
+
+    def script(handler):
+        gate.wait(60)
+        handler.send(body=b'{"object":"list","data":[]}')
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k", LAZU_UPSTREAM_CALLS="2")
+    with ExitStack() as asking:
+        socks = [asking.enter_context(closing(look_up(server))) for _ in range(64)]
+        until(lambda: len(double.received) == 64)
+        answer = request(server, "GET", "/v1/models", "k")
+        assert answer.error == (503, "overloaded", None)
+        words = "64 look-ups of models and stored responses are running"
+        assert answer.json["error"]["message"].startswith(words)
+        assert f"answered by 503: {words}" in server.log.read_text()
+        now = samples(server)
+        assert [now[(f"lazu_upstream_{name}",)] for name in ("calls_running", "calls_limit", "lookups_running", "lookups_limit")] == [0, 2, 64, 64]
+        gate.set()
+        assert all(b" 200 " in sock.recv(100) for sock in socks)
 
 
 def test_one_key_does_not_shut_the_others_out(serve, double, held):

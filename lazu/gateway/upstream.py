@@ -39,6 +39,17 @@ CONNECT_SECONDS = 10
 #: And to say which models it has, where only that is asked.
 REACH_SECONDS = 5
 
+#: Look-ups that may run at once, however few calls may: a model server that answers one call at a time still says at
+#: once which models it has, and the programs of a whole team may ask at the same moment. It is no more than a process
+#: bears that may open 1,024 files, where LAZU_UPSTREAM_CALLS is 80.
+LOOKUPS = 64
+
+_CALLS = "calls of the model server are running, as many as LAZU_UPSTREAM_CALLS allows"
+_LOOKUPS = (
+    "look-ups of models and stored responses are running, as many as may at once: "
+    f"the larger of {LOOKUPS} and LAZU_UPSTREAM_CALLS"
+)
+
 #: What of the client's headers goes on. Keys, cookies, addresses and the names of accounts stay behind; so does a wish
 #: for compression, in which nobody would see a stream's last event (`ending`).
 SENT = re.compile(r"accept|accept-language|idempotency-key|openai-beta|user-agent|x-stainless-.*")
@@ -62,7 +73,7 @@ class Call:
     """One request to the upstream, for the key with the id `key`.
 
     `target` is below the base URL, percent-encoded, with the query string. `headers` are the client's; what of them is
-    sent is decided here. One that does not `last` only looks something up, and is not counted in LAZU_UPSTREAM_CALLS.
+    sent is decided here. One that does not `last` only looks something up, and counts among the look-ups.
     """
 
     key: int
@@ -84,16 +95,15 @@ class Upstream:
         self._url = urlsplit(settings.upstream_url or "")
         self._key = settings.upstream_api_key
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._calls = Calls("model", settings.upstream_calls, _CALLS)
         # Apart, so that asking which models there are never waits for them to answer.
-        self._calls = Calls("model", settings.upstream_calls)
-        self._lookups = Calls("lookup", settings.upstream_calls)
+        self._lookups = Calls("lookup", max(settings.upstream_calls, LOOKUPS), _LOOKUPS)
 
     def require(self, key: int) -> None:
         """Raise `UpstreamNotConfigured` if there is none, `Overloaded` if it has no room for a call of `key` now."""
         if not self._url.hostname:
             raise UpstreamNotConfigured
-        if not self._calls.has_room(key):
-            raise self._full()
+        self._calls.require(key)
 
     def ask(self, call: Call, client: Client) -> Line:
         """Send `call`; its answer comes on the line.
@@ -105,10 +115,7 @@ class Upstream:
         slots.require_client()
         with ExitStack() as held:
             calls = self._calls if call.lasts else self._lookups
-            place = calls.take(call.key)
-            if place is None:
-                raise self._full()
-            held.callback(calls.give_back, place)
+            held.callback(calls.give_back, calls.take(call.key))
             with slots.waiting():
                 connection = held.enter_context(self._connect())
             line = Line(connection)
@@ -141,11 +148,15 @@ class Upstream:
         return connection
 
     def figures(self) -> list[Figure]:
-        """The calls that run, for Prometheus."""
+        """The calls and look-ups that run, for Prometheus."""
         most = "What LAZU_UPSTREAM_CALLS allows of them."
+        more = f"The larger of {LOOKUPS} and LAZU_UPSTREAM_CALLS: how many may run."
+        looking = "Look-ups of models and stored responses that run, on the box."
         return [
             Figure("lazu_upstream_calls_running", "Calls of the upstream that run, on the box.", self._calls.running()),
             Figure("lazu_upstream_calls_limit", most, self._calls.limit),
+            Figure("lazu_upstream_lookups_running", looking, self._lookups.running()),
+            Figure("lazu_upstream_lookups_limit", more, self._lookups.limit),
         ]
 
     def _pieces(self, call: Call) -> Iterator[bytes | memoryview]:
@@ -186,14 +197,6 @@ class Upstream:
         except OSError:
             plain.close()
             raise
-
-    def _full(self) -> Overloaded:
-        limit = self._calls.limit
-        log.warning("no place for a call of the model server: LAZU_UPSTREAM_CALLS is %d", limit)
-        return Overloaded(
-            f"{limit} calls of the model server are running, as many as LAZU_UPSTREAM_CALLS allows; "
-            "repeat the request in a few seconds."
-        )
 
 
 @contextmanager
