@@ -17,6 +17,7 @@ import pytest
 
 from bench import client, servers
 from helpers import between as wire
+from helpers import uploads as uploads_http
 from helpers.clocks import ahead
 from helpers.documents import RED, pages
 from helpers.in_store import create, first_answer_lost, put
@@ -33,7 +34,7 @@ from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
 from lazu.store.postgresql import Postgresql
 from lazu.store.tables import File, Upload, UploadPart
-from lazu.store.uploads import Declared
+from lazu.store.uploads import Completion, Declared
 from lazu.upkeep import engines
 from lazu.upkeep.purge import ClockJump, purge
 
@@ -674,6 +675,29 @@ def test_a_client_is_not_slow_while_the_database_is(boxes, cluster, postgres):
         time.sleep(5)
         connection.execute("ROLLBACK")
         assert waits.result().status == 200
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "completed"])
+def test_a_completion_whose_upload_ended_since_it_was_read_says_how(boxes, cluster, postgres, ended):
+    """By another box, or by a cancellation: its parts are gone, which is no fault of the list that the client sent."""
+    box = boxes()
+    begun = uploads_http.created(box, KEY, 10)
+    ids = [uploads_http.added(box, KEY, begun, data) for data in (b"hello", b"world")]
+    file = stored(box, KEY, b"helloworld")
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN; LOCK TABLE upload_part IN ACCESS EXCLUSIVE MODE")
+        if ended == "cancelled":
+            other.execute("UPDATE upload SET cancelled_at = created_at")
+        else:
+            other.execute("UPDATE upload SET file_id = %s, completion = %s", (file["id"], Completion(ids, None).mark))
+        other.execute("DELETE FROM upload_part")
+        answer = pool.submit(uploads_http.complete, box, KEY, begun, ids)
+        until(lambda: waiting(postgres, cluster, "Lock"))
+        other.execute("COMMIT")
+        if ended == "cancelled":
+            assert answer.result().error == (400, "invalid_request", "upload_id")
+        else:
+            assert (answer.result().status, answer.result().json["file"]["id"]) == (200, file["id"])
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads"])

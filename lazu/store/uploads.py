@@ -187,7 +187,10 @@ class Uploads:
         return self._again(key, upload, wanted)
 
     def _join(self, key: Key, upload: Upload, wanted: Completion) -> tuple[Upload, File | None]:
-        parts = self._chosen(upload, wanted)
+        try:
+            parts = self._chosen(upload, wanted)
+        except InvalidRequest:  # also when a cancellation, or another box, ended the upload since it was read
+            return self._again(key, self.get(key, upload.id), wanted)
         try:
             with self._contents.stage(upload.bytes, upload.bytes) as staged:
                 joining.join(self._contents, parts, staged, wanted.md5)
@@ -230,8 +233,7 @@ class Uploads:
 
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
         """What is staged, judged, as a file."""
-        purpose = filetypes.purpose(upload.purpose)
-        content_type = filetypes.identify(staged.peek, staged.size, upload.filename, purpose)
+        content_type = filetypes.identify(staged.peek, staged.size, upload.filename, filetypes.purpose(upload.purpose))
         new = NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
         return self._files.draft(key, new)
 
@@ -285,8 +287,7 @@ class Uploads:
 
     def forget(self, now: int, key: Key | None = None) -> None:
         """Remove uploads, of `key` or of all, that expired: those that were settled only `MEMORY` later."""
-        over = now - GRACE
-        gone = self._engine.write(lambda: upload_rows.delete_uploads(over, now - MEMORY, key), frees=True)
+        gone = self._engine.write(lambda: upload_rows.delete_uploads(now - GRACE, now - MEMORY, key), frees=True)
         for upload_id, owner in gone:
             logs.audit("upload-expired", key=owner, upload=upload_id)
 
