@@ -162,9 +162,9 @@ def _origins(text: str) -> frozenset[str]:
 def _origin(text: str) -> str:
     """`text` as browsers write it in `Origin`: lower case, without path and usual port (RFC 6454 §6.1)."""
     url = _split(text.strip().lower())
-    bare = url.scheme and _leads(url) and text.isascii() and "@" not in url.netloc
+    bare = url.scheme and _leads(url) and re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]*)?", url.netloc)
     if not bare or url.path.strip("/") or url.query or url.fragment:
-        raise ValueError("* or a comma-separated list of origins, as https://chat.example.com or http://localhost:3000")
+        raise ValueError("* or whole origins with commas between, as https://chat.example.com or http://localhost:3000")
     return f"{url.scheme}://{url.netloc.removesuffix(_USUAL_PORTS.get(url.scheme, ' '))}"
 
 

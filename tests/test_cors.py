@@ -97,7 +97,7 @@ def test_what_nginx_itself_answers_can_be_read_by_the_origins_of_its_own_list(de
     assert granted(request(edge, "GET", "/v1/files", headers={"Origin": "https://evil.example"})) is None
 
 
-@pytest.mark.parametrize("value", ["chat.example.com", "https://a.example/path", "https://a.example,", "https://u@a.example", "*, https://a.example"])
+@pytest.mark.parametrize("value", ["chat.example.com", "https://a.example/path", "https://a.example,", "https://u@a.example", "*, https://a.example", "https://*.a.example", "https://a.example:", "https://a.example:0443"])
 def test_an_origin_that_is_none_stops_the_start(tmp_path, value):
     with pytest.raises(AssertionError, match="LAZU_CORS_ORIGINS must be"):
         Server(tmp_path / "storage", {"LAZU_CORS_ORIGINS": value}, free_port()).start()
