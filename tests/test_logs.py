@@ -56,6 +56,12 @@ def test_a_request_is_one_line_with_what_it_was_and_cost(serve):
     assert " out=5 " in got
 
 
+def test_a_request_of_another_method_has_its_route_and_an_unknown_url_has_none(server):
+    path = "/v1/files/file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
+    for method, target, written in [("PUT", path, "PUT /v1/files/<file_id> 405"), ("WHAT", "/v1/files", "WHAT /v1/files 405"), ("GET", "/v1/secret", "GET - 404")]:
+        assert f" {written} key=- " in line_of(server, request(server, method, target))
+
+
 def test_a_client_that_left_before_its_turn_has_a_line_and_is_counted(serve):
     server = serve(LAZU_WORKERS="1")
 

@@ -12,7 +12,6 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.exceptions import NotFound
 
 from lazu import ids, logs
 from lazu.routes import cors, description, files, health, page, paths, problems, responses, uploads
@@ -77,7 +76,9 @@ class App(Flask):
         paths.require_host(environ)
         if rule is not None:
             environ["lazu.route"] = rule.rule
-        elif isinstance(request.routing_exception, NotFound):  # no page may ask for more
+        elif isinstance(request.routing_exception, paths.OtherMethods):
+            environ["lazu.route"] = request.routing_exception.route
+        elif request.routing_exception:  # no page may ask for more
             raise request.routing_exception
         if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
             self.store.engine.connect()

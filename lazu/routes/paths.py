@@ -34,6 +34,14 @@ _DECODINGS = 5
 _ByMethod = dict[str, Rule]
 
 
+class OtherMethods(MethodNotAllowed):
+    """A URL of `route` that takes other methods than the one it was asked by."""
+
+    def __init__(self, by_method: _ByMethod) -> None:
+        super().__init__(by_method)
+        self.route = next(iter(by_method.values())).rule
+
+
 class Routes:
     """The routes of `rules`, each found by the one way to write its path."""
 
@@ -49,12 +57,12 @@ class Routes:
 
     def find(self, path: str, method: str) -> tuple[Rule, dict[str, str]]:
         """The route of a path as it was sent, and its variables, decoded; raises `NotFound`, `MethodNotAllowed`."""
-        allowed: set[str] = set()
+        others: _ByMethod = {}
         for methods, variables in self._at(path):
             if method in methods:
                 return methods[method], {name: unquote(value) for name, value in variables.items()}
-            allowed.update(methods)
-        raise MethodNotAllowed(allowed) if allowed else NotFound(self._advice(path))
+            others.update(methods)
+        raise OtherMethods(others) if others else NotFound(self._advice(path))
 
     def _at(self, path: str) -> Iterator[tuple[_ByMethod, dict[str, str]]]:
         if path in self._fixed:
