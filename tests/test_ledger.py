@@ -58,8 +58,13 @@ def test_a_record_grows_as_far_as_it_fits_beside_the_others():
     assert mine.taken() == ([1], [10])
 
 
-def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(monkeypatch):
+@pytest.fixture
+def brief(monkeypatch):
+    """Nobody waits long for the lock of others."""
     monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
+
+
+def test_who_was_stopped_while_writing_makes_the_others_busy_and_nobody_waits_for_ever(brief):
     mine = Ledger("things", 4)
     place = mine.take(1, 1, lambda _: True)
     with written("things"):
@@ -89,7 +94,7 @@ def test_one_without_room_for_its_file_is_busy_and_costs_no_descriptor():
     assert mine.take(1, 1, lambda _: True) == 0
 
 
-def test_a_lock_that_the_system_refuses_shuts_nobody_out(monkeypatch):
+def test_a_lock_that_the_system_refuses_shuts_nobody_out(monkeypatch, brief):
     mine = Ledger("things", 4)
 
     def refuse(*_):
@@ -99,7 +104,6 @@ def test_a_lock_that_the_system_refuses_shuts_nobody_out(monkeypatch):
         patch.setattr(fcntl, "lockf", refuse)
         with pytest.raises(Overloaded):
             mine.take(1, 1, lambda _: True)
-    monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.5)
     assert mine.take(1, 1, lambda _: True) == 0
 
 

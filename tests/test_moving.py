@@ -53,6 +53,25 @@ def moving(tmp_path, cluster):
         yield store, told
 
 
+@contextmanager
+def when_the_last_object_comes(seaweed, monkeypatch, act):
+    """A store of several boxes that is opened within the `with` gets its last content, of those of `fill`, after `act`."""
+    coming = [None] * (COUNT * 9 // 10)
+
+    def rule(method, path):
+        if method == "PUT" and coming and f"/{object_names.STORE}" not in path:
+            coming.pop()
+            if not coming:
+                act()
+        return wire.PASS
+
+    with wire.between(seaweed.endpoint) as proxy, monkeypatch.context() as env:
+        env.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        proxy.rule = rule
+        yield
+        assert not coming
+
+
 def fill(store):
     """Files of two keys, some with equal bytes; gives what a client would read."""
     told = {}
@@ -221,19 +240,12 @@ def test_an_object_that_the_store_can_not_read_is_named_and_ends_nothing(tmp_pat
         assert read(store) == told
 
 
-def test_a_restore_keeps_what_another_box_has_stored_meanwhile(tmp_path, cluster, monkeypatch):
+def test_a_restore_keeps_what_another_box_has_stored_meanwhile(tmp_path, cluster, seaweed, monkeypatch):
     """A restore is into an empty store; that this one is still empty is looked at again when the rows come."""
     with one_box(tmp_path / "old", cluster) as store:
         fill(store)
         backup(store, tmp_path / "backup")
-    with several_boxes(tmp_path / "new", cluster) as store:
-        copy_in = store.contents.copy_in
-
-        def meanwhile(*args):
-            store.keys.create("carol")
-            return copy_in(*args)
-
-        monkeypatch.setattr(store.contents, "copy_in", meanwhile)
+    with when_the_last_object_comes(seaweed, monkeypatch, lambda: store.keys.create("carol")), several_boxes(tmp_path / "new", cluster) as store:
         with pytest.raises(StoreError, match="not empty; nothing was restored"):
             restore(store, tmp_path / "backup")
         assert [key.name for key in rows.all_keys()] == ["carol"]
@@ -259,38 +271,23 @@ def test_a_key_that_comes_while_a_restore_puts_its_rows_waits_and_stays(tmp_path
         assert {key.name for key in rows.all_keys()} == {"alice", "bob", "carol"}
 
 
-def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, monkeypatch):
+def test_a_restore_that_a_purge_came_into_says_what_to_do(tmp_path, cluster, seaweed, monkeypatch):
     """What keeps purges off goes with its connection."""
-    with moving(tmp_path, cluster) as (store, told):
-        copy_in = store.contents.copy_in
-
-        def then_purge(*args):
-            copied = copy_in(*args)
-            store.contents.sweep(lambda: None)
-            return copied
-
-        with monkeypatch.context() as patch:
-            patch.setattr(store.contents, "copy_in", then_purge)
-            with pytest.raises(BackupProblem, match="run it again"):
-                restore(store, tmp_path / "backup")
+    purging = when_the_last_object_comes(seaweed, monkeypatch, lambda: store.contents.sweep(lambda: None))
+    with purging, moving(tmp_path, cluster) as (store, told):
+        with pytest.raises(BackupProblem, match="run it again"):
+            restore(store, tmp_path / "backup")
         restore(store, tmp_path / "backup")
         assert read(store) == told
 
 
-def test_a_restore_ends_when_what_keeps_purges_off_is_lost(tmp_path, cluster, monkeypatch):
+def test_a_restore_ends_when_what_keeps_purges_off_is_lost(tmp_path, cluster, seaweed, monkeypatch):
     """A restart of the database: contents are copied all the same, and any purge may take those that have no row yet."""
-    with moving(tmp_path, cluster) as (store, told):
-        copy_in = store.contents.copy_in
-
-        def meanwhile(*args):
-            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazu purge' AND datname = current_database()"
-            database.execute_sql(end)
-            return copy_in(*args)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(store.contents, "copy_in", meanwhile)
-            with pytest.raises(BackupProblem, match=r"run it again.*keeps purges off"):
-                restore(store, tmp_path / "backup")
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lazu purge' AND datname = current_database()"
+    ending = when_the_last_object_comes(seaweed, monkeypatch, lambda: database.execute_sql(end))
+    with ending, moving(tmp_path, cluster) as (store, told):
+        with pytest.raises(BackupProblem, match=r"run it again.*keeps purges off"):
+            restore(store, tmp_path / "backup")
         assert rows.is_empty()
         restore(store, tmp_path / "backup")
         assert read(store) == told
@@ -330,19 +327,19 @@ HARMS = {
 
 
 @pytest.mark.parametrize("opened", [one_box, several_boxes])
-def test_what_is_no_backup_is_refused_in_a_sentence_before_anything_is_copied(tmp_path, cluster, opened, monkeypatch):
+def test_what_is_no_backup_is_refused_in_a_sentence_before_anything_is_copied(tmp_path, cluster, opened):
     with one_box(tmp_path / "old", cluster) as store:
-        store.keys.create("alice")
+        fill(store)
         backup(store, tmp_path / "backup")
     rows_of = tmp_path / "backup" / "lazu.sqlite3"
     whole = rows_of.read_bytes()
     with opened(tmp_path / "new", cluster) as store:
-        monkeypatch.setattr(store.contents, "copy_in", lambda *_: pytest.fail("copied"))
         for harm in HARMS.values():
             rows_of.write_bytes(whole)
             harm(rows_of)
             with pytest.raises(BackupProblem, match="no backup that this Lazu can read"):
                 restore(store, tmp_path / "backup")
+        assert store.contents.unreferred(since=0).blobs == 0
 
 
 def test_a_database_that_restarts_while_its_rows_are_copied_is_told_in_a_sentence(tmp_path, cluster, postgres, monkeypatch):
