@@ -30,7 +30,7 @@ from lazu.store.postgresql_errors import translated, translating
 POOL, POOL_SECONDS, _OLD = 10, 10, 600
 #: A connection that took longer to fail is not tried again by other threads for that long.
 _PAUSE = 1
-#: What a box that lost its power held is free after that, in milliseconds. And a page is read in the order of an
+#: After these milliseconds the database frees what a box without power held. And a page is read in the order of an
 #: index: in a table that is not counted yet PostgreSQL would gather all rows of the key by a bitmap, and sort them. A
 #: backend whose client has given up ends, from PostgreSQL 14 on; not by `statement_timeout`, which behind a pooler
 #: would end the long statements of a purge.

@@ -47,7 +47,7 @@ class Page:
 
     @staticmethod
     def first(paging: Paging) -> Paging | None:
-        """The first piece of a page; None where there can't be any files."""
+        """What asks for the first piece of a page; None where there can't be any files."""
         return _next(paging, paging.limit) if paging.purpose in (None, *filetypes.PURPOSES) else None
 
     @property

@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
     @classmethod
     def of(cls, objects: str | None, limit: int) -> Self:
-        """The first `limit` of these objects, of which there is one more if others follow; None if there is none."""
+        """The first `limit` of `objects`, which has one more if others follow, and is None if there are none."""
         count = objects.count(OBJECT_START) if objects else 0
         if objects is None or count <= limit:
             return cls(objects or "", count, more=False)

@@ -17,7 +17,7 @@ from lazu.store.contents.objects import Objects
 from lazu.store.contents.patience import Patience, Unreadable
 from lazu.store.object_rows import Stored
 
-#: Contents that travel at the same time: as many as there are connections to the database.
+#: Contents that travel at the same time: as many as a process has places for transactions (`postgresql`).
 _AT_ONCE = 8
 
 
