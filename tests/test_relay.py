@@ -25,7 +25,7 @@ class Blocked:
     def __init__(self, held):
         self.over, self.begun, self.reads, self.closed = False, False, 0, False
         self.ours, self.theirs = zip(*(map(held.enter_context, socket.socketpair()) for _ in range(2)), strict=True)
-        self.client, self.server = (each.fileno() for each in self.ours)
+        self.client_fd, self.server_fd = (each.fileno() for each in self.ours)
         self.ours[0].setblocking(False)
         with suppress(BlockingIOError):
             while self.ours[0].send(b"x" * 65536):

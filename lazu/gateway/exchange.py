@@ -97,12 +97,12 @@ class Exchange:
     # What follows is called by the relay, in its thread.
 
     @property
-    def client(self) -> int:
+    def client_fd(self) -> int:
         """The descriptor of the client's connection."""
         return self._client.fileno()
 
     @property
-    def server(self) -> int:
+    def server_fd(self) -> int:
         """The descriptor of the upstream's connection, -1 if there is none."""
         return self._line.fileno() if self._line else -1
 

@@ -58,9 +58,9 @@ class Desk:
         builder = parts.Builder(Extracts(self.store, self.key), self.mode)
         # From the last to the first: a list that grows keeps the places before.
         pairs = list(zip(named, files, strict=True))
-        words = [self._replace(builder, reference, file) for reference, file in reversed(pairs)]
+        told = [self._replace(builder, reference, file) for reference, file in reversed(pairs)]
         names = [INLINE if each.inline else each.file_id for each in named]
-        done = list(zip(names, reversed(words), strict=True))
+        done = list(zip(names, reversed(told), strict=True))
         return Prepared(builder.holes.fill(json_body.write(tree), body), done)
 
     def _reads(self, brought: Reference) -> bool:

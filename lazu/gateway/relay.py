@@ -28,11 +28,11 @@ class Member(Protocol):
     over: bool
 
     @property
-    def client(self) -> int:
+    def client_fd(self) -> int:
         """The descriptor of the client's connection."""
 
     @property
-    def server(self) -> int:
+    def server_fd(self) -> int:
         """The descriptor of the upstream's connection, -1 if there is none."""
 
     @property
@@ -117,7 +117,7 @@ class Relay:
             self._admit()
 
     def _serve(self, member: Member, fd: int, events: int) -> None:
-        if fd != member.client:
+        if fd != member.client_fd:
             member.read()
         elif events & _LEFT:
             member.leave()
@@ -129,11 +129,11 @@ class Relay:
         with suppress(Empty):
             while True:
                 member = self._joining.get_nowait()
-                self._members[member.client] = member
-                self._poll.register(member.client, select.EPOLLRDHUP)
-                if member.server >= 0:
-                    self._members[member.server] = member
-                    self._poll.register(member.server, select.EPOLLIN)
+                self._members[member.client_fd] = member
+                self._poll.register(member.client_fd, select.EPOLLRDHUP)
+                if member.server_fd >= 0:
+                    self._members[member.server_fd] = member
+                    self._poll.register(member.server_fd, select.EPOLLIN)
                 member.begin()
                 self._settle(member)
 
@@ -144,15 +144,15 @@ class Relay:
         elif member.blocked != (member in self._blocked):
             if member.blocked:
                 self._blocked.add(member)
-                self._poll.modify(member.client, select.EPOLLRDHUP | select.EPOLLOUT)
-                self._unregister(member.server)  # else its end would wake us again and again
+                self._poll.modify(member.client_fd, select.EPOLLRDHUP | select.EPOLLOUT)
+                self._unregister(member.server_fd)  # else its end would wake us again and again
             else:
                 self._blocked.remove(member)
-                self._poll.modify(member.client, select.EPOLLRDHUP)
-                self._poll.register(member.server, select.EPOLLIN)
+                self._poll.modify(member.client_fd, select.EPOLLRDHUP)
+                self._poll.register(member.server_fd, select.EPOLLIN)
 
     def _drop(self, member: Member) -> None:
-        for fd in (member.client, member.server):
+        for fd in (member.client_fd, member.server_fd):
             self._members.pop(fd, None)
             self._unregister(fd)
         self._blocked.discard(member)
