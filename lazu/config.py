@@ -270,12 +270,6 @@ def read(environ: Mapping[str, str] = os.environ) -> Given:
     return Given(Settings(**given), clients if "database_url" in given else {}, found is not None)
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in `environ` and `.env`, as they are now; raises `CannotStart`."""
-    given = read(environ)
-    return given.use() if environ is os.environ else given.settings
-
-
 #: What gunicorn's master keeps for its workers, if this is one of them.
 _kept: list[Given] = []
 

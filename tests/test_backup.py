@@ -243,4 +243,4 @@ def test_a_file_deleted_between_rows_and_bytes_is_left_out(app, tmp_path, monkey
     monkeypatch.setattr(backups.snapshot, "take", then_delete)
     copied = backups.backup(store, tmp_path / "b")
     assert (copied["linked"], copied["gone"]) == (1, 1)
-    assert [size for _, size in backups.snapshot.wanted(tmp_path / "b" / backups.NAME)] == [4]
+    assert [size for _, size in backups.snapshot.wanted(tmp_path / "b" / backups.DATABASE)] == [4]

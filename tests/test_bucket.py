@@ -482,7 +482,7 @@ def test_credentials_may_stand_in_the_env_file(seaweed, place, tmp_path):
         import os
         from lazu import config
         from lazu.store.bucket import Bucket
-        print(Bucket(config.load().blobs_url).size("none"), os.environ["AWS_REGION"], os.environ["PGUSER"], os.environ["HOME"])
+        print(Bucket(config.read().use().blobs_url).size("none"), os.environ["AWS_REGION"], os.environ["PGUSER"], os.environ["HOME"])
     """
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_REGION": "us-east-1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "lazu", env=env, capture_output=True, text=True, check=True)

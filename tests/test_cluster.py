@@ -26,7 +26,7 @@ from helpers.server import PLACES, Server, free_port, opened, variables
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, form, head, part, request, stored, upload
 from lazu.application import create_app
-from lazu.config import Settings, load
+from lazu.config import Settings, read
 from lazu.errors import Busy, CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
 from lazu.store import counts, postgresql, rows, upload_rows
@@ -854,7 +854,7 @@ def test_a_variable_of_libpq_that_is_wrong_stops_the_start_too(monkeypatch):
 def test_one_setting_of_the_two_stops_the_start(name, cluster):
     values = {"LAZU_DATABASE_URL": cluster["database_url"], "LAZU_BLOBS_URL": cluster["blobs_url"]}
     with pytest.raises(CannotStart, match="belong together"):
-        load({name: values[name]})
+        read({name: values[name]})
 
 
 BARE = ["@", "/", "@@", "/@", ":x/", "?", "#", "[", "]", "[x]"]
@@ -864,7 +864,7 @@ BARE = ["@", "/", "@@", "/@", ":x/", "?", "#", "[", "]", "[x]"]
 def test_a_database_that_is_none_stops_the_start_and_shows_no_password(value):
     """Of a password with such characters libpq takes a part for the host or the port, which each error names."""
     with pytest.raises(CannotStart, match=r"LAZU_DATABASE_URL must be .* percent-encoded") as refused:
-        load({"LAZU_DATABASE_URL": value, "LAZU_BLOBS_URL": "s3://lazu"})
+        read({"LAZU_DATABASE_URL": value, "LAZU_BLOBS_URL": "s3://lazu"})
     assert not {"hid", "den"} & set(re.findall("[a-z]+", str(refused.value)))
 
 
@@ -873,7 +873,7 @@ GOOD = ["lazu:a:b%40%2F@db:5432/lazu", "lazu@db1:5432,db2,[::1]:5433/lazu", "/la
 
 @pytest.mark.parametrize("value", GOOD)
 def test_whatever_libpq_reads_as_it_is_meant_is_taken(value):
-    assert load({"LAZU_DATABASE_URL": f"postgresql://{value}", "LAZU_BLOBS_URL": "s3://lazu"}).database_url.endswith(value)
+    assert read({"LAZU_DATABASE_URL": f"postgresql://{value}", "LAZU_BLOBS_URL": "s3://lazu"}).settings.database_url.endswith(value)
 
 
 NO_BUCKETS = ["lazu", "s3://", "https://bucket/x", "s3://bucket/a b", "s3://key:secret@bucket"]
@@ -884,9 +884,9 @@ CUT = ["prod?x", "prod?", "prod#x", "a//b", "a/./b", "../b", "a/..", "."]
 @pytest.mark.parametrize("value", [*NO_BUCKETS, *(f"s3://bucket/{prefix}" for prefix in CUT)])
 def test_a_bucket_that_is_none_stops_the_start(value):
     with pytest.raises(CannotStart, match=r"LAZU_BLOBS_URL must be s3://BUCKET .* of one or two dots\.$"):
-        load({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value})
+        read({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value})
 
 
 @pytest.mark.parametrize("value", ["s3://my.bucket-1", "s3://b/", "s3://b/prod/eu.1/...", "s3://b/a/"])
 def test_a_bucket_with_or_without_a_prefix_is_taken(value):
-    assert load({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value}).blobs_url == value
+    assert read({"LAZU_DATABASE_URL": "postgresql://db/lazu", "LAZU_BLOBS_URL": value}).settings.blobs_url == value

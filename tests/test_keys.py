@@ -82,7 +82,7 @@ def test_the_key_of_the_environment_exists_from_the_start(serve, key):
 @pytest.mark.parametrize("key", [" x", "x ", "a\nb", "a\tb", "a\u2028b"])
 def test_a_key_that_no_header_can_carry_is_refused_at_the_start_by_name(key):
     with pytest.raises(CannotStart, match="LAZU_API_KEY must be printable"):
-        config.load({"LAZU_API_KEY": key})
+        config.read({"LAZU_API_KEY": key})
 
 
 def test_the_key_of_the_environment_goes_with_it(serve):

@@ -225,23 +225,23 @@ def test_what_is_wrong_in_the_file_of_settings_stops_the_start(dotenv, text, tol
     """Passed over in silence, a quota would not be there."""
     dotenv.write_bytes(text)
     with pytest.raises(CannotStart) as stopped:
-        config.load({})
+        config.read({})
     assert told in str(stopped.value)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("gone"), os.mkfifo], ids=["directory", "link", "pipe"])
 def test_what_is_there_but_no_file_of_settings_stops_the_start(dotenv, make):
     """It counted as none, and the server began with a new, empty store. Docker makes a directory of a missing mount."""
-    assert config.load({}) == config.Settings()
+    assert config.read({}).settings == config.Settings()
     make(dotenv)
     with pytest.raises(CannotStart, match=r"\.env is no file"):
-        config.load({})
+        config.read({})
 
 
 def test_the_file_of_settings_may_be_a_link(dotenv):
     dotenv.with_name("of.another.name").write_text("LAZU_RETENTION_DAYS=7\n")
     dotenv.symlink_to("of.another.name")
-    assert config.load({}).retention_days == 7
+    assert config.read({}).settings.retention_days == 7
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "PGHOST", "LAZU_API_KEY"])
@@ -251,32 +251,32 @@ def test_two_variables_in_one_line_show_no_secret(dotenv, name, between):
     value = f"here{between}PGPASSWORD=hidden"
     dotenv.write_text(f'{name}="{value}"\n' if between == "\n" else f"{name}={value}\n")
     with pytest.raises(CannotStart, match=f"{name} has another variable in its value") as stopped:
-        config.load({})
+        config.read({})
     assert "hidden" not in str(stopped.value)
 
 
 @pytest.mark.parametrize("text", ["LAZU_API_KEY=an A=b PG", "PGOPTIONS=-c TZ=UTC", "OF_OTHERS=a B=b"])
 def test_a_value_in_the_file_of_settings_may_have_words_and_equals(dotenv, text):
     dotenv.write_text(text)
-    assert config.load({}).api_key in ("an A=b PG", None)
+    assert config.read({}).settings.api_key in ("an A=b PG", None)
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbfLAZU_RETENTION_DAYS=7\r\nPATH_OF_OTHERS=/x\r\n", b"# what\nexport LAZU_RETENTION_DAYS = '7' # days\n"])
 def test_a_file_of_settings_may_be_written_anywhere(dotenv, text):
     dotenv.write_bytes(text)
-    assert config.load({}).retention_days == 7
+    assert config.read({}).settings.retention_days == 7
 
 
 def test_in_quotes_backslashes_escape(dotenv):
     """As docs/settings.md says."""
     for written, read in ((r"a\\b", r"a\\b"), (r"'a\\b\n'", r"a\b\n"), (r'"a\\b\""', r'a\b"')):
         dotenv.write_text(f"LAZU_API_KEY={written}")
-        assert config.load({}).api_key == read
+        assert config.read({}).settings.api_key == read
 
 
 def test_a_variable_that_is_empty_counts_as_not_set(dotenv):
     dotenv.write_text("LAZU_RETENTION_DAYS=7\nLAZU_THREADS=3\nLAZU_THREADS=\n")
-    settings = config.load({"LAZU_RETENTION_DAYS": ""})
+    settings = config.read({"LAZU_RETENTION_DAYS": ""}).settings
     assert (settings.retention_days, settings.threads) == (7, 16)
 
 
@@ -284,4 +284,4 @@ def test_a_variable_that_is_empty_counts_as_not_set(dotenv):
 def test_a_secret_in_the_file_of_settings_is_taken_as_it_stands(dotenv, text):
     """`${b}` was taken for a variable that is not set, in silence: the secret was another one."""
     dotenv.write_bytes(text)
-    assert config.load({}).api_key == "a${b}c#$HOME"
+    assert config.read({}).settings.api_key == "a${b}c#$HOME"

@@ -14,7 +14,7 @@ from lazu.gateway.upstream import Upstream
 
 def bare(name: str) -> Flask:
     """An application without a route, with what Lazu's worker asks for."""
-    made, settings = Flask(name), config.load()
+    made, settings = Flask(name), config.read().settings
     made.extensions["lazu.upstream"] = Upstream(settings)
     made.extensions["lazu"] = SimpleNamespace(
         settings=settings,

@@ -12,7 +12,6 @@ from lazu.documents.annotations import Note, Words
 from lazu.documents.lines import HYPHEN
 from lazu.documents.pdfium import Document, page, raw, utf16
 
-PAGES = 10_000  # of which the text is read
 _FEW = 16  # characters that are looked at one by one
 _ALONE = "\x02"  # what FPDFText_GetUnicode gives for a hyphen and the line end
 
@@ -26,7 +25,7 @@ def text(document: Document) -> Iterator[bytes]:
     """
     fonts.stand_in()
     count = raw.FPDF_GetPageCount(document.handle)
-    if count > PAGES:
+    if count > refusals.PAGES_LIMIT:
         raise refusals.Refused(refusals.PAGES)
     if xfa.bare(document):
         yield _form(document)

@@ -24,11 +24,10 @@ from PIL import (
 )
 
 from lazu.documents import refusals
-from lazu.documents.refusals import Refused
+from lazu.documents.refusals import PIXELS_LIMIT, Refused
 
-#: Pixels that a picture may have; each takes four bytes, and four more while it is turned.
-MAX_PIXELS = 50_000_000
-ROOM = 2 * 4 * MAX_PIXELS
+#: Bytes for a picture: a pixel takes four, and four more while it is turned.
+ROOM = 2 * 4 * PIXELS_LIMIT
 
 _QUALITY = 90
 #: Of a page among several: as of a PDF's.
@@ -138,7 +137,7 @@ def _sheets(picture: ImageFile.ImageFile, frames: list[int], side: int) -> Itera
 
 def _loaded(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """Return `picture`, its pixels decoded."""
-    if picture.width * picture.height > MAX_PIXELS:
+    if picture.width * picture.height > PIXELS_LIMIT:
         raise Refused(refusals.PIXELS)
     picture.load()
     return picture

@@ -14,9 +14,8 @@ from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
 
 from lazu import ids, logs
-from lazu.routes import cors, description, files, health, page, paths, problems, responses, uploads
+from lazu.routes import context, cors, description, files, health, page, paths, problems, responses, uploads
 from lazu.routes.body import drain
-from lazu.store.opening import Store
 
 #: They answer for themselves when there is none.
 _WITHOUT_DATABASE = ("health.alive", "health.ready", "health.show_metrics")
@@ -53,12 +52,6 @@ class App(Flask):
     json_provider_class = _Json
     routes: paths.Routes
 
-    @property
-    def store(self) -> Store:
-        """The store of this application."""
-        found: Store = self.extensions["lazu"]
-        return found
-
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Give `func`: none is a coroutine."""
         return func
@@ -80,16 +73,17 @@ class App(Flask):
             environ["lazu.route"] = request.routing_exception.route
         elif request.routing_exception:  # no page may ask for more
             raise request.routing_exception
+        store = context.store()
         if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
-            self.store.engine.connect()
-        return cors.preflight(self.store.settings.cors_origins) if environ["REQUEST_METHOD"] == "OPTIONS" else None
+            store.engine.connect()
+        return cors.preflight(store.settings.cors_origins) if environ["REQUEST_METHOD"] == "OPTIONS" else None
 
     def process_response(self, response: Response) -> Response:
         """End a request: every answer comes by here."""
         environ, headers = request_ctx.request.environ, response.headers
         headers.setdefault("Cache-Control", "no-store")
         headers.add("x-request-id", environ["lazu.request_id"])
-        cors.mark(response, self.store.settings.cors_origins)
+        cors.mark(response, context.store().settings.cors_origins)
         drain(response, environ)
         return response
 
@@ -109,6 +103,6 @@ def init_app(app: App) -> None:
     app.register_blueprint(responses.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(description.bp)
-    if app.store.settings.page == "on":
+    if app.extensions["lazu"].settings.page == "on":
         app.register_blueprint(page.bp)
     app.routes = paths.Routes(app.url_map.iter_rules())

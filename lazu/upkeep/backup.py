@@ -14,9 +14,7 @@ from lazu.errors import Busy, Doubt, Failed, Full
 from lazu.store import disk, rows, snapshot
 from lazu.store.blobs import NEW
 from lazu.store.contents import Copied, Tick, Wanted, copies, no_tick
-from lazu.store.opening import Store, is_served
-
-NAME = "lazu.sqlite3"
+from lazu.store.opening import DATABASE, Store, is_served
 
 _VERIFY = "all of the backup is there, and 'flask fsck --rehash' verifies it"
 _STRANGER = (
@@ -65,7 +63,7 @@ def restore(store: Store, source: Path, tick: Tick = no_tick) -> Copied:
     Bytes first, rows second, the rows in one transaction. Raises `BackupProblem`. Calls `tick` `contents.STEPS` times
     while it copies and as often while it verifies.
     """
-    if not (source / NAME).is_file():
+    if not (source / DATABASE).is_file():
         raise BackupProblem("there is no backup in that directory")
     broken_off = _telling("the restore was broken off; run it again, it goes on from there")
     with broken_off, store.contents.alone() as alone:
@@ -95,14 +93,14 @@ def _telling(what: str) -> Iterator[None]:
 
 def _take(store: Store, target: Path, tick: Tick) -> Copied:
     """Rows, bytes, then the new rows in the place of the old; gives what was done, also what was `damaged`."""
-    new = target / (NAME + NEW)
+    new = target / (DATABASE + NEW)
     snapshot.take(new, store.engine)
-    _require_same(target / NAME, new)
+    _require_same(target / DATABASE, new)
     copied, absent = store.contents.copy_out(target / "blobs", snapshot.wanted(new), tick)
     snapshot.forget(new, absent)
-    os.replace(new, target / NAME)
+    os.replace(new, target / DATABASE)
     disk.sync(target)
-    copies.prune(target / "blobs", snapshot.wanted(target / NAME))
+    copies.prune(target / "blobs", snapshot.wanted(target / DATABASE))
     return copied
 
 
@@ -133,23 +131,23 @@ def _absorb(store: Store, source: Path, tick: Tick) -> Copied:
     _require_whole(source, copies.absent(source / "blobs", wanted))  # before anything is copied
     copied, lost = store.contents.copy_in(source / "blobs", wanted, tick)
     _require_whole(source, lost, _LEFT)
-    snapshot.absorb(source / NAME, store.engine)
+    snapshot.absorb(source / DATABASE, store.engine)
     return copied
 
 
 def _require_whole(source: Path, lost: list[str], left: str = "") -> None:
     """Raise `BackupProblem` that names the files of the `lost` blobs, if there are any."""
     if lost:
-        ids = snapshot.ids(source / NAME, lost)
+        ids = snapshot.ids(source / DATABASE, lost)
         named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
         raise BackupProblem(_NOT_WHOLE.format(len(lost), len(ids), named, left))
 
 
 def _wanted(source: Path) -> list[Wanted]:
     try:
-        return snapshot.wanted(source / NAME)
+        return snapshot.wanted(source / DATABASE)
     except Failed as e:
-        raise BackupProblem(f"{NAME} there is no backup that this Lazu can read: {e}") from e
+        raise BackupProblem(f"{DATABASE} there is no backup that this Lazu can read: {e}") from e
 
 
 def _watching(alone: Callable[[], bool], tick: Tick) -> Callable[[], None]:
@@ -168,7 +166,7 @@ def _prepare(target: Path, storage: Path) -> None:
     if target.resolve().is_relative_to(storage.resolve()):
         raise BackupProblem("that is the store itself, or lies within it; name another directory")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ours = {target / NAME, target / (NAME + NEW), snapshot.journal(target / (NAME + NEW)), target / "blobs"}
+    ours = {target / DATABASE, target / (DATABASE + NEW), snapshot.journal(target / (DATABASE + NEW)), target / "blobs"}
     if not set(target.iterdir()) <= ours:
         raise BackupProblem("the directory holds something else than a backup; name an empty one")
     copies.prepare(target / "blobs")

@@ -15,7 +15,7 @@ from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
 from lazu.store import blobs, counts, disk, sqlite, staged
-from lazu.store.opening import Store, audit_log, misplaced
+from lazu.store.opening import DATABASE, SERVED, Store, audit_log, misplaced
 from lazu.upkeep import stats
 from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
@@ -25,7 +25,7 @@ NETWORK = frozenset("nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.sshfs f
 FLEETING = frozenset("tmpfs ramfs overlay".split())
 
 #: What Lazu makes in its storage directory, but for its logs.
-OURS = ("lazu.sqlite3*", "blobs", "blobs/??", "ballast", "served", "full-*", "*.lock", "quarantine")
+OURS = (f"{DATABASE}*", "blobs", "blobs/??", "ballast", SERVED, "full-*", "*.lock", "quarantine")
 
 #: A file each for 1000 connections, SQLite's files, an upload or a blob and its shard.
 OPEN_FILES = 6 * 1000 + 64
@@ -46,7 +46,7 @@ def examine(opened: Store | CannotStart) -> Iterator[Finding]:
     yield _clock()
     yield _cron()
     try:
-        settings = config.load()
+        settings = config.read().use()
     except CannotStart as e:
         yield Finding("settings", FAIL, str(e), "correct the variable, in the environment or in .env")
         return

@@ -28,7 +28,7 @@ class Box:
     """A store, and the log of what it was told."""
 
     def __init__(self, log: str) -> None:
-        self.store = open_store(config.load())
+        self.store = open_store(config.read().use())
         self.key = self.racer()
         self.fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

@@ -228,14 +228,14 @@ class Contents(Protocol):
         Gives what was done, and the hashes that are not there: `gone` with their rows meanwhile, or `damaged`.
         """
 
-    def close(self) -> None:
-        """Leave nothing for the next start to do; this process stops serving."""
-
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """Take every wanted content from a backup, durably; gives what was done, and the hashes it does not have whole.
 
         Call it `alone`, before their rows are there.
         """
+
+    def close(self) -> None:
+        """Leave nothing for the next start to do; this process stops serving."""
 
 
 #: How often `sweep`, `look` and the copies call their `tick`.

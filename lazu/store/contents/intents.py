@@ -291,10 +291,10 @@ class Intents:
         self.pairing.require()  # told at once when the store refuses: each content would wait for it
         return transfer.copy_out(self.objects, target, wanted, tick)
 
-    def close(self) -> None:
-        """See `Contents`: nothing is left on this box."""
-
     def copy_in(self, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
         """See `Contents`."""
         self.pairing.require()
         return transfer.copy_in(self.objects, source, wanted, tick)
+
+    def close(self) -> None:
+        """See `Contents`: nothing is left on this box."""
