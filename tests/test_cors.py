@@ -1,11 +1,11 @@
 """LAZU_CORS_ORIGINS: which answers say that a page of another origin may read them (a real one does in test_page_elsewhere.py)."""
 
 import signal
-import time
 
 import pytest
 
 from helpers.server import Server, free_port
+from helpers.waiting import until
 from helpers.wire import request, stored
 
 ORIGIN = "https://chat.example.com"
@@ -90,10 +90,7 @@ def test_what_nginx_itself_answers_can_be_read_by_the_origins_of_its_own_list(de
     assert granted(request(edge, "GET", "/v1/files", headers={"Origin": ORIGIN})) is None
     config.write_text(config.read_text().replace('# "https://chat.example.com"', '"https://chat.example.com"'))
     edge.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 30
-    while granted(request(edge, "GET", "/v1/files", headers={"Origin": ORIGIN})) != ORIGIN:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: granted(request(edge, "GET", "/v1/files", headers={"Origin": ORIGIN})) == ORIGIN)
     assert granted(request(edge, "GET", "/v1/files", headers={"Origin": "https://evil.example"})) is None
 
 

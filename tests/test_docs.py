@@ -7,24 +7,20 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
 from helpers.server import PROJECT
-from lazu import cli, config, errors, sizes
+from lazu import cli, config, errors, filetypes
 from lazu.store.tables import FILE_OBJECT
 
 #: Everything that people read.
 PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
 
-API = (PROJECT / "docs/api.md").read_text()
 OPERATIONS = (PROJECT / "docs/operations.md").read_text()
 
 
-def test_the_error_table_is_the_errors():
-    documented = {(int(status), code) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)`", API, re.MULTILINE)}
-    assert documented == {(status, code) for status, code, _ in errors.table()}
+def test_every_error_has_a_meaning():
     assert all(meaning for _, _, meaning in errors.table())
 
 
@@ -75,10 +71,6 @@ def test_what_lazu_says_of_its_pages_is_there():
         assert f"\n## {section}\n" in (PROJECT / "docs" / page).read_text(), section
 
 
-def test_a_size_is_never_told_as_nothing():
-    assert [sizes.words(size) for size in (1, 300, 2**10, 1536, 64 * 2**20, 2**30)] == ["1 bytes", "300 bytes", "1 KB", "1.5 KB", "64 MB", "1 GB"]
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
 def test_the_example_of_a_file_object_has_its_fields(page):
     example = re.search(r'^\{"id": "file-lazu-.*?\}$', (PROJECT / page).read_text(), re.MULTILINE | re.DOTALL)
@@ -110,8 +102,6 @@ def test_what_the_docs_name_in_the_code_is_there():
 
 
 def test_the_seed_page_is_true_of_the_tables():
-    from lazu import filetypes
-
     assert {name: purpose.max_bytes // 2**20 for name, purpose in filetypes.PURPOSES.items()}.items() >= {"user_data": 512, "vision": 20}.items()
     assert {"exe", "dll", "sh", "bat"} <= filetypes.EXECUTABLE_EXTENSIONS
-    assert Path(PROJECT / "crontab.example").read_text().count("CRON_TZ=Asia/Shanghai") == 1
+    assert (PROJECT / "crontab.example").read_text().count("CRON_TZ=Asia/Shanghai") == 1

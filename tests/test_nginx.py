@@ -3,13 +3,14 @@
 import http.client
 import os
 import re
+import select
 import socket
-import time
 
 import pytest
 
 from helpers.server import PROJECT
-from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
+from helpers.waiting import until
+from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
 from test_content import *  # noqa: F403  the stories of downloads, told again through nginx
 from test_content import BYTES
 from test_upload import *  # noqa: F403  and those of uploads
@@ -42,10 +43,7 @@ def test_nginx_sends_the_bytes_and_lazu_does_not(edge, key, file):
     answer = request(edge, "GET", f"/v1/files/{file['id']}/content", key)
     assert answer.body == BYTES
     assert "X-Accel-Redirect" not in answer.headers
-    deadline = time.monotonic() + 5  # the line is written after the answer
-    while answer.headers["x-request-id"] not in edge.log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: answer.headers["x-request-id"] in edge.log.read_text())  # the line is written after the answer
 
 
 @pytest.mark.one_box("a bucket's objects have no time that Lazu sets; tests/test_cluster.py has its downloads")
@@ -186,20 +184,17 @@ def test_a_lazu_that_is_down_is_overloaded(deploy):
 def test_one_address_may_not_take_every_connection(deploy):
     edge = deploy(LAZU_BODY_TIMEOUT="30")
     key = edge.new_key()
-    head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 5\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
-    open_ones = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(64)]
-    for each in open_ones:
-        each.sendall(head.encode())
-    deadline = time.monotonic() + 30
-    while (answer := upload(edge, key, PURPOSE, part("file", b"words", "a.txt"))).status == 200:
-        assert time.monotonic() < deadline
-    assert answer.error == (503, "overloaded", None)
+    open_ones = [dial(edge, head(key, length=5)) for _ in range(65)]
+    until(lambda: select.select(open_ones, [], [], 0)[0])  # one was refused, and all others are held
+
+    def send():
+        return upload(edge, key, PURPOSE, part("file", b"words", "a.txt"))
+
+    assert send().error == (503, "overloaded", None)
     assert request(edge, "GET", "/v1/files", key).status == 200  # what is no upload has a count of its own
     for each in open_ones:
         each.close()
-    while upload(edge, key, PURPOSE, part("file", b"words", "a.txt")).status != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: send().status == 200)
 
 
 def test_metrics_are_for_this_machine_only(edge):

@@ -27,13 +27,6 @@ def hasty(monkeypatch):
     monkeypatch.setattr(pool, "IDLE_SECONDS", 0.1)
 
 
-def rest(count):
-    deadline = time.monotonic() + 30
-    while len(running()) > count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_burst_leaves_no_threads_behind(hasty):
     before, gate = len(running()), threading.Event()
     made = Pool(keep=2, most=50)
@@ -41,7 +34,7 @@ def test_a_burst_leaves_no_threads_behind(hasty):
     assert len(running()) == before + 50
     gate.set()
     assert all(future.result(30) for future in futures)
-    rest(before + 2)
+    until(lambda: len(running()) <= before + 2)
     assert made.submit(lambda: 7).result(30) == 7
 
 
@@ -73,6 +66,14 @@ def test_without_a_thread_left_those_that_are_there_do_the_work():
         assert (first.result(30), second.result(30)) == (True, 7)
 
 
+def test_a_pool_without_threads_left_goes_on_when_there_are_some():
+    made = Pool(keep=1, most=4)
+    with no_thread():
+        future = made.submit(lambda: "done")
+    made.revive()
+    assert future.result(30) == "done"
+
+
 def test_jobs_that_come_at_once_do_not_wait_for_each_other():
     made, gate = Pool(keep=1, most=2), threading.Event()
     made.submit(int).result(30)
@@ -91,7 +92,7 @@ def test_a_job_that_raises_leaves_its_place_to_the_next(monkeypatch):
     for _ in range(3):
         assert isinstance(made.submit(lambda: 1 / 0).exception(30), ZeroDivisionError)
     assert made.submit(lambda: 7).result(30) == 7
-    rest(before + 1)
+    until(lambda: len(running()) <= before + 1)
 
 
 def test_what_a_job_gave_is_held_no_longer_than_by_who_asked_for_it():

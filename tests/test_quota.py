@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from freezegun import freeze_time
 
 from helpers.uploads import added, complete, created
 from helpers.waiting import until
@@ -44,15 +45,7 @@ def test_one_key_does_not_fill_anothers_quota(limited):
 
 def test_a_known_length_is_refused_before_the_body_is_sent(limited):
     """The client waits for the answer and sends no body at all."""
-    import socket
-
-    key = limited.new_key()
-    head = (
-        f"POST /v1/files HTTP/1.1\r\nHost: lazu\r\nAuthorization: Bearer {key}\r\nContent-Length: {2 * MB}\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", limited.port), timeout=10) as client:
-        client.sendall(head.encode())
+    with closing(dial(limited, head(limited.new_key(), length=2 * MB))) as client:
         assert client.recv(4096).startswith(b"HTTP/1.1 507 ")
 
 
@@ -156,10 +149,6 @@ def test_a_wrong_size_is_a_wrong_call(limited, size):
 
 
 def test_expired_files_do_not_count(app):
-    from freezegun import freeze_time
-
-    from helpers.wire import BOUNDARY
-
     app.extensions["lazu"].files._quota = 5
     client = app.test_client()
     headers = {"Authorization": "Bearer test-key", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}

@@ -48,9 +48,7 @@ def test_a_reader_is_ended_when_its_client_hangs_up(serve, double):
     until(lambda: readers(server))
     for call in calls:
         call.close()
-    end = time.monotonic() + 15  # the file takes 20 s of a processor
-    until(lambda: not readers(server))
-    assert time.monotonic() < end
+    until(lambda: not readers(server), 15)  # the file takes 20 s of a processor
 
 
 def ask(client, file_id):

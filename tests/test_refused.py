@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import openai
@@ -16,6 +15,7 @@ import pytest
 
 from helpers.edge import Edge
 from helpers.server import Server
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request
 
 pytestmark = pytest.mark.slow
@@ -149,9 +149,7 @@ def test_a_refused_upload_sees_its_error_and_is_sent_once(edge, full, big, error
     key = "sk-lazu-wrong" if error == "401" else server.new_key()
     before = attempts(front)
     assert CLIENTS[client](server, key, path, purpose) == expected
-    deadline = time.monotonic() + 10
-    while attempts(front) == before and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: attempts(front) > before)
     assert attempts(front) == before + 1
 
 

@@ -1,4 +1,8 @@
-"""Slots, shares and bounds, one by one; what they are for is told in test_neighbours.py."""
+"""Slots, shares and bounds, one by one; what they are for is told in test_neighbours.py.
+
+And what else keeps a client from making work: chunks of one byte, heads without end, bodies before the key was looked at (by
+nginx too), a lock that is never given back, and what is made for all who wait (`Shared`).
+"""
 
 import fcntl
 import os
@@ -12,16 +16,14 @@ from freezegun import freeze_time
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
-from helpers.broken import no_thread
 from helpers.waiting import until
 from helpers.wire import PURPOSE, dial, form, head, part, request, rest, upload
 from lazu import slots
 from lazu.errors import ClientLeft
 from lazu.routes.chunks import Chunks
 from lazu.routes.shared import Shared
-from lazu.server.heads import asker, stays
-from lazu.server.pool import Pool
-from lazu.slots import Slots, Turn
+from lazu.server.heads import asker
+from lazu.slots import Slots, Turn, stays
 from lazu.store.blobs import Blobs
 
 
@@ -145,14 +147,6 @@ def test_long_work_gives_way_to_others_and_ends_when_its_client_leaves():
 
     with pytest.raises(ClientLeft):
         work()
-
-
-def test_a_pool_without_threads_left_goes_on_when_there_are_some():
-    pool = Pool(keep=1, most=4)
-    with no_thread():
-        future = pool.submit(lambda: "done")
-    pool.revive()
-    assert future.result(30) == "done"
 
 
 class Asked:

@@ -5,11 +5,11 @@ import os
 import random
 import socket
 import struct
-import time
 from contextlib import suppress
 
 import pytest
 
+from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, upload
 from lazu.routes import multipart
 
@@ -102,13 +102,6 @@ def test_one_who_ends_only_the_sending_hears_why(edge):
     assert f"ended after {START + 10} of {len(WHOLE)} bytes".encode() in answer
 
 
-def settled(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("through", ["direct", "nginx"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["Content-Length", "chunked"])
 @pytest.mark.parametrize("end", [fin, rst, half])
@@ -118,7 +111,7 @@ def test_a_cut_upload_leaves_no_file_and_nothing_else(edge, through, chunked, en
     before = edge.blobs()
     for offset in [*OFFSETS, len(WHOLE)] if chunked else OFFSETS:  # chunked, the last chunk is missing even then
         send_cut(server, key, chunked, end, offset)
-    settled(lambda: held(edge) == 0)
+    until(lambda: held(edge) == 0)
     assert request(server, "GET", "/v1/files", key).json["data"] == []
     assert edge.blobs() == before
 
