@@ -33,6 +33,12 @@ def test_cells_of_a_table_stay_apart(read, case, cells):
     assert read(case).split("]\n")[1].split() == cells.split()
 
 
+def test_words_of_a_page_with_few_stay_whole(read):
+    """A receipt, printed by Chromium: PDFium ends lines within words (`Cak` `e`, `Car` `d`)."""
+    shown = "Cafe Rio No. 4711 Latte 3.50 Bagel 4.20 Tea 2.10 Cake 5.00 Tip 1.00 Total 15.80 Card Thank you"
+    assert read("words-in-pieces").split("]\n")[1].split() == shown.split()
+
+
 CELLS = b"BT /F 12 Tf 72 700 Td (400.01) Tj ET BT /F 12 Tf 330 700 Td (3) Tj ET BT /F 12 Tf 900 700 Td (beside) Tj ET"
 
 

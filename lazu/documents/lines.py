@@ -16,6 +16,9 @@ HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end a
 #: they may not, and how far below or above it at least.
 _DOWNWARDS, _ACROSS, _BESIDE = -0.1, 0.5, 0.9
 
+#: Of a letter's height: how far above or below it and how far from its end the next one of its word begins at most.
+_NEAR = 0.1
+
 #: The cosine of the angle between two letters of one line at least: more than on a curve of ten letters, less than 45°.
 _CURVED = 0.75
 
@@ -25,18 +28,22 @@ _DISORDER = 0, 4, 4, 1
 _ASKED = 32  # letters of a page that tell how it is to be read
 
 
-def runs(content: Any) -> Iterator[range]:
-    """Give the characters of a text page in runs, between which a line end belongs.
+def runs(content: Any) -> Iterator[tuple[range, str]]:
+    """Give the characters of a text page in runs, each with what belongs behind it: a line end, or nothing.
 
-    PDFium leaves it out where it takes a column of numbers for text that runs downwards.
+    Where it takes what stands in a column for text that runs downwards, PDFium leaves line ends out between numbers and
+    puts some into words.
     """
     start = 0
-    for line in _lines(content):
+    for line, end in _lines(content):
         if _bends(content, line) or _leaps(content, line):
             for place in _breaks(content, line):
-                yield range(start, place)
+                yield range(start, place), "\n"
                 start = place
-    yield range(start, raw.FPDFText_CountChars(content))
+        if not end:
+            yield range(start, line.stop), end
+            start = line.stop + 1
+    yield range(start, raw.FPDFText_CountChars(content)), "\n"
 
 
 def rotation(content: Any, own: int) -> int:
@@ -62,8 +69,8 @@ def _turns(content: Any, own: int) -> Iterator[int]:
             yield (turn + 2 * (raw.FPDFText_GetFontSize(content, place) < 0)) % 4
 
 
-def _lines(content: Any) -> Iterator[range]:
-    """Give the characters between two line ends of PDFium's."""
+def _lines(content: Any) -> Iterator[tuple[range, str]]:
+    """Give the characters between two line ends of PDFium's, each with its own: nothing where that is within a word."""
     count = raw.FPDFText_CountChars(content)
     units = (ctypes.c_ushort * (count + 1))()
     raw.FPDFText_GetText(content, 0, count, units)
@@ -71,9 +78,24 @@ def _lines(content: Any) -> Iterator[range]:
     for place, unit in enumerate(units):
         if unit == ord("\n"):
             end = raw.FPDFText_GetCharIndexFromTextIndex(content, place)
-            yield range(start, end)
+            yield range(start, end), "" if _touching(content, end) else "\n"
             start = end + 1
-    yield range(start, count)
+    yield range(start, count), "\n"
+
+
+def _touching(content: Any, end: int) -> bool:
+    """Return whether the letters before and behind a line end stand side by side, with no room for a space."""
+    places = max(0, end - 2), end + 1  # a line end is a carriage return too
+    if not all(chr(min(raw.FPDFText_GetUnicode(content, place), maxunicode)).isalpha() for place in places):
+        return False
+    before, behind, x, level, other = raw.FS_RECTF(), raw.FS_RECTF(), *(ctypes.c_double() for _ in range(3))
+    raw.FPDFText_GetLooseCharBox(content, places[0], before)
+    raw.FPDFText_GetLooseCharBox(content, places[1], behind)
+    raw.FPDFText_GetCharOrigin(content, places[0], x, level)
+    raw.FPDFText_GetCharOrigin(content, places[1], x, other)
+    near = _NEAR * (before.top - before.bottom)
+    touches: bool = abs(behind.left - before.right) < near and abs(other.value - level.value) < near
+    return touches
 
 
 def _leaps(content: Any, line: range) -> bool:
@@ -171,15 +193,15 @@ class Letters:
 
     def __init__(self, content: Any) -> None:
         self._content = content
-        self._outlines: list[tuple[range, Any]] = []
+        self._outlines: list[tuple[range, str, Any]] = []
         self._middles: dict[range, list[tuple[int, float, float]]] = {}
 
     def within(self, box: Any) -> str:
         """Return the text of the characters whose middle lies in `box`, by lines."""
         if not self._outlines:
-            self._outlines = [(line, _outline(self._content, line)) for line in _lines(self._content)]
-        near = (line for line, outline in self._outlines if _touch(outline, box))
-        return "\n".join(filter(None, (self._part(line, box) for line in near)))
+            self._outlines = [(line, end, _outline(self._content, line)) for line, end in _lines(self._content)]
+        near = ((self._part(line, box), end) for line, end, outline in self._outlines if _touch(outline, box))
+        return "".join(part + end for part, end in near if part).removesuffix("\n")
 
     def _part(self, line: range, box: Any) -> str:
         if line not in self._middles:

@@ -142,8 +142,8 @@ def _glyphs(leaf: Any, content: Any) -> str:
     """Return the visible characters of a page, pieces on one line apart, as FPDFText_GetBoundedText leaves them not."""
     box = raw.FS_RECTF()
     raw.FPDF_GetPageBoundingBox(leaf, box)
-    runs = (utf16(b"".join(_seen(content, run, box))).rstrip(" ") for run in lines.runs(content))
-    return "\n".join(filter(None, runs))
+    runs = ((utf16(b"".join(_seen(content, run, box))).rstrip(" "), end) for run, end in lines.runs(content))
+    return "".join(text + end for text, end in runs if text)
 
 
 def _seen(content: Any, places: range, box: Any) -> Iterator[bytes]:
