@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from lazu.documents import encodings, markdown, markup, refusals, web
 from lazu.documents.archive import Archive
+from lazu.documents.notes import Footnotes
 from lazu.documents.refusals import Refused
 
 
@@ -23,13 +24,15 @@ def blocks(data: bytes) -> Iterator[str]:
     yield from (f"Title: {markdown.line(markup.text(entry))}" for entry in metadata.iter("title"))
     yield from (f"Author: {markdown.line(markup.text(entry))}" for entry in metadata.iter("creator"))
     items = {item.get("id", ""): item.get("href", "") for item in markup.find(package, "manifest")}
+    footnotes = Footnotes()
     for entry in markup.find(package, "spine"):
         name = posixpath.join(posixpath.dirname(roots[0]), unquote(items.get(entry.get("idref", ""), "")))
         if posixpath.normpath(name) in locked:
             raise Refused(refusals.LOCKED)
         chapter = archive.read(name)
+        footnotes.page = name
         if chapter:
-            yield from web.blocks(encodings.declared(chapter), titled=False)
+            yield from web.blocks(encodings.declared(chapter), titled=False, notes=footnotes)
 
 
 def _encrypted(archive: Archive) -> Iterator[str]:

@@ -62,6 +62,13 @@ _DRAWN = {"svg", "g", "a", "switch", "text", "tspan", "textpath", "foreignobject
 #: Stands behind a `switch` that is open when its first element has come: it is the one that is shown.
 _CHOSEN = ""
 
+#: Elements that may be a note; and by role, type or class of a link what it is to one (DPUB-ARIA 1.1, EPUB SSV 1.1).
+NOTES = {"aside", "dd", "div", "li", "p", "section", "td"}
+_ROLES = {
+    **dict.fromkeys(("doc-noteref", "noteref", "footnote-ref"), "noteref"),
+    **dict.fromkeys(("doc-backlink", "backlink", "footnote-back", "footnote-backref"), "backlink"),
+}
+
 #: Elements whose words are struck out.
 _STRIKING = {"del", "s", "strike"}
 
@@ -207,25 +214,50 @@ class Drawing:
         return "\n" if before != self._height or attributes.get("dy", "0") != "0" else " "
 
 
-class Struck:
-    """Whether words are struck out: such elements, and those in which they end (HTML Standard, 13.2.6.4.7)."""
+def role(attributes: dict[str, str]) -> str:
+    """Return what a link is to a note: `noteref` to it, `backlink` from it, empty if nothing says that it is either."""
+    said = " ".join(attributes.get(name, "") for name in ("role", "epub:type", "class")).split()
+    return next((_ROLES[word] for word in said if word in _ROLES), "")
+
+
+class _Element(str):
+    """The name of an element that is open; each is an object of its own."""
+
+    __slots__ = ()
+
+
+class Opened:
+    """Elements that are open: those that strike words out, and those in which they end (HTML Standard, 13.2.6.4.7)."""
 
     def __init__(self) -> None:
         self._open: list[str] = []
 
-    def __bool__(self) -> bool:
+    def struck(self) -> bool:
+        """Return whether words are struck out."""
         return not _STRIKING.isdisjoint(self._open)
 
-    def begin(self, tag: str) -> None:
-        """An element begins; it may end others."""
-        if self._open and self._open[-1] in _VERBATIM:
-            return
+    def last(self, tag: str) -> str | None:
+        """Return the element of this name that has begun just now; None if it is not kept."""
+        return self._open[-1] if self._open[-1:] == [_ALIKE.get(tag, tag)] else None
+
+    def has(self, element: str) -> bool:
+        """Return whether this very element is still open."""
+        return any(found is element for found in self._open)
+
+    def end_before(self, tag: str) -> None:
+        """End the elements that one ends by its beginning."""
         for other in ("p", "li", "td", "dt", "dd"):
-            if tag in _ENDED_BY[other]:
+            if tag in _ENDED_BY[other] and not self._in_verbatim():
                 self.end(other)
+
+    def begin(self, tag: str) -> None:
+        """An element begins."""
         tag = _ALIKE.get(tag, tag)
-        if tag in _KEPT and len(self._open) < _MAX_KEPT:
-            self._open.append(tag)
+        if tag in _KEPT and len(self._open) < _MAX_KEPT and not self._in_verbatim():
+            self._open.append(_Element(tag))
+
+    def _in_verbatim(self) -> bool:
+        return bool(self._open) and self._open[-1] in _VERBATIM
 
     def end(self, tag: str) -> None:
         """An element ends, and what is open in it; but `s` and `strike` go on behind it, except behind a cell."""

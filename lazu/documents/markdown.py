@@ -199,6 +199,12 @@ def _bare(words: str) -> str:
     return words[2:-2].replace("\\|", "|") if row else words.strip()
 
 
+def quoted(blocks: Iterable[str]) -> str:
+    """Return blocks as a quotation, each of its lines behind `>`."""
+    lines = "".join(pages(blocks)).rstrip("\n").split("\n")
+    return "\n".join(f"> {words}".rstrip() for words in lines) if any(lines) else ""
+
+
 def fenced(words: str, language: str = "") -> str:
     """Return code or output, as it is."""
     longest = max(map(len, re.findall("`+", words)), default=0)

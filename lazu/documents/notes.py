@@ -1,14 +1,17 @@
 """Names of a document's notes: the marks that people see (`2`, `ii`, `*`), since its words refer to them by those."""
 
+import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from lazu.documents import markdown, markup, numbering
 
-#: What the label of a note can't have in Markdown.
-_NO_LABEL = re.compile(r"[\[\]^\s]+")
+#: What the label of a note can't have in Markdown, and marks of what is struck out (`markdown.STRUCK`).
+_NO_LABEL = re.compile(r"[\[\]^\s\x02\x03]+")
 
 
 class Notes:
@@ -49,6 +52,35 @@ class Notes:
         """Keep a note and return its mark; the author is that of a comment."""
         self.blocks.append(markdown.note(name, f"{author}: {words}" if author else words))
         return f"[^{name}]"
+
+
+class Footnotes(Notes):
+    """The notes of a web page, or of all chapters of a book, by the addresses at which they stand.
+
+    `page` is the name of the chapter that is read, empty of a page.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = ""
+        self._names: dict[str, str] = {}
+
+    def mark(self, target: str, own: str) -> str:
+        """Return the mark of the note at an address that a link says; `own` is what people see there."""
+        page, _, place = target.partition("#")
+        key = self._key(unquote(page), unquote(place)) if place else own
+        if key not in self._names:
+            self._names[key] = self.name("footnote", unicodedata.normalize("NFKC", own))
+        return f"[^{self._names[key]}]"
+
+    def at(self, place: str) -> str:
+        """Return the name of the note that is the element of this id, empty if no mark has led to it."""
+        return self._names.get(self._key("", place), "") if place else ""
+
+    def _key(self, page: str, place: str) -> str:
+        """Return the address of a place; a page alone may name itself as it likes."""
+        found = posixpath.join(posixpath.dirname(self.page), page) if page else self.page
+        return f"{posixpath.normpath(found) if self.page else ''}#{place}"
 
 
 class References(Notes):

@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
-from itertools import chain
+from typing import NamedTuple
 
-from lazu.documents import elements, labels, markdown, mathml, numbering
+from lazu.documents import elements, markdown, mathml
 from lazu.documents.elements import BLOCKS, BREAKING, HEADINGS, VOID
-from lazu.documents.grid import Table
-
-#: Tables within tables that are kept apart; deeper ones are part of their cell.
-_MAX_DEPTH = 20
+from lazu.documents.layout import Layout
+from lazu.documents.notes import Footnotes
 
 
-def blocks(text: str, titled: bool = True, frames: Callable[[str], Iterable[str]] = lambda _: ()) -> Iterator[str]:
+def blocks(
+    text: str,
+    titled: bool = True,
+    frames: Callable[[str], Iterable[str]] = lambda _: (),
+    notes: Footnotes | None = None,
+) -> Iterator[str]:
     """Give a page as blocks of Markdown, under its title unless that is told elsewhere.
 
-    `frames` gives the blocks of the page that stands at an address, for those that this one shows within it.
+    `frames` gives the blocks of the page that stands at an address, for those that this one shows within it; `notes`
+    are those of the book that the page is a chapter of.
     """
-    page = _Page(frames)
+    page = _Page(frames, notes or Footnotes())
     page.feed(text)
     page.close()
     page.end()
@@ -26,26 +30,30 @@ def blocks(text: str, titled: bool = True, frames: Callable[[str], Iterable[str]
     yield from page.blocks
 
 
-class _Page(HTMLParser):
-    """Makes blocks of what the parser tells."""
+class _Link(NamedTuple):
+    """A link that is open: where its words begin, its target, and what it is to a note (`noteref`, `backlink`)."""
 
-    def __init__(self, frames: Callable[[str], Iterable[str]]) -> None:
-        super().__init__(convert_charrefs=True)
-        self._frames = frames
+    start: int
+    target: str
+    role: str
+
+
+class _Page(Layout, HTMLParser):
+    """Makes lines of what the parser tells."""
+
+    def __init__(self, frames: Callable[[str], Iterable[str]], notes: Footnotes) -> None:
+        Layout.__init__(self)
+        HTMLParser.__init__(self, convert_charrefs=True)
+        self._frames, self._notes = frames, notes
         self.title = ""
-        self.blocks: list[str] = []
         self._words: list[str] = []  # of the line that is open
         self._level = 0  # of the heading that is open
-        self._lists: list[tuple[int | None, str]] = []  # of the next item its number, if it has one, and its form
-        self._marker: str | None = None  # of an item that has no words yet
-        self._tables: list[Table] = []
         self._script = 0  # where raised or lowered words begin
-        self._struck = elements.Struck()
-        self._link: tuple[int, str] | None = None  # where the words of a link begin, and its target
+        self._link: _Link | None = None
         self._unseen = elements.Unseen()
         self._drawing = elements.Drawing()
         self._formula: mathml.Formula | None = None
-        self._verbatim = self._in_title = False
+        self._in_title = False
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002 - as it is called
         """Take `<![if …]>`, which Word writes, as a comment. Python's own parser raises for words it does not know."""
@@ -68,14 +76,16 @@ class _Page(HTMLParser):
         if tag.endswith(":math"):
             tag = "math"
         self._words.append(self._drawing.begin(tag, attributes))
-        if tag in HEADINGS:
+        if tag in HEADINGS or tag in BLOCKS:
             self.flush()
-            self._level = HEADINGS[tag]
-        elif tag in BLOCKS:
-            self.flush()
+        self._step(self.opened.end_before, tag)
+        self._level = HEADINGS.get(tag, self._level)
         if begin := getattr(self, f"_begin_{tag}", None):
             begin(attributes)
-        self._strike(self._struck.begin, tag)
+        self._step(self.opened.begin, tag)
+        note = self._notes.at(attributes.get("id", "")) if tag in elements.NOTES else ""
+        if note or tag == "blockquote":
+            self.hold(tag, note)
 
     def handle_endtag(self, tag: str) -> None:
         """An element ends."""
@@ -90,16 +100,17 @@ class _Page(HTMLParser):
         self._words.append(self._drawing.end(tag))
         if tag in BLOCKS or tag in HEADINGS:
             self.flush()
-        elif end := getattr(self, f"_end_{tag}", None):
+        self._step(self.opened.end, tag)
+        if end := getattr(self, f"_end_{tag}", None):
             end()
-        self._strike(self._struck.end, tag)
 
-    def _strike(self, step: Callable[[str], None], tag: str) -> None:
-        """Take a step of what is struck out, and mark where words begin or cease to be."""
-        before = bool(self._struck)
+    def _step(self, step: Callable[[str], None], tag: str) -> None:
+        """Let elements begin or end, and mark where words begin or cease to be struck out."""
+        before = self.opened.struck()
         step(tag)
-        if before != bool(self._struck):
+        if before != self.opened.struck():
             self._words.append(markdown.STRUCK[before])
+        self.release()
 
     def handle_data(self, data: str) -> None:
         """Words."""
@@ -108,48 +119,34 @@ class _Page(HTMLParser):
         elif self._formula and not self._unseen:
             self._formula.data(data)
         elif not self._unseen and self._drawing.shows():
-            self._words.append(data if self._verbatim else markdown.spaced(data))
+            self._words.append(data if self.verbatim else markdown.spaced(data))
 
     def end(self) -> None:
         """End what is open."""
         self._end_math()
-        self.flush()
-        while self._tables:
-            self._end_table()
+        super().end()
 
     def flush(self) -> None:
         """End the line that is open; a link goes on if no words of it have come yet."""
-        start, target = self._link or (0, "")
-        if target and not self._verbatim and markdown.seen("".join(self._words[start:])):
+        link = self._link
+        if link and link.target and not self.verbatim and markdown.seen("".join(self._words[link.start :])):
             self._end_a()
-        words = markdown.struck("".join(self._words) + markdown.STRUCK[1] * bool(self._struck))
-        self._words = [markdown.STRUCK[0]] * bool(self._struck)
-        self._link = self._link and (len(self._words), self._link[1])
+        struck = self.opened.struck()
+        words = markdown.struck("".join(self._words) + markdown.STRUCK[1] * struck)
+        self._words = [markdown.STRUCK[0]] * struck
+        self._link = self._link and self._link._replace(start=len(self._words))
         level, self._level = self._level, 0
-        if self._verbatim:
-            self._put(words if self._tables else markdown.fenced(words.strip("\n")))
+        if self.verbatim:
+            self.put(words if self.tables else markdown.fenced(words.strip("\n")))
         elif words.strip():
             lines = (markdown.line(line) for line in words.split("\n"))
-            self._put(self._as_block("\n".join(filter(None, lines)), level))
-
-    def _as_block(self, words: str, level: int) -> str:
-        marker, self._marker = self._marker, None
-        if self._tables or not words:
-            return words
-        if level:
-            return markdown.heading(level, words)
-        if marker:
-            return markdown.item(len(self._lists) - 1, words.replace("\n", " "), marker)
-        return markdown.Item("  " * len(self._lists) + words) if self._lists else words
-
-    def _put(self, block: str) -> None:
-        (self._tables[-1].cell() if self._tables else self.blocks).append(block)
+            self.put(self.as_block("\n".join(filter(None, lines)), level))
 
     def _show(self, address: str) -> None:
         """Take in a page that is shown within this one."""
         for block in self._frames(address) if address else ():
             self.flush()
-            self._put(block)
+            self.put(block)
 
     def _begin_title(self, _: dict[str, str]) -> None:
         self._in_title = not self.title
@@ -159,11 +156,6 @@ class _Page(HTMLParser):
 
     def _begin_br(self, _: dict[str, str]) -> None:
         self._words.append("\n")
-
-    def _begin_hr(self, _: dict[str, str]) -> None:
-        self.flush()
-        if not self._tables:
-            self._put("---")
 
     def _begin_img(self, attributes: dict[str, str]) -> None:
         words = markdown.line(attributes.get("alt", ""))
@@ -177,14 +169,35 @@ class _Page(HTMLParser):
 
     def _begin_a(self, attributes: dict[str, str]) -> None:
         self._end_a()
-        self._link = len(self._words), attributes.get("href") or attributes.get("xlink:href", "")
+        target = attributes.get("href") or attributes.get("xlink:href", "")
+        self._link = _Link(len(self._words), target, elements.role(attributes))
 
     def _end_a(self) -> None:
-        if self._link and self._link[1]:
-            start, target = self._link
-            words = "".join(self._words[start:])
-            self._words[start:] = [markdown.link(words, target) if markdown.seen(words) else words]
+        if self._link and (self._link.target or self._link.role):
+            words = "".join(self._words[self._link.start :])
+            self._words[self._link.start :] = [self._linked(words, self._link) if markdown.seen(words) else words]
         self._link = None
+
+    def _linked(self, words: str, link: _Link) -> str:
+        """Return the words of a link: the mark of a note, nothing of a way back from one, or a link in Markdown."""
+        signs = "".join(sign for sign in words if sign in markdown.STRUCK)
+        if link.role == "noteref":
+            return self._notes.mark(link.target, words) + signs
+        if self.in_note() and (link.role or not any(map(str.isalnum, words))):
+            return signs
+        if link.target.startswith("#") and words.isdecimal() and self._last(link.start).isalnum():
+            return markdown.raised(words)  # a note's number that only its looks part from the word
+        return markdown.link(words, link.target)
+
+    def _last(self, end: int) -> str:
+        """Return the character of the open line before the piece number `end`, empty if there is none."""
+        return next((self._words[at][-1] for at in reversed(range(end)) if self._words[at]), "")
+
+    def _begin_q(self, _: dict[str, str]) -> None:
+        self._words.append("“")
+
+    def _end_q(self) -> None:
+        self._words.append("”")
 
     def _begin_sup(self, _: dict[str, str]) -> None:
         self._script = len(self._words)
@@ -204,96 +217,3 @@ class _Page(HTMLParser):
         if self._formula:
             self._words.append(self._formula.words())
         self._formula = None
-
-    def _begin_pre(self, _: dict[str, str]) -> None:
-        self.flush()
-        self._verbatim = True
-
-    def _end_pre(self) -> None:
-        self.flush()
-        self._verbatim = False
-
-    def _begin_ul(self, _: dict[str, str]) -> None:
-        self.flush()
-        self._lists.append((None, ""))
-
-    _begin_menu = _begin_dir = _begin_ul
-
-    def _begin_ol(self, attributes: dict[str, str]) -> None:
-        """A list that counts backwards has no numbers: how many items come is not known yet."""
-        self.flush()
-        number = None if "reversed" in attributes else elements.count(attributes.get("start", ""), 1)
-        self._lists.append((number, labels.FORMS.get(attributes.get("type", ""), "decimal")))
-
-    def _end_ul(self) -> None:
-        self.flush()
-        self._marker = None
-        if self._lists:
-            self._lists.pop()
-
-    _end_ol = _end_menu = _end_dir = _end_ul
-
-    def _begin_li(self, attributes: dict[str, str]) -> None:
-        self.flush()
-        if not self._lists:
-            self._lists.append((None, ""))
-        number, form = self._lists[-1]
-        self._marker = "-"
-        if number is not None:
-            number = elements.count(attributes.get("value", ""), number)
-            self._marker = f"{numbering.number(number, form if number > 0 else 'decimal')}."
-            self._lists[-1] = number + 1, form
-
-    def _end_li(self) -> None:
-        self.flush()
-        self._marker = None
-
-    def _begin_table(self, _: dict[str, str]) -> None:
-        self.flush()
-        if len(self._tables) < _MAX_DEPTH:
-            self._tables.append(Table())
-
-    def _begin_caption(self, _: dict[str, str]) -> None:
-        if self._tables:
-            self._tables[-1].begin_caption()
-
-    def _begin_tbody(self, _: dict[str, str]) -> None:
-        self.flush()
-        if self._tables:
-            self._tables[-1].begin_group()
-
-    _begin_thead = _begin_tfoot = _begin_tbody
-
-    def _end_tbody(self) -> None:
-        self._begin_tbody({})
-
-    _end_thead = _end_tfoot = _end_tbody
-
-    def _begin_tr(self, _: dict[str, str]) -> None:
-        self.flush()
-        if self._tables:
-            self._tables[-1].begin_row()
-
-    def _begin_td(self, attributes: dict[str, str]) -> None:
-        self.flush()
-        if self._tables:
-            self._tables[-1].begin_cell(attributes.get("colspan", ""), attributes.get("rowspan", ""))
-
-    _begin_th = _begin_td
-
-    def _end_td(self) -> None:
-        self.flush()
-
-    _end_th = _end_tr = _end_td
-
-    def _end_table(self) -> None:
-        """A table ends. One that has words in a single column is there for the looks: its cells are blocks."""
-        self.flush()
-        if not self._tables:
-            return
-        table = self._tables.pop()
-        blocks: Iterable[str] = (block for row in table.rows for cell in row for block in cell)
-        if len({place for row in table.rows for place, cell in enumerate(row) if any(cell)}) > 1:
-            blocks = [markdown.table(map(markdown.inner, row) for row in table.rows)]
-        for block in chain(table.caption, blocks):
-            self._put(block)
