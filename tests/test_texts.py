@@ -173,6 +173,18 @@ def test_spanish_names_are_not_taken_for_polish(read, text):
     assert read(text.encode("cp1252")) == (text, "windows-1252")
 
 
+MACINTOSH = [
+    "nombre;ciudad;año\rJosé;Málaga;2020\rIñigo;Logroño;2021\rMaría;Cádiz;2022\r" * 4, "Prénom;Ville;Montant\rÉmile;Besançon;1 200 €\rHélène;Orléans;300 €\rFrançois;Nîmes;5 €\r" * 5,
+    "Name,Note\nSmith,It’s “fine” – yes\nJones,café naïve\n" * 5, "Nachname;Straße;Betrag\rMüller;Hauptstraße;5 €\rSchröder;Königsallee;7 €\r" * 5,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MACINTOSH)
+def test_small_letters_of_macintosh_are_no_big_ones_or_signs_within_words(read, text):
+    """In Windows and DOS their bytes are `M‡laga`, `PrÄnom`, `cafÄ` and `SchrÜder`."""
+    assert read(text.encode("mac_roman")) == (text, "macintosh")
+
+
 def test_letters_that_come_late_are_seen(read):
     text = "plain words\n" * 40_000 + "Доброго дня! Надсилаю вам звіт за їхній проєкт.\n" * 3
     assert read(text.encode("cp1251")) == (text, "windows-1251")

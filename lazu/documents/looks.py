@@ -31,6 +31,10 @@ _ICELANDIC = re.compile("[áéíóúæÁÉÍÓÚÆ]")
 #: Spanish `ñ` read as windows-1250 is in front of vowels, where Polish `ń` never is.
 _SPANISH = re.compile("ń([aeiouáéíóú]?)", re.IGNORECASE)
 
+#: Big letters behind small ones, and signs between them: what letters of Macintosh are elsewhere (`PrÄnom`, `M‡laga`).
+_CAPITALS = "".join(filter(str.isupper, map(chr, range(0xC0, 0x250))))
+_WITHIN = re.compile(f"(?<=[a-zß-öø-ÿ])(?:[{_CAPITALS}](?![A-Z])|[–—†‡‰‘•ˆ](?=[a-z]))")
+
 _FAR = "ŒœŠšŽžŸƒ\xc0-\xd6\xd8-\xf6\xf8-\xff"
 _LETTERS = re.compile(f"[{_FAR}]+")
 _SIGN = re.compile(rf"[^\x00-\x7f{_FAR}]|Ø(?=[ \d])")
@@ -68,11 +72,14 @@ _MISPLACED = re.compile("(?<![ｳｶ-ﾄﾊ-ﾎ])ﾞ|(?<![ﾊ-ﾎ])ﾟ")
 def odd(text: str) -> bool:
     """Return whether no language looks so.
 
-    That is half of it signs that nobody types, controls, letters of two alphabets in a word, or East Asia's within one;
+    That is half of it signs that nobody types, controls, letters of two alphabets in a word, or East Asia's within one,
+    a tenth of it big letters behind small ones or signs between them;
     or Turkish or Spanish whose letters were mistaken for Icelandic or Polish ones.
     """
     far = sum(not character.isascii() for character in text)
     if len(_RARE.findall(text)) * 2 > far or len(_UNSEEN.findall(text)) * 50 > far:
+        return True
+    if len(_WITHIN.findall(text)) * 10 > far:
         return True
     if len(_MIXED.findall(text)) * 20 > len(_OTHERS.findall(text)):
         return True
