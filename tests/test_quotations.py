@@ -58,3 +58,21 @@ def test_a_message_in_html_alone_shows_who_said_what(read):
 
 def test_quotations_within_each_other_without_end_cost_little(read):
     assert read("<blockquote>a" * 100_000, "html").count("a") == 100_000
+
+
+STUB = "Your mail program does not support HTML. View it at https://example.org/x\n"
+
+
+@pytest.mark.parametrize(
+    ("plain", "page", "text"),
+    [
+        (STUB, "<h1>Order 4711</h1><p>Total 12.50</p>" + "<p>Many words that nobody is to miss.</p>" * 12, "# Order 4711\n\nTotal 12.50\n\nMany"),
+        (STUB, f'<p>Short</p><a href="https://example.org/{"x" * 500}">it</a>', STUB),
+        ("Long enough. " * 50, "<p>More words than that.</p>" * 300, "Long enough. Long"),
+        (STUB, "<svg>" * 2000, STUB),
+    ],
+)  # fmt: skip
+def test_a_plain_text_that_only_tells_of_the_html_does_not_hide_it(read, plain, page, text):
+    parts = f"--b\nContent-Type: text/plain\n\n{plain}\n--b\nContent-Type: text/html\n\n{page}\n--b--\n"
+    mail = f"Subject: hi\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n{parts}"
+    assert read(mail, "message/rfc822").startswith(f"Subject: hi\n\n{text}")

@@ -12,11 +12,18 @@ from typing import Any
 from urllib.parse import unquote, urljoin
 
 from lazu.documents import calendars, charsets, encodings, markdown, web
+from lazu.documents.refusals import Refused
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 #: Of several forms of the same words the first that has any is read (RFC 2046, §5.1.4); then the other texts.
 _FORMS = ("text/plain", "text/html", "multipart/related", "multipart/mixed")
+
+#: Letters of a plain text that may only say that the mail is in HTML, and how many times more that one has then.
+_STUB, _MORE = 400, 5
+
+#: What is no word that people see: the target of a link.
+_TARGET = re.compile(r"\]\([^()\s]*\)")
 
 #: Web pages. Chromium saves those of the second kind as what they are.
 _PAGES = ("text/html", "application/xhtml+xml")
@@ -135,12 +142,27 @@ class _Words:
         """Give the first of some parts that has words, and what appointments add, which are no form of the same."""
         words: list[str] = []
         while parts and not any(block.strip() for block in words):
-            words = list(self.of(parts.pop(0)))
+            first = parts.pop(0)
+            words = list(self.of(first))
+        if parts and first.get_content_type() == _FORMS[0] and _rank(parts[0]) in (1, 2) and _letters(words) <= _STUB:
+            words = self._fuller(words, parts[0])
         yield from words
         said = _bare("\n".join(words))
         for leaf in (leaf for part in parts for leaf in _leaves(part)):
             if leaf.get_content_type() == _CALENDAR and not _is_attached(leaf):
                 yield from (block for block in self.of(leaf) if _bare(block) not in said)
+
+    def _fuller(self, words: list[str], page: Message) -> list[str]:
+        """Return the words of a page if they are so many more that the plain ones say little but that it is there."""
+        read = set(self.read)
+        try:
+            found = list(self.of(page))
+        except Refused:
+            found = []
+        if _letters(found) > _MORE * _letters(words):
+            return found
+        self.read = read
+        return words
 
     def _text(self, part: Message, kind: str) -> Iterator[str]:
         if kind in _PAGES:
@@ -180,6 +202,11 @@ def _report(report: Message) -> str:
 
 def _bare(words: str) -> str:
     return "".join(words.split())
+
+
+def _letters(words: list[str]) -> int:
+    """Return how many letters and digits there are in words, but for the targets of links."""
+    return sum(map(str.isalnum, _TARGET.sub("", "\n".join(words))))
 
 
 def _rank(part: Message) -> int:
