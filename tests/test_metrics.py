@@ -336,12 +336,12 @@ def test_a_cleaned_directory_is_the_servers_also_when_the_worker_that_made_it_ag
     before = samples(server)
     folder = counters(server)
     clean(folder)
-    until(lambda: len(list(folder.glob("counter_*.db"))) == 2)
+    label = ("lazu_requests_total", ("method", "GET"), ("route", "/v1/files"), ("status", "401"))
+    until(lambda: len(list(folder.glob("counter_*.db"))) == 2 and scraped(server).get(label) == before[label])
     for worker in server.pids()[1:]:
         os.kill(worker, signal.SIGKILL)
         until(lambda worker=worker: len(server.pids()) == 3 and worker not in server.pids())
     serve(RUNTIME_DIRECTORY=str(tmp_path))
-    label = ("lazu_requests_total", ("method", "GET"), ("route", "/v1/files"), ("status", "401"))
     assert samples(server)[label] == before[label]
 
 
