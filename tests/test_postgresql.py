@@ -284,6 +284,28 @@ def test_tables_of_an_older_lazu_are_brought_up_to_date(url, monkeypatch):
     assert rows.was_secret("old")
 
 
+@pytest.mark.parametrize("held", [0, 2.5])
+def test_steps_get_past_a_box_that_serves_and_locks_the_tables_the_other_way_round(url, postgres, monkeypatch, held):
+    """A delete locks `file`, then `blob`; a migration that kept `blob` while it waited for `file` was a deadlock."""
+    with monkeypatch.context() as older:
+        older.setattr(cluster_schema, "STEPS", cluster_schema.STEPS[:6])
+        Postgresql(url).open()
+    newer = f"from lazu.store.postgresql import Postgresql; Postgresql({url!r}).open()"
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'file'::regclass"
+    name = url.rpartition("/")[2]
+    with postgres.connect(name) as box, postgres.connect(name) as watcher:
+        box.execute("BEGIN; LOCK TABLE file IN ROW EXCLUSIVE MODE")
+        command = subprocess.Popen([sys.executable, "-c", newer], cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+        until(lambda: watcher.execute(waiting).fetchone() == (1,))
+        box.execute("LOCK TABLE blob IN ROW SHARE MODE")
+        time.sleep(held)
+        box.execute("COMMIT")
+    assert command.communicate()[1] == ""
+    Postgresql(url).open()
+    assert database.execute_sql("SELECT max(version) FROM schema").fetchone() == (len(cluster_schema.STEPS),)
+    database.close_all()
+
+
 def test_boxes_that_start_at_once_make_the_tables_once(url):
     code = f"from lazu.store.postgresql import Postgresql; Postgresql({url!r}).open()"
     boxes = [subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) for _ in range(4)]

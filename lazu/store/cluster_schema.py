@@ -1,12 +1,22 @@
 """The tables of the PostgreSQL engine, as numbered steps from nothing to now."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from lazu import clock
 from lazu.errors import Unfit
+from lazu.store.postgresql_errors import IN_THE_WAY
 from lazu.store.schema import COUNTED
 
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
 _MIGRATION = 0x4C617A75
+#: Seconds for which a step is tried again that boxes which serve are in the way of.
+PATIENCE = 10
+#: Seconds between two tries, in which those boxes go on.
+_PAUSE = 0.25
+#: A step waits for a table at most so long: whoever comes later waits behind it.
+_LOCK_MILLISECONDS = 1000
 
 #: Numbered steps of the schema; the table `schema` says how many were taken. Only ever append.
 STEPS: tuple[str, ...] = (
@@ -157,14 +167,45 @@ def migrate(connection: Any) -> None:
     with connection.transaction():
         if connection.execute("SELECT current_setting('server_encoding') = 'UTF8'").fetchone() != (True,):
             raise NotUnicode("the database's encoding is not UTF8")
+    while _repeated(connection):
+        pass
+
+
+def _repeated(connection: Any) -> bool:
+    """Take one step, again if boxes that serve were in its way; gives whether one was missing."""
+    until = clock.monotonic() + PATIENCE
+    while True:
+        try:
+            return _step(connection)
+        except IN_THE_WAY:
+            if clock.monotonic() > until:
+                raise
+        clock.sleep(_PAUSE)
+
+
+def _step(connection: Any) -> bool:
+    """Take one step in a transaction of its own: one that kept a table locked while it waits for another deadlocks."""
+    with connection.transaction():
         if _taken(connection) == len(STEPS):
-            return
+            return False
         connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION})")
         connection.execute("CREATE TABLE IF NOT EXISTS schema (version BIGINT NOT NULL)")
-        connection.seconds = None  # a step may take longer than a request waits
-        for number, step in list(enumerate(STEPS, 1))[_taken(connection) :]:
-            connection.execute(step)
-            connection.execute("INSERT INTO schema VALUES (%s)", (number,))
+        taken = _taken(connection)  # another box may have gone on meanwhile
+        if taken < len(STEPS):
+            connection.execute(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}")
+            with _unhurried(connection):
+                connection.execute(STEPS[taken])
+            connection.execute("INSERT INTO schema VALUES (%s)", (taken + 1,))
+    return True
+
+
+@contextmanager
+def _unhurried(connection: Any) -> Iterator[None]:
+    """A step may take longer than a request waits."""
+    connection.seconds = None
+    try:
+        yield
+    finally:
         del connection.seconds
 
 

@@ -80,7 +80,7 @@ class Postgresql:
             with _brief_waits(), translating(), database.connection_context():
                 pass
         except Busy as e:
-            log.warning("PostgreSQL can't be reached yet: %s", e)
+            log.warning("PostgreSQL can't be used yet: %s", e)
         except Newer as e:
             raise CannotStart("the database was made by a newer Lazu; update Lazu, or restore a backup") from e
         database.close_idle()
