@@ -95,6 +95,22 @@ def test_bytes_that_the_store_has_lost_come_back_by_an_upload_to_any_box(boxes, 
     assert json.loads(here.flask("fsck", "--rehash", "--repair", "--json").stdout)["problems"] == []
 
 
+def test_a_part_of_bytes_that_the_store_has_cut_is_a_loss_that_the_same_bytes_mend(boxes, cluster, tmp_path):
+    """A range past the end of what is left is 416 there; it was 503 here for ever, and nothing was marked."""
+    here = boxes()
+    file, content = stored(here, KEY, secrets.token_bytes(100_000)), "/v1/files/{id}/content"
+    whole = get(here, content.format(**file)).body
+    store = open_store(Settings(storage_dir=tmp_path / "here", min_free_bytes=0, **cluster))
+    objects = store.contents.objects
+    with objects.waiting.stage(10, 10) as staged:
+        staged.write(whole[:10])
+        objects.bucket.put(objects.stored(File.get_by_id(file["id"]).sha256).name, staged.fd, staged.size, staged.sha256)
+    database.close_all()
+    assert get(here, content.format(**file), Range="bytes=50000-50009").status == 503
+    stored(here, KEY, whole)
+    assert get(here, content.format(**file), Range="bytes=50000-50009").body == whole[50000:50010]
+
+
 def test_a_request_costs_as_many_statements_as_the_docs_say(boxes, cluster, postgres):
     """docs/cluster.md has them as a table."""
     with postgres.connect("postgres") as connection:
@@ -841,7 +857,7 @@ def test_what_libpq_takes_is_waited_for(right, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     host = "" if "=" in right and "ssl" not in right else f"127.0.0.1:{port}"
     Postgresql(f"postgresql://lazu@{host}/lazu?{right.format(port)}").open()
-    assert "can't be reached yet" in caplog.text
+    assert "can't be used yet" in caplog.text
 
 
 def test_a_variable_of_libpq_that_is_wrong_stops_the_start_too(monkeypatch):

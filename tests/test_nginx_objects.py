@@ -66,3 +66,16 @@ def test_a_store_that_breaks_off_is_written_down_without_the_signature(shaken):
             request(edge, "GET", path, key)
     until(lambda: shown(edge).count(f"GET {path}") == 2)
     assert SIGNED not in shown(edge)
+
+
+def test_what_a_copy_of_an_object_says_of_its_coding_reaches_no_client(shaken):
+    """`aws s3 sync` keeps the headers of what it copies, among them `aws-chunked` of botocore's own way to send."""
+    edge, proxy = shaken
+    key = edge.new_key()
+    path = f"/v1/files/{stored(edge, key, CONTENT)['id']}/content"
+    said = {"Content-Encoding": "aws-chunked", "Content-Language": "de"}
+    proxy.rule = lambda _, asked: (200, said, CONTENT) if SIGNED in asked else wire.PASS
+    through = request(edge, "GET", path, key)
+    assert (through.status, through.body) == (200, CONTENT)
+    assert not {*said} & {*through.headers}
+    assert any(SIGNED in asked for _, asked in proxy.calls)

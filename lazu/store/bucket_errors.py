@@ -62,6 +62,8 @@ def refused(error: exceptions.ClientError, name: str | None) -> Exception:
     text = f"{error.operation_name}: {found} {code}"
     if found == 507 or code in _FULL:
         return ObjectStoreFull(text)
+    if found == 416:  # no range is asked for that is not within the object as it was stored
+        return ObjectOfOtherSize(text)
     refused = 400 <= found < 500 and found not in (408, 429)
     return (ObjectRefused if refused else ObjectStoreAiling if found == 500 else ObjectStoreFailed)(text)
 
