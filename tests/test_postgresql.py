@@ -205,6 +205,18 @@ def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch)
     database.close_all()
 
 
+def test_a_connection_is_closed_only_when_the_thread_that_uses_it_is_done(engine):
+    """Psycopg keeps libpq's pointer while it waits for an answer: it wrote to memory that was freed."""
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(database.execute_sql, "SELECT pg_sleep(1)::text, 1")
+        until(lambda: database._in_use)
+        [used] = database._in_use.values()
+        database.close_all()
+        assert not used.connection.closed
+        assert slow.result().fetchone() == ("", 1)
+    assert used.connection.closed
+
+
 def test_the_first_use_of_a_key_takes_no_connection_from_others(engine):
     """It is noted beside the request, and closed all idle connections."""
     with waiting_for(None):

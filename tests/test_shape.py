@@ -21,7 +21,7 @@ DOORS = {
     "gunicorn": {"server", "routes.body", "routes.chunks"},
     "peewee": {"store.tables", "store.rows", "store.counts", "store.upload_rows", "store.sqlite", "store.sqlite_connections", "store.connections", "store.postgresql_errors"},
     "playhouse": {"store.connections", "store.postgresql_errors"},
-    "psycopg": {"store.postgresql", "store.connections", "store.postgresql_errors"},
+    "psycopg": {"store.postgresql", "store.connections", "store.prepared", "store.postgresql_errors"},
     "sqlite3": set(),
     "pysqlite3": set(),
     "magic": {"filetypes"},

@@ -1,9 +1,8 @@
-"""The connections to PostgreSQL: its pool, its statements.
+"""The connections to PostgreSQL: its pool, and statements on them.
 
 Taking a connection costs no round trip (docs/decisions/0076-connections.md).
 """
 
-import hashlib
 import heapq
 import re
 import select
@@ -11,19 +10,17 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import peewee
 import psycopg
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
-from psycopg import errors, generators
-from psycopg.adapt import Transformer
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg import generators
+from psycopg.pq import TransactionStatus
 
 from lazu import clock
 from lazu.errors import Busy, Failed, Unfit
-from lazu.store import cluster_schema
+from lazu.store import cluster_schema, prepared
 from lazu.store.postgresql_errors import translated, translating
 
 #: Connections of a process, seconds that a thread waits for one, and after which it is replaced.
@@ -38,30 +35,12 @@ _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_c
         WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
     SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
     SET default_transaction_isolation = 'read committed'"""
-#: SQLSTATE: there is no statement of this name, or its plan is of older tables; there is one of this name already.
-_UNPREPARED, _PREPARED = (b"26000", b"0A000"), b"42P05"
 
 
 @lru_cache(256)
 def _own(sql: str) -> str:
     """A text of SQL that was written for both engines, with `?` and `:name` for its values, as psycopg wants it."""
     return re.sub(r"\?|(?<![:\w]):(\w+)", lambda match: f"%({match[1]})s" if match[1] else "%s", sql)
-
-
-@lru_cache(256)
-def _numbered(sql: str) -> tuple[bytes, bytes]:
-    """The same as libpq wants it, `$1` for the first `?`; and a name for it, that of no other text."""
-    number = count(1)
-    text = re.sub(r"\?", lambda _: f"${next(number)}", sql).encode()
-    return text, f"lazu_{hashlib.sha256(text).hexdigest()[:32]}".encode()
-
-
-def _plain(value: object) -> bytes:
-    """A text or a number as libpq takes it, which would stop at a NUL."""
-    text = str(value).encode()
-    if b"\0" in text:
-        raise psycopg.DataError("a text with a NUL")
-    return text
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -157,6 +136,8 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
     """Peewee's, with PostgreSQL's errors as ours, and a connection for a query outside of a transaction."""
 
     _making = threading.Lock()
+    #: No connection of before is used again.
+    _over = 0.0
 
     def init(self, database: str | None, servers: Iterable[dict[str, str]] = (), **how: Any) -> None:
         """Be of another database, once nobody connects to the one before; all its connections are closed."""
@@ -200,15 +181,25 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             with self._pool_available:
                 self._pool_available.notify_all()
 
+    def close_all(self) -> None:
+        """Close all connections, those that other threads use when they come back.
+
+        Psycopg keeps libpq's pointer while it waits for an answer, and would go on in the memory of a closed one.
+        """
+        self.close()
+        with self._pool_lock:
+            self._over = clock.monotonic()
+            self.close_idle()
+
+    def _can_reuse(self, conn: Any) -> bool:
+        return bool(conn.since > self._over and super()._can_reuse(conn))
+
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement; raises `StoreError`. All its rows are here when this returns."""
         return self._say(self._run, sql, params)
 
     def look_up(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """The rows of a question that every request asks, about texts and whole numbers; raises `StoreError`.
-
-        By libpq's own call, on no cursor of psycopg, which takes three times the CPU.
-        """
+        """The rows of a question that every request asks, about texts and whole numbers; raises `StoreError`."""
         found: list[tuple[Any, ...]] = self._say(self._ask, sql, params)
         return found
 
@@ -236,8 +227,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
         return super().execute_sql(_own(sql), params)
 
     def _ask(self, sql: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        connection = self.connection()
-        return _rows(connection, _answer(connection, sql, [_plain(value) for value in params]))
+        return prepared.rows(self.connection(), sql, params)
 
     def _is_closed(self, conn: Any) -> bool:
         """Whether an idle connection was ended, or is old; Peewee asks by a statement, a round trip each time.
@@ -250,42 +240,6 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             if heard.poll(0) or clock.monotonic() - conn.since > _OLD:
                 conn.close()
         return bool(conn.closed)
-
-
-def _answer(connection: Any, sql: str, values: list[bytes]) -> Any:
-    """PostgreSQL's answer to a question, which it reads and plans once a connection.
-
-    A pooler between may have exchanged what is behind the connection, and a newer Lazu the tables: then the question is
-    put by its text. Within a transaction always so, for an error would end it.
-    """
-    backend, (text, name) = connection.pgconn, _numbered(sql)
-    if backend.transaction_status != TransactionStatus.IDLE or not _prepare(connection, text, name):
-        return connection.ask(backend.send_query_params, text, values)
-    found = connection.ask(backend.send_query_prepared, name, values)
-    if found.error_field(DiagnosticField.SQLSTATE) in _UNPREPARED:
-        connection.prepared.discard(name)
-        return connection.ask(backend.send_query_params, text, values)
-    return found
-
-
-def _rows(connection: Any, found: Any) -> list[tuple[Any, ...]]:
-    """The rows of an answer; raises its error."""
-    if found.status != ExecStatus.TUPLES_OK:
-        error = errors.error_from_result(found)
-        raise error if error.sqlstate else psycopg.OperationalError(str(error))
-    reader = Transformer(connection)
-    reader.set_pgresult(found)
-    return reader.load_rows(0, found.ntuples, tuple)
-
-
-def _prepare(connection: Any, text: bytes, name: bytes) -> bool:
-    """Have PostgreSQL know a question by its name; gives whether it does."""
-    if name not in connection.prepared:
-        told = connection.ask(connection.pgconn.send_prepare, name, text)
-        if told.status != ExecStatus.COMMAND_OK and told.error_field(DiagnosticField.SQLSTATE) != _PREPARED:
-            return False
-        connection.prepared.add(name)
-    return True
 
 
 def limit_waits(seconds: float | None) -> None:
