@@ -15,10 +15,10 @@ from helpers.waiting import until
 from helpers.wire import part
 from lazu import clock
 from lazu.errors import StoreError
-from lazu.store import counts, disk
+from lazu.store import counts, disk, upload_rows
 from lazu.store.contents import shards
 from lazu.store.sqlite import Sqlite, database
-from lazu.store.tables import File
+from lazu.store.tables import File, Key
 from lazu.upkeep import stats
 
 #: A name of which every kind of character must come back as it went.
@@ -52,6 +52,18 @@ def test_a_quota_is_held_against_no_file_that_has_not_expired(app, http, caplog)
     put(http)
     [plan] = asked(caplog, lambda: counts.held(1, clock.now()))
     assert [step for step in plan if " file" in step] == ["SEARCH file USING COVERING INDEX file_by_size (key_id=? AND expires_at<?)"]
+
+
+def test_what_pending_uploads_hold_is_asked_of_indexes(app, http, caplog):
+    put(http)
+    key = Key.get()
+    [plan] = asked(caplog, lambda: upload_rows.pending(clock.now(), key))
+    found = [step for step in plan if "SEARCH upload" in step]
+    assert found == [
+        "SEARCH upload USING INDEX upload_by_key (key_id=? AND expires_at>?)",
+        "SEARCH upload_part USING COVERING INDEX upload_part_by_upload (upload_id=?)",
+    ]
+    assert not any("SCAN upload" in step for step in plan)
 
 
 def test_a_sweep_asks_an_index_which_blobs_have_a_row(app, http, caplog):

@@ -106,6 +106,19 @@ def test_a_quota_is_held_against_no_file_that_has_not_expired(engine, key):
     assert "on held" in plan
 
 
+def test_what_pending_uploads_hold_is_asked_of_indexes(engine, key):
+    """By one statement, whatever others have; it was one for each upload."""
+    upload = "'upload-' || i, ?, 1000, 'a', 'user_data', NULL, 1, 5 + mod(i, 2), NULL, NULL, NULL FROM generate_series(1, 100) AS i"
+    engine.write(lambda: database.execute_sql(f"INSERT INTO upload SELECT {upload}", (key.id,)))
+    made = "'part-' || i, 'upload-' || (i / 50 + 1), repeat(chr(97 + mod(i, 3)), 64), 700, 1 FROM generate_series(0, 4999) AS i"
+    engine.write(lambda: [keep(content * 64) for content in "abc"])
+    engine.write(lambda: database.execute_sql(f"INSERT INTO upload_part SELECT {made}"))
+    database.execute_sql("ANALYZE")
+    assert upload_rows.pending(5, key) == (50, 50 * 1000, 50 * 2100)
+    plan = "\n".join(line for (line,) in database.execute_sql(f"EXPLAIN {upload_rows._SIZES}", (key.id, 5)).fetchall())
+    assert "using upload_part_by_upload on upload_part" in plan, plan
+
+
 def test_names_are_unicode_whatever_the_environment_says(monkeypatch, url):
     monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
     engine = Postgresql(url)

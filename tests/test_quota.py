@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from freezegun import freeze_time
 
+from helpers.in_process import AUTH, put, use_key
 from helpers.uploads import added, complete, created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, head, part, request, stored, upload
@@ -148,17 +149,38 @@ def test_a_wrong_size_is_a_wrong_call(limited, size):
     assert "is no size" in wrong.stderr
 
 
-def test_expired_files_do_not_count(app):
-    app.extensions["lazu"].files._quota = 5
-    client = app.test_client()
-    headers = {"Authorization": "Bearer test-key", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+def test_expired_files_do_not_count(app, http):
+    hold(app, "5")
     body = form(PURPOSE, part("file", b"hello", "a.txt"))
 
     def status():
-        with client.post("/v1/files", data=body, headers=headers) as answer:
+        with http.post("/v1/files", data=body, headers=AUTH, content_type=f"multipart/form-data; boundary={BOUNDARY}") as answer:
             return answer.status_code
 
     with freeze_time("2026-05-24") as clock:
         assert (status(), status()) == (200, 507)
         clock.tick(30 * 86400)
         assert status() == 200
+
+
+def hold(app, quota):
+    """Let the key of the application in this process hold so much."""
+    assert app.test_cli_runner().invoke(args=["keys", "quota", "default", quota]).exit_code == 0
+
+
+def test_an_upload_asks_once_about_all_pending_ones(app, http, caplog):
+    """It asked about each of them, with the write lock of the whole store held."""
+    hold(app, "1MB")
+    use_key(app)
+
+    def statements(content):
+        caplog.clear()
+        with caplog.at_level("DEBUG", "peewee"):
+            put(http, content)
+        return len([record for record in caplog.records if record.name == "peewee"])
+
+    declared = {"filename": "a.txt", "bytes": 9, "purpose": "user_data"}
+    alone = statements(b"alone")
+    for _ in range(20):
+        assert http.post("/v1/uploads", json=declared, headers=AUTH).status_code == 200
+    assert statements(b"beside") == alone > 0

@@ -15,10 +15,13 @@ from lazu.store.tables import Key, Upload, UploadPart, database, tuples
 # "+ 0": as in `rows`.
 _UPLOAD = """id = ? AND key_id + 0 = ?
     AND (expires_at > ? OR file_id IS NOT NULL OR cancelled_at IS NOT NULL)"""
-#: `_live` as text, for the question that each part asks: writing the query down takes Peewee longer than its answer.
-_LIVE = "id = ? AND expires_at > ? AND file_id IS NULL AND cancelled_at IS NULL"
+#: `_live` as text, for what each part and upload asks: Peewee writes a query down longer than SQLite answers it.
+_LIVE = "expires_at > ? AND file_id IS NULL AND cancelled_at IS NULL"
 #: Different contents of the parts of one upload: they take room once.
-_ROOM = "SELECT SUM(bytes) FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = ?) AS different"
+_ROOM = """SELECT coalesce(sum(bytes), 0)
+    FROM (SELECT DISTINCT sha256, bytes FROM upload_part WHERE upload_id = {}) AS different"""
+#: One statement for all uploads of a key: it is asked within the transaction of each upload, for which all others wait.
+_SIZES = f"SELECT bytes, ({_ROOM.format('upload.id')}) FROM upload WHERE key_id = ? AND {_LIVE}"  # noqa: S608 - ours
 
 
 class Pending(NamedTuple):
@@ -47,7 +50,7 @@ def settle(upload: Upload, now: int, **values: str | int) -> bool:
 def hold(upload: Upload, now: int) -> bool:
     """Whether parts can be added to an upload; it stays so, and nobody else adds any, until the transaction ends."""
     lock = " FOR NO KEY UPDATE" if database.for_update else ""  # SQLite has one writer at a time anyway
-    return Upload.one(_LIVE + lock, upload.id, now) is not None
+    return Upload.one(f"id = ? AND {_LIVE}{lock}", upload.id, now) is not None
 
 
 def add_part(part: UploadPart) -> None:
@@ -77,8 +80,8 @@ def has_part(upload: Upload, sha256: str) -> bool:
 
 def room(upload: Upload) -> int:
     """Bytes of the parts of an upload; equal parts count once."""
-    [(size,)] = database.execute_sql(_ROOM, (upload.id,)).fetchall()
-    return int(size or 0)
+    [(size,)] = database.execute_sql(_ROOM.format("?"), (upload.id,)).fetchall()
+    return int(size)
 
 
 def pending(now: int, key: Key) -> Pending:
@@ -86,10 +89,9 @@ def pending(now: int, key: Key) -> Pending:
 
     It will still write the parts that have not come, and the file.
     """
-    live = list(Upload.select(Upload.id, Upload.bytes).where(_live(now), Upload.key == key.id))
-    sizes = [(upload.bytes, room(upload)) for upload in live]
+    sizes = [(size, int(there)) for size, there in database.execute_sql(_SIZES, (key.id, now)).fetchall()]
     coming = sum(declared + max(0, declared - there) for declared, there in sizes)
-    return Pending(len(live), coming, sum(max(declared, there) for declared, there in sizes))
+    return Pending(len(sizes), coming, sum(max(declared, there) for declared, there in sizes))
 
 
 def declared(now: int, key: Key | None = None) -> tuple[int, int]:
