@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -156,7 +157,7 @@ def test_who_can_not_begin_a_transaction_takes_no_other_along(error):
         first = pool.submit(group.commit, lambda: "first", soon())
         until(lambda: group._waiting)
         second = pool.submit(group.commit, lambda: "second", soon())
-        assert first.exception(60) is error
+        assert (type(first.exception(60)), first.exception().args) == (type(error), error.args)
         assert second.result(60) == "second"
 
 
@@ -169,6 +170,28 @@ def test_a_bug_in_a_transaction_is_told_to_all_in_it(gate):
         until(lambda: len(gate.group._waiting) == 2)
         gate.begin.set()
         assert [type(each.exception(60)) for each in asked] == [ZeroDivisionError] * 2
+
+
+def test_each_request_of_a_commit_that_fails_has_a_trace_of_its_own():
+    """One exception was raised in all their threads: in the log each trace had the frames of the others."""
+
+    @contextmanager
+    def transaction(_):
+        until(lambda: len(group._waiting) == 3)
+        yield
+        raise Full("no room", "unplaced")
+
+    def asking():
+        try:
+            group.commit(lambda: "written", soon())
+        except Full as e:
+            together.wait(60)  # all of them have raised theirs
+            return e.args, traceback.format_exc().count("in asking")
+
+    group, together = GroupCommit(transaction), threading.Barrier(3)
+    with ThreadPoolExecutor() as pool:
+        told = [pool.submit(asking) for _ in range(3)]
+        assert [each.result(60) for each in told] == [(("no room", "unplaced"), 1)] * 3
 
 
 @pytest.fixture

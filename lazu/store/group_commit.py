@@ -27,10 +27,8 @@ def _held() -> threading.Lock:
 class _Job:
     work: Callable[[], Any]
     result: Any = None
-    refusal: ApiError | None = None
-    #: InternalError until the commit succeeded.
-    error: Exception | None = field(default_factory=InternalError)
-    done: bool = False
+    #: Why there is no result: `work` has refused, or the commit failed.
+    error: Exception | None = None
     #: Released when it is done by somebody else, or has to lead.
     woken: threading.Lock = field(default_factory=_held)
 
@@ -38,16 +36,22 @@ class _Job:
         try:
             self.result = self.work()
         except ApiError as e:
-            self.refusal = e
+            self.error = e
+
+    def fail(self, error: Exception) -> None:
+        """Have `outcome` raise a copy of `error`: each thread that raises an exception adds its frames to its trace."""
+        self.error = type(error).__new__(type(error), *error.args)
+        self.error.__dict__.update(error.__dict__)
+        self.error.__cause__ = error
 
     def outcome(self) -> Any:
-        """The result of a job that is done, once; raises its error."""
+        """Give the result when the commit is over, or raise the error; call it once."""
         try:
             if self.error:
                 raise self.error
             return self.result
         finally:
-            self.error = self.refusal = None  # its traceback holds this job, which would be a cycle
+            self.error = None  # its traceback holds this job, which would be a cycle
 
 
 class GroupCommit:
@@ -80,7 +84,7 @@ class GroupCommit:
         with slots.waiting():
             if not leads:
                 self._wait(job, until)
-            if not job.done:
+            if job is self._leader:  # else another thread has committed it
                 self._commit(job, until)
         result: Result = job.outcome()
         return result
@@ -106,11 +110,13 @@ class GroupCommit:
                 jobs = self._take()
                 for job in jobs:
                     job.run()
-            for job in jobs:
-                job.error = job.refusal
         except Exception as e:  # noqa: BLE001 - each whose work was in the transaction raises it
             for job in jobs or [own]:
-                job.error = e
+                job.fail(e)
+        except BaseException:  # this thread ends
+            for job in jobs:
+                job.fail(InternalError())
+            raise
         finally:
             self._end(jobs, own)
 
@@ -130,7 +136,5 @@ class GroupCommit:
             self._waiting = [job for job in self._waiting if job is not own]
             self._leader = next(iter(self._waiting), None)
             woken = [job for job in [*jobs, self._leader] if job and job is not own]
-        for job in jobs or [own]:
-            job.done = True
         for each in woken:
             each.woken.release()
