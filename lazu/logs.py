@@ -9,6 +9,8 @@ import json
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,16 @@ _PLAIN = re.compile(r"[!-~]+")
 _OPENED = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def about(request: str | None) -> Iterator[None]:
+    """Have the lines of this thread bear the id `request` within the `with`: the thread serves others too."""
+    before = request_id.set(request)
+    try:
+        yield
+    finally:
+        request_id.reset(before)
 
 
 @dataclass(frozen=True)

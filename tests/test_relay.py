@@ -1,5 +1,6 @@
 """The relay and its calls, one step after the other: what waits for whom, and what came of it."""
 
+import logging
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -11,6 +12,7 @@ from freezegun import freeze_time
 from helpers.raw_upstream import raw
 from helpers.waiting import until
 from helpers.wire import request
+from lazu import logs
 from lazu.gateway.answer import Asked
 from lazu.gateway.exchange import Exchange
 from lazu.gateway.relay import Relay
@@ -110,10 +112,10 @@ class Client:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
 
 
-def calling(line, client):
+def calling(line, client, **facts):
     """A call that has begun in the relay."""
     upstream = SimpleNamespace(ask=lambda *_: line, timeout=60, relay=SimpleNamespace(join=Exchange.begin))
-    call = Exchange(upstream, Call(1, "POST", "/responses"), client, Asked("POST", old=False))
+    call = Exchange(upstream, Call(1, "POST", "/responses"), client, Asked("POST", old=False, facts=facts))
     call.send()
     call.start(lambda: True, lambda _: None)
     return call
@@ -170,3 +172,15 @@ def test_an_answer_that_is_no_http_stands_in_the_log_under_its_request(serve):
     assert answer.status == 502
     [told] = [line for line in server.log.read_text().splitlines() if "the upstream broke off" in line]
     assert answer.headers["x-request-id"] in told
+
+
+def test_later_lines_of_the_relay_do_not_bear_the_id_of_a_call_that_broke_off(caplog):
+    """Each thread's lines bear the id that was set last."""
+    caplog.handler.setFormatter(logs.Formatter(logs.Style("text", "utc")))
+    call = calling(Line(b"220 smtp ready\r\n\r\n"), Client(10_000), **{"lazu.request_id": "req_one"})
+    call.read()
+    logging.getLogger("lazu").warning("something else")
+    broken, later = caplog.text.splitlines()
+    assert "broke off" in broken
+    assert broken.endswith(" request=req_one")
+    assert later.endswith("something else\"")

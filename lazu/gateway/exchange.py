@@ -257,13 +257,12 @@ class Exchange:
             self._end(self.outcome)
 
     def _break_off(self, why: Exception) -> None:
-        logs.request_id.set(self.asked.facts.get("lazu.request_id"))
         told = str(why) if isinstance(why, framing.Malformed) else type(why).__name__
+        with logs.about(self.asked.facts.get("lazu.request_id")):
+            log.warning("the upstream broke off%s: %s", " its answer" if self.status else "", told)
         if self.status:
-            log.warning("the upstream broke off its answer: %s", told)
             self._cut("broke_off")
         else:
-            log.warning("the upstream broke off: %s", told)
             self._fail(UpstreamError("The model server broke off the connection, or its answer is no HTTP."))
 
     def _cut(self, outcome: str) -> None:
