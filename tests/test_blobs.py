@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from contextlib import ExitStack
 
 import peewee
 import pytest
@@ -17,6 +18,7 @@ from lazu import metrics
 from lazu.errors import Failed, InsufficientStorage, StorageFailed, StoreError
 from lazu.store import derived, disk, rows, sqlite
 from lazu.store.blobs import NEW, Blobs
+from lazu.store.staged import FEW
 from test_journal import entries
 
 MB = 2**20
@@ -95,6 +97,19 @@ def test_a_sync_that_finds_no_room_is_counted_and_stops_nobody(room, code, stops
         with failing(os, "fsync", code), pytest.raises(OSError, match=os.strerror(code)):
             staged.seal()
     assert (room.failed, counted() - before) == (stops, 1)
+
+
+def test_bytes_whose_place_is_closed_are_not_those_of_the_file_that_has_its_number_now(room, tmp_path):
+    """Who read them later got another file's bytes."""
+    with (tmp_path / "other").open("w+b", buffering=0) as other, ExitStack() as until_then:
+        other.write(b"somebody else's bytes")
+        with room.stage(2 * FEW) as staged:
+            staged.write(bytes(2 * FEW))
+            number = staged.fd
+        until_then.callback(os.close, os.dup2(other.fileno(), number))
+        for read in (lambda: staged.peek(0, 9), staged.open):
+            with pytest.raises(OSError, match=r"Bad file descriptor|No such file"):
+                read()
 
 
 # Names

@@ -157,6 +157,11 @@ def test_nothing_opens_the_database_files():
                 assert "sqlite" not in ast.unparse(call), f"{name}:{call.lineno}"
 
 
+def test_files_in_memory_are_made_by_one_door():
+    """It knows what a hardened kernel wants (vm.memfd_noexec), and what an old one takes."""
+    assert [name for name, tree in MODULES.items() if "memfd_create" in ast.unparse(tree)] == ["ledger"]
+
+
 def test_no_descriptor_is_closed_at_the_end_of_a_process():
     """The kernel does that. Threads go on until then, and their number may be another file's by the time they use it."""
     for path in PACKAGE.rglob("*.py"):

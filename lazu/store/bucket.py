@@ -10,7 +10,6 @@ same name has made. So callers use each name for one object only, once.
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions
 
-from lazu import metrics, slots
+from lazu import ledger, metrics, slots
 from lazu.store import bucket_errors
 from lazu.store.bucket_client import Clients, FileBody, Seekable
 from lazu.store.bucket_errors import (
@@ -91,7 +90,7 @@ class Bucket:
 
     def put_bytes(self, name: str, data: bytes, sha256: str | None = None) -> None:
         """As `put`, from memory: this box's disk may be full. With `sha256` the bytes are said to have that hash."""
-        with open(os.memfd_create("object"), "wb") as file:
+        with open(ledger.nameless("lazu-object"), "wb") as file:
             file.write(data)
             file.flush()
             self.put(name, file.fileno(), len(data), sha256 or hashlib.sha256(data).hexdigest())

@@ -118,6 +118,7 @@ class Staged:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._close()
+            self._file = -1  # its number may be another file's from now on
 
     @property
     def fd(self) -> int:
