@@ -317,7 +317,7 @@ def test_a_store_that_has_failed_opens_without_a_write_to_its_blobs(patient, app
 
 def test_an_upload_that_is_refused_leaves_no_entry(patient, app):
     http, storage = patient
-    app.extensions["lazu"].files._quota = 3
+    assert app.test_cli_runner().invoke(args=["keys", "quota", "default", "3"]).exit_code == 0
     answer = http.post("/v1/files", data={"purpose": "user_data", "file": (io.BytesIO(b"four"), "a.txt")}, headers=AUTH)
     assert (answer.status_code, entries(storage)) == (507, [])
 

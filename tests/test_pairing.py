@@ -83,13 +83,14 @@ def test_a_server_that_is_pointed_at_another_bucket_says_so_in_one_line(opened, 
     assert failed.stderr.endswith("corrects that.\n")
 
 
-def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(opened):
+def test_a_bucket_that_was_exchanged_while_it_was_away_is_noticed(shaken, opened):
     """The box started before it could ask: it asks before the first object, each sweep and each look."""
-    store = opened()
-    store.keys.create("alice")
-    store.contents.pairing._sure = False
+    store, proxy = shaken
     for name in names(store):
         store.contents.bucket.delete(name)
+    proxy.rule = lambda *_: wire.BUSY
+    store = opened()
+    proxy.rule = wire.passing
     with pytest.raises(NotReady, match="different stores"):
         require_ready(store)
     for act in (lambda: put(store, b"lost"), lambda: store.contents.sweep(lambda: None), lambda: list(store.contents.look())):

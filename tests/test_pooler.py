@@ -1,5 +1,6 @@
 """pgbouncer between Lazu and PostgreSQL, by sessions and by transactions, as docs/cluster.md says."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -11,7 +12,6 @@ from helpers.wire import request, stored
 from lazu.config import Settings
 from lazu.store.connections import database
 from lazu.store.opening import open_store
-from lazu.upkeep import engines
 
 pytestmark = pytest.mark.slow
 
@@ -64,10 +64,11 @@ def test_one_purge_at_a_time_and_none_in_the_way_of_the_next(place, tmp_path):
 
 
 @pytest.mark.parametrize("limited", [False, True], ids=["as it comes", "with limits"])
-def test_doctor_says_when_time_limits_do_not_last(place, pooler, limited):
+def test_doctor_says_when_time_limits_do_not_last(place, pooler, limited, tmp_path):
     _, mode = pooler
     with psycopg.connect(place["database_url"].rpartition("/")[0] + "/postgres", autocommit=True) as connection:
         for name in ("lock_timeout", "idle_in_transaction_session_timeout") if limited else ():
             connection.execute(f"ALTER DATABASE {place['database_url'].rpartition('/')[2]} SET {name} = '10s'")
-    found = [each.state for each in engines._pooler(place["database_url"]) if each.check == "pooler"]
+    told = Server(tmp_path / "box", variables(place)).flask("doctor", "--json", check=False).stdout
+    found = [each["state"] for each in json.loads(told) if each["check"] == "pooler"]
     assert found == ([] if mode == "session" else ["ok" if limited else "warn"])

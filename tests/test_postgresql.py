@@ -17,6 +17,7 @@ import pytest
 from helpers.clocks import ahead
 from helpers.server import PROJECT, free_port
 from helpers.waiting import until
+from lazu import metrics
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered, Unfit
 from lazu.store import cluster_schema, connections, counts, list_rows, object_rows, postgresql, rows, upload_rows
 from lazu.store.connections import database
@@ -413,7 +414,13 @@ def other_box(postgres, url):
         connection.execute("INSERT INTO key (name, created_at) VALUES ('bob', 1)")
 
 
-def test_deadlocks_are_said_again(engine):
+def repeated():
+    """The transactions that were repeated, as /metrics shows them."""
+    return float(re.search(r"^lazu_transactions_repeated_total (.*)", metrics.render([]).decode(), re.MULTILINE)[1])
+
+
+def test_transactions_of_a_deadlock_are_retried(engine):
+    before = repeated()
     engine.write(lambda: [add_key("a"), Key.insert(name="b", created_at=1).execute()])
     a, b = rows.find_key("a"), rows.find_key("b")
     meet = threading.Barrier(2)
@@ -429,6 +436,7 @@ def test_deadlocks_are_said_again(engine):
     with ThreadPoolExecutor(2) as pool:
         for each in [pool.submit(engine.write, lambda: both(a, b)), pool.submit(engine.write, lambda: both(b, a))]:
             each.result()
+    assert repeated() > before
 
 
 def test_a_database_that_is_away_is_busy_and_shows_no_password(impatient, caplog):
