@@ -13,8 +13,8 @@ DRAIN_BYTES, DRAIN_SECONDS = 640 * MB, 60
 
 
 def words(size: int) -> str:
-    """Bytes for a person: `512 MB`, `1.5 KB`, `300 bytes`; never more than the size is."""
-    for unit, name in ((2**30, "GB"), (MB, "MB"), (2**10, "KB")):
+    """Bytes for a person: `512 MB`, `1.5 KB`, `300 bytes`; rounded down, so never more than the size is."""
+    for unit, name in ((2**40, "TB"), (2**30, "GB"), (MB, "MB"), (2**10, "KB")):
         if size >= unit and (size % unit == 0 or size < 1024 * unit):
             tenths = size * 10 // unit
             return f"{tenths // 10} {name}" if tenths % 10 == 0 else f"{tenths / 10} {name}"

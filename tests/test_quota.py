@@ -110,9 +110,9 @@ def test_parts_that_arrive_at_once_take_no_more_room_than_is_declared_and_one_pa
 
 def test_a_keys_own_quota_wins_at_once(limited):
     key = limited.new_key("with-own")
-    assert limited.flask("keys", "quota", "with-own", "2MB").stdout == "with-own may hold 2.0 MB\n"
+    assert limited.flask("keys", "quota", "with-own", "2MB").stdout == "with-own may hold 2 MB\n"
     stored(limited, key, b"h" * 2 * MB)
-    assert limited.flask("keys", "quota", "with-own", "default").stdout == "with-own may hold 1.0 MB\n"
+    assert limited.flask("keys", "quota", "with-own", "default").stdout == "with-own may hold 1 MB\n"
     assert refused(upload(limited, key, PURPOSE, part("file", b"i", "i.txt")))
     limited.flask("keys", "quota", "with-own", "0")
     stored(limited, key, b"j")

@@ -7,7 +7,8 @@ import click
 from flask.cli import AppGroup
 
 from lazu import clock
-from lazu.cli.output import Command, as_json_option, opened, say_json, size, table
+from lazu.cli.output import Command, as_json_option, opened, say_json, table
+from lazu.sizes import words
 from lazu.upkeep import stats
 
 group = AppGroup("keys", help="API keys, the owners of files: create, list, quota, rotate, revoke.")
@@ -85,9 +86,9 @@ def _as_json(usage: stats.Usage, limit: int) -> dict[str, Any]:
 
 def _cells(key: dict[str, Any]) -> tuple[str, ...]:
     state = "active" if key["revoked_at"] is None else "revoked"
-    quota = "none" if key["quota_bytes"] is None else size(key["quota_bytes"])
+    quota = "none" if key["quota_bytes"] is None else words(key["quota_bytes"])
     used = key["last_used_on"] or "never"
-    return key["name"], state, clock.day(key["created_at"]), used, f"{key['files']:,}", size(key["bytes"]), quota
+    return key["name"], state, clock.day(key["created_at"]), used, f"{key['files']:,}", words(key["bytes"]), quota
 
 
 @group.command("quota")
@@ -103,7 +104,7 @@ def limit(name: str, quota: int | str) -> None:
     store = opened()
     store.keys.limit(name, None if isinstance(quota, str) else quota)
     now = store.files.limit(store.keys.find(name))
-    click.echo(f"{name} may hold {size(now) if now else 'any number of bytes'}")
+    click.echo(f"{name} may hold {words(now) if now else 'any number of bytes'}")
 
 
 @group.command("rotate")

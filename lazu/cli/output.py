@@ -61,16 +61,6 @@ def say_json(value: Any) -> None:
     click.echo(json.dumps(value))
 
 
-def size(count: int) -> str:
-    """Bytes for a person: `12.3 MB`; MB is 2^20, as everywhere in Lazu."""
-    value = float(count)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TB"
-
-
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """`rows`, the first one the head, in aligned columns; those whose numbers are in `right` end at their right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

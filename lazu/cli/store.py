@@ -7,7 +7,8 @@ import click
 from flask.cli import with_appcontext
 
 from lazu import clock
-from lazu.cli.output import Command, as_json_option, bar, curve, opened, progress, say_json, size, table, to_terminal
+from lazu.cli.output import Command, as_json_option, bar, curve, opened, progress, say_json, table, to_terminal
+from lazu.sizes import words
 from lazu.store import counts
 from lazu.store.contents import Removed
 from lazu.store.opening import Store
@@ -65,7 +66,7 @@ def stats_command(as_json: bool) -> None:
         return
     click.echo(_totals(store))
     keys = [
-        (each.key.name, f"{each.files:,}", size(each.bytes), f"{each.uploads:,}", size(each.upload_bytes))
+        (each.key.name, f"{each.files:,}", words(each.bytes), f"{each.uploads:,}", words(each.upload_bytes))
         for each in stats.usage()
     ]
     if keys:
@@ -99,14 +100,14 @@ def _totals(store: Store) -> str:
     totals, settings = stats.totals(), store.settings
     waiting = f"wait for the purge, {totals.overdue:,} of them overdue"
     several = settings.database_url is not None  # boxes: on a disk of this one is only what arrives
-    floor = f"{'here, ' * several}uploads stop at {size(settings.min_free_bytes)}"
+    floor = f"{'here, ' * several}uploads stop at {words(settings.min_free_bytes)}"
     rows = [
-        ("files", f"{totals.files:,}", size(totals.bytes), ""),
-        ("expired", f"{totals.expired:,}", size(totals.expired_bytes), waiting),
-        ("uploads", f"{totals.uploads:,}", size(totals.upload_bytes), f"pending, {size(totals.part_bytes)} in parts"),
-        ("blobs", f"{totals.blobs:,}", size(totals.blob_bytes), "in objects" if several else "on disk"),
-        ("saved", "", size(totals.saved_bytes), "by storing equal bytes once"),
-        ("free", "", size(store.contents.free()), floor),
+        ("files", f"{totals.files:,}", words(totals.bytes), ""),
+        ("expired", f"{totals.expired:,}", words(totals.expired_bytes), waiting),
+        ("uploads", f"{totals.uploads:,}", words(totals.upload_bytes), f"pending, {words(totals.part_bytes)} in parts"),
+        ("blobs", f"{totals.blobs:,}", words(totals.blob_bytes), "in objects" if several else "on disk"),
+        ("saved", "", words(totals.saved_bytes), "by storing equal bytes once"),
+        ("free", "", words(store.contents.free()), floor),
     ]
     return f"{table(rows, right=(1, 2))}\nlast purge  {_last_purge()}"
 
@@ -115,18 +116,18 @@ def _last_purge() -> str:
     last = counts.last_purge()
     if last is None:
         return "never"
-    return f"{clock.shanghai(last.finished_at)}: {last.files} files, {last.blobs} blobs, {size(last.bytes)}"
+    return f"{clock.shanghai(last.finished_at)}: {last.files} files, {last.blobs} blobs, {words(last.bytes)}"
 
 
 def _pictures(days: list[tuple[str, int, int]]) -> str:
     """Bytes by day of upload, and by age, of the files that are there."""
     sizes = [count for _, _, count in days]
     ages = [sum(sizes[end - AGES : end]) for end in range(len(sizes), 0, -AGES)]
-    head = f"uploaded by day, {days[0][0]} to {days[-1][0]}, at most {size(max(sizes))}"
+    head = f"uploaded by day, {days[0][0]} to {days[-1][0]}, at most {words(max(sizes))}"
     lines = [head, f"  {curve(sizes)}", "by age"]
     for number, count in enumerate(ages):
         span = f"{number * AGES:2} to {number * AGES + AGES - 1:2} days"
-        lines.append(f"  {span}  {size(count):>10}  {bar(count, max(ages))}".rstrip())
+        lines.append(f"  {span}  {words(count):>10}  {bar(count, max(ages))}".rstrip())
     return "\n".join(lines)
 
 
