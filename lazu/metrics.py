@@ -157,7 +157,7 @@ _sent = Counter("lazu_sent_bytes", "Bytes of bodies sent to clients, without wha
 _uploading = Gauge("lazu_uploads_in_flight", "Uploads being received.", registry=_memory, multiprocess_mode="livesum")
 _fsyncs = Counter("lazu_fsync_failures", "Calls of fsync that failed, since the start.", registry=_memory)
 _upstream = Counter("lazu_upstream_calls", "Calls of the upstream.", ["outcome"], registry=_memory)
-_repeated = Counter("lazu_transactions_repeated", "Transactions that were said again.", registry=_memory)
+_repeated = Counter("lazu_transactions_repeated", "Transactions that were retried.", registry=_memory)
 _objects = Counter("lazu_object_calls", "Calls of the object store.", ["verb", "outcome"], registry=_memory)
 _object_seconds = Histogram(
     "lazu_object_call_seconds", "Seconds of a call of the object store, its repeats included.", ["verb"],
@@ -215,7 +215,7 @@ def upstream_called(outcome: str) -> None:
 
 
 def transaction_repeated() -> None:
-    """Count a transaction that is said again: PostgreSQL was away, or others held what it wanted."""
+    """Count a transaction that is retried: PostgreSQL was away, or others held what it wanted."""
     _repeated.inc()
 
 

@@ -27,7 +27,7 @@ from lazu.application import create_app
 from lazu.config import Settings
 from lazu.documents import reading
 from lazu.store import bucket_client, postgresql, uploads
-from lazu.store.contents import patience
+from lazu.store.contents import retrying
 from lazu.store.contents.journal import Journal
 
 #: What only runs by hand.
@@ -232,8 +232,8 @@ def impatient(monkeypatch):
     """Call it, and nobody waits any more for an engine that is away: neither a command nor a box."""
 
     def begin():
-        monkeypatch.setattr(patience, "SECONDS", 0)
-        monkeypatch.setattr(postgresql, "PATIENCE", 0)
+        monkeypatch.setattr(retrying, "SECONDS", 0)
+        monkeypatch.setattr(postgresql, "RETRY_SECONDS", 0)
 
     return begin
 

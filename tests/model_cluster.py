@@ -42,7 +42,7 @@ class Design(NamedTuple):
     purge: str = "revoke erase wait forget list strays erase wait answer"
     by_content: bool = False
     calm: bool = False  # nothing dies, times out or crashes
-    #: Transactions that are said again when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
+    #: Transactions that are retried when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
     #: and forgotten it meanwhile, and its DELETE be under way, so what comes next needs another name.
     repeated: frozenset[str] = frozenset("hit land remove revoke forget".split())
     #: What an upload does that fails: its PUT was not answered in time, or the COMMIT of its landing.
@@ -547,7 +547,7 @@ MUTANTS = {
     "row before the PUT is answered": DESIGN._replace(upload="hit intend_async put land answer wait erase wait forget"),
     "synchronous_commit off at landing": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_async")),
     "synchronous_commit off at deleting": DESIGN._replace(delete=DESIGN.delete.replace("remove", "remove_async")),
-    "an intent in doubt said again under its name": DESIGN._replace(
+    "an intent in doubt retried under its name": DESIGN._replace(
         upload=DESIGN.upload.replace("intend_async", "intend"), repeated=DESIGN.repeated | {"intend"}
     ),
     "a failed upload deletes its object, landed or not": DESIGN._replace(failed="doom_blind erase wait forget"),

@@ -102,7 +102,7 @@ def test_a_part_of_bytes_that_the_store_has_cut_is_a_loss_that_the_same_bytes_me
     whole = get(here, content.format(**file)).body
     store = open_store(Settings(storage_dir=tmp_path / "here", min_free_bytes=0, **cluster))
     objects = store.contents.objects
-    with objects.waiting.stage(10, 10) as staged:
+    with objects.spool.stage(10, 10) as staged:
         staged.write(whole[:10])
         objects.bucket.put(objects.stored(File.get_by_id(file["id"]).sha256).name, staged.fd, staged.size, staged.sha256)
     database.close_all()
@@ -377,7 +377,7 @@ def test_uploads_that_a_new_quota_met_on_their_way_keep_it_together(alice, monke
 
 @pytest.mark.parametrize("meanwhile", ["full", "revoked"])
 def test_a_commit_whose_answer_was_lost_does_not_refuse_what_it_stored(cluster, tmp_path, meanwhile):
-    """Known bytes: said again, the transaction finds the quota full with its own file, or the key revoked since."""
+    """Known bytes: retried, the transaction finds the quota full with its own file, or the key revoked since."""
     store = open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, key_quota_bytes=10, **cluster))
     try:
         store.keys.create("alice")

@@ -29,7 +29,7 @@ from lazu.errors import CannotStart, Failed, InsufficientStorage, InternalError,
 from lazu.store import rows, sqlite
 from lazu.store.blobs import Blobs
 from lazu.store.opening import open_store
-from lazu.store.staged import Room
+from lazu.store.staged import Staging
 from lazu.store.tables import File
 from lazu.upkeep.purge import purge
 
@@ -232,7 +232,7 @@ def test_a_box_without_an_inode_or_without_room_is_not_ready(small, cluster, sev
 
 @pytest.mark.parametrize("several", [False, True], ids=["one box", "several"])
 def test_a_place_where_no_upload_can_arrive_stops_the_start(cluster, tmp_path, several):
-    with failing(Room, "unnamed", errno.EOPNOTSUPP), pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
+    with failing(Staging, "unnamed", errno.EOPNOTSUPP), pytest.raises(CannotStart, match="LAZU_STORAGE_DIR has no O_TMPFILE"):
         open_store(Settings(storage_dir=tmp_path / "box", min_free_bytes=0, **(cluster if several else {})))
 
 

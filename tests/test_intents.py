@@ -75,7 +75,7 @@ def test_an_upload_whose_file_is_there_was_not_refused(store, monkeypatch):
 
 
 def test_an_upload_that_a_purge_revoked_is_refused_at_once(store, monkeypatch):
-    """Its intent does not come back: it is not said again for ten seconds, as what a busy database refuses is."""
+    """Its intent does not come back: it is not retried for ten seconds, as what a busy database refuses is."""
     tried, land = [], object_rows.land
 
     def revoked(new, *more):

@@ -199,7 +199,7 @@ def test_an_object_is_asked_for_once_more_when_the_store_has_just_come_back(tmp_
     asked = []
 
     def back_when_asked(method, path):
-        """Nothing is given before the store is asked for the object by which `Patience` tells whether it is away."""
+        """Nothing is given before the store is asked for the object by which `Retrying` tells whether it is away."""
         if method != "GET" or "list-type" in path:
             return wire.PASS
         asked.extend([path] if f"/{object_names.STORE}" in path else [])

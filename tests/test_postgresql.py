@@ -1,4 +1,4 @@
-"""The engine of a cluster, on a real PostgreSQL: what is committed, what is said again, and what nobody knows."""
+"""The engine of a cluster, on a real PostgreSQL: what is committed, what is retried, and what nobody knows."""
 
 import json
 import re

@@ -102,7 +102,7 @@ class Client:
         self.got, self.room = self.got + taken, self.room - len(taken)
         return len(taken)
 
-    def patience(self):
+    def slow_reader(self):
         return SimpleNamespace(check=lambda: None, end=lambda: None)
 
     def brittle(self, _):

@@ -20,7 +20,7 @@ READ_BYTES = 64 * 1024
 log = logging.getLogger(__name__)
 
 
-class Patience(Protocol):
+class SlowReader(Protocol):
     """A wait for a client that does not read."""
 
     def check(self) -> None:
@@ -36,7 +36,7 @@ class Client(hangup.Client, Protocol):
     def offer(self, data: bytes) -> int:
         """Send what the kernel takes of `data` at once: how many bytes; raises `OSError`."""
 
-    def patience(self) -> Patience:
+    def slow_reader(self) -> SlowReader:
         """Begin to wait for a client that reads slowly."""
 
     def brittle(self, on: bool) -> None:
@@ -71,7 +71,7 @@ class Exchange:
         self._body: framing.Payload | None = None
         self._chunked = self._last = False
         self._out, self._ending = b"", Ending()
-        self._patience: Patience | None = None
+        self._slow: SlowReader | None = None
         self._heard = 0.0
 
     def send(self) -> None:
@@ -142,9 +142,9 @@ class Exchange:
             self._cut("client_left")
         if self._out or self.over:
             return
-        if self._patience:
-            self._patience.end()
-            self._patience = None
+        if self._slow:
+            self._slow.end()
+            self._slow = None
         self._heard = clock.monotonic()
         if self._last:
             self._end("answered")
@@ -159,9 +159,9 @@ class Exchange:
 
     def check(self, now: float) -> None:
         """Give up what takes too long; `now` is the monotonic clock's."""
-        if self._patience:
+        if self._slow:
             try:
-                self._patience.check()
+                self._slow.check()
             except TimeoutError:
                 self._cut("client_left")
         elif now - self._heard > self._upstream.timeout:
@@ -226,7 +226,7 @@ class Exchange:
             return False
         if taken < len(text):
             self._out = text[taken:]
-            self._patience = self._client.patience()
+            self._slow = self._client.slow_reader()
         return True
 
     def _is_whole(self, unsent: bytes) -> bool:

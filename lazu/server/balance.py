@@ -13,7 +13,7 @@ from lazu.errors import Overloaded
 from lazu.ledger import Ledger
 
 #: Seconds for which a process leaves a new client to one with fewer, and between two looks whether it is gone.
-PATIENCE, LOOK_SECONDS = 0.005, 0.0005
+WAIT_SECONDS, LOOK_SECONDS = 0.005, 0.0005
 
 #: Seconds without such a wait after one in vain: the other process is stopped or busy, and this one's own clients wait
 #: meanwhile.
@@ -49,11 +49,11 @@ class Balance:
             self._place = None
 
     def let_others(self, listener: socket.socket, load: int) -> None:
-        """Let a process with less than `load` take the client that waits at `listener`; wait `PATIENCE` at most."""
+        """Let a process with less than `load` take the client that waits at `listener`; wait `WAIT_SECONDS` at most."""
         now = clock.monotonic()
         if now < self._again:
             return
-        poll, end = select.poll(), now + PATIENCE
+        poll, end = select.poll(), now + WAIT_SECONDS
         poll.register(listener, select.POLLIN)
         while self._is_ahead(load) and poll.poll(0):
             if clock.monotonic() > end:

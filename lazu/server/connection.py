@@ -216,10 +216,10 @@ class Connection(socket.socket):
 
     def _await_reader(self) -> None:
         """Wait until the kernel takes more bytes for the client; raises `TooSlow`."""
-        patience = self.patience()
+        reader = self.slow_reader()
         while not self._ready(select.POLLOUT, min(TICK, self._timeout)):
-            patience.check()
-        patience.end()
+            reader.check()
+        reader.end()
 
     def offer(self, data: bytes) -> int:
         """Send what the kernel takes of `data` at once: how many bytes."""
@@ -230,9 +230,9 @@ class Connection(socket.socket):
         self._sent += count
         return count
 
-    def patience(self) -> "Patience":
+    def slow_reader(self) -> "SlowReader":
         """Begin to wait for a client that reads slowly."""
-        return Patience(self)
+        return SlowReader(self)
 
     def require_pace(self, silent: float, waited: float) -> None:
         """Raise `TooSlow` if the client took nothing for `silent` seconds, or too little in `waited` and before."""
@@ -271,7 +271,7 @@ class Connection(socket.socket):
         self.close()
 
 
-class Patience:
+class SlowReader:
     """A wait for a client that does not read: `check` it now and then, `end` it when the client reads on."""
 
     def __init__(self, connection: Connection) -> None:

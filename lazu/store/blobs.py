@@ -17,7 +17,7 @@ from pathlib import Path
 from lazu import clock, slots
 from lazu.errors import StorageFailed
 from lazu.store import derived, disk
-from lazu.store.staged import Room, Staged
+from lazu.store.staged import Staged, Staging
 from lazu.store.syncs import Syncs
 
 SHARDS = [f"{number:02x}" for number in range(256)]
@@ -32,7 +32,7 @@ SWEEP_SECONDS = 3600
 log = logging.getLogger(__name__)
 
 
-class Blobs(Syncs, Room):
+class Blobs(Syncs, Staging):
     """The shards under `root`. An upload that would leave less than `min_free` bytes free is refused.
 
     Once the store has `failed` nothing comes in and nothing is removed, until `recover`.
@@ -40,7 +40,7 @@ class Blobs(Syncs, Room):
 
     def __init__(self, root: Path, min_free: int) -> None:
         Syncs.__init__(self, root)
-        Room.__init__(self, root, min_free)
+        Staging.__init__(self, root, min_free)
         self._shards = {shard: f"{root}/{shard}" for shard in SHARDS}
 
     def prepare(self) -> None:
@@ -55,7 +55,7 @@ class Blobs(Syncs, Room):
         self.try_out()
 
     def require(self, size: int) -> None:
-        """As `Room.require`; raises `StorageFailed` too."""
+        """As `Staging.require`; raises `StorageFailed` too."""
         if self.failed:
             raise StorageFailed
         super().require(size)
@@ -64,7 +64,7 @@ class Blobs(Syncs, Room):
     def lock(self, sha256: str, wait: bool = True) -> Iterator[int]:
         """Hold the lock of the shard of `sha256`: the only lock under which a blob gets or loses its name.
 
-        Gives the shard's directory descriptor. Raises `Busy`, or `disk.Taken` if it is held and `wait` is false.
+        Gives the shard's directory descriptor. Raises `Busy`, or `disk.LockHeld` if it is held and `wait` is false.
         Holds no slot: whoever has the lock must not wait for one.
         """
         with slots.waiting(), disk.lock(self._shards[self.shard(sha256)], wait) as fd:
@@ -199,7 +199,7 @@ class Blobs(Syncs, Room):
         try:
             with disk.lock(self.root, wait, SWEEP_SECONDS):
                 yield True
-        except disk.Taken:
+        except disk.LockHeld:
             yield False
 
 

@@ -12,7 +12,7 @@ from lazu.store.schema import COUNTED
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
 _MIGRATION = 0x4C617A75
 #: Seconds for which a step is tried again that boxes which serve are in the way of.
-PATIENCE = 10
+RETRY_SECONDS = 10
 #: Seconds between two tries, in which those boxes go on.
 _PAUSE = 0.25
 #: A step waits for a table at most so long: whoever comes later waits behind it.
@@ -173,7 +173,7 @@ def migrate(connection: Any) -> None:
 
 def _repeated(connection: Any) -> bool:
     """Take one step, again if boxes that serve were in its way; gives whether one was missing."""
-    until = clock.monotonic() + PATIENCE
+    until = clock.monotonic() + RETRY_SECONDS
     while True:
         try:
             return _step(connection)

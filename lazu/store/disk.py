@@ -96,7 +96,7 @@ def free(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-class Taken(Exception):
+class LockHeld(Exception):
     """Somebody else holds a lock that the caller does not wait for."""
 
 
@@ -108,7 +108,7 @@ def _nothing() -> None:
 def lock(directory: str | Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the lock of a directory; gives its descriptor.
 
-    Raises `Taken` if it is held and `wait` is false, `Busy` if it still is after so many seconds: whoever holds it may
+    Raises `LockHeld` if it is held and `wait` is false, `Busy` if it still is after so many seconds: its holder may
     have been stopped. It excludes other threads and other processes alike, because each call opens the directory anew
     (flock(2) locks the open file, not the process), and it goes with the process that holds it.
     """
@@ -116,7 +116,7 @@ def lock(directory: str | Path, wait: bool = True, seconds: float = LOCK_SECONDS
     try:
         if not _flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
-                raise Taken
+                raise LockHeld
             # For a moment no thread is left behind: many who give up one after the other would leave as many.
             if seconds < slots.LOOK_SECONDS or not _queue(fd, seconds, lambda twin: _flock(twin, fcntl.LOCK_EX)):
                 raise Busy(f"a lock was held for {max(0, seconds):.0f} seconds")

@@ -69,12 +69,13 @@ def stored(sha256: str) -> Stored | None:
     return Stored(*found[0]) if found else None
 
 
-def suspect(sha256: str, name: str, lost: bool = True) -> None:
-    """Write down whether the object of a content, if it is still this one, is perhaps `lost`; not within `write`.
+def mark_suspect(sha256: str, name: str, suspect: bool = True) -> None:
+    """Mark the object `name` of a content as perhaps lost, or take the mark away; not within `write`.
 
-    Only a hint, which costs a look at the object when the same bytes come again: it is tried once.
+    Does nothing if the content has another object by now. The mark is only a hint, so this is tried once: it has the
+    object looked at when the same bytes come again.
     """
-    database.execute_sql("UPDATE blob SET suspect = ? WHERE sha256 = ? AND name = ?", (lost, sha256, name))
+    database.execute_sql("UPDATE blob SET suspect = ? WHERE sha256 = ? AND name = ?", (suspect, sha256, name))
 
 
 def intend(name: str, size: int, now: int) -> None:

@@ -133,7 +133,7 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
     try:
         from lazu.store.bucket import Bucket
         from lazu.store.contents.intents import Intents
-        from lazu.store.contents.objects import Waiting
+        from lazu.store.contents.objects import Spool
         from lazu.store.postgresql import Postgresql
     except ImportError as e:
         cure = "'scripts/venv requirements-cluster.txt' installs it"
@@ -146,9 +146,9 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
         engine.begin_with(keys.prepare)
     with _blaming("LAZU_BLOBS_URL or an AWS_ variable"):
         bucket = Bucket(str(settings.blobs_url))
-    waiting = Waiting(settings.storage_dir, settings.min_free_bytes)
-    waiting.prepare()
-    contents = Intents(waiting, bucket, engine, settings.kept_bytes)
+    spool = Spool(settings.storage_dir, settings.min_free_bytes)
+    spool.prepare()
+    contents = Intents(spool, bucket, engine, settings.kept_bytes)
     with _blaming("LAZU_DATABASE_URL or LAZU_BLOBS_URL"):
         engine.begin_with(contents.pairing.require)
     return contents, engine, keys

@@ -24,8 +24,8 @@ from lazu.store.postgresql_errors import translating
 
 Result = TypeVar("Result")
 
-#: Seconds for which a transaction is said again that was not committed.
-PATIENCE = 10
+#: Seconds for which a transaction that was not committed is retried.
+RETRY_SECONDS = 10
 #: Who may have a transaction. It may wait, for a key that somebody holds or for a standby, so two connections are left
 #: for questions; and of one key are three, or six while no other writes.
 _PLACES = slots.Slots(POOL - 2, 3, 6)
@@ -120,7 +120,7 @@ class Postgresql:
     def write(self, work: Callable[[], Result], frees: bool = False) -> Result:  # noqa: ARG002 - frees: SQLite's
         """Call `work` in a transaction and give its result; the commit is durable when this returns.
 
-        The only way to write. A transaction that was not committed (a deadlock, a lost connection) is said again for
+        The only way to write. A transaction that was not committed (a deadlock, a lost connection) is retried for
         some seconds, so `work` may be called several times. It may refuse by an `ApiError`. Raises `Busy` and other
         `StoreError`, and then nothing of it is there; `Unanswered` when the answer to COMMIT was lost: nobody knows.
         """
@@ -271,7 +271,7 @@ def _refused(url: str) -> str | None:
 
 
 def _repeated(work: Callable[[], Result]) -> Result:
-    until, pause = clock.monotonic() + PATIENCE, _PAUSE
+    until, pause = clock.monotonic() + RETRY_SECONDS, _PAUSE
     while True:
         try:
             return _once(work)

@@ -41,7 +41,7 @@ _CODES: tuple[tuple[str, type[StoreError]], ...] = (
     ("3D000", Unfit),  # no such database
     ("42501", Unfit),  # a right that the role has no more
 )
-#: Another transaction holds what this one needs; it may be said again.
+#: Another transaction holds what this one needs; it may be retried.
 IN_THE_WAY = (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
 _OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
 

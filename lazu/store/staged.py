@@ -25,7 +25,7 @@ _STEP = 16 * 2**20
 _WRITE_BACK_BYTES = 8 * 2**20
 
 
-class Room:
+class Staging:
     """Where bytes are staged: the file system of the directory `root`, of which `min_free` bytes are to stay free."""
 
     def __init__(self, root: Path, min_free: int) -> None:
@@ -101,10 +101,10 @@ class Staged:
     Room for `expected` bytes is taken at once, so that uploads in flight, of all processes, count each other.
     """
 
-    def __init__(self, room: Room, max_bytes: int, expected: int = 0) -> None:
+    def __init__(self, staging: Staging, max_bytes: int, expected: int = 0) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self._room = room
+        self._staging = staging
         self._hash = hashlib.sha256()
         self._taken = _UNRESERVED
         self._begun = 0
@@ -124,7 +124,7 @@ class Staged:
     def fd(self) -> int:
         """The file with the bytes; made when it is asked for, at the latest when they are no longer few."""
         if self._file is None:
-            self._file = self._room.unnamed()
+            self._file = self._staging.unnamed()
             self._close = ending = weakref.finalize(self, os.close, self._file)
             ending.atexit = False  # threads write until the process is gone: not into whatever has its number by then
             self._append(self._held)
@@ -151,7 +151,7 @@ class Staged:
             return
         self._append(chunk)
         if self.size - self._begun >= _WRITE_BACK_BYTES:
-            self._room.write_back(self.fd, self._begun, self.size - self._begun)
+            self._staging.write_back(self.fd, self._begun, self.size - self._begun)
             self._begun = self.size
 
     @property
@@ -174,7 +174,7 @@ class Staged:
         if self._taken > _UNRESERVED:
             os.ftruncate(self.fd, self.size)  # gives back what was reserved and not filled
         with slots.waiting():
-            self._room.sync(self.fd, harmless=disk.FULL)
+            self._staging.sync(self.fd, harmless=disk.FULL)
 
     def _append(self, data: bytes | bytearray) -> None:
         rest = memoryview(data)
@@ -185,4 +185,4 @@ class Staged:
         if size <= self._taken:
             return
         self._taken = size if self.size == 0 else size + _STEP
-        self._room.reserve(self.fd, self._taken)
+        self._staging.reserve(self.fd, self._taken)

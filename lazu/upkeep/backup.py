@@ -48,7 +48,7 @@ def backup(store: Store, target: Path, tick: Tick = no_tick) -> Copied:
     try:
         with disk.lock(target, wait=False), _telling("the backup was broken off; run it again, it goes on from there"):
             copied = _take(store, target, tick)
-    except disk.Taken as e:
+    except disk.LockHeld as e:
         raise BackupProblem(_TAKEN) from e
     if copied["damaged"]:
         raise BackupProblem(
@@ -122,7 +122,7 @@ def _take_in(store: Store, source: Path, tick: Tick) -> Copied:
     try:
         with disk.lock(source, wait=False):
             return _absorb(store, source, tick)
-    except disk.Taken as e:
+    except disk.LockHeld as e:
         raise BackupProblem(_TAKEN) from e
 
 

@@ -13,7 +13,7 @@ from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
-from lazu.store.contents.patience import Patience, Unreadable
+from lazu.store.contents.retrying import Retrying, Unreadable
 from lazu.store.object_rows import Loose, Stored
 from lazu.store.rows import Referrer
 
@@ -27,7 +27,7 @@ def look(bucket: Bucket, rehash: bool, tick: Tick) -> Iterator[Problem]:
     """Every disagreement; with `rehash` every object is read."""
     if not object_rows.is_counted():
         yield Problem("total", "the totals that /metrics shows", "are not those of the rows")
-    read = partial(_hash, Patience(bucket), bucket) if rehash else None
+    read = partial(_hash, Retrying(bucket), bucket) if rehash else None
     yield from (problem for problem in _suspects(bucket, read) if _stands(bucket, problem))
     yield from _unread(bucket, read) if read else ()
     for name in object_rows.loose_since(clock.now() - clock.DAY):
@@ -60,7 +60,7 @@ def remove(objects: Objects, problem: Problem) -> str:
 
 def is_lost(bucket: Bucket, problem: Problem) -> bool:
     """Whether an object that was not there, or was listed only, is still not there, though the store gives another."""
-    return (problem.found is not None or bucket.size(problem.name) is None) and Patience(bucket).gives()
+    return (problem.found is not None or bucket.size(problem.name) is None) and Retrying(bucket).gives()
 
 
 def _known(problem: Problem) -> set[str]:
@@ -149,10 +149,10 @@ def _stands(bucket: Bucket, problem: Problem) -> bool:
     return told and bucket.size(problem.name) is not None
 
 
-def _hash(patience: Patience, bucket: Bucket, stored: Stored) -> str:
+def _hash(retrying: Retrying, bucket: Bucket, stored: Stored) -> str:
     """Of an object's bytes; "" if it went meanwhile, `UNREADABLE`; raises `StoreError`."""
     try:
-        return patience.spend(stored.name, lambda: _hash_once(bucket, stored))
+        return retrying.call(stored.name, lambda: _hash_once(bucket, stored))
     except NoSuchObject:
         return ""
     except Unreadable:

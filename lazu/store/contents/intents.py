@@ -22,7 +22,7 @@ from lazu.metrics import Figure
 from lazu.store import derived, object_rows, rows, shortage
 from lazu.store.bucket import Bucket
 from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, census, no_tick, object_names, transfer
-from lazu.store.contents.objects import Objects, Waiting, surplus
+from lazu.store.contents.objects import Objects, Spool, surplus
 from lazu.store.contents.pairing import Pairing
 from lazu.store.object_rows import Loose, Stored
 from lazu.store.postgresql import Postgresql, takes_writes
@@ -35,43 +35,43 @@ Result = TypeVar("Result")
 #: Seconds after which a sweep takes an upload for dead and revokes its intent. It decides when, not whether that is
 #: safe: an upload whose intent is gone can't land.
 INTENT_SECONDS = 3600
-#: How often a transaction is said again when the answer to its COMMIT was lost, or its blob came or went meanwhile.
+#: How often a transaction is retried when the answer to its COMMIT was lost, or its blob came or went meanwhile.
 _TRIES = 5
 
 log = logging.getLogger(__name__)
 
 
 class Intents:
-    """The contents in `bucket`, with their rows in `engine` (`Contents`); `waiting` is this box's disk."""
+    """The contents in `bucket`, with their rows in `engine` (`Contents`); `spool` is this box's disk."""
 
     failed = False
 
-    def __init__(self, waiting: Waiting, bucket: Bucket, engine: Postgresql, kept_bytes: int) -> None:
-        self.waiting = waiting
+    def __init__(self, spool: Spool, bucket: Bucket, engine: Postgresql, kept_bytes: int) -> None:
+        self.spool = spool
         self._kept_bytes = kept_bytes  # of all derived objects, after a sweep
         self.bucket = bucket
         self.engine = engine
-        self.objects = Objects(bucket, engine, waiting)
+        self.objects = Objects(bucket, engine, spool)
         self.pairing = Pairing(bucket, engine)
 
     def require(self, size: int, beside: int = 0) -> None:  # noqa: ARG002 - that is in the bucket
         """See `Contents`: the floor of this box's disk, through which the bytes pass."""
-        self.waiting.require(size)
+        self.spool.require(size)
 
     def check(self) -> None:
         """See `Contents`: also whether the database takes writes, and the bucket answers and is of the same store."""
         if not takes_writes():
             raise NotReady("The database takes no writes.")
-        self.waiting.check()
+        self.spool.check()
         self.pairing.look()
 
     def free(self) -> int:
         """See `Contents`."""
-        return self.waiting.free()
+        return self.spool.free()
 
     def stage(self, max_bytes: int, expected: int = 0) -> Staged:
         """See `Contents`."""
-        return self.waiting.stage(max_bytes, expected)
+        return self.spool.stage(max_bytes, expected)
 
     def add(self, staged: Staged, identity: str, insert: Callable[[], None]) -> None:
         """Commit the row beside the object that is there, or put one and commit both."""
@@ -95,7 +95,7 @@ class Intents:
         object_rows.intend(new.name, staged.size, clock.now())
         with ExitStack() as undo:
             undo.callback(self._give_up, Loose(new.name, staged.size, derived=False))
-            with shortage.watched(self.waiting.root):
+            with shortage.watched(self.spool.root):
                 self.bucket.put(new.name, staged.fd, staged.size, staged.sha256)
             try:
                 gone = self._certainly(lambda: self._land(new, lost, insert), identity)
@@ -107,7 +107,7 @@ class Intents:
 
     @staticmethod
     def _land(new: Stored, lost: str | None, insert: Callable[[], None]) -> list[Loose]:
-        """One transaction: the intent goes, the blob and the row come. Said again, it finds itself done."""
+        """One transaction: the intent goes, the blob and the row come. Retried, it finds itself done."""
         try:
             gone = object_rows.land(new, clock.now(), lost)
         except object_rows.Revoked:
@@ -250,7 +250,7 @@ class Intents:
         self.pairing.look()
         for problem in census.look(self.bucket, rehash, tick):
             if problem.of_row:
-                self.objects.suspect(Stored(problem.sha256, problem.name, 0))
+                self.objects.mark_suspect(Stored(problem.sha256, problem.name, 0))
             yield problem
 
     def repair(self, problem: Problem) -> str:

@@ -16,7 +16,7 @@ from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectStor
 from lazu.store.contents import Removed, object_names
 from lazu.store.object_rows import Loose, Stored
 from lazu.store.postgresql import Postgresql
-from lazu.store.staged import Room
+from lazu.store.staged import Staging
 
 _CHUNK = 2**20
 #: Objects that are deleted at the same time.
@@ -25,7 +25,7 @@ _DELETERS = 8
 log = logging.getLogger(__name__)
 
 
-class Waiting(Room):
+class Spool(Staging):
     """Where bytes wait on this box until they are in the bucket: files without a name, gone with the process.
 
     None is synced here: durable they become in the bucket.
@@ -58,12 +58,12 @@ class _Derived(Reader):
 
 
 class Objects:
-    """The objects in `bucket` of the contents in `engine`; `waiting` is where bytes wait on this box."""
+    """The objects in `bucket` of the contents in `engine`; `spool` is where bytes wait on this box."""
 
-    def __init__(self, bucket: Bucket, engine: Postgresql, waiting: Waiting) -> None:
+    def __init__(self, bucket: Bucket, engine: Postgresql, spool: Spool) -> None:
         self.bucket = bucket
         self.engine = engine
-        self.waiting = waiting
+        self.spool = spool
 
     def bytes(self, name: str) -> int:
         """How many bytes an object that goes has; 0 if the store does not say, which must stop no purge."""
@@ -81,7 +81,7 @@ class Objects:
         if size is None:
             return False
         try:
-            with self.bucket.open(name, size) as reader, self.waiting.stage(size, size) as staged:
+            with self.bucket.open(name, size) as reader, self.spool.stage(size, size) as staged:
                 for piece in iter(partial(reader.read, _CHUNK), b""):
                     staged.write(piece)
                 self.bucket.put(object_names.in_quarantine(name), staged.fd, staged.size, staged.sha256)
@@ -107,18 +107,18 @@ class Objects:
 
     def _missed(self, stored: Stored, kind: str) -> None:
         if not kind:  # what was derived may go at any time
-            self.suspect(stored)
+            self.mark_suspect(stored)
 
-    def suspect(self, stored: Stored) -> None:
+    def mark_suspect(self, stored: Stored) -> None:
         """Have the next upload of the same bytes see whether this object is lost."""
         if not stored.suspect:
             with suppress(StoreError):  # who takes no writes still answers who reads
-                object_rows.suspect(stored.sha256, stored.name)
+                object_rows.mark_suspect(stored.sha256, stored.name)
 
     def is_lost(self, stored: Stored) -> bool:
         """Whether the object of a content is not there as it was stored, or the store can't read it.
 
-        Only that of a suspect is read, which is none any more if it is whole. Raises `StoreError`.
+        Reads only an object that is marked suspect, and takes the mark away if it is whole. Raises `StoreError`.
         """
         if not stored.suspect:
             return False
@@ -128,7 +128,7 @@ class Objects:
         except (NoSuchObject, ObjectOfOtherSize, ObjectStoreAiling):
             return True
         if not lost:
-            object_rows.suspect(stored.sha256, stored.name, lost=False)
+            object_rows.mark_suspect(stored.sha256, stored.name, suspect=False)
         return lost
 
     def _opened(self, stored: Stored, kind: str, start: int, end: int | None) -> BinaryIO:

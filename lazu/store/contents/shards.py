@@ -137,7 +137,7 @@ class Shards:
     def _lock(self, hashes: list[str], locks: ExitStack) -> dict[str, int]:
         """Lock the first of the shards, and those after it that are free: who holds one must not wait for another."""
         held: dict[str, int] = {}
-        with suppress(disk.Taken):
+        with suppress(disk.LockHeld):
             for sha256 in hashes:
                 if self.blobs.shard(sha256) not in held:
                     fd = locks.enter_context(self.blobs.lock(sha256, wait=not held))

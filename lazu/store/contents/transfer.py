@@ -14,7 +14,7 @@ from lazu.store.blobs import NEW, SHARDS
 from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize
 from lazu.store.contents import STEPS, Copied, Tick, Wanted, copies, object_names
 from lazu.store.contents.objects import Objects
-from lazu.store.contents.patience import Patience, Unreadable
+from lazu.store.contents.retrying import Retrying, Unreadable
 from lazu.store.object_rows import Stored
 
 #: Contents that travel at the same time: as many as a process has places for transactions (`postgresql`).
@@ -23,8 +23,8 @@ _AT_ONCE = 8
 
 def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
     """See `Contents`."""
-    patience = Patience(objects.bucket)
-    done = _all(lambda blob: _patiently_out(patience, objects, target, blob), wanted, tick)
+    retrying = Retrying(objects.bucket)
+    done = _all(lambda blob: _retried_out(retrying, objects, target, blob), wanted, tick)
     for shard in SHARDS:
         disk.sync(target / shard)
     return done
@@ -32,8 +32,8 @@ def copy_out(objects: Objects, target: Path, wanted: list[Wanted], tick: Tick) -
 
 def copy_in(objects: Objects, source: Path, wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
     """See `Contents`."""
-    patience = Patience(None)
-    return _all(lambda blob: patience.spend(blob[0], lambda: _in(objects, source, blob)), wanted, tick)
+    retrying = Retrying(None)
+    return _all(lambda blob: retrying.call(blob[0], lambda: _in(objects, source, blob)), wanted, tick)
 
 
 def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tuple[Copied, list[str]]:
@@ -57,9 +57,9 @@ def _all(copy: Callable[[Wanted], str], wanted: list[Wanted], tick: Tick) -> tup
     return copied, lost
 
 
-def _patiently_out(patience: Patience, objects: Objects, target: Path, blob: Wanted) -> str:
+def _retried_out(retrying: Retrying, objects: Objects, target: Path, blob: Wanted) -> str:
     try:
-        return patience.spend(blob[0], lambda: _out(objects, target, blob))
+        return retrying.call(blob[0], lambda: _out(objects, target, blob))
     except Unreadable:
         return "damaged"
 

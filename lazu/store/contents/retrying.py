@@ -24,15 +24,15 @@ class Unreadable(Exception):
     """The store does not give an object, again and again, while it gives another one."""
 
 
-class Patience:
-    """That of one command, which reads from `bucket`, or only writes (None). Threads may share it."""
+class Retrying:
+    """The retries of one command, which reads from `bucket`, or only writes (None). Threads may share it."""
 
     def __init__(self, bucket: Bucket | None) -> None:
         self._bucket = bucket
         self._seconds = SECONDS
         self._given: list[Entry] = []
 
-    def spend(self, name: str, work: Callable[[], Result]) -> Result:
+    def call(self, name: str, work: Callable[[], Result]) -> Result:
         """What `work`, about the object or the content `name`, gives; repeated while an engine is away.
 
         Raises `Unreadable`, and `Busy` for an engine that stays away.
