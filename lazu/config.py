@@ -275,7 +275,7 @@ _kept: list[Given] = []
 
 
 def keep(given: Given) -> None:
-    """Let this process, and those that it forks, go by `given` whatever is written into `.env`."""
+    """Let this process and its forks use `given`, even if `.env` changes."""
     _kept[:] = [given]
 
 

@@ -14,9 +14,9 @@ _own: set[int] = set()
 
 
 def divide(number: int, processes: int) -> None:
-    """Have this thread, and those that it starts, work on the CPU of this process, which is `number` of `processes`.
+    """Bind this thread, and those that it starts, to one CPU: this process is the `number`th of `processes`.
 
-    Nothing is chosen unless each CPU has as many processes as any other: some would be idle.
+    Does nothing unless the processes divide evenly among the CPUs: else some CPUs would be idle.
     """
     available = sorted(os.sched_getaffinity(0))
     if len(available) > 1 and processes % len(available) == 0:

@@ -162,7 +162,7 @@ def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:
 
 
 def by_libmagic(head: bytes) -> str:
-    """The type that libmagic finds, but for DOS .COM, which it knows by one byte and so takes much other data for."""
+    """The type that libmagic finds, but never DOS .COM: its rules for that test one byte, which much other data has."""
     if BEGINNINGS and not BEGINNINGS.among(head) and _other_rules.from_buffer(head) == _OCTETS:
         return _OCTETS
     found: str = _all_rules.from_buffer(head)

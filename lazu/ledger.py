@@ -1,12 +1,12 @@
-"""What is taken, of things that all processes of a server share: calls, clients, memory for bodies, room for uploads.
+"""Ledgers of limited things that all processes of a server share: calls, clients, memory for bodies, room for uploads.
 
-Each taking is a record in a file that the processes map: who has it, for which owner, how much. The process that forks
-them has made it, in memory and without a name: nothing fills its place or cleans it away, and none finds another one.
-What a process held when it died is given back by `forget`. Where nothing is shared (a `flask` command, a test in one
-process) the ledger is this process's own.
+A record says which process holds how much for which owner. The records are in a file that all processes map. It is made
+in memory and without a name by the process that forks them: no full disk and no cleaner of a directory affects it. The
+records of a process that died are freed by `forget`. Where nothing is shared (a `flask` command, a test in one process)
+the ledger is this process's own.
 
-Only taking needs the lock, and a change that must fit beside the others; it is waited for a bounded time. A record is
-freed by the one word that says whose it is, so giving back never waits and never fails.
+Only taking, and a change that must fit beside the others, need the lock, which is waited for a bounded time. Freeing a
+record writes one word of it, so giving back never waits and never fails.
 """
 
 import fcntl
@@ -203,7 +203,7 @@ class _Table:
 
 
 def nameless(name: str) -> int:
-    """A new file in memory, which this process and those that it forks can reach; `name` is for people who look."""
+    """The descriptor of a new file in memory, for this process and its forks; `name` shows in `/proc` only."""
     try:
         return os.memfd_create(name, os.MFD_CLOEXEC | _NO_PROGRAM)
     except OSError:

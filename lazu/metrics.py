@@ -103,9 +103,9 @@ _used: list[int] = []
 
 
 def _have(shared: str) -> None:
-    """Have the directory, and a share of the lock in it by which the next start of a server sees that it is in use.
+    """Make the directory, and hold a shared lock in it: the next start of a server sees that it is in use.
 
-    Each process has one: whoever has made the directory again may be the first to end.
+    Each process holds one: the process that made the directory again may be the first to end.
     """
     lock = os.path.join(shared, "used.lock")
     with suppress(FileNotFoundError):

@@ -41,9 +41,9 @@ class _Gate:
 
 
 class _Line:
-    """Those of one owner who wait: by turns one who has begun, so that requests end, and one who is new.
+    """The requests of one owner that wait for a slot: one that has begun and one that is new are served by turns.
 
-    Uploads in small pieces wait again and again: many of them may keep no new request from its beginning.
+    So requests end; and uploads in small pieces, which wait again and again, keep no new request from beginning.
     """
 
     def __init__(self) -> None:

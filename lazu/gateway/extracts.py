@@ -102,7 +102,7 @@ class Extracts:
     def _once(self, content: Content, what: str, read: Callable[[BinaryIO], bytes]) -> _Result:
         """Return the result of `read`.
 
-        Of a stored file the kept one, or that of earlier in this request, if there is one.
+        For a stored file this is the kept result, or the one from earlier in this request, if there is one.
         """
         if not content.sha256:
             with slots.waiting():

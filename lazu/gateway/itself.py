@@ -27,7 +27,7 @@ def look(settings: Settings, listening: Iterable[str], *, by_systemd: bool) -> t
 
 
 def _found(host: str, port: int) -> Iterator[str]:
-    """Addresses of `host`, none if nobody knows it, or it can't be one."""
+    """The addresses of `host`, none if its name is unknown or malformed."""
     with suppress(OSError, UnicodeError):
         yield from (str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
 

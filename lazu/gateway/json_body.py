@@ -61,9 +61,9 @@ _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 class Budget:
     """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
 
-    One key leaves room for one body of another. Who finds none waits for it, `seconds` at most; of those that hold a
-    part, one always finds the rest of its bytes. A body that is whole may have what others leave free, so that those
-    which wait for no more than that are served one after the other.
+    A key always leaves room for one body of another key. A body that finds no room waits for it, `seconds` at most. Of
+    the bodies that have arrived in part, one always finds room for the rest. A whole body may also take the room that
+    these leave free, so that whole bodies are served one after the other.
     """
 
     def __init__(self, size: int, seconds: float = 0) -> None:

@@ -60,7 +60,7 @@ def check(reference: Reference, file: Attachment, mode: str) -> None:
 
 
 class Builder:
-    """Makes the parts of one request; `sent` counts the bytes that go in place of its files, as the model gets them.
+    """The parts of one request; `sent` counts the bytes that go in place of its files, as the model gets them.
 
     As JSON they become 4/3 of that in base64, twice that at most as text, which has no controls but tabs and line ends.
     """
@@ -115,7 +115,7 @@ class Builder:
         return part
 
     def _seen(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
-        """The picture of `file`, or where it has several pages those of the first ones, behind a part that tells so."""
+        """Return the picture of `file`, or pictures of its first pages behind a part that says how many there are."""
         found = self._extracts.picture(file.content, _detail(reference) if file.content_type == TIFF else "auto")
         if found is None:
             return "image", [self._picture(reference, _whole(file), file.content_type)]
@@ -128,7 +128,7 @@ class Builder:
         return "pages", list(self._sheets(reference, file, found))
 
     def _text(self, reference: Reference, file: Attachment) -> tuple[str | None, Part]:
-        """The text of `file` as a part, and the name of its encoding where that was guessed."""
+        """Return the text of `file` as a part, and the name of its encoding where that was guessed."""
         text, charset = self._extracts.text(file.content, file.content_type)
         return charset, _words(reference, f"[File: {_name(reference, file)}]\n\n{self._cut(reference, text)}")
 

@@ -166,7 +166,7 @@ def _brought(kind: str, named: Spot) -> str | None:
 
 
 def _id_in(named: dict[str, Any], where: str) -> tuple[str | None, str]:
-    """The `file_id` of what stands at `where`, None if there is none, and its path."""
+    """The `file_id` in the object at `where`, None if there is none, and the path of the id."""
     file_id, where = named.get("file_id"), f"{where}.file_id"
     if file_id is not None and not isinstance(file_id, str):
         raise InvalidRequest("A file id must be a string.", where)

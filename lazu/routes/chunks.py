@@ -1,8 +1,8 @@
 """A chunked body (RFC 9112 §7.1) at the price of its bytes, however small its chunks are.
 
 gunicorn's reader takes some microseconds for each chunk, so that chunks of one byte cost a thousand times what large
-ones do. This one reads what the socket has, and takes runs of equal chunks apart by slices, which no loop of Python
-walks through. What is not plain (extensions, trailers, faults) it leaves to gunicorn's reader, which judges it.
+ones do. This one reads what the socket has, and takes runs of equal chunks apart by slices, without a loop in Python.
+Chunks that are not plain (extensions, trailers, faults) are left to gunicorn's reader.
 """
 
 import re

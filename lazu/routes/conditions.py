@@ -58,8 +58,8 @@ def wanted(file: File) -> tuple[int, int] | None:
 def agreed(part: tuple[int, int] | None) -> bool:
     """Whether nginx would answer as we do, `part` being what `wanted` gave.
 
-    Not on conditions by `If-Match` and `If-Unmodified-Since`, which it compares with the blob's own time whatever it
-    is told; that time must stay hidden.
+    It would not on `If-Match` and `If-Unmodified-Since`: nginx always compares them with the time of the blob, which
+    must stay hidden.
     """
     headers = request.headers
     sent = headers.get("Range")

@@ -29,7 +29,7 @@ def is_expiry(name: str) -> bool:
 
 
 def form_lifetime(fields: dict[str, str]) -> int | None:
-    """Seconds from the fields of a form, None if it has none about it; raises `InvalidRequest`."""
+    """The lifetime in the fields of a form, in seconds, None if there is none; raises `InvalidRequest`."""
     ways = [_of_pair(fields), _of_text(fields.get(_NAME, "null"))]
     found = {seconds for seconds in ways if seconds is not None}
     if len(found) > 1:

@@ -1,7 +1,7 @@
-"""Which process takes a new client: the one that has the fewest.
+"""A new client goes to the process that has the fewest.
 
-The kernel wakes all processes for each client, and the first one takes it, though it has others to serve and its
-neighbour none (docs/decisions/0063-balance.md).
+The kernel wakes all processes for each client, and the first to wake would take it, even if it is busy and its
+neighbour idle (docs/decisions/0063-balance.md).
 """
 
 import select

@@ -1,6 +1,6 @@
 """Threads that are made when they are needed and end when they are not: a burst of requests leaves none behind.
 
-What is to be done goes to the thread that worked last, so those that are one too many have a rest, and end.
+A job goes to the idle thread that worked last, so that a surplus thread stays idle, and ends.
 """
 
 import logging

@@ -73,7 +73,7 @@ class Unknown(exceptions.CredentialRetrievalError):
 
 
 def in_our_words(error: exceptions.CredentialRetrievalError) -> Unknown:
-    """Name the provider alone: what it said itself may have a secret, as the address at which it was asked."""
+    """Name the provider alone: its own message may have a secret, and so may its address."""
     said = "it gave none, and what it said is not shown, because it may have a secret"
     return error if isinstance(error, Unknown) else Unknown(provider=error.kwargs["provider"], error_msg=said)
 

@@ -87,10 +87,10 @@ _Peewees: Any = peewee.PostgresqlDatabase  # it is typed in part
 
 
 class _Connecting(_Peewees):
-    """What is done with a new connection; the first one of a process brings the tables up to date.
+    """Set up each new connection; the first one of a process brings the tables up to date.
 
-    PostgreSQL may come after Lazu. Threads connect one after the other, so where one has waited in vain, those that
-    come at once after it do not wait too.
+    PostgreSQL may start after Lazu. Threads connect one after the other: when one has waited in vain, the next ones
+    give up at once.
     """
 
     psycopg3_adapter = _Adapter

@@ -1,9 +1,9 @@
 """Who is calling: API keys, which own files.
 
 A key is 256 random bits, so its SHA-256 needs no salt and no slow hash; only the hash is stored. The key in
-LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all. If it is the secret of
-another key it opens that one, or nothing once that is revoked or the secret renewed, so hashes of renewed ones are kept
-too: clients read their key from a variable of this name.
+LAZU_API_KEY opens the owner `default` as long as the setting stands; it is never stored at all. Clients read their key
+from a variable of the same name, so it may hold the secret of another key: then it opens that key, or nothing once that
+key is revoked or its secret renewed. For this the hashes of renewed secrets are kept too.
 """
 
 import hashlib

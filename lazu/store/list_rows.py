@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
     @classmethod
     def of(cls, objects: str | None, limit: int) -> Self:
-        """The first `limit` of `objects`, which has one more if others follow, and is None if there are none."""
+        """The first `limit` of `objects`: one more is there if others follow. None stands for no objects."""
         count = objects.count(OBJECT_START) if objects else 0
         if objects is None or count <= limit:
             return cls(objects or "", count, more=False)
@@ -57,7 +57,7 @@ class Piece(NamedTuple):
 def piece(key: Key, paging: Paging, now: int) -> Piece:
     """Files of `key` that have not expired at `now`, by id: the database writes them, without Python's lock.
 
-    It writes one more than asked for, so that nothing has to ask what follows.
+    One more than asked for is read: it tells whether others follow, without another query.
     """
     text, values = _asked("?", paging, now)
     [(objects,)] = database.look_up(text, (key.id, *values))

@@ -89,15 +89,15 @@ def intend(name: str, size: int, now: int) -> None:
 
 
 class Revoked(Overloaded):
-    """A purge took an upload for dead, so it can't land any more, however often that is tried."""
+    """A purge took the upload for dead, so it can't land any more: a retry would not help."""
 
 
 def land(new: Stored, now: int, lost: str | None = None) -> list[Loose]:
-    """Make the object that was intended that of its content; the content stays until the end of the transaction.
+    """Make the intended object the one of its content; the content stays until the end of the transaction.
 
-    It takes the place of that named `lost`, if the content still has that one: the files that have it are whole again.
-    When another upload of the same bytes came first, this one's object is not needed. Whichever is not is loose and
-    doomed: it is given back. Raises `Revoked`.
+    It replaces the object named `lost`, if the content still has that one, and the content's files are whole again. If
+    another upload of the same bytes came first, the content keeps that upload's object. The object that is not needed
+    is made loose and doomed, and given back. Raises `Revoked`.
     """
     if not _fetch("DELETE FROM loose WHERE name = ? AND NOT doomed RETURNING name", new.name):
         raise Revoked

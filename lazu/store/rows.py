@@ -92,7 +92,7 @@ def was_secret(secret_sha256: str) -> bool:
 
 
 def key_and_file(named: Named, file_id: str, now: int) -> tuple[Key, File | None] | None:
-    """A key, and that file of it, unless it has expired at `now`, by one question."""
+    """A key and its file `file_id`, None for a file that has expired at `now` or is not there; in one query."""
     found = database.look_up(_WITH_FILE + named.condition, (file_id, now, named.value))
     if not found:
         return None

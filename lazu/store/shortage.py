@@ -44,7 +44,7 @@ def note(storage: Path, what: str) -> None:
 
 @contextmanager
 def watched(storage: Path) -> Iterator[None]:
-    """An object is put here: remember it if the store can't, though it answers, and forget that when it can."""
+    """Put an object within the `with`: note that the store answers and takes no writes, or that it takes them again."""
     try:
         yield
     except Ailing:

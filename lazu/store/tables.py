@@ -88,7 +88,7 @@ class File(_Row):
 
 
 class Upload(_Row):
-    """A file that comes in parts: what it is to become, and what became of it.
+    """A file that comes in parts: the file that it is to become, and how it ended.
 
     It is pending until it is cancelled, or completed: then it knows its file, and by `completion`, a hash of the parts
     in their order, whether it is asked for the same again.

@@ -1,6 +1,6 @@
 """Is this host fit to run Lazu: what `flask doctor` looks at, and the cure of what it finds.
 
-It needs no store: a host that can't hold one is what it is asked about.
+It needs no store: it is run on hosts that can't hold one.
 """
 
 import os

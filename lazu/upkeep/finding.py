@@ -1,4 +1,4 @@
-"""What `flask doctor` says of one thing that it looked at."""
+"""The result of one check of `flask doctor`."""
 
 from dataclasses import dataclass
 

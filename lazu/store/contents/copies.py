@@ -68,7 +68,7 @@ def prune(target: Path, wanted: list[Wanted]) -> None:
 
 
 def _copy(source: Path, target: Path, blob: Wanted) -> str | None:
-    """Have one blob in the directory `target`; gives how, None if it is gone, unreadable or not what it should be."""
+    """Have one blob in the directory `target`; gives how, None for a blob that is gone, unreadable or damaged."""
     sha256, size = blob
     place, part = target / sha256, target / (sha256 + NEW)
     part.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def is_aside(name: str) -> bool:
 
 
 def is_ours(name: str) -> bool:
-    """Whether it is the name of a content's object, or of one that was derived from it."""
+    """Whether `name` is that of a content's object, or of an object derived from a content."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -42,7 +42,7 @@ class Spool(Staging):
 
 
 class _Derived(Reader):
-    """An object that was derived from a content: one that the store can't read goes, so that it is made again.
+    """An object that was derived from a content: if the store can't read it, it is deleted and derived anew.
 
     Not for a store that is busy or away: to make all texts again would help it little.
     """

@@ -1,4 +1,4 @@
-"""Waiting for engines that are away, and telling a store that is away from an object that it can't read."""
+"""Retries while an engine is away; tells an object store that is away from an object that it can't read."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -33,7 +33,7 @@ class Retrying:
         self._given: list[Entry] = []
 
     def call(self, name: str, work: Callable[[], Result]) -> Result:
-        """What `work`, about the object or the content `name`, gives; repeated while an engine is away.
+        """The result of `work` on the object or content `name`; retried while an engine is away.
 
         Raises `Unreadable`, and `Busy` for an engine that stays away.
         """
@@ -58,7 +58,7 @@ class Retrying:
             raise Unreadable(name) from e
 
     def gives(self) -> bool:
-        """Whether the store gives any of some objects: first that which it gave before, then those of every bucket."""
+        """Whether the store gives any object: the one it gave before, one of Lazu's marks, or one of the first few."""
         if self._bucket is None:
             return False
         try:
