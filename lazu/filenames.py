@@ -30,8 +30,9 @@ _WRITING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # `a.exe::$DATA` is `a.exe` on NTFS ([MS-FSCC] §2.1.4: `:stream:$TYPE`).
 _STREAM = re.compile(r":[^:]*:\$[A-Za-z_]+$")
 
-# A parameter of Content-Disposition, its value quoted or plain; what stands within quotes is no parameter.
-_PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^\\"])*"|[^;"]*)""")
+# A parameter of a header, its value in quotes or plain; what stands within quotes is no parameter. Plain values go on
+# to the next one, as clients mean them that forget the quotes: RFC 9110 §5.6.6 allows them no more than a token.
+_PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=(\s*"(?:\\.|[^\\"])*"\s*|[^;"]*)(?=;|\Z)""")
 # RFC 8187 has `'()*` encoded too; `encodeURIComponent` of JavaScript leaves them as they are.
 _EXTENDED = re.compile(r"([^']*)'[^']*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+.^_`|~'()*-])+)")
 _ENCODED_WORD = re.compile(r"=\?([^?*]+)(?:\*[^?]*)?\?([bBqQ])\?([^? ]+)\?=")
@@ -46,17 +47,22 @@ _WORD_CHARSETS = re.compile(
 )
 
 
-def extended(disposition: str) -> str | None:
-    """The `filename*` of a Content-Disposition header (RFC 8187), decoded; None if it is not there.
+def parameters(header: str) -> dict[str, str]:
+    """The parameters of a Content-Type or Content-Disposition header as they were sent, the last of each name.
 
-    Raises `ValueError` where it is malformed or of another charset.
+    Raises `ValueError` where anything is left over, so that no value is cut: at a quote within quotes, for one.
     """
-    sent = [value for name, value in _PARAMETER.findall(disposition) if name.lower() == "filename*"]
-    if not sent:
-        return None
-    match = _EXTENDED.fullmatch(sent[-1].strip().strip('"'))
+    sent = header[header.find(";") :] if ";" in header else ""
+    if _PARAMETER.sub("", sent).strip("; \t"):
+        raise ValueError(header)
+    return {name.lower(): value.strip() for name, value in _PARAMETER.findall(sent)}
+
+
+def extended(sent: str) -> str:
+    """A `filename*` (RFC 8187), decoded; raises `ValueError` where it is malformed or of another charset."""
+    match = _EXTENDED.fullmatch(sent.strip('"'))
     if not match or match[1].lower() not in _CHARSETS:
-        raise ValueError(sent[-1])
+        raise ValueError(sent)
     return unquote_to_bytes(match[2]).decode(match[1])
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from helpers.wire import BOUNDARY, PURPOSE, form, request, stored, upload
+from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.filenames import clean, unwrapped
 
 EXECUTABLE = (400, "unsupported_file_type", "file")
@@ -36,6 +36,11 @@ WRITTEN = {
     "an encoded word in GBK": ('filename="=?GBK?B?suLK1C5jc3Y=?="', "测试.csv"),
     "several encoded words": ('filename="=?utf-8?B?5rWL?= =?utf-8?Q?=E8=AF=95_1.csv?="', "测试 1.csv"),
     "words around an encoded word": ('filename="a =?utf-8?B?LmV4ZQ==?="', "a =?utf-8?B?LmV4ZQ==?="),
+    "without quotes": ("filename=my notes.md", "my notes.md"),
+    "without quotes, other characters": ("filename=a(1), b@2x [draft].png ; x=y", "a(1), b@2x [draft].png"),
+    "without quotes, a path": (r"filename=C:\d\b.txt", "b.txt"),
+    "an escaped quote": (r'filename="say \"hi\".txt"', 'say "hi".txt'),
+    "a quote as browsers write it": ('filename="say %22hi%22.txt"', 'say "hi".txt'),
     "an encoded word that is none": ('filename="=?utf-8?B?%%%?="', "=?utf-8?B?%%%?="),
 }
 
@@ -49,7 +54,8 @@ def test_a_name_is_read_as_its_client_wrote_it(server, key, disposition, kept):
     "disposition",
     [DOTNET.format("0L7RgtGH0ZHRgi5leGU=", "%D0%BE%D1%82%D1%87%D1%91%D1%82.exe"), DOTNET.format("YQ==", "t%C3%B6mp.bat"),
      'filename="=?utf-8?B?0LjRgtC+0LMuc2g=?="', 'filename="=?gbk?B?YS5leGU=?="', 'filename="=?utf-16le?B?YQAuAGUAeABlAA==?="',
-     'filename="=?utf-8?B?YQ==?= =?utf-8?B?LmV4ZQ==?="', "filename=\"a.txt\"; filename*=UTF-8''a%2Eexe"],
+     'filename="=?utf-8?B?YQ==?= =?utf-8?B?LmV4ZQ==?="', "filename=\"a.txt\"; filename*=UTF-8''a%2Eexe",
+     "filename=evil@x.exe", "filename=report final.exe", r"filename=C:\d\a.exe", "FileName = a(1).exe ; x=y"],
 )  # fmt: skip
 def test_no_way_of_writing_it_hides_an_executable(server, key, disposition):
     assert sent(server, key, disposition).error == EXECUTABLE
@@ -60,6 +66,30 @@ def test_a_name_that_can_not_be_decoded_is_refused_by_name(server, key, disposit
     answer = sent(server, key, disposition)
     assert answer.error == (400, "invalid_request", "file")
     assert "filename*" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("disposition", ['filename="say "hi".pdf"', 'filename="a.pdf', 'filename=a"b.pdf', 'filename="a.txt".exe', "filename"])
+def test_a_name_that_can_be_read_in_two_ways_is_refused_and_told_how_to_write_it(server, key, disposition):
+    """It was kept up to its first quote, with 200: `say ` for `say "hi".pdf`."""
+    answer = sent(server, key, disposition)
+    assert answer.error == (400, "invalid_request", None)
+    assert 'filename="my paper.pdf"' in answer.json["error"]["message"]
+
+
+def test_the_name_of_a_field_needs_no_quotes(server, key):
+    """It was cut at its bracket, so that two of them were refused as one given twice."""
+    fields = (b"--%b\r\nContent-Disposition: form-data; name=expires_after[%b]\r\n\r\n%b\r\n" % (BOUNDARY.encode(), *field)
+              for field in ((b"anchor", b"created_at"), (b"seconds", b"3600")))  # fmt: skip
+    file = upload(server, key, PURPOSE, *fields, part("file", b"words", "a.txt")).json
+    assert file["expires_at"] - file["created_at"] == 3600
+
+
+@pytest.mark.parametrize("boundary", ["----=_Part_0_1.2", "uuid:12-3", "a/b?c,d", "===(1)===", "a b"])
+def test_a_boundary_needs_no_quotes(server, key, boundary):
+    """It was read up to the first character that RFC 2045 wants in quotes, and the body said to be malformed."""
+    body = form(PURPOSE, part("file", b"words", "a.txt")).replace(BOUNDARY.encode(), boundary.encode())
+    for written in (boundary, f'"{boundary}"; charset=utf-8'):
+        assert upload(server, key, body=body, content_type=f"multipart/form-data; boundary={written}").status == 200
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "gbk", "shift_jis"])

@@ -62,13 +62,33 @@ def test_a_completed_upload_holds_its_file_and_no_more(limited):
     assert refused(put_file(limited, key, 1))
 
 
-def test_parts_beyond_what_was_declared_count_too(limited):
+def test_near_its_quota_a_key_may_send_parts_that_are_cut_anew(limited):
+    """They counted against the quota: 507, and no file to delete."""
     key = limited.new_key()
-    begun = created(limited, key, 10)
-    assert added(limited, key, begun, bytes(MB // 2))
-    assert added(limited, key, begun, bytes(MB // 2)), "equal bytes count once"
-    assert refused(put_file(limited, key, MB // 2 + 1))
-    assert refused(put_part(limited, key, begun, os.urandom(MB // 2 + 1)))
+    whole = os.urandom(900_000)
+    begun = created(limited, key, len(whole))
+    added(limited, key, begun, whole[:600_000])
+    completed(limited, key, begun, [added(limited, key, begun, piece) for piece in (whole[:450_000], whole[450_000:])])
+
+
+def test_all_parts_of_a_key_beyond_twice_what_was_declared_and_64_mb_must_fit_its_quota(limited):
+    key = limited.new_key()
+    first, second = created(limited, key, 1), created(limited, key, 1)
+    for number in range(4):
+        added(limited, key, first, b"%d" % number * (8 * MB))
+        added(limited, key, second, b"%d" % number * (8 * MB))
+    assert added(limited, key, second, b"a" * MB)
+    assert added(limited, key, second, b"a" * MB), "equal bytes count once"
+    assert refused(put_part(limited, key, second, b"several"))
+    for begun in (first, second):
+        cancel(limited, key, begun)
+
+
+def test_a_quota_that_pending_uploads_fill_is_told_what_makes_room(limited):
+    """It was told to delete files, of which there were none."""
+    key = limited.new_key()
+    created(limited, key, MB)
+    assert "cancel uploads" in put_file(limited, key, 1).json["error"]["message"]
 
 
 def test_parts_may_have_twice_what_was_declared_and_64_mb(server):

@@ -1,7 +1,8 @@
 """A `multipart/form-data` body (RFC 7578) as its parts, as they arrive, in constant memory.
 
-The parser is the `multipart` package's; this room adds the limits and says in `InvalidRequest` what is wrong. A part's
-bytes are yielded before it is known whether the body is whole: keep nothing until `parts` has ended.
+The parser is the `multipart` package's; this room adds the limits, reads what stands without quotes, and says in
+`InvalidRequest` what is wrong. A part's bytes are yielded before it is known whether the body is whole: keep nothing
+until `parts` has ended.
 """
 
 import re
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from multipart import content_disposition_unquote as unquoted
 
 from lazu import filenames
 from lazu.errors import InvalidRequest, UnsupportedEncoding
@@ -59,7 +61,7 @@ def parts(read: Read, content_type: str, carrier: str = FILE) -> Iterator[Part]:
         if isinstance(event, MultipartSegment):
             _require_plain(event)
             chunks = iter(events.__next__, None)
-            yield Part(_name(event), _filename(event), chunks)
+            yield Part(str(event.name), event.filename, chunks)
             for _ in chunks:
                 pass  # what the caller did not want
 
@@ -70,19 +72,38 @@ def at_least(length: int | None) -> int:
 
 
 def _parser(content_type: str, carrier: str) -> PushMultipartParser:
-    kind, options = parse_options_header(content_type)
-    if kind != "multipart/form-data":
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise InvalidRequest(f"Send the file as multipart/form-data, as curl does with -F {carrier}=@./paper.pdf.")
-    boundary = options.get("boundary", "")
+    try:
+        boundary = unquoted(filenames.parameters(content_type).get("boundary", ""))
+    except ValueError:
+        boundary = ""
     if not _BOUNDARY.fullmatch(boundary):
-        raise InvalidRequest("The Content-Type header needs a boundary of 1 to 70 characters.")
+        text = "The Content-Type header needs a boundary of 1 to 70 letters, digits and '()+_,-./:=?, best in quotes."
+        raise InvalidRequest(text)
     return PushMultipartParser(boundary, max_segment_count=MAX_PARTS)
 
 
-def _name(segment: MultipartSegment) -> str:
-    if sum(name == "Content-Disposition" for name, _ in segment.headerlist) != 1:
+def _name(segment: MultipartSegment) -> None:
+    """Give `segment` the name and filename that its client wrote: the package cuts what stands without quotes."""
+    dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+    if len(dispositions) != 1:
         raise InvalidRequest("A part of the form has more than one Content-Disposition header.")
-    return str(segment.name)
+    plain = f'form-data; name="{segment.name}"'
+    sent = {}
+    if dispositions[0] not in (plain, f'{plain}; filename="{segment.filename}"'):  # as nearly all clients write it
+        sent = _parameters(dispositions[0])
+        segment.name = unquoted(sent.get("name", ""))
+        segment.filename = unquoted(sent.get("filename", ""), filename=True)
+    segment.filename = _filename(segment, sent.get("filename*"))
+
+
+def _parameters(disposition: str) -> dict[str, str]:
+    try:
+        return filenames.parameters(disposition)
+    except ValueError as e:
+        text = 'A Content-Disposition header can\'t be read; write filename="my paper.pdf", a quote in it as %22.'
+        raise InvalidRequest(text) from e
 
 
 def _require_plain(segment: MultipartSegment) -> None:
@@ -92,11 +113,11 @@ def _require_plain(segment: MultipartSegment) -> None:
             raise UnsupportedEncoding("part of the form", header)
 
 
-def _filename(segment: MultipartSegment) -> str | None:
+def _filename(segment: MultipartSegment, extended: str | None) -> str | None:
     """The `filename*`, else the `filename`, None if both are absent or empty; raises `InvalidRequest`."""
     plain = filenames.unwrapped(segment.filename or "") or None
     try:
-        return filenames.extended(segment.header("Content-Disposition")) or plain
+        return plain if extended is None else filenames.extended(extended)
     except ValueError as e:
         if plain is not None:
             return plain  # RFC 8187 §3.2.1: what can't be decoded is ignored
@@ -124,6 +145,7 @@ def _bounded(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[
         received += len(chunk)
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
+                _name(event)
                 within = event.name == carrier
             elif event is not None:
                 given[within] += len(event)
