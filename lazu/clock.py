@@ -69,7 +69,7 @@ def http_date(seconds: int) -> str:
 
 
 def from_http_date(text: str) -> int | None:
-    """The seconds that an HTTP date says, in any of the three forms of RFC 9110 §5.6.7; None if it is none."""
+    """The seconds that an HTTP date says, in any of the three forms of RFC 9110 §5.6.7; None for anything else."""
     for form in ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"):
         with suppress(ValueError):
             return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp())

@@ -78,7 +78,7 @@ def _location(text: str) -> str:
 
 
 def _split(text: str) -> SplitResult:
-    """`text` as a URL, an empty one if it is none: what Python says of it may quote it, and so a password."""
+    """`text` as a URL, an empty one if it is malformed: Python's error would quote it, perhaps with a password."""
     try:
         return urlsplit(text)
     except ValueError:
@@ -94,7 +94,7 @@ def is_host(name: str) -> bool:
 
 
 def _leads(url: SplitResult) -> bool:
-    """Whether there can be the host of `url`, and its port if it has one."""
+    """Whether `url` has a possible host, and a possible port if it has one."""
     try:
         return is_host(url.hostname or "") and url.port != 0
     except ValueError:
@@ -242,7 +242,7 @@ class Given(NamedTuple):
     has_file: bool
 
     def use(self) -> Settings:
-        """The settings. The clients, which read the environment themselves, find there what `.env` has for them."""
+        """The settings; puts the variables of the clients, which read the environment themselves, from `.env` there."""
         for name, text in self.clients.items():
             if not os.environ.get(name):
                 os.environ[name] = text

@@ -10,9 +10,9 @@ from lazu.errors import CannotStart
 
 
 def variables(path: Path, known: Collection[str]) -> dict[str, str] | None:
-    """The variables in a file, of which those of Lazu are `known`; None if there is nothing of that name.
+    """The variables in a file, None if it does not exist; `known` are the names of Lazu's variables.
 
-    Raises `CannotStart` for what would be passed over in silence, as a misspelt name.
+    Raises `CannotStart` for anything that would be ignored in silence, as a misspelt name.
     """
     try:
         path.lstat()

@@ -1,7 +1,7 @@
 """Every error that a client can get: one class per code of the error table.
 
 The table in docs/api.md and the answers in openapi.json are made from these classes: status, code, docstring.
-Raised anywhere; `lazu.routes.problems` renders those of views, `lazu.gateway.answer` those that no view has.
+Raised anywhere; `lazu.routes.problems` renders the errors of views, `lazu.gateway.answer` those of relayed calls.
 A message is for the person who sent the request: what was wrong, what would be right; never a path, a hash or a key.
 """
 

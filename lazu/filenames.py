@@ -76,7 +76,7 @@ def unwrapped(filename: str) -> str:
 
 
 def _decoded(word: re.Match[str] | None) -> str:
-    """The text of an encoded word; raises `ValueError` and its like for none, and for one that can't be decoded."""
+    """The text of an encoded word; raises `ValueError` or a subclass if `word` is None or can't be decoded."""
     if not word or not _WORD_CHARSETS.fullmatch(word[1]):
         raise ValueError
     if word[2] in "bB":

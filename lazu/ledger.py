@@ -65,7 +65,7 @@ class Ledger:
         self._table: _Table | None = None
 
     def take(self, owner: int, amount: int, fits: Fits) -> int | None:
-        """The place of a new record, or None if `fits` says no of those there are.
+        """The place of a new record, None if it does not fit beside the others, as `fits` judges.
 
         Raises `Overloaded` if no record is free, or the lock or the file can't be had.
         """

@@ -102,7 +102,7 @@ def _text(rule: memoryview) -> bytes:
 
 
 def _called(group: memoryview, names: dict[bytes, memoryview]) -> dict[bytes, memoryview]:
-    """The groups that `group` calls by name, and those that they call."""
+    """The groups that `group` calls by name, directly or by way of others."""
     found: dict[bytes, memoryview] = {}
     waiting = [group]
     while waiting:

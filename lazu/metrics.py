@@ -137,7 +137,7 @@ def _size(path: str) -> int:
 
 
 def folder() -> str | None:
-    """Where the processes of one server count together, None if this one is alone."""
+    """The directory where the processes of one server count together, None if this process is alone."""
     return os.environ.get("LAZU_COUNTERS")
 
 
@@ -185,7 +185,7 @@ class Figure:
     value: float
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the metric, as a Prometheus registry asks each collector."""
+        """The metric, as a Prometheus registry asks each collector."""
         yield GaugeMetricFamily(self.name, self.meaning, self.value)
 
 
@@ -249,10 +249,10 @@ def render(figures: list[Figure]) -> bytes:
 
 
 def forget(pid: int) -> None:
-    """Drop the gauges of a worker that died, and add its counts to those of all that did: a scrape reads each file.
+    """Drop the gauges of a worker that died, and add its counts to those of all dead workers: a scrape reads each file.
 
-    While a scrape reads, or without room, they stay where they are, for good. Called by the process that has the
-    workers, which nothing here may end.
+    While a scrape reads, or without room, its file stays, for good. Called by the parent of the workers, which nothing
+    here may end.
     """
     shared = folder()
     if shared is None:
@@ -291,6 +291,6 @@ class _Shared(MultiProcessCollector):
     """What all workers counted, but for a file that is just being made: it is empty for a moment."""
 
     def collect(self) -> Any:
-        """Give the metrics, as a Prometheus registry asks each collector."""
+        """The metrics, as a Prometheus registry asks each collector."""
         files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry.path)]
         return self.merge(files)  # type: ignore[no-untyped-call]  # Prometheus has no types

@@ -1,6 +1,6 @@
 """The answer to a client, made of the upstream's: which headers come back, and how its body is framed.
 
-Also the answers that say why there is none from the upstream.
+Also the error that a client gets when the upstream has given no answer.
 """
 
 import json

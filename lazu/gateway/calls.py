@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 class Calls:
     """The calls of one `kind`: at most `limit`, and above it some room for keys that have few.
 
-    Keys with fewer than a sixteenth of the limit (at least one) may go above it, all of them together by an eighth (at
-    least one). So a key may have everything while it is alone, and never shuts the others out. `running` goes on
-    after "`limit` " for whoever gets no place: what runs, and why no more may.
+    Keys with fewer calls than a sixteenth of the limit (at least one) may exceed it, together by an eighth (at least
+    one). So a key may use the whole limit while it is alone, and never shuts the others out. The error of a call that
+    gets no place begins with `limit` and goes on with `running`: what runs, and why no more may.
     """
 
     def __init__(self, kind: str, limit: int, running: str) -> None:

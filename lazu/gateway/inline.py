@@ -37,7 +37,7 @@ def size(reference: Reference) -> int:
 
 
 def passes(reference: Reference) -> bool:
-    """Whether the file is a picture that goes on unread: PNG, GIF, or a JPEG with neither EXIF nor Adobe's colours.
+    """Return whether the file is a picture that goes on unread: PNG, GIF, JPEG with neither EXIF nor Adobe's colours.
 
     Every model server decodes those, and turns none. Most pictures that come along are such, again at each turn of a
     talk, and a reader takes a process for each.

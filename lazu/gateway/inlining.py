@@ -119,7 +119,7 @@ def _at(reference: Reference) -> Iterator[None]:
 
 
 def _top(reference: Reference) -> str:
-    """The parameter of the request that `reference` stands in, as `input` or `messages`."""
+    """Return the parameter of the request that has `reference`, as `input` or `messages`."""
     return re.split(r"[.[]", reference.where)[0]
 
 

@@ -142,7 +142,7 @@ class Text(bytearray):
         self._ahead, self._most = min(size, _AHEAD), max(size, _STEP)
 
     def weigh(self) -> None:
-        """Hold what it will take beyond four times its size when it is parsed.
+        """Hold the memory that parsing it will take beyond four times its size.
 
         Raises `InvalidRequest` for too many values, `Overloaded`, `ClientLeft`.
         """

@@ -49,7 +49,7 @@ class Line:
             raise UpstreamError("The model server broke off the connection.") from e
 
     def receive(self, size: int) -> bytes | None:
-        """Give the bytes that have come, empty at the end, None if none have; raises `OSError`."""
+        """The bytes that have come, empty at the end, None if there are none yet; raises `OSError`."""
         if self._early:
             early, self._early = self._early, b""
             return early
@@ -59,7 +59,7 @@ class Line:
             return None
 
     def pending(self) -> bool:
-        """Whether there are bytes that have left the socket, so that no event tells of them."""
+        """Whether bytes have been read from the socket and not received: no event tells of them."""
         return bool(self._early) or (isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0)
 
     def hold(self, held: ExitStack) -> None:

@@ -155,7 +155,7 @@ def _whole(file: Attachment) -> Slice:
 
 
 def _detail(reference: Reference) -> str:
-    """How large the pictures of a file's pages are to be, as the part that names it says."""
+    """Return the size of the pictures of a file's pages, as the part that names the file has it."""
     part = reference.spot.value
     given = part["image_url"] if reference.kind == CHAT_IMAGE else part
     detail = given.get("detail") if isinstance(given, dict) else None
@@ -178,7 +178,7 @@ def _open(reference: Reference, content: Slice) -> BinaryIO:
 
 
 def _name(reference: Reference, file: Attachment) -> str:
-    """The file's name in this request: as its part says, cleaned as that of an upload, else as it was uploaded."""
+    """Return the file's name in this request: that of its part, cleaned as for an upload, else that of the file."""
     given = reference.named.get("filename")
     return filenames.clean(given, file.filename) if isinstance(given, str) else file.filename
 

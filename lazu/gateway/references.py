@@ -41,7 +41,7 @@ class Spot:
         return value
 
     def within(self, key: str) -> Iterator["Spot"]:
-        """The objects in the list `value[key]`, or the one that stands for a list of one."""
+        """The objects in the list `value[key]`; a single object counts as a list of one."""
         inner, where = self.value.get(key), f"{self.where}.{key}".removeprefix(".")
         if isinstance(inner, dict):
             yield Spot(self.value, key, where)
@@ -156,7 +156,7 @@ def _reference(kind: str, named: Spot, part: Spot) -> Iterator[Reference]:
 
 
 def _brought(kind: str, named: Spot) -> str | None:
-    """The path of the data that `named` has with it, of whatever type; None if it has none: a URL is no data."""
+    """The path of the data, of any type, that `named` brings along; None if it brings none. A URL is no data."""
     if kind in (FILE, CHAT_FILE):
         return None if named.value.get("file_data") is None else f"{named.where}.file_data"
     where, given = f"{named.where}.image_url", named.value.get("image_url")
@@ -176,7 +176,7 @@ def _id_in(named: dict[str, Any], where: str) -> tuple[str | None, str]:
 
 
 def _embedded(value: Any, where: str) -> tuple[str | None, str]:
-    """The file id that stands for the data of a file or picture at `where`, None if none does, and its path."""
+    """The file id in place of the data of the file or picture at `where`, None if there is none, and its path."""
     if not isinstance(value, dict):
         return ids.as_data(value), where
     if found := ids.as_data(value.get("url")):

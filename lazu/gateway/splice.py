@@ -44,7 +44,7 @@ class Slice:
         return sum(map(len, self))
 
     def __iter__(self) -> Iterator[bytes]:
-        """The encoded bytes, piece by piece; raises FileNotFoundError, and `InternalError` when the file is short."""
+        """Return the encoded bytes in pieces; raises FileNotFoundError, and `InternalError` when the file is short."""
         left = self.size
         with self.open() as file:
             file.seek(self.start)

@@ -42,9 +42,9 @@ class _Json(DefaultJSONProvider):
 
 
 class App(Flask):
-    """Flask without what it does at each request and Lazu has no use for, and with what Lazu does.
+    """Flask without the work at each request that Lazu has no use for, and with Lazu's own.
 
-    No sessions, coroutines, nor functions that are called at the end or by blueprint; routes are found by `paths`
+    It has no sessions, no coroutines, no teardown functions and none by blueprint; routes are found by `paths`
     (docs/decisions/0134-small-requests.md).
     """
 

@@ -35,7 +35,7 @@ _ByMethod = dict[str, Rule]
 
 
 class OtherMethods(MethodNotAllowed):
-    """A URL of `route` that takes other methods than the one it was asked by."""
+    """The URL, of `route`, takes other methods than that of the request."""
 
     def __init__(self, by_method: _ByMethod) -> None:
         super().__init__(by_method)

@@ -1,4 +1,4 @@
-"""What costs much and is the same for all who ask, made by one thread at a time; and what may not come in time."""
+"""Costly results that are the same for all requests, made by one thread at a time; and results that may be late."""
 
 import threading
 from collections.abc import Callable
@@ -17,9 +17,9 @@ BRIEF_SECONDS = 7
 
 
 class Shared(Generic[Value]):
-    """Give the result of `make`, made by one thread at a time, for all who asked before it began.
+    """The result of `make`, called by one thread at a time for all requests that came before the call began.
 
-    However many ask, between two makings it rests as long as the last one took, `SHARED_REST` seconds at most.
+    Between two calls it rests as long as the last one took, `SHARED_REST` seconds at most.
     """
 
     def __init__(self) -> None:

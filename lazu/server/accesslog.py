@@ -53,7 +53,7 @@ class Logger(GunicornLogger):
         self._write(answer, {**facts, "lazu.upstream": exchange.outcome})
 
     def reason(self, error: ApiError, problem: Exception, address: str) -> None:
-        """Say why `error` is answered: nothing that the client at `address` sent, it may have a key in it."""
+        """Log why `error` is answered to `address`, without anything that the client sent: it may have a key."""
         if isinstance(error, InternalError):
             self.exception("Error handling request")
         else:

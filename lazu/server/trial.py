@@ -140,7 +140,7 @@ def _require_room(workers: int) -> None:
 
 
 def _engines(given: Given) -> tuple[object, ...]:
-    """What decides on which database and object store Lazu works, and how it gets in."""
+    """The settings that decide which database and object store Lazu uses, and with which credentials."""
     return given.settings.database_url, given.settings.blobs_url, given.clients
 
 

@@ -162,7 +162,7 @@ class Blobs(Syncs, Staging):
         return name.endswith(NEW) or (owner is not None and owner not in alive)
 
     def discard(self, shard: str, name: str) -> None:
-        """Remove `name` from a shard, unless what it was kept of is there now."""
+        """Remove `name` from a shard, unless the blob from which it was derived is there now."""
         owner = derived.owner(name)
         with self.lock(shard) as fd, suppress(FileNotFoundError):
             if owner is None or not self.size(owner):
@@ -230,7 +230,7 @@ def _replace(staged: Staged, shard: int) -> bool:
 
 
 def closed(root: Path) -> list[Path]:
-    """Those of the storage directory, `root` in it and its shards that Lazu's group, so nginx, can't enter."""
+    """The directories that Lazu's group, and so nginx, can't enter: of the storage directory, `root` and the shards."""
     there = [each for each in (root.parent, root, *(root / name for name in SHARDS)) if os.path.exists(each)]
     return [each for each in there if not each.stat().st_mode & stat.S_IXGRP]
 

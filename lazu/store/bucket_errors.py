@@ -23,7 +23,7 @@ class ObjectStoreFailed(Busy):
 
 
 class ObjectStoreAiling(ObjectStoreFailed, Ailing):
-    """The object store answers by 500, to a PUT also one that has no room and no word for that; or breaks off."""
+    """The object store answers by 500, or breaks off. Some stores without room do so at each PUT."""
 
 
 class ObjectRefused(ObjectStoreFailed):

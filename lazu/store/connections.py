@@ -148,7 +148,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             super().init(database, **how)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        """Take a connection: one that is idle, or made now, by one thread at a time while others take and give back."""
+        """Take an idle connection, or a new one; one thread at a time makes it, while others take and give back."""
         until = clock.monotonic() + POOL_SECONDS
         while True:
             with suppress(MaxConnectionsExceeded):
@@ -168,7 +168,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             return False
 
     def _make(self) -> None:
-        """Add an idle connection; where that fails, one that came back meanwhile does as well."""
+        """Add an idle connection; raises if that fails and no other one has come back meanwhile."""
         try:
             made = self._new()
             with self._pool_lock:  # as Peewee has them: the oldest first, by a number that no other has

@@ -33,7 +33,7 @@ class Count(NamedTuple):
 
 
 class Total(NamedTuple):
-    """What the store holds: files that have not expired, those that have, different contents of both and of parts."""
+    """All that the store holds: files, expired files, and the blobs of both and of parts of uploads."""
 
     files: int
     bytes: int

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 def join(contents: Contents, parts: list[UploadPart], staged: Staged, md5: str | None) -> None:
     """Write the bytes of `parts`, which may have changed since they came, to `staged`, in constant memory.
 
-    Raises `InvalidRequest` when they have another MD5, `InternalError` when those of one are not as they came,
-    FileNotFoundError when one is gone, `ClientLeft`.
+    Raises `InvalidRequest` when the whole has another MD5, `InternalError` when the disk has changed a part,
+    FileNotFoundError when a part is gone, `ClientLeft`.
     """
     whole = hashlib.md5(usedforsecurity=False)
     for part in parts:

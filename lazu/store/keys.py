@@ -198,7 +198,7 @@ def _new_secret() -> str:
 
 
 def _utf8(header: str) -> str:
-    """A header, which WSGI gives as Latin-1, as the UTF-8 that a client sends in it (PEP 3333)."""
+    """Decode a header, which WSGI gives as Latin-1, as the UTF-8 that the client sent (PEP 3333)."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:

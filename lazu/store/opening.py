@@ -55,7 +55,7 @@ class Store:
 
 
 def misplaced(settings: Settings) -> tuple[str, str] | None:
-    """What to say of an `accel_location` that was left from before a move to or from a cluster, and the right one."""
+    """A warning that `accel_location` is still that of before a move to or from a cluster, and the cure; or None."""
     left, right = (BLOBS, OBJECTS) if settings.database_url else (OBJECTS, BLOBS)
     if settings.accel_location != left:
         return None

@@ -250,5 +250,5 @@ def require_empty() -> None:
 
 
 def has_row(identity: str) -> bool:
-    """Whether there is a file or a part of an upload of this id, whoever owns it."""
+    """Whether a file or a part of an upload, of any key, has this id."""
     return any(table.select().where(table.id == identity).exists() for table in (File, UploadPart))

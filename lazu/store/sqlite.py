@@ -163,7 +163,7 @@ class Sqlite:
         return 0
 
     def problems(self) -> Iterator[str]:
-        """Give the faults that SQLite finds in its own file, a sentence each."""
+        """The faults that SQLite finds in its own file, a sentence each."""
         damage: list[str] = []
         try:
             with translating():

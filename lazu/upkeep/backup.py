@@ -151,7 +151,7 @@ def _wanted(source: Path) -> list[Wanted]:
 
 
 def _watching(alone: Callable[[], bool], tick: Tick) -> Callable[[], None]:
-    """A tick, the last one after the last content, that raises `Busy` if a purge may take what has no row yet."""
+    """A tick that raises `Busy` if a purge may take contents without a row; the last one is after the last content."""
 
     def step() -> None:
         tick()

@@ -59,7 +59,7 @@ def remove(objects: Objects, problem: Problem) -> str:
 
 
 def is_lost(bucket: Bucket, problem: Problem) -> bool:
-    """Whether an object that was not there, or was listed only, is still not there, though the store gives another."""
+    """Whether an object that was missing, or listed only, is still missing while the store gives other objects."""
     return (problem.found is not None or bucket.size(problem.name) is None) and Retrying(bucket).gives()
 
 
@@ -68,7 +68,7 @@ def _known(problem: Problem) -> set[str]:
 
 
 def _unread(bucket: Bucket, read: Read) -> Iterator[Problem]:
-    """Give objects that say whose the bucket is. Their names do, so nobody needs to read them but who copies all."""
+    """The unreadable ones of the marks that say whose the bucket is; only a copy of the bucket needs to read them."""
     for page in bucket.pages(below=object_names.STORE):
         for name, size in ((each.name, each.bytes) for each in page if object_names.mark(each.name)):
             if read(Stored("", name, size)) in ("", UNREADABLE):
@@ -88,7 +88,7 @@ def _suspects(bucket: Bucket, read: Read | None) -> Iterator[Problem]:
 
 
 def _compare(bucket: Bucket, read: Read | None, found: dict[str, Found], stored: list[Stored]) -> Iterator[Problem]:
-    """Give the suspects among the objects of one page and the contents of one stretch of names; `read` gives the hash.
+    """The suspects among the objects of one page and the contents of one stretch of names; `read` gives the hash.
 
     Whatever the order of the listing: a content whose object is on another page is asked about. SeaweedFS lists a
     folder before all names that begin so, `de/1` before `de-logs/1`.
@@ -119,7 +119,7 @@ def _unlisted(bucket: Bucket, name: str) -> Found | None:
 
 
 def _of_derived(read: Read, name: str, there: Found) -> Iterator[Problem]:
-    """Give a derived object that can't be read. It has no hash to compare: what can be read is right."""
+    """A derived object, if it can't be read: it has no hash to compare."""
     if read(Stored(object_names.sha256(name), name, there.size)) == UNREADABLE:
         yield Problem("leftover", name, f"{there.size} bytes, made of a content; the store can't read it", name=name)
 
@@ -139,7 +139,7 @@ def _of_content(stored: Stored, there: Found | None, referring: list[Referrer]) 
 
 
 def _stands(bucket: Bucket, problem: Problem) -> bool:
-    """Whether a suspicion still holds, when whoever was halfway has gone on."""
+    """Whether a problem is still there, now that uploads and deletions that were halfway have gone on."""
     stored = object_rows.stored(problem.sha256)
     if problem.of_row:
         return stored is not None and stored.name == problem.name and rows.has_row(problem.about)

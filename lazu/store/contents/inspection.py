@@ -108,7 +108,7 @@ def _blob(blobs: Blobs, sha256: str, rehash: bool) -> Found | None:
 
 
 def _compare(shard: _Shard) -> Iterator[Problem]:
-    """Give the suspects of a shard. Its rows are read after its blobs, so no upload is suspected for arriving."""
+    """The suspects of a shard. Its rows are read after its blobs, so no upload is suspected for arriving."""
     strays = set(shard.blobs)
     for row in rows.referrers_between(shard.name, shard.name + "g"):
         found = shard.blobs.get(row.sha256)

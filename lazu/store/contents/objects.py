@@ -186,7 +186,7 @@ class Objects:
         return removed
 
     def _tried(self, todo: list[Loose], each_one: bool) -> Iterator[tuple[Loose, StoreError | None]]:
-        """Give those that were to be deleted, and why one could not be."""
+        """Delete objects; gives each with the error if it could not be deleted."""
         if len(todo) == 1:
             yield todo[0], self._delete(todo[0])
             return
@@ -209,9 +209,9 @@ class Objects:
 
 
 def surplus(pages: Iterable[list[Entry]], limit: int) -> Iterator[Loose]:
-    """Give those derived objects, oldest first, without which the others have at most `limit` bytes.
+    """The derived objects to delete, oldest first, so that the others have at most `limit` bytes.
 
-    They may go at any time, because they can be made again: so nothing counts them, the purge asks the bucket.
+    Derived objects may go at any time, since they can be made again. So nothing counts them: the purge asks the bucket.
     """
     found = [entry for page in pages for entry in page if object_names.is_derived(entry.name)]
     excess = sum(entry.bytes for entry in found) - limit

@@ -135,7 +135,7 @@ class Shards:
         return sizes
 
     def _lock(self, hashes: list[str], locks: ExitStack) -> dict[str, int]:
-        """Lock the first of the shards, and those after it that are free: who holds one must not wait for another."""
+        """Lock the first of the shards, and the following ones that are free: a holder must not wait for another."""
         held: dict[str, int] = {}
         with suppress(disk.LockHeld):
             for sha256 in hashes:
@@ -248,9 +248,9 @@ class Shards:
         return self._bury(problem) if problem.of_row else inspection.put_away(self.blobs, problem)
 
     def _bury(self, problem: Problem) -> str:
-        """Delete all files of a blob that is lost, then put what is left of it away: row first, bytes second.
+        """Delete all files of a lost blob, then put away the bytes that are left: row first, bytes second.
 
-        The other way round for one that can't be read (`inspection.set_aside`).
+        A blob that can't be read goes the other way round (`inspection.set_aside`).
         """
         aside = bool(problem.found and problem.found.fault)
         with self.blobs.lock(problem.sha256) as shard:
