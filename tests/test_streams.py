@@ -18,6 +18,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import openai
 import pytest
 
 from bench.listeners import Audience
@@ -494,6 +495,9 @@ def test_outcomes_are_true(serve, double):
     assert server.log.read_text().count("the upstream broke off") == 5
 
 
+#: How vLLM, SGLang and LiteLLM (`json.dumps`) and llama.cpp (compact) tell of an error in the midst of a stream, and some a bare word.
+ERRORS = [b'{"error": {"message": "out of memory", "code": 500}}', b'{"error":{"code":500,"message":"a"}}', b'{"error": "out of memory"}']
+
 #: What a client has of a stream when it leaves, in pieces, and whether that is the whole answer.
 ENDS = [
     ([b"data: [DONE]\n\n: ping\n\n"], True),
@@ -510,6 +514,11 @@ ENDS = [
     ([b'data: {"type":', b'"response.completed", "a": 1}\n', b"\n: ping, and ping again\n\n"], True),
     ([b'data: 1\n\ndata: {"type": "response.incomplete', b'", "a": 1}\n\n: ping'], True),
     ([b'data: {"delta": "', b'event: error"}\n\n: ping, and ping again\n\n'], False),
+    *(([b"data: 1\n\n", b"data: %b\n\n" % error, b": ping, and ping again\n\n"], True) for error in ERRORS),
+    *(([b"data: 1\n\ndata: " + error[:9], error[9:] + b"\n\n"], True) for error in ERRORS),
+    ([b'data: {"error": {"message": "', b"x" * 200_000, b'"}}\n'], False),
+    ([b'data: {"error": null, "delta": "a"}\n\n'], False),
+    ([b'data: {"delta": "data: {\\"error\\": {"}\n\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a'], False),
@@ -530,6 +539,22 @@ def test_who_leaves_with_the_last_event_has_the_answer(serve):
                     got += sock.recv(2**20) or pytest.fail(f"ended after {got[-200:]}")
             until(lambda: len(told(server)) == len(expected))
             assert told(server) == expected, pieces
+
+
+def test_who_leaves_at_an_error_of_the_model_server_has_the_answer(serve, double):
+    """`data: {"error": …}` was no last event: the SDK raises and hangs up there, which was told as `client_left`."""
+
+    def script(handler):
+        handler.start_events()
+        for event in (b"1", ERRORS[0]):
+            handler.wfile.write(b"%x\r\ndata: %b\n\n\r\n" % (len(event) + 8, event))
+        handler.wait_for_end(30)
+
+    double.script = script
+    server = serve(**double.env, LAZU_API_KEY="k")
+    with server.client("k") as client, pytest.raises(openai.APIError, match="out of memory"):
+        list(client.chat.completions.create(model="m", messages=[], stream=True))
+    until(lambda: told(server) == ["answered"])
 
 
 def unchunked(got):

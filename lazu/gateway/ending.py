@@ -2,6 +2,8 @@
 
 Chat completions end with `data: [DONE]`; the Responses API with `response.completed`, `response.incomplete`,
 `response.failed` or `error`, which may be as long as the whole answer (OpenAI's reference, "Streaming events").
+Either may end with `data: {"error": …}`: so vLLM, SGLang, LiteLLM and llama.cpp tell of a fault, and OpenAI's SDK raises
+it and closes there. (Ollama just ends. The line `error: …` of an old llama.cpp is no event: SDKs wait for what follows.)
 """
 
 import re
@@ -10,7 +12,10 @@ import re
 _DONE = re.compile(rb"[\r\n]data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
 
 #: How a last event begins, in a line of its own; some servers leave its name to its data.
-_LAST = re.compile(rb'[\r\n](?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)[\r\n"]')
+_LAST = re.compile(
+    rb'[\r\n](?:(?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)[\r\n"]'
+    rb'|data: ?\{"error": ?[{"])'
+)
 #: Found in 64 KiB in a thirtieth of the time that the pattern takes.
 _NAMES = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
 _EVENT_END = re.compile(rb"\n\r?\n")
