@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench.procs import BIN, HOST, ROOT, Server, folder, free_port, serve
+from lazu import cpus
 
-WORKERS = os.cpu_count() or 1
+WORKERS = cpus.count()
 THREADS = 16
 KEY = "sk-lazu-bench-" + "0" * 32
 CONTENDERS = Path(__file__).parent / "contenders"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from lazu import envfile
+from lazu import cpus, envfile
 from lazu.errors import CannotStart
 
 #: A URL of PostgreSQL and its list of hosts; some versions of urllib refuse a list with an address of IPv6.
@@ -179,7 +179,9 @@ class Settings:
     storage_dir: Path = _setting(_folder, PROJECT / "storage", "database, blobs, everything that must be backed up")
     api_key: str | None = _setting(_secret, None, "a key that exists from the start (owner `default`); any string")
     bind: str = _setting(_address, "127.0.0.1:8000", "where gunicorn listens: `HOST:PORT` or `unix:PATH`")
-    workers: int = _setting(_whole(1, 1024), max(2, os.cpu_count() or 1), "gunicorn processes; one a CPU, at least 2")
+    workers: int = _setting(
+        _whole(1, 1024), max(2, cpus.count()), "gunicorn processes; one a CPU that the server may use, at least 2"
+    )
     threads: int = _setting(_whole(2, 4096), 16, "requests a process works on at once, not counting those that wait")
     retention_days: int = _setting(_whole(1, _TIME, " of days"), 30, "lifetime of a file")
     min_free_bytes: int = _setting(_bytes, 2**30, "uploads that would leave less free are refused")

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from helpers.waiting import until
+from lazu import cpus
 
 CPUS = os.sched_getaffinity(0)
 
@@ -26,6 +27,37 @@ words = [sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"]
 with launcher.started(words, 0) as reader:
     print(available, int(reader.stdout.read()), len(os.sched_getaffinity(0)))
 """
+
+#: A thread of the pool, started by one that roams, as the relay does.
+POOL = """
+import os, threading
+from lazu import cpus
+from lazu.server.pool import Pool
+divided, told = threading.Event(), []
+def relay():
+    divided.wait()
+    told.append(Pool(1, 1).submit(os.sched_getaffinity, 0).result())
+thread = threading.Thread(target=relay)
+thread.start()
+cpus.divide(0, len(os.sched_getaffinity(0)))
+divided.set()
+thread.join()
+print(len(told[0]))
+"""
+
+#: The default on a machine of 32 CPUs of which the process may use one.
+WORKERS = """
+import os
+os.cpu_count = lambda: 32
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from lazu import config
+print(config.Settings.workers)
+"""
+
+
+def said(program):
+    """The number that a program prints."""
+    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
 
 def threads(pid):
@@ -118,3 +150,27 @@ def test_a_reader_of_documents_may_use_any_cpu():
     told = subprocess.run([sys.executable, "-c", READER], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     available, readers, after = map(int, told.stdout.split())
     assert (readers, after) == (available, 1)
+
+
+def test_a_thread_that_the_relay_has_started_keeps_to_the_cpu_of_its_process():
+    """It had the relay's, which are all; the pool keeps its threads, so after streams a process was on every CPU."""
+    assert said(POOL) == 1
+
+
+def test_there_are_as_many_processes_as_cpus_that_the_server_may_use():
+    """It was one for each CPU of the machine: 64 of them, of 55 MB each, in a container that has two."""
+    assert said(WORKERS) == 2
+
+
+@pytest.mark.parametrize(("name", "files"), [("", {"cpu.max": "{} 100000"}), ("cpu", {"quota": "{}", "period": "100000"})])
+def test_a_quota_of_the_control_group_counts_as_so_many_cpus(tmp_path, monkeypatch, name, files):
+    """Of either version; nobody looked at it."""
+    groups = {each for line in Path("/proc/self/cgroup").read_text().splitlines() for each in line.split(":")[1].split(",")}
+    if name not in groups:
+        pytest.skip("this system has the other version")
+    free = cpus.count()
+    monkeypatch.setitem(cpus._LIMITS, name, (str(tmp_path), *files))
+    for quota, expected in {"50000": 1, "max": free, "-1": free, "100000": 1, "100001": min(2, free)}.items():
+        for file, text in files.items():
+            (tmp_path / file).write_text(text.format(quota))
+        assert cpus.count() == expected, quota

@@ -95,7 +95,7 @@ def reading_for(key, words, left):
 @pytest.mark.parametrize(("cpus", "workers", "each"), [(2, 2, 1), (16, 16, 1), (16, 2, 4), (1, 1, 1)])
 def test_the_readers_of_all_workers_together_are_as_many_as_the_cpus(monkeypatch, places, cpus, workers, each):
     """And two for each worker at least. They were as many for each worker, so their number grew with the square."""
-    monkeypatch.setattr(launcher.os, "sched_getaffinity", lambda _: range(cpus))
+    monkeypatch.setattr("lazu.cpus.count", lambda: cpus)
     launcher.share(workers)
     for slots_ in (launcher.SHORT, launcher.LONG):
         assert [slots_.take_now(owner) for owner in range(each + 1)] == [True] * each + [False]

@@ -45,7 +45,7 @@ SHORT, LONG = Slots(1, 1), Slots(1, 1)
 
 def share(processes: int) -> None:
     """Have so many readers that those of all `processes` keep the CPUs busy, but each process one for either kind."""
-    count = max(1, len(os.sched_getaffinity(0)) // (2 * processes))
+    count = max(1, cpus.count() // (2 * processes))
     for places in (SHORT, LONG):
         places.resize(count, max(1, count // 2))
 

@@ -2,8 +2,8 @@
 
 Chat completions end with `data: [DONE]`; the Responses API with `response.completed`, `response.incomplete`,
 `response.failed` or `error`, which may be as long as the whole answer (OpenAI's reference, "Streaming events").
-Either may end with `data: {"error": …}`: so vLLM, SGLang, LiteLLM and llama.cpp tell of a fault, and OpenAI's SDK raises
-it and closes there. (Ollama just ends. The line `error: …` of an old llama.cpp is no event: SDKs wait for what follows.)
+Either may end with `data: {"error": …}`: so vLLM, SGLang, LiteLLM and llama.cpp tell of a fault, and OpenAI's SDK
+raises it and closes there. (Ollama just ends. An old llama.cpp's line `error: …` is no event: SDKs read on.)
 """
 
 import re

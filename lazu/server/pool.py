@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from lazu import cpus
+
 #: Seconds without work after which a thread ends, if there are more than those that stay.
 IDLE_SECONDS = 5.0
 
@@ -58,6 +60,7 @@ class Pool(Executor):
             log.warning("no thread left for a new client; raise the limit (TasksMax, ulimit -u)")
 
     def _run(self) -> None:
+        cpus.settle()  # the relay, which roams, may have started it
         while (job := self._next()) is not None:
             future, call = job
             try:

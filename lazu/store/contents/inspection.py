@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from lazu import clock
+from lazu import clock, cpus
 from lazu.store import derived, rows
 from lazu.store.blobs import NEW, SHARDS, Blobs, is_blob
 from lazu.store.contents import Found, Problem, Tick
@@ -34,7 +34,7 @@ def look(blobs: Blobs, rehash: bool, tick: Tick) -> Iterator[Problem]:
     A sweep that is running is waited for, if there is anything to ask it.
     """
     suspects: list[Problem] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpus.count()) as pool:
         for shard in pool.map(partial(_read, blobs, rehash), SHARDS):
             suspects += _compare(shard)
             tick()
