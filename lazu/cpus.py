@@ -43,7 +43,7 @@ def _quotas() -> Iterator[int]:
 
 
 def _quota(folder: Path, files: list[str]) -> Iterator[int]:
-    """Give what one group allows, rounded up, if it has a limit. A container sees only groups above it."""
+    """Give what one group allows, rounded up, if it has a limit and is seen: the path may be the host's."""
     with suppress(OSError):
         quota, period = [word for name in files for word in _words(folder / name)]
         if quota not in ("max", "-1"):
