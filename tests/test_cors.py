@@ -56,7 +56,7 @@ def test_errors_can_be_read_too_with_their_request_id(opened, tmp_path):
                                       (405, "DELETE", "/v1/files", key), (400, "POST", "/v1/files", key), (503, "GET", "/v1/models", key)]:  # fmt: skip
         answer = request(opened, method, path, who, headers={"Origin": ORIGIN})
         assert (answer.status, granted(answer)) == (status, ORIGIN)
-        assert {"x-request-id", "x-should-retry", "retry-after"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+        assert {"x-request-id", "x-upstream-request-id", "x-should-retry", "retry-after", "retry-after-ms"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
 
 
 def test_cookies_are_never_allowed(serve, opened):

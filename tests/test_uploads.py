@@ -187,7 +187,9 @@ def test_a_hundred_may_be_pending(serve):
     server = serve()
     key = server.new_key()
     uploads = [created(server, key, 1) for _ in range(100)]
-    assert create(server, key, 1).error == (400, "invalid_request", None)
+    refused = create(server, key, 1)
+    assert refused.error == (400, "invalid_request", None)
+    assert "or wait" in refused.json["error"]["message"], "whoever has lost their ids"
     assert cancel(server, key, uploads[0]).status == 200
     assert created(server, key, 1)
     assert created(server, server.new_key(), 1), "another key has its own hundred"

@@ -88,7 +88,7 @@ def test_a_quota_that_pending_uploads_fill_is_told_what_makes_room(limited):
     """It was told to delete files, of which there were none."""
     key = limited.new_key()
     created(limited, key, MB)
-    assert "cancel uploads" in put_file(limited, key, 1).json["error"]["message"]
+    assert "cancel uploads in parts, or wait" in put_file(limited, key, 1).json["error"]["message"]
 
 
 def test_parts_may_have_twice_what_was_declared_and_64_mb(server):

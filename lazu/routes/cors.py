@@ -12,10 +12,10 @@ METHODS = "GET, HEAD, POST, DELETE"
 #: `*` stands for every header but Authorization, which has to be named.
 HEADERS = "*, Authorization"
 
-#: What of an answer a page may read beside its type and length. The OpenAI SDKs read the last two before they repeat.
+#: What of an answer a page may read beside its type and length. The OpenAI SDKs read the last three before they repeat.
 EXPOSED = (
     "x-request-id, x-lazu-files, x-lazu-quota-bytes, content-disposition, content-range, accept-ranges, etag, allow, "
-    "retry-after, x-should-retry"
+    "x-upstream-request-id, retry-after, retry-after-ms, x-should-retry"
 )
 
 #: Seconds that a browser keeps the answer to a preflight.

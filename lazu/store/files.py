@@ -162,7 +162,8 @@ class Files:
         """
         limit = self.limit(key)
         if limit and self._held(key) + size > limit:
-            raise InsufficientStorage(f"This key may hold {limit} bytes; delete files, or wait until some expire.")
+            text = f"This key may hold {limit} bytes; delete files, cancel uploads in parts, or wait until some expire."
+            raise InsufficientStorage(text)
 
     @staticmethod
     def _held(key: Key) -> int:
@@ -196,4 +197,4 @@ class Files:
 
 
 def _too_much() -> InsufficientStorage:
-    return InsufficientStorage("What this key holds and what is arriving for it would cross its quota together.")
+    return InsufficientStorage("This key's quota has no room beside what is arriving; wait for that, or delete files.")

@@ -25,11 +25,12 @@ _SIZES = f"SELECT bytes, ({_ROOM.format('upload.id')}) FROM upload WHERE key_id 
 
 
 class Pending(NamedTuple):
-    """Live uploads of a key: how many, the bytes that they will still write, and those that they hold of its quota."""
+    """Live uploads of a key: how many, and the bytes that they will still write, hold of its quota, have in parts."""
 
     uploads: int
     coming: int
     held: int
+    there: int
 
 
 def add_upload(upload: Upload) -> None:
@@ -85,13 +86,13 @@ def room(upload: Upload) -> int:
 
 
 def pending(now: int, key: Key) -> Pending:
-    """The live uploads of `key`. An upload holds the bytes that it declares, or those of its parts if they are more.
+    """The live uploads of `key`. An upload holds the bytes that it declares, whatever its parts have.
 
     It will still write the parts that have not come, and the file.
     """
     sizes = [(size, int(there)) for size, there in database.execute_sql(_SIZES, (key.id, now)).fetchall()]
     coming = sum(declared + max(0, declared - there) for declared, there in sizes)
-    return Pending(len(sizes), coming, sum(max(declared, there) for declared, there in sizes))
+    return Pending(len(sizes), coming, sum(declared for declared, _ in sizes), sum(there for _, there in sizes))
 
 
 def declared(now: int, key: Key | None = None) -> tuple[int, int]:

@@ -24,10 +24,9 @@ from lazu.store.tables import File, Key, Upload, UploadPart
 MAX_PART_BYTES = 64 * 2**20
 #: Parts of one upload, those counted that were sent again; of all live uploads of one key; such uploads.
 MAX_PARTS, MAX_PARTS_OF_KEY, MAX_PENDING = 10_000, 20_000, 100
-#: Seconds that an upload has from its creation.
-LIFETIME = 3600
-#: Seconds for which a completed or cancelled upload is known after that, so that a repeat gets the same answer.
-MEMORY = 3600
+#: Seconds that an upload has from its creation; and for which a completed or cancelled one is known after that, so that
+#: a repeat gets the same answer.
+LIFETIME, MEMORY = 3600, 3600
 #: How many of them for one key: whoever begins and cancels all day must not fill the database.
 MAX_SETTLED = 5_000
 #: Seconds for which the row of an expired upload stays: the transaction of its last part may still be on its way.
@@ -114,7 +113,7 @@ class Uploads:
         self._files.hold(key, alone=True)  # also without a limit: they are counted
         pending = upload_rows.pending(clock.now(), key)
         if pending.uploads >= MAX_PENDING:
-            raise InvalidRequest(f"This key has {MAX_PENDING} pending uploads; complete or cancel some of them.")
+            raise InvalidRequest(f"{MAX_PENDING} uploads are pending; complete or cancel some, or wait an hour.")
         self._contents.require(upload.bytes, pending.coming + upload.bytes)  # here, where no other one can come between
         self._files.require(key, upload.bytes)
         upload_rows.delete_settled(key, MAX_SETTLED)
@@ -151,16 +150,17 @@ class Uploads:
         if not upload_rows.hold(upload, clock.now()):
             raise self._not_pending(key, upload)
         if upload_rows.count_parts(upload) >= MAX_PARTS:
-            raise InvalidRequest(f"An upload may have {MAX_PARTS} parts; send larger ones.", "data")
+            raise InvalidRequest(f"An upload may have {MAX_PARTS} parts; cancel it, and send larger ones.", "data")
         if upload_rows.count_parts_of_key(clock.now(), key) >= MAX_PARTS_OF_KEY:
-            text = f"The pending uploads of a key may have {MAX_PARTS_OF_KEY} parts together; send larger ones."
+            text = f"The pending uploads of a key may have {MAX_PARTS_OF_KEY} parts together; complete or cancel some."
             raise InvalidRequest(text, "data")
-        room = upload_rows.room(upload)
-        more = 0 if upload_rows.has_part(upload, part.sha256) else part.bytes
+        room, more = upload_rows.room(upload), 0 if upload_rows.has_part(upload, part.sha256) else part.bytes
         limit = 2 * upload.bytes + MAX_PART_BYTES
         if room + more > limit:
-            raise InvalidRequest(f"The parts of this upload may have {limit} bytes together.", "data")
-        self._files.require(key, max(0, room + more - max(upload.bytes, room)))
+            raise InvalidRequest(f"The parts of this upload may have {limit} bytes; cancel it, and begin anew.", "data")
+        if self._files.limit(key):  # all its uploads together have the allowance of one; its quota bounds the rest
+            pending = upload_rows.pending(clock.now(), key)
+            self._files.require(key, max(0, pending.there + more - 2 * pending.held - MAX_PART_BYTES))
         upload_rows.add_part(part)
 
     def _not_pending(self, key: Key, upload: Upload) -> ApiError:
