@@ -58,7 +58,7 @@ def more(race, count):
 
 def test_a_synchronous_standby_loses_nothing_there_and_back_and_no_box_is_started_again(pair, cluster, seaweed, tmp_path):
     first, second = pair
-    wait_for_standby(first)
+    first.require_standby()
     race = Race(tmp_path, cluster, seaweed.endpoint)
     front = Server(tmp_path / "front", {**variables(cluster), "LAZU_API_KEY": KEY, "LAZU_WORKERS": "1"}).start()
     try:
@@ -73,7 +73,7 @@ def test_a_synchronous_standby_loses_nothing_there_and_back_and_no_box_is_starte
         assert request(front, "GET", path, KEY).body == b"before"
         stored(front, KEY, b"after")
         first.rejoin(second)
-        wait_for_standby(second)
+        second.require_standby()
         with racing(race):
             more(race, UPLOADS)
             second.crash()
@@ -84,15 +84,6 @@ def test_a_synchronous_standby_loses_nothing_there_and_back_and_no_box_is_starte
     finally:
         front.stop()
     assert race.broken() == set()
-
-
-def wait_for_standby(primary):
-    """Have it commit nothing that its standby does not have."""
-    with primary.connect("postgres") as connection:
-        until(lambda: connection.execute("SELECT state FROM pg_stat_replication").fetchone() == ("streaming",))
-        connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        connection.execute("SELECT pg_reload_conf()")
-        until(lambda: connection.execute("SELECT sync_state FROM pg_stat_replication").fetchone() == ("sync",))
 
 
 def test_after_an_asynchronous_one_fsck_makes_rows_and_objects_agree(pair, cluster, seaweed, tmp_path):

@@ -165,6 +165,13 @@ def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres):
     until(lambda: rows.find_key("alice"))
 
 
+def test_what_was_done_before_a_failover_and_is_not_after_it_is_in_doubt(engine):
+    """It was read on the old primary, and is asked for once more on the new one, which never had it."""
+    engine.confirm(lambda: True)
+    with pytest.raises(Unanswered):
+        engine.confirm(lambda: rows.find_key("alice") is not None)
+
+
 def test_threads_do_not_wait_one_after_the_other_for_a_database_that_takes_no_connection(engine, monkeypatch):
     """Something listens there and says nothing; libpq waits for two seconds at least."""
     monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)

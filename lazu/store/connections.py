@@ -50,6 +50,13 @@ class _Connection(psycopg.Connection[Any]):
     """
 
     seconds: float | None = None
+    #: What PostgreSQL has warned of last.
+    warned = ""
+
+    def hear(self, told: Any) -> None:
+        """Take a notice that came with an answer."""
+        if told.severity_nonlocalized == "WARNING":
+            self.warned = told.message_primary
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """What psycopg waits for; raises `psycopg.OperationalError`."""
@@ -124,6 +131,7 @@ class _Connecting(_Peewees):
 
     def _prepare(self, connection: Any) -> None:
         connection.prepared = set()
+        connection.add_notice_handler(connection.hear)
         standby, _ = connection.execute(_LIMITS).fetchone()
         if standby:  # it may not have yet what was acknowledged
             raise psycopg.OperationalError("this server is a standby")
@@ -190,6 +198,14 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
         with self._pool_lock:
             self._over = clock.monotonic()
             self.close_idle()
+
+    def commit(self) -> None:
+        """Commit; raises if PostgreSQL warns: it was told to wait for the standby no longer, and commits all the same."""
+        connection = self.connection()
+        connection.warned = ""
+        super().commit()
+        if connection.warned:
+            raise psycopg.OperationalError(connection.warned)
 
     def _can_reuse(self, conn: Any) -> bool:
         return bool(conn.since > self._over and super()._can_reuse(conn))

@@ -8,7 +8,7 @@ from lazu import clock, filetypes, ids, logs, slots
 from lazu.errors import FileNotFound, InsufficientStorage, InvalidApiKey
 from lazu.store import counts, list_rows, rows, upload_rows
 from lazu.store.arriving import UNCOUNTED, Arrival, Arriving
-from lazu.store.contents import Contents
+from lazu.store.contents import Contents, Engine
 from lazu.store.list_rows import Paging, Piece
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key
@@ -88,8 +88,9 @@ class Files:
     for no limit.
     """
 
-    def __init__(self, contents: Contents, retention: int, quota: int = 0) -> None:
+    def __init__(self, contents: Contents, engine: Engine, retention: int, quota: int = 0) -> None:
         self._contents = contents
+        self._engine = engine
         self._retention = retention
         self._quota = quota
         self._arriving = Arriving("files", _too_much)
@@ -182,6 +183,7 @@ class Files:
         if not ids.is_file_id(file_id):
             raise FileNotFound(file_id)
         if not self._contents.drop(lambda: rows.delete_file(key, file_id, clock.now()), "delete"):
+            self._engine.confirm(lambda: rows.file_of(key, file_id, clock.now()) is None)  # it may be a repeat
             raise FileNotFound(file_id)
 
     def delete_all(self, key: Key) -> int:
@@ -193,6 +195,7 @@ class Files:
             # That none went does not mean that none is left: a purge may have just taken the same ones. What has
             # expired is left to it. Not by the totals: wrong ones would keep this going for ever.
             count, more = count + len(gone), bool(gone) or rows.has_files(key, clock.now())
+        self._engine.confirm(lambda: not rows.has_files(key, clock.now()))
         return count
 
 

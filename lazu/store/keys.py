@@ -162,6 +162,8 @@ class Keys:
         # A full disk must not keep a key alive.
         if self._engine.write(lambda: rows.update_active_key(key, revoked_at=clock.now()), frees=True):
             logs.audit("key-revoked", key=name)
+        else:
+            self._engine.confirm(lambda: self.find(name).revoked_at is not None)
         return key
 
     def find(self, name: str) -> Key:

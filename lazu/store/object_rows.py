@@ -58,6 +58,17 @@ def place() -> str | None:
     return f"{system}-{oid}"
 
 
+def facts() -> dict[str, str]:
+    """Facts of the server: its version, and its settings for flushing."""
+    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names'"
+    return dict(_fetch(f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"))  # noqa: S608 - our own text
+
+
+def takes_writes() -> bool:
+    """Whether the server does; raises `StoreError`."""
+    return bool(_fetch("SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"))
+
+
 def hold(sha256: str, name: str) -> bool:
     """Whether this is the object of a content; it stays so, and no file comes, until the end of the transaction."""
     return bool(_fetch("SELECT 1 FROM blob WHERE sha256 = ? AND name = ? FOR UPDATE", sha256, name))

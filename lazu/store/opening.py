@@ -81,7 +81,7 @@ def open_store(settings: Settings) -> Store:
         raise CannotStart(f"LAZU_DATABASE_URL and LAZU_BLOBS_URL: {e.message}") from e
     except (OSError, StoreError) as e:
         raise CannotStart(_UNUSABLE.format(storage, e)) from e
-    files = Files(contents, settings.retention_days * clock.DAY, settings.key_quota_bytes)
+    files = Files(contents, engine, settings.retention_days * clock.DAY, settings.key_quota_bytes)
     logs.keep_audit(audit_log(settings), logs.Style(settings.log_format, settings.log_timezone))
     uploads = Uploads(files, contents, engine, storage / "uploads.lock")
     return Store(settings, keys, files, uploads, contents, engine)

@@ -45,6 +45,7 @@ _NOWHERE = "lazu-asks-nobody"
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
 _BACKEND = "SELECT pg_backend_pid()"
+_MESSAGE = "SELECT pg_logical_emit_message(TRUE, 'lazu', '')"  # who wrote nothing waits for no standby
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,15 @@ class Postgresql:
         with slots.waiting():  # whoever holds a row must not wait for a slot
             return _repeated(work)
 
+    def surely(self, work: Callable[[], Result]) -> Result:
+        """As `write`, but the commit waits for the standby also if `work` found all done (decision 78)."""
+        return self.write(lambda: (database.execute_sql(_MESSAGE), work())[1])
+
+    def confirm(self, holds: Callable[[], bool]) -> None:
+        """See `Engine`."""
+        if not self.surely(holds):  # it was read on a server that has failed, and this one never had it
+            raise Unanswered("what was done before is undone by a failover")
+
     @contextmanager
     def alone(self) -> Iterator[Callable[[], bool]]:
         """See `Contents`: a lock of the whole store, for the `with`.
@@ -160,18 +170,6 @@ def _brief_waits() -> Iterator[None]:
         yield
     finally:
         limit_waits(None)
-
-
-def facts() -> dict[str, str]:
-    """Facts of the server: its version, and its settings for flushing."""
-    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names'"
-    text = f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"  # noqa: S608 - our own text
-    return dict(database.execute_sql(text).fetchall())
-
-
-def takes_writes() -> bool:
-    """Whether the server does; raises `StoreError`."""
-    return bool(database.execute_sql("SELECT current_setting('transaction_read_only') = 'off'").fetchone()[0])
 
 
 def ahead() -> float:

@@ -158,6 +158,9 @@ class Sqlite:
         """
         database.execute_sql(f"PRAGMA user_version = {database.user_version}")  # perhaps of a newer Lazu
 
+    def confirm(self, holds: Callable[[], bool]) -> None:
+        """See `Engine`: nobody can read here what is not durable."""
+
     def ahead(self) -> float:
         """See `Engine`: both are one."""
         return 0

@@ -88,12 +88,9 @@ class Uploads:
         upload = Upload(
             id=ids.new_upload_id(now),
             key=key.id,
-            bytes=declared.bytes,
-            filename=declared.filename,
-            purpose=declared.purpose,
-            lifetime=declared.lifetime,
             created_at=now // 1000,
             expires_at=now // 1000 + LIFETIME,
+            **vars(declared),
         )
         self._engine.write(lambda: self._insert(key, upload))
         logs.audit("upload-created", key=key.name, upload=upload.id, bytes=upload.bytes)
@@ -219,6 +216,7 @@ class Uploads:
             raise InternalError
         if upload.file_id is None or upload.completion != wanted.mark:
             raise InvalidRequest(f"This upload is {upload.status}; create a new one.", "upload_id")
+        self._engine.confirm(lambda: self.get(key, upload.id).completion == wanted.mark)
         return upload, rows.file_of(key, upload.file_id, clock.now())
 
     def _chosen(self, upload: Upload, wanted: Completion) -> list[UploadPart]:
@@ -234,8 +232,7 @@ class Uploads:
     def _finished(self, key: Key, upload: Upload, staged: Staged) -> File:
         """What is staged, judged, as a file."""
         content_type = filetypes.identify(staged.peek, staged.size, upload.filename, filetypes.purpose(upload.purpose))
-        new = NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime)
-        return self._files.draft(key, new)
+        return self._files.draft(key, NewFile(staged, upload.filename, content_type, upload.purpose, upload.lifetime))
 
     def _settle(self, key: Key, file: File, upload: Upload, mark: str) -> None:
         """In one transaction: the upload is completed, and its file is there. Its room was held since it began."""
@@ -247,22 +244,24 @@ class Uploads:
 
     def cancel(self, key: Key, upload_id: str) -> Upload:
         """Let a pending upload and its parts go; cancelling again changes nothing. Raises as `pending` does."""
-        upload = self.get(key, upload_id)
+        upload, settled = self.get(key, upload_id), list[bool]()
         if upload.status == "pending":
-            if len(self._contents.drop(lambda: self._cancel(upload), None)) >= BATCH:
+            if len(self._contents.drop(lambda: self._cancel(upload, settled), None)) >= BATCH:
                 self._drop_parts(upload)
             upload = self.get(key, upload_id)
             if upload.status == "cancelled":
                 logs.audit("upload-cancelled", key=key.name, upload=upload.id)
         if upload.status != "cancelled":
             raise InvalidRequest(f"This upload is {upload.status}; it can't be cancelled any more.", "upload_id")
+        if not any(settled):
+            self._engine.confirm(lambda: self.get(key, upload_id).status == "cancelled")
         return upload
 
     @staticmethod
-    def _cancel(upload: Upload) -> list[Gone]:
+    def _cancel(upload: Upload, settled: list[bool]) -> list[Gone]:
         now = clock.now()
-        settled = upload_rows.settle(upload, now, cancelled_at=now)
-        return upload_rows.delete_parts_of(upload, BATCH) if settled else []
+        settled.append(upload_rows.settle(upload, now, cancelled_at=now))
+        return upload_rows.delete_parts_of(upload, BATCH) if settled[-1] else []
 
     def delete_all(self, key: Key) -> None:
         """Remove every upload of `key` and its parts; those that were pending are cancelled by that."""
@@ -277,6 +276,7 @@ class Uploads:
             pass
         for upload_id in sorted(pending):
             logs.audit("upload-cancelled", key=key.name, upload=upload_id)
+        self._engine.confirm(lambda: not upload_rows.pending(clock.now(), key).uploads)
 
     def drop_dead(self, now: int, key: Key | None = None) -> int:
         """Remove some parts of uploads, of `key` or of all, that had expired at `now` or are settled; gives how many.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lazu.config import Settings
 from lazu.errors import Full, StoreError
-from lazu.store import postgresql, shortage
+from lazu.store import object_rows, postgresql, shortage
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
 from lazu.store.cluster_schema import NotUnicode
@@ -66,10 +66,10 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(storage: Path) -> Iterator[Finding]:
-    facts = postgresql.facts()
+    facts = object_rows.facts()
     off = [name for name in FLUSHED if facts[name] == "off"]
     version = f"PostgreSQL {facts['server_version']}"
-    if not postgresql.takes_writes():
+    if not object_rows.takes_writes():
         cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
         yield Finding("database", FAIL, f"{version}, takes no writes", cure)
     elif shortage.lately(storage) == shortage.told(DatabaseFull()):

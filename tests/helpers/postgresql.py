@@ -132,13 +132,19 @@ class Postgres:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
-    def terminate(self, url: str) -> int:
-        """End every backend of a database, as an operator or a failover does; gives how many."""
+    def terminate(self, url: str, how: str = "terminate") -> int:
+        """End every backend of a database, as an operator or a failover does, or `cancel` its statement; gives how many."""
         with self.connect("postgres") as connection:
-            ended = connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (url.rpartition("/")[2],)
-            )
-            return len(ended.fetchall())
+            text = f"SELECT pg_{how}_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            return len(connection.execute(text, (url.rpartition("/")[2],)).fetchall())
+
+    def require_standby(self) -> None:
+        """Commit nothing from now on that the standby, which is there, does not have."""
+        with self.connect("postgres") as connection:
+            until(lambda: connection.execute("SELECT state FROM pg_stat_replication").fetchone() == ("streaming",))
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            until(lambda: connection.execute("SELECT sync_state FROM pg_stat_replication").fetchone() == ("sync",))
 
     @contextmanager
     def waiting_for_a_standby(self):

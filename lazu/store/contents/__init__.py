@@ -111,6 +111,12 @@ class Engine(Protocol):
         the disk is full.
         """
 
+    def confirm(self, holds: Callable[[], bool]) -> None:
+        """Return when what was read, and `holds` asks again if need be, is as durable as what `write` commits.
+
+        For whoever tells a client that what it wants was done before. Raises `StoreError`; `Doubt` if it is undone.
+        """
+
     def ahead(self) -> float:
         """Seconds by which this box's clock is ahead of the engine's own, if that has one."""
 

@@ -11,7 +11,8 @@ every order of these steps.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -25,18 +26,17 @@ from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, c
 from lazu.store.contents.objects import Objects, Spool, surplus
 from lazu.store.contents.pairing import Pairing
 from lazu.store.object_rows import Loose, Stored
-from lazu.store.postgresql import Postgresql, takes_writes
+from lazu.store.postgresql import Postgresql
 from lazu.store.postgresql_errors import Absent, Present
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
+Look = Callable[[], list[Loose]]
 Result = TypeVar("Result")
 
 #: Seconds after which a sweep takes an upload for dead and revokes its intent. It decides when, not whether that is
 #: safe: an upload whose intent is gone can't land.
 INTENT_SECONDS = 3600
-#: How often a transaction is retried when the answer to its COMMIT was lost, or its blob came or went meanwhile.
-_TRIES = 5
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Intents:
 
     def check(self) -> None:
         """See `Contents`: also whether the database takes writes, and the bucket answers and is of the same store."""
-        if not takes_writes():
+        if not object_rows.takes_writes():
             raise NotReady("The database takes no writes.")
         self.spool.check()
         self.pairing.look()
@@ -120,25 +120,18 @@ class Intents:
     def _certainly(self, work: Callable[[], Result], identity: str = "") -> Result | None:
         """What `work` gives, committed; None when its row turned out to be there after an answer was lost.
 
-        The second transaction waits for the fate of the first at the row that both write. Before that it may refuse for
-        what the first has done, a quota that is full now: then the row of `identity` tells.
+        The second transaction waits for the fate of the first at the row that both write, and finds it done or not.
+        Before that it may refuse for what the first has done, a quota that is full now: then the row of `identity`
+        tells. Raises `Doubt` when its own answer is lost too.
         """
-        doubts = 0
-        while True:
-            try:
-                return self.engine.write(work)
-            except Doubt:
-                doubts += 1
-                if doubts == _TRIES:
-                    raise
-            except Present:
-                if doubts:
-                    return None
+        with suppress(Doubt):
+            return self.engine.write(work)
+        try:
+            return self.engine.surely(work)
+        except (ApiError, Present):
+            if not self.engine.surely(lambda: rows.has_row(identity)):
                 raise
-            except ApiError:
-                if doubts and rows.has_row(identity):
-                    return None
-                raise
+            return None
 
     def _give_up(self, loose: Loose) -> None:
         """Delete an object that nobody will refer to; what can't be done now the next sweep does.
@@ -203,7 +196,7 @@ class Intents:
         """See `Contents`. Works on any box, also on several at once."""
         self.pairing.look()
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
-        removed = self.objects.clear(chain(self._released(), self._doomed(), self._strays(tick)))
+        removed = self.objects.clear(chain(self._released(), self._doomed(self.engine.surely), self._strays(tick)))
         self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes), each_one=True)
         return removed
 
@@ -213,10 +206,13 @@ class Intents:
         while hashes := [stored.sha256 for stored in islice(found, 1000)]:
             yield self.objects.release(hashes)
 
-    def _doomed(self) -> Iterator[list[Loose]]:
-        """What could not be deleted before, with the bytes that are there: of a refused upload there may be none."""
+    def _doomed(self, asked: Callable[[Look], list[Loose]]) -> Iterator[list[Loose]]:
+        """What could not be deleted before, with the bytes that are there: of a refused upload there may be none.
+
+        Who deletes them has to have `asked` surely: a failover may bring back the rows of those that seem doomed.
+        """
         after = ""
-        while found := object_rows.doomed(after):
+        while found := asked(partial(object_rows.doomed, after)):
             yield [each._replace(bytes=self.objects.bytes(each.name)) for each in found]
             after = found[-1].name
 
@@ -240,7 +236,7 @@ class Intents:
         removed = Removed()
         for stored in object_rows.unreferred(since):
             removed.add_blob(stored.bytes)
-        for loose in chain(self._doomed(), self._strays()):
+        for loose in chain(self._doomed(lambda look: look()), self._strays()):
             for each in loose:
                 removed.add_blob(each.bytes)
         return removed
