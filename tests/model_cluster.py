@@ -3,14 +3,15 @@
 One content; two uploads of it, or an upload and a purge, beside a delete or a purge; then all boxes die, and an upload and
 a purge run. Every order of their steps is walked. At each step a process may be killed, its calls of S3 staying under way;
 a call that is under way may be carried out at any later time or, when its caller is dead, never; a caller may give up
-waiting at any time; the answer to a commit may be lost, so that its caller says it again; and the database may crash and
-come back. An upload may be told that the object is lost, rightly or not (`lies`): then its own takes that one's place. `python tests/model_cluster.py` prints the table (minutes).
+waiting at any time; the answer to a commit may be lost, so that its caller says it again, and with it what makes it durable
+on the standby, though everybody sees it; and the database may crash and come back, or the standby in its place. An upload may be told that the object is lost, rightly or not (`lies`): then its own takes that one's place. `python tests/model_cluster.py` prints the table (minutes).
 
 What the model takes from the world:
 
 * a transaction is one step: all or nothing, in some order with all others on the same blob (the foreign key, row locks);
 * a commit is durable when it returns, except where a word ends in `_async` (`synchronous_commit = off`): that is lost by
-  a crash of the database unless a later commit was flushed;
+  a crash of the database unless a later commit was flushed. One whose answer was lost may be too: who finds done what it
+  did commits as well (`Postgresql.surely`) before it goes on;
 * an object is whole or absent; a PUT that was answered is durable, and seen by every GET and LIST after it. Nothing else
   is taken from S3: no lock, no condition, no order of calls.
 """
@@ -153,8 +154,10 @@ def intend_async(w: World, s: State, me: int) -> State:
 
 
 def land(w: World, s: State, me: int, save: Callable = commit) -> State:
-    if s.mind[me] != "miss" or me in s.rows.files:  # there already: the answer to the first COMMIT was lost
+    if s.mind[me] != "miss":
         return think(s, me, "done")
+    if me in s.rows.files:  # there already: the answer to the first COMMIT was lost
+        return think(save(s, s.rows), me, "done")
     if (named(w, s, me), False) not in s.rows.loose:
         raise Refused
     return land_blind(w, s, me, save)
@@ -173,6 +176,10 @@ def land_blind(w: World, s: State, me: int, save: Callable = commit) -> State:
     return think(save(s, lost), me, frozenset({name}))
 
 
+def land_believed(w: World, s: State, me: int) -> State:
+    return think(s, me, "done") if me in s.rows.files else land(w, s, me)
+
+
 def land_async(w: World, s: State, me: int) -> State:
     return land(w, s, me, commit_async)
 
@@ -187,6 +194,10 @@ def remove(w: World, s: State, me: int, save: Callable = commit) -> State:
 
 def remove_async(w: World, s: State, me: int) -> State:
     return remove(w, s, me, commit_async)
+
+
+def remove_believed(w: World, s: State, me: int) -> State:
+    return remove(w, s, me) if w.victim(me) in s.rows.files else think(s, me, frozenset())
 
 
 def remove_row(w: World, s: State, me: int) -> State:
@@ -211,6 +222,11 @@ def remove_blob_late(_: World, s: State, me: int) -> State:
 def revoke(_: World, s: State, me: int) -> State:
     names = frozenset(name for name, _ in s.rows.loose)
     return think(commit(s, s.rows._replace(loose=frozenset((name, True) for name in names))), me, names)
+
+
+def revoke_believed(w: World, s: State, me: int) -> State:
+    names = frozenset(name for name, _ in s.rows.loose)
+    return think(s, me, names) if all(doomed for _, doomed in s.rows.loose) else revoke(w, s, me)
 
 
 def doom_own(w: World, s: State, me: int) -> State:
@@ -319,8 +335,8 @@ def wait(_: World, s: State, me: int) -> State | None:
     return None if any(call[2] == me for call in s.calls) else s
 
 
-STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, remove,
-                                 remove_async, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
+STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, land_believed, remove,
+                                 remove_async, remove_believed, revoke_believed, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
                                  settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
                                  put_always, put, erase, erase_lost, wait)}  # fmt: skip
 STEPS["list"] = listed
@@ -394,10 +410,11 @@ class World:
         if on is not None:
             yield f"{who} {word}", on._replace(at=moved(s.at, who, s.at[who] + 1))
             if s.luck.doubts and word in self.design.repeated and on.rows != s.rows:
-                lost = s._replace(rows=on.rows, solid=on.solid, luck=less(s, doubts=1))
-                yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word == "remove" else lost
-                if word == "land" and s.luck.fails:
-                    yield f"{who} land, answer lost, fails", self.fail(lost, who)
+                for solid in {on.solid, s.solid}:
+                    lost = s._replace(rows=on.rows, solid=solid, luck=less(s, doubts=1))
+                    yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word.startswith("remove") else lost
+                    if word == "land" and s.luck.fails:
+                        yield f"{who} land, answer lost, fails", self.fail(lost, who)
         if word == "hit" and s.luck.lies and s.rows.blob is not None:
             told = s._replace(told=s.told | {(who, s.rows.blob)}, luck=less(s, lies=1), at=moved(s.at, who, s.at[who] + 1))
             yield f"{who} hit: told that {s.rows.blob} is lost", think(told, who, "miss")
@@ -550,6 +567,13 @@ MUTANTS = {
     "an intent in doubt retried under its name": DESIGN._replace(
         upload=DESIGN.upload.replace("intend_async", "intend"), repeated=DESIGN.repeated | {"intend"}
     ),
+    "an upload in doubt believes what it reads": DESIGN._replace(
+        upload=DESIGN.upload.replace("land", "land_believed"), repeated=DESIGN.repeated | {"land_believed"}
+    ),
+    "a delete in doubt believes what it reads": DESIGN._replace(
+        delete=DESIGN.delete.replace("remove", "remove_believed"), repeated=DESIGN.repeated | {"remove_believed"}
+    ),
+    "a purge believes what a delete in doubt did": DESIGN._replace(purge=DESIGN.purge.replace("revoke", "revoke_believed")),
     "a failed upload deletes its object, landed or not": DESIGN._replace(failed="doom_blind erase wait forget"),
     "a lost object put again under its name": DESIGN._replace(again=True),
     "a lost object deleted before the new one is there": DESIGN._replace(

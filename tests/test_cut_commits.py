@@ -3,7 +3,6 @@
 PostgreSQL lets everybody see such a commit then, as if it were done.
 """
 
-import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -24,14 +23,15 @@ KEY = "the-key-of-all-boxes"
 
 
 class Box:
-    """A box in this process whose database is on two servers; what each request does is done once, or again."""
+    """A box in this process whose database is on two servers, with a file, two uploads begun, and requests about each."""
 
     def __init__(self, settings):
         self.app = create_app(settings)
         self.store = self.app.extensions["lazu"]
         self.store.keys.create("bob")
-        self.file, self.part = self.upload(b"kept").json["id"], None
-        self.begun = [self.ask("POST", "/v1/uploads", json={"bytes": 5, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}).json["id"] for _ in range(2)]
+        self.file = self.upload(b"kept").json["id"]
+        declared = {"bytes": 5, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
+        self.begun = [self.ask("POST", "/v1/uploads", json=declared).json["id"] for _ in range(2)]
         self.part = self.ask("POST", f"/v1/uploads/{self.begun[0]}/parts", data={"data": (BytesIO(b"parts"), "part")}).json["id"]
 
     def ask(self, method, path, **more):
@@ -107,7 +107,7 @@ def cut_off(box, pair, monkeypatch, cut):
         told = [pool.submit(act) for act in acts]
         with first.connect("postgres") as connection:
             until(lambda: connection.execute(waiting).fetchone() == (len(acts),))
-        monkeypatch.setattr(connections._Connection, "seconds", 1)  # from now on, for what is said again
+        monkeypatch.setattr(connections._Connection, "seconds", 1)  # from now on, for what is retried
         cut(first, url)
         return [each.result().status_code for each in told]
 
@@ -147,12 +147,12 @@ def test_what_was_cut_off_is_acknowledged_by_a_repeat_when_the_standby_is_back(b
     cut_off(box, pair, monkeypatch, CUTS["its backend ends"])
     pair[1].run()
     pair[1].wait()
-    until(lambda: box.delete().status_code == 404)
+    until(lambda: box.delete().status_code == 404)  # it streams again
     assert [again().status_code for again in (box.cancel, box.revoke)] == [200] * 2
     file = box.complete().json["file"]["id"]
     pair[1].stop()
     fail_over(box, pair)
     assert box.file not in box.files()
     assert box.read(file) == b"parts"
-    assert json.loads(box.complete().data)["file"]["id"] == file
+    assert box.complete().json["file"]["id"] == file
     assert box.store.keys.find("bob").revoked_at

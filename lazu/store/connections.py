@@ -200,7 +200,7 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
             self.close_idle()
 
     def commit(self) -> None:
-        """Commit; raises if PostgreSQL warns: it was told to wait for the standby no longer, and commits all the same."""
+        """Commit; raises if PostgreSQL warns: its wait for the standby was cancelled, and it commits all the same."""
         connection = self.connection()
         connection.warned = ""
         super().commit()

@@ -129,7 +129,7 @@ class Postgresql:
             return _repeated(work)
 
     def surely(self, work: Callable[[], Result]) -> Result:
-        """As `write`, but the commit waits for the standby also if `work` found all done (decision 78)."""
+        """As `write`, but the commit waits also if nothing was written (docs/decisions/0078-standbys.md)."""
         return self.write(lambda: (database.execute_sql(_MESSAGE), work())[1])
 
     def confirm(self, holds: Callable[[], bool]) -> None:
