@@ -29,7 +29,9 @@ class Box:
         self.app = create_app(settings)
         self.store = self.app.extensions["lazu"]
         self.store.keys.create("bob")
-        self.file = self.upload(b"kept").json["id"]
+        kept = self.upload(b"kept")
+        assert kept.status_code == 200, kept.data
+        self.file = kept.json["id"]
         declared = {"bytes": 5, "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
         self.begun = [self.ask("POST", "/v1/uploads", json=declared).json["id"] for _ in range(2)]
         self.part = self.ask("POST", f"/v1/uploads/{self.begun[0]}/parts", data={"data": (BytesIO(b"parts"), "part")}).json["id"]
