@@ -81,6 +81,8 @@ _PRINTER = b"\x1b%-12345X"
 HEAD_BYTES = 64 * 1024
 #: So short a text in an older encoding may also be the beginning of something else: libmagic is asked.
 _SHORT = 32
+#: What libmagic tells by two bytes that are letters in older encodings: `Vé` and `яв` are audio to it, `(é` is zlib.
+_WEAK = frozenset("application/zlib audio/mpeg audio/x-hx-aac-adts audio/x-mp4a-latm".split())
 
 _OCTETS = "application/octet-stream"
 _DOS = "application/x-dosexec"
@@ -151,7 +153,7 @@ def _type(peek: Peek, size: int, head: bytes, ending: str) -> str:
     # Within a text it is an example.
     if (pdf := _PDF.search(head[:_PDF_WITHIN])) and (pdf.start() == 0 or not encoding or head.startswith(_PRINTER)):
         return "application/pdf"
-    if encoding and (encoding != texttypes.UNKNOWN or len(head) >= _SHORT or by_libmagic(head) == _OCTETS):
+    if encoding and (encoding != texttypes.UNKNOWN or len(head) >= _SHORT or by_libmagic(head) in (_OCTETS, *_WEAK)):
         return texttypes.kind(head, encoding, ending)
     found = None
     if head.startswith(containers.ZIP):
