@@ -168,6 +168,17 @@ def test_the_euro_of_iso_8859_15_is_read(read, text):
     assert read(text.encode("iso8859_15")) == (text, "iso-8859-15")
 
 
+@pytest.mark.parametrize("text", ["Nom;Prénom\nDupont;Hélène\nMartin;René\n", "Thème: été 2026\n", "Perché non è più così?\n"])
+def test_few_french_and_italian_letters_are_no_czech_ones(read, text):
+    """`Hélène` was `Hélčne`: windows-1250 fits so few letters as well, but its consonants stood where vowels do."""
+    assert read(text.encode("cp1252")) == (text, "windows-1252")
+
+
+@pytest.mark.parametrize("text", ["Výčet;počet\nVčela;12\n", "Račun;več\nKovač;Hočem\n"])
+def test_few_czech_and_slovene_letters_are_no_french_ones(read, text):
+    assert read(text.encode("cp1250"))[0] == text
+
+
 @pytest.mark.parametrize("text", ["Nombre;Ciudad\nÍñigo;Ávila\nJosé;Córdoba\n", "Íñiguez;Muñoz;León\n", "Begoña;Cádiz\nÍñigo;Málaga\n"])
 def test_spanish_names_are_not_taken_for_polish(read, text):
     assert read(text.encode("cp1252")) == (text, "windows-1252")

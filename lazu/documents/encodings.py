@@ -261,6 +261,8 @@ def _best(sample: bytes, fits: dict[str, float]) -> str:
     elif looks.katakana(sample):
         return "cp932"
     best = next((name for name in names if not looks.odd(read(name))), names[0])
+    if western and looks.vocalic(read(best)):
+        return western
     if best == "gb18030" and fits.get("euc_jis_2004", 0) * 2 >= top and looks.japanese(sample):
         return "euc_jis_2004"
     return "cp1252" if read(best) == read("cp1252") else best

@@ -31,6 +31,11 @@ _ICELANDIC = re.compile("[áéíóúæÁÉÍÓÚÆ]")
 #: Spanish `ñ` read as windows-1250 is in front of vowels, where Polish `ń` never is.
 _SPANISH = re.compile("ń([aeiouáéíóú]?)", re.IGNORECASE)
 
+#: French and Italian `è`, `ò` and `à` read as windows-1250, and where these are no consonants: between two of them, in
+#: `-ière`, as a word, and `à` at its end.
+_VOWELS = re.compile("[čňŕ]", re.IGNORECASE)
+_VOCALIC = re.compile(r"[bcdfghjklmnpqrstvwxz][čňŕ][bcdfghjklmnpqrstvwxz]|ičre|\b[čŕ](?=[ \n;,])|ŕ\b", re.IGNORECASE)
+
 #: Big letters behind small ones, and signs between them: what letters of Macintosh are elsewhere (`PrÄnom`, `M‡laga`).
 _CAPITALS = "".join(filter(str.isupper, map(chr, range(0xC0, 0x250))))
 _WITHIN = re.compile(f"(?<=[a-zß-öø-ÿ])(?:[{_CAPITALS}](?![A-Z])|[–—†‡‰‘•ˆ](?=[a-z]))")
@@ -114,6 +119,11 @@ def western(text: str) -> bool:
 def signs_alone(text: str) -> bool:
     """Return whether all that is past ASCII in `text`, read as windows-1252, are signs."""
     return _SIGN.sub("", text).isascii()
+
+
+def vocalic(text: str) -> bool:
+    """Return whether half of the `č`, `ň` and `ŕ` in `text` stand where vowels do: they are `è`, `ò` and `à`."""
+    return len(_VOCALIC.findall(text)) * 2 >= len(_VOWELS.findall(text)) > 0
 
 
 def agree(text: str, western: str) -> bool:
