@@ -92,7 +92,8 @@ def _look(font: Element) -> Look:
 
 
 def _of(found: Sequence[Found], style: str, default: Found) -> Found:
-    return found[int(style)] if style.isdigit() and int(style) < len(found) else default
+    place = markup.number(style, -1)
+    return found[place] if 0 <= place < len(found) else default
 
 
 def shown(raw: str, form: Form, since_1904: bool) -> str:

@@ -115,7 +115,8 @@ def _level(level: Element, numbers: bool, since_1904: bool) -> list[str]:
     """Return values by their places. Numbers are shown as their format says; words stay as they are."""
     usual = level.get("formatCode") or markup.text(next(level.iter("formatCode"), Element("")))
     points: dict[int, str] = {}
-    for point in (found for found in level.iter("pt") if found.get("idx", "").isdecimal()):
+    for point in level.iter("pt"):
         raw, code = markup.find(point, "v").text or point.text or "", point.get("formatCode", usual)
-        points[int(point.get("idx", ""))] = cells.shown(raw, cells.form(code), since_1904) if numbers else raw
+        place = markup.number(point.get("idx", ""), -1)
+        points[place] = cells.shown(raw, cells.form(code), since_1904) if numbers else raw
     return [points.get(place, "") for place in range(min(max(points, default=-1) + 1, MAX_POINTS))]

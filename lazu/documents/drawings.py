@@ -39,10 +39,10 @@ class Drawings:
 def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
     """Give the paragraphs of DrawingML within an element: depth of each, and words."""
     for paragraph in _shown(element, "p"):
-        depth = markup.find(paragraph, "pPr").get("lvl", "0")
+        depth = markup.find(paragraph, "pPr").get("lvl", "")
         found = markdown.paragraph(markdown.struck("".join(map(words, paragraph))))
         if found:
-            yield int(depth) if depth.isdigit() else 0, found
+            yield markup.number(depth), found
 
 
 def _shown(element: Element, name: str) -> Iterator[Element]:

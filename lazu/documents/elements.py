@@ -107,11 +107,6 @@ def field(attributes: dict[str, str]) -> str:
     return f" {attributes.get('value', '')} " if kind in _FIELDS else ""
 
 
-def count(words: str, usual: int) -> int:
-    """Return the number that an attribute says, if it says one that counts."""
-    return int(words) if words.removeprefix("-").isdecimal() and len(words) < 9 else usual
-
-
 class Unseen:
     """An element that nobody sees, if one is open, and those within it that hold more."""
 

@@ -3,6 +3,8 @@
 HTML Standard, 4.9.12: a cell that reaches over others leaves their places empty here.
 """
 
+from lazu.documents import markup
+
 #: Columns over which one cell reaches, and columns of a row that are held free at most.
 _MAX_SPAN, _MAX_COLUMNS = 99, 1000
 
@@ -51,8 +53,8 @@ class Table:
         while self._room and self._held.get(len(row), -1) >= number:
             row.append(_FREE)
             self._room -= 1
-        wide = min(_number(columns) or 1, _MAX_SPAN, max(_MAX_COLUMNS - len(row), 1))
-        high = min(_number(rows), _MAX_ROWS) or _MAX_ROWS
+        wide = min(markup.number(columns, 1, least=1), _MAX_SPAN, max(_MAX_COLUMNS - len(row), 1))
+        high = min(markup.number(rows, 1), _MAX_ROWS) or _MAX_ROWS
         if high > 1 and len(row) < _MAX_COLUMNS:
             self._held.update(dict.fromkeys(range(len(row), len(row) + wide), number + high - 1))
         row.append([])
@@ -65,9 +67,3 @@ class Table:
         if not self.rows or not self.rows[-1]:
             self.begin_cell()
         return self.rows[-1][-1]
-
-
-def _number(words: str) -> int:
-    """Return the number of an attribute, 1 without one."""
-    words = words.strip()
-    return int(words) if words.isascii() and words.isdecimal() and len(words) < 9 else 1

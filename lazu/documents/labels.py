@@ -85,7 +85,7 @@ class Labels:
     def _count(self, counts: dict[int, int], style: str, depth: int, own: str) -> None:
         level = self._levels.get((style, depth))
         following = counts[depth] + 1 if depth in counts else level.start if level else 1
-        counts[depth] = int(own) if own.isdecimal() else following
+        counts[depth] = markup.number(own, following)
         for deeper in [other for other in counts if other > depth]:
             del counts[deeper]
 
@@ -105,7 +105,7 @@ def _levels(tree: Element) -> Iterator[tuple[tuple[str, int], _Level]]:
         name = style.get("name", "") if style.tag == "list-style" else _OUTLINE
         for level in markup.children(style, "list-level-style-number", "outline-level-style"):
             if level.get("num-format"):
-                yield (name, int(level.get("level", "1")) - 1), _level(level)
+                yield (name, markup.number(level.get("level", ""), 1) - 1), _level(level)
 
 
 def _bullets(tree: Element, faces: dict[str, str], fonts: dict[str, str]) -> Iterator[tuple[tuple[str, int], str]]:
@@ -113,7 +113,7 @@ def _bullets(tree: Element, faces: dict[str, str], fonts: dict[str, str]) -> Ite
     for style in (found for found in tree.iter("list-style") if found.get("name")):
         for level in markup.children(style, "list-level-style-bullet"):
             font = _font(level, faces) or fonts.get(level.get("style-name", ""), "")
-            place = style.get("name", ""), int(level.get("level", "1")) - 1
+            place = style.get("name", ""), markup.number(level.get("level", ""), 1) - 1
             yield place, symbols.marker(level.get("bullet-char", "-"), font)
 
 
@@ -134,7 +134,7 @@ def _font(style: Element, faces: dict[str, str]) -> str:
 def _level(level: Element) -> _Level:
     before, after = level.get("num-prefix", ""), level.get("num-suffix", "")
     usual = "." if level.tag == "list-level-style-number" and not before else ""  # as Markdown has it
-    shown, start = int(level.get("display-levels", "1")), int(level.get("start-value", "1"))
+    shown, start = (markup.number(level.get(name, ""), 1) for name in ("display-levels", "start-value"))
     form = level.get("num-format", "")
     return _Level(FORMS.get(form) or numbering.told(form), before, after or usual, shown, start)
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from itertools import chain
 
-from lazu.documents import elements, labels, markdown, numbering
+from lazu.documents import elements, labels, markdown, markup, numbering
 from lazu.documents.grid import Table
 
 #: Tables and quotations within others of their kind that are kept apart; deeper ones are part of theirs.
 _MAX_DEPTH = 20
+
+#: The lowest number of an item: lists of a page count from below nought too.
+_LEAST = -(10**9)
 
 
 @dataclass
@@ -128,7 +131,7 @@ class Layout:
     def _begin_ol(self, attributes: dict[str, str]) -> None:
         """A list that counts backwards has no numbers: how many items come is not known yet."""
         self.flush()
-        number = None if "reversed" in attributes else elements.count(attributes.get("start", ""), 1)
+        number = None if "reversed" in attributes else markup.number(attributes.get("start", ""), 1, least=_LEAST)
         self._lists.append((number, labels.FORMS.get(attributes.get("type", ""), "decimal")))
 
     def _end_ul(self) -> None:
@@ -146,7 +149,7 @@ class Layout:
         number, form = self._lists[-1]
         self._marker = "-"
         if number is not None:
-            number = elements.count(attributes.get("value", ""), number)
+            number = markup.number(attributes.get("value", ""), number, least=_LEAST)
             self._marker = f"{numbering.number(number, form if number > 0 else 'decimal')}."
             self._lists[-1] = number + 1, form
 

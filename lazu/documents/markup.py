@@ -4,6 +4,7 @@ An element's name is its local one: `p` for `w:p`, `a:p` and `text:p` alike. The
 one is meant, and files exist with other prefixes and with both generations of namespaces.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -16,6 +17,9 @@ from lazu.documents.refusals import Refused
 MAX_DEPTH = 150
 
 _SEPARATOR = "}"
+
+#: A whole number, with the blanks around it that XML and HTML allow. No document has a longer one that counts.
+_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18})\s*")
 
 #: The one namespace whose names are kept apart: `r:id` is a relation's, where `id` beside it is a number.
 _REFERENCES = "/relationships"
@@ -102,6 +106,15 @@ def find(element: Element, *path: str) -> Element:
 def value(element: Element, *path: str) -> str:
     """Return the attribute `val` of the first descendant along the path, as OOXML says most things; empty without."""
     return find(element, *path).get("val", "")
+
+
+def number(words: str, otherwise: int = 0, least: int = 0) -> int:
+    """Return the whole number that an attribute says; `otherwise` if it says none, or a lower one than `least`.
+
+    An odd number is no reason to refuse a document, so numbers of attributes are read nowhere else.
+    """
+    found = _NUMBER.fullmatch(words)
+    return int(found[1]) if found and int(found[1]) >= least else otherwise
 
 
 def is_on(switch: Element | dict[str, str] | None) -> bool:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from lazu.documents import markdown, refusals
+from lazu.documents import markdown, markup, refusals
 from lazu.documents.refusals import Refused
 
 Cell = dict[str, Any]
@@ -29,7 +29,7 @@ def blocks(data: bytes) -> Iterator[str]:
 def _cell(cell: Cell, language: str) -> Iterator[str]:
     words = _joined(cell.get("source") or cell.get("input") or "")
     if cell["cell_type"] == "heading":
-        yield markdown.heading(int(cell.get("level", 1)), words)
+        yield markdown.heading(markup.number(str(cell.get("level", 1)), 1), words)
     elif cell["cell_type"] != "code":
         yield words
     else:

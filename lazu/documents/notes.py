@@ -113,4 +113,4 @@ class References(Notes):
         )
         self.forms[kind] = form or self.forms[kind]
         if kind not in self._counts or restart == "eachSect":
-            self._counts[kind] = int(start) - 1 if start.isdecimal() else 0
+            self._counts[kind] = markup.number(start, 1) - 1

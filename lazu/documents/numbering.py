@@ -94,7 +94,7 @@ class Numbering:
 def _begin_anew(entry: Element, counts: list[int | None]) -> None:
     """Forget the counts of those levels that a list starts itself; the others it goes on from lists of its pattern."""
     for override in entry.iter("lvlOverride"):
-        depth = int(override.get("ilvl", "0"))
+        depth = markup.number(override.get("ilvl", "0"), -1)
         if markup.value(override, "startOverride") and 0 <= depth < _LEVELS:
             counts[depth] = None
 
@@ -105,7 +105,7 @@ def _levels(abstract: Element | None, number: Element) -> list[Level]:
     patterns = [] if abstract is None else [(entry, entry) for entry in abstract.iter("lvl")]
     overrides = [(entry, markup.find(entry, "lvl")) for entry in number.iter("lvlOverride")]
     for place, entry in patterns + overrides:
-        depth = int(place.get("ilvl", "0"))
+        depth = markup.number(place.get("ilvl", "0"), -1)
         if 0 <= depth < _LEVELS:
             levels[depth] = _level(entry, levels[depth], markup.value(place, "startOverride"))
     return levels
@@ -121,9 +121,9 @@ def _level(entry: Element, known: Level, start: str) -> Level:
         label = symbols.marker(label, font.get("ascii", "") or font.get("hAnsi", ""))
     return Level(
         name,
-        int(first) if first.isdigit() else known.start,
+        markup.number(first, known.start),
         label or known.label,
-        int(anew) if anew.isdecimal() else known.anew,
+        markup.number(anew, known.anew),
         markup.is_on(entry.find("isLgl")) or known.legal,
     )
 

@@ -97,8 +97,7 @@ class Document:
         yield from self._beside()
 
     def _heading(self, heading: Element, label: str = "") -> Iterator[str]:
-        outline, words = heading.get("outline-level", "1"), self._words(heading)
-        level = int(outline) if outline.isdecimal() else 1
+        level, words = markup.number(heading.get("outline-level", ""), 1), self._words(heading)
         label = label or self._labels.heading(heading, level)
         yield markdown.heading(level, f"{label} {words}" if words.strip() else "")
         yield from self._beside()
@@ -152,8 +151,7 @@ class Document:
         return str(getattr(self, _WORDS.get(child.tag, "_words"))(child))
 
     def _spaces(self, element: Element) -> str:
-        count = element.get("c", "1")
-        return " " * min(int(count) if count.isdigit() else 1, 100)
+        return " " * min(markup.number(element.get("c", ""), 1), 100)
 
     def _span(self, element: Element) -> str:
         return markdown.strike(self._words(element), element.get("style-name", "") in self._struck)

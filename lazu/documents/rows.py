@@ -98,8 +98,7 @@ def numbered(table: Element, number: int = 1) -> Iterator[tuple[Element, int, in
 
 def times(element: Element, name: str) -> int:
     """Return how often an element is repeated, by the attribute of this name."""
-    found = element.get(name, "1")
-    return int(found) if found.isdigit() and len(found) < 19 else 1
+    return markup.number(element.get(name, ""), 1)
 
 
 def filled(row: Element) -> bool:

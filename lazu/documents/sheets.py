@@ -119,8 +119,7 @@ class Sheet:
                 self.broken_off = self._row
                 raise _Full
             self._empty += 1
-            number = attributes.get("r", "")
-            self._row = int(number) if number.isdigit() else self._row + 1
+            self._row = markup.number(attributes.get("r", ""), self._row + 1)
             self._column = 0
 
     def end_of_cell(self) -> None:

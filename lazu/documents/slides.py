@@ -96,7 +96,7 @@ class Slide:
     def _paragraph(self, paragraph: Element, kind: str | None, items: "_Items") -> str:
         properties = markup.find(paragraph, "pPr")
         words = markdown.paragraph(markdown.struck(self._words(paragraph)))
-        depth = int(properties.get("lvl", "0"))
+        depth = markup.number(properties.get("lvl", ""))
         marker = items.marker(properties, depth) if words else "-"
         listed = kind in ("body", "obj", "") or properties.find("buChar") is not None or depth or marker != "-"
         if properties.find("buNone") is not None or not listed:
@@ -135,7 +135,7 @@ class _Items:
         self._lists = {level: known for level, known in self._lists.items() if level <= depth}
         if self._lists.get(depth) != (scheme, start):
             self._lists[depth] = scheme, start
-            self._counts[depth] = int(start or 1) - 1
+            self._counts[depth] = markup.number(start, 1) - 1
         self._counts[depth] += 1
         if scheme:
             return numbering.automatic(scheme, self._counts[depth])

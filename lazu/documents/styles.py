@@ -52,7 +52,7 @@ class Styles:
         if listed is None:
             return None
         depth = markup.value(listed, "ilvl") or markup.value(properties, "numPr", "ilvl")
-        return markup.value(listed, "numId"), int(depth) if depth.isdigit() else 0
+        return markup.value(listed, "numId"), markup.number(depth)
 
     def marks(self, paragraph: Element) -> frozenset[str]:
         """Return the marks (`vanish`, `strike`, `dstrike`) that the style of a paragraph gives its words."""
@@ -119,10 +119,8 @@ def _fonts(holder: Element) -> tuple[str, str] | None:
 
 def _outline(holder: Element) -> int | None:
     """Return the level that properties name themselves."""
-    outline = markup.value(holder, "outlineLvl")
-    if not outline.isdigit():
-        return None
-    return int(outline) + 1 if int(outline) < 9 else 0
+    level = markup.number(markup.value(holder, "outlineLvl"), -1) + 1
+    return (level if level <= 9 else 0) if level else None
 
 
 def _list(holder: Element) -> Element | None:

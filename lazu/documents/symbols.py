@@ -31,6 +31,8 @@ _SIGNS = {
 #: What a bullet may be that says more than that an item begins.
 _TELLING = set("☐☑☒✓✗✔✘✅❌")
 
+_HEX = re.compile("[0-9A-Fa-f]{1,8}")
+
 _FIELD = re.compile(
     r'\s*SYMBOL\s+(?:0x([0-9a-f]{1,4})|(\d{1,5}))(?![^\s\\]).*?\\f\s*(?:"([^"]*)"|([^\s\\]+))',
     re.IGNORECASE | re.DOTALL,
@@ -63,7 +65,8 @@ def _shown(character: str, signs: dict[int, str]) -> str:
 
 def sign(element: Element) -> str:
     """Return the character of a `sym`; nothing for a font's own sign that has none (ECMA-376 part 1, §17.3.3.30)."""
-    return _sign(int(element.get("char", "0"), 16), element.get("font", ""))
+    code = _HEX.fullmatch(element.get("char", ""))
+    return _sign(int(code[0], 16), element.get("font", "")) if code else ""
 
 
 def _sign(code: int, font: str) -> str:
@@ -98,4 +101,5 @@ def filled(form: Element) -> str:
         return "[ ]" if not markup.is_on(state) else "[x]"
     entries = [entry.get("val", "") for entry in markup.children(choice, "listEntry")]
     chosen = markup.value(choice, "result") or markup.value(choice, "default") or "0"
-    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
+    place = markup.number(chosen, -1)
+    return entries[place] if 0 <= place < len(entries) else ""

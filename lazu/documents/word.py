@@ -158,12 +158,10 @@ class Part:
 
     def _row(self, row: Element) -> Iterator[str]:
         """Give the cells of a row, an empty one for each further column that a cell spans."""
-        before = markup.value(row, "trPr", "gridBefore")
-        yield from [""] * min(int(before) if before.isdigit() else 0, 99)
+        yield from [""] * min(markup.number(markup.value(row, "trPr", "gridBefore")), 99)
         for cell in _within(row, "tc"):
             yield markdown.inner(self.blocks(cell))
-            span = markup.value(cell, "tcPr", "gridSpan")
-            yield from [""] * (min(int(span), 99) - 1 if span.isdigit() else 0)
+            yield from [""] * (min(markup.number(markup.value(cell, "tcPr", "gridSpan"), 1), 99) - 1)
 
     def _runs(self, element: Element) -> Iterator[str]:
         """Give the words within an element."""

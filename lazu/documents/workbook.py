@@ -56,7 +56,7 @@ class Workbook:
 
     def _sheet(self, title: str, name: str) -> Iterator[str]:
         sheet = Sheet(self._package.stream(name))
-        wanted = (int(cell.raw) for cell in sheet.cells() if cell.kind == "s" and cell.raw.isdigit())
+        wanted = (markup.number(cell.raw, -1) for cell in sheet.cells() if cell.kind == "s")
         self._load(max(wanted, default=-1))
         links = self._links(name, sheet.end)
         shown = {row: {at: self._linked(self._seen(cell), links.get((row, at))) for at, cell in cells.items()}
@@ -104,7 +104,7 @@ class Workbook:
         """Return the words of a cell as its look, or that of each run of them, shows them."""
         words = cell.words or unescaped(cell.raw)
         if cell.kind == "s":
-            place = int(cell.raw) if cell.raw.isdigit() else -1
+            place = markup.number(cell.raw, -1)
             words = self._strings[place] if 0 <= place < len(self._strings) else ""
         look = self._formats.look(cell.style)
         runs = ((None, words),) if isinstance(words, str) else words
