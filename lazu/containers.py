@@ -28,14 +28,14 @@ _FOLDERS = {
 #: What the member `mimetype` may say.
 _MIMETYPE = re.compile(rb"application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z]+(?:-[a-z]+)?)")
 
-#: Streams at the root of an OLE2 container.
+#: Streams at the root of an OLE2 container, in small letters: case does not count ([MS-CFB] §2.6.4).
 _STREAMS = {
-    "WordDocument": "application/msword",
-    "Workbook": "application/vnd.ms-excel",
-    "Book": "application/vnd.ms-excel",
-    "PowerPoint Document": "application/vnd.ms-powerpoint",
+    "worddocument": "application/msword",
+    "workbook": "application/vnd.ms-excel",
+    "book": "application/vnd.ms-excel",
+    "powerpoint document": "application/vnd.ms-powerpoint",
     "__substg1.0": "application/vnd.ms-outlook",
-    "VisioDocument": "application/vnd.visio",
+    "visiodocument": "application/vnd.visio",
 }
 
 #: Bounds of what is looked at: bytes of a zip's directory (some 10,000 members), headers where it has none, sectors of
@@ -127,7 +127,7 @@ def ole2_type(peek: Peek) -> str | None:
 
 
 def _root(entries: list[tuple[str, int, int, int]]) -> set[str]:
-    """The names at the root, whose children are a binary tree; what lies deeper is embedded in the document."""
+    """The names at the root, in small letters. Its children are a binary tree; what lies deeper is embedded."""
     names, seen = set(), set()
     waiting = [entries[0][3]] if entries else []
     while waiting:
@@ -136,6 +136,7 @@ def _root(entries: list[tuple[str, int, int, int]]) -> set[str]:
             continue
         seen.add(number)
         name, left, right, _child = entries[number]
+        name = name.lower()
         names.add("__substg1.0" if name.startswith("__substg1.0_") else name)  # [MS-OXMSG] §2.2: one a property
         waiting += [left, right]
     return names

@@ -45,6 +45,11 @@ def paragraphs(element: Element) -> Iterator[tuple[int, str]]:
             yield markup.number(depth), found
 
 
+def apart(element: Element) -> Iterator[Element]:
+    """Give the references within an element to charts and diagrams, as `Drawings.blocks` takes them."""
+    return (found for found in element.iter() if found.tag in ("chart", "relIds"))
+
+
 def _shown(element: Element, name: str) -> Iterator[Element]:
     """Give the elements of a name within another, but for those that only older programs show."""
     pairs = ((both, markup.newer(both)) for both in element.iter("AlternateContent"))

@@ -1,6 +1,7 @@
-"""Headers and footers of pages: what they say beside the number of the page."""
+"""Headers and footers of pages and slides: what they say beside the number of the page."""
 
 import re
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 #: Fields of OpenDocument whose value is that of one page, or none until it is printed.
@@ -28,3 +29,22 @@ def bare(margin: Element) -> Element:
         if field.tag in _OF_PAGE or (field.tag in _PUT_IN and not (field.text or "").strip(_STAND_INS)):
             field.text = ""
     return margin
+
+
+def repeated(content: Element, styles: Element) -> Iterator[Element]:
+    """Give what slides of OpenDocument repeat: footers that they show, and shapes of their masters that none fills.
+
+    A footer is the master's own, or that of a slide, for which the master's has a field.
+    """
+    styled = ((style.get("name"), page) for style in content.iter("style") for page in style)
+    footed = {name for name, page in styled if page.get("display-footer") == "true"}
+    slides = list(content.iter("page"))
+    showing = [slide for slide in slides if slide.get("style-name") in footed]
+    used = {slide.get("use-footer-name") for slide in showing}
+    yield from (footer for footer in content.iter("footer-decl") if footer.get("name") in used)
+    masters = {None: slides, "footer": showing}
+    for master in styles.iter("master-page"):
+        for shape in master:
+            shown = masters.get(shape.get("class"), ()) if shape.tag != "notes" else ()
+            if any(slide.get("master-page-name") == master.get("name") for slide in shown):
+                yield bare(shape)

@@ -74,12 +74,18 @@ class Document:
         yield from self._within(markup.find(content, "body"))
         yield from self._notes.blocks
         yield from self._margins(pages, "footer")
+        yield from self._repeated(margins.repeated(content, styles))
 
     def _margins(self, pages: list[Element], kind: str) -> Iterator[str]:
         names = (kind, f"{kind}-left", f"{kind}-first")
         found = [margin for page in pages for margin in markup.children(page, *names)]
         words = [margins.telling(markdown.flat(self._within(margins.bare(margin)))) for margin in found]
         yield from (f"{kind.capitalize()}: {line}" for line in dict.fromkeys(words) if line)
+
+    def _repeated(self, shapes: Iterable[Element]) -> Iterator[str]:
+        found = (margins.telling(markdown.flat(map(self._words, list(shape.iter("p")) or [shape]))) for shape in shapes)
+        words = " · ".join(filter(None, dict.fromkeys(found)))
+        yield f"On every slide: {words}" if words else ""
 
     def _within(self, container: Element) -> Iterator[str]:
         """Give the content of an element, as Markdown."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from xml.etree.ElementTree import Element
 
-from lazu.documents import drawings, markdown, markup, numbering, symbols
+from lazu.documents import drawings, margins, markdown, markup, numbering, symbols
 from lazu.documents.package import Package
 
 _TITLES = ("title", "ctrTitle")
@@ -70,16 +70,20 @@ class Slide:
                     yield _comment(comment, authors)
 
     def footers(self) -> Iterator[str]:
-        """Give the words of the slide's footer."""
+        """Give the words of the slide's footer, and of a date that is typed: one that is a field is that of today."""
         for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
-            if _placeholder(shape) in ("ftr", "hdr"):
+            typed = _placeholder(shape) == "dt" and next(shape.iter("fld"), None) is None
+            if typed or _placeholder(shape) in ("ftr", "hdr"):
                 yield from (words for _, words in drawings.paragraphs(shape))
 
     def fixed(self) -> Iterator[str]:
-        """Give the words that a layout or master shows on its slides: those that are no placeholder's."""
+        """Give the words that a layout or master shows on its slides: those of no placeholder and no field."""
         for shape in _shapes(markup.find(self._tree, "cSld", "spTree")):
             if _placeholder(shape) is None:
-                yield from (words for _, words in drawings.paragraphs(shape))
+                for paragraph in shape.iter("p"):
+                    for field in paragraph.findall("fld"):
+                        paragraph.remove(field)
+                yield from filter(margins.telling, (words for _, words in drawings.paragraphs(shape)))
 
     def _shape(self, shape: Element) -> Iterator[str]:
         kind = _placeholder(shape)
@@ -114,11 +118,10 @@ class Slide:
 
     def _frame(self, shape: Element) -> Iterator[str]:
         """Give a table, a chart or a diagram."""
-        for element in shape.iter():
-            if element.tag == "tbl":
-                yield markdown.table(map(_row, element.iter("tr")))
-            elif element.tag in ("chart", "relIds"):
-                yield from self._drawings.blocks(element)
+        for table in shape.iter("tbl"):
+            yield markdown.table(map(_row, table.iter("tr")))
+        for element in drawings.apart(shape):
+            yield from self._drawings.blocks(element)
 
 
 class _Items:

@@ -1,6 +1,7 @@
 """Workbooks in binary form (xls, xlsb) as Markdown, by calamine: each sheet's first 1,000 rows."""
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,10 +13,14 @@ from lazu.documents import cells, markdown, records, refusals
 from lazu.documents.markdown import MAX_ROWS
 from lazu.documents.refusals import Refused
 
+#: How a workbook (xls) begins that is protected by a password: before the record that says so there may be one that
+#: asks not to change it ([MS-XLS] §2.4.117). Calamine tells of a password only if it is given a path.
+_LOCKED = re.compile(rb"\x09\x08(?:\x08\0|\x10\0)\0[\x05\x06]\x05\0(?:.{4}|.{12})(?:\x86\0\0\0)?\x2f\0", re.DOTALL)
+
 
 def blocks(data: bytes) -> Iterator[str]:
     """Give the workbook in `data` as blocks of Markdown; raises `Refused`."""
-    with _blamed():
+    with _blamed(refusals.LOCKED if _LOCKED.search(data) else refusals.BROKEN):
         book = calamine.load_workbook(io.BytesIO(records.readable(data) if data.startswith(containers.ZIP) else data))
         for known in book.sheets_metadata:
             if known.typ == calamine.SheetTypeEnum.WorkSheet:
@@ -26,17 +31,16 @@ def blocks(data: bytes) -> Iterator[str]:
 class _blamed:  # noqa: N801 - used as the functions of contextlib are
     """Damage is the file's. A panic of calamine's is told by its name alone: no module has its class."""
 
+    def __init__(self, reason: int) -> None:
+        self._reason = reason
+
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Raise `Refused` for what calamine raised."""
-        if kind is None:
-            return
-        if issubclass(kind, calamine.PasswordError):
-            raise Refused(refusals.LOCKED) from error
-        if issubclass(kind, calamine.CalamineError) or kind.__name__ == "PanicException":
-            raise Refused(refusals.BROKEN) from error
+        if kind and (issubclass(kind, calamine.CalamineError) or kind.__name__ == "PanicException"):
+            raise Refused(self._reason) from error
 
 
 def _sheet(sheet: Any, title: str) -> Iterator[str]:

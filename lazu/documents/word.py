@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from xml.etree.ElementTree import Element
 
 from lazu.documents import drawings, equations, fields, margins, markdown, markup, symbols
@@ -104,7 +104,7 @@ class Part:
 
     def blocks(self, container: Element) -> Iterator[str]:
         """Give the paragraphs and tables within an element, as Markdown."""
-        for child in container:
+        for child in _whole(container):
             if child.tag == "p":
                 yield self._paragraph(child)
                 if self._aside:
@@ -139,8 +139,7 @@ class Part:
             return words
         if properties.find("sectPr") is not None:
             self._references.begin_section()
-        place = self._styles.place(properties)
-        level = self._styles.level(properties)
+        place, level = self._styles.place(properties), self._styles.level(properties)
         label = self._styles.numbering.label(*place) if place and (words or self._stands(properties)) else None
         if level:
             bare = "" if label in (None, "-") else label.removeprefix("- ")
@@ -281,6 +280,15 @@ class Part:
 
     def _either(self, element: Element) -> Iterator[str]:
         return self._runs(markup.newer(element))
+
+
+def _whole(container: Element) -> Iterator[Element]:
+    """Give what is in an element; a dropped capital, a paragraph of its own, begins the one behind it (§17.3.1.11)."""
+    for child, behind in pairwise([*container, Element("")]):
+        if behind.tag == "p" and markup.find(child, "pPr", "framePr").get("dropCap", "none") != "none":
+            behind[:0] = [run for run in child if run.tag != "pPr"]
+        else:
+            yield child
 
 
 def _within(element: Element, name: str) -> Iterator[Element]:

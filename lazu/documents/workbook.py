@@ -71,7 +71,7 @@ class Workbook:
             yield from (words for _, words in drawings.paragraphs(tree))
             drawn = drawings.Drawings(self._package, drawing)
             yield from drawn.descriptions(tree)
-            yield from chain.from_iterable(map(drawn.blocks, tree.iter("chart")))
+            yield from chain.from_iterable(map(drawn.blocks, drawings.apart(tree)))
         yield from self._comments(name)
         found = {(kind.decode(), _margin(code.decode(errors="replace"))) for kind, code in _MARGIN.findall(end)}
         yield from (f"{kind}: {words}" for kind, words in sorted(found, reverse=True) if words)
