@@ -40,12 +40,12 @@ class Design(NamedTuple):
 
     upload: str = "hit intend_async put wait land answer erase wait forget"
     delete: str = "remove answer erase wait forget"
-    purge: str = "revoke erase wait forget list strays erase wait answer"
+    purge: str = "release revoke erase wait forget list strays erase wait answer"
     by_content: bool = False
     calm: bool = False  # nothing dies, times out or crashes
     #: Transactions that are retried when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
     #: and forgotten it meanwhile, and its DELETE be under way, so what comes next needs another name.
-    repeated: frozenset[str] = frozenset("hit land remove revoke forget".split())
+    repeated: frozenset[str] = frozenset("hit land remove release revoke forget".split())
     #: What an upload does that fails: its PUT was not answered in time, or the COMMIT of its landing.
     failed: str = "doom_own erase wait forget"
     again: bool = False  # what is taken for lost is put again under its name
@@ -84,6 +84,7 @@ class Luck(NamedTuple):
     doubts: int = 0  # answers to commits that are lost
     fails: int = 0  # uploads that fail, and clean up
     lies: int = 0  # objects of which an upload of their bytes is told that they are lost
+    skips: int = 0  # contents that stay, because an upload has them whose transaction may yet fail
 
 
 class Trial(NamedTuple):
@@ -211,6 +212,11 @@ def remove_blob(_: World, s: State, me: int) -> State:
     return think(commit(s, Rows(rows.files, None, rows.loose | {(rows.blob, True)})), me, frozenset({rows.blob}))
 
 
+def release(w: World, s: State, me: int) -> State:
+    """What it dooms is erased with all that is."""
+    return think(remove_blob(w, s, me), me, "")
+
+
 def look(_: World, s: State, me: int) -> State:
     return think(s, me, frozenset({s.rows.blob} if not s.rows.files and s.rows.blob is not None else ()))
 
@@ -336,7 +342,7 @@ def wait(_: World, s: State, me: int) -> State | None:
 
 
 STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, land_believed, remove,
-                                 remove_async, remove_believed, revoke_believed, remove_row, remove_blob, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
+                                 remove_async, remove_believed, revoke_believed, remove_row, remove_blob, release, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
                                  settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
                                  put_always, put, erase, erase_lost, wait)}  # fmt: skip
 STEPS["list"] = listed
@@ -415,6 +421,10 @@ class World:
                     yield f"{who} {word}, answer lost", think(lost, who, "doubt") if word.startswith("remove") else lost
                     if word == "land" and s.luck.fails:
                         yield f"{who} land, answer lost, fails", self.fail(lost, who)
+            if s.luck.skips and s.life == 0 and word in ("remove", "release") and on.rows.blob is None and s.rows.blob is not None:
+                kept = commit(on, on.rows._replace(blob=s.rows.blob, loose=s.rows.loose))
+                kept = kept._replace(at=moved(s.at, who, s.at[who] + 1), luck=less(s, skips=1))
+                yield f"{who} {word}: an upload has the content", think(kept, who, frozenset())
         if word == "hit" and s.luck.lies and s.rows.blob is not None:
             told = s._replace(told=s.told | {(who, s.rows.blob)}, luck=less(s, lies=1), at=moved(s.at, who, s.at[who] + 1))
             yield f"{who} hit: told that {s.rows.blob} is lost", think(told, who, "miss")
@@ -519,12 +529,15 @@ FAIL = Trial(Luck(kills=1, crashes=0, doubts=1, fails=1))
 #: Objects are taken for lost, that are or are not.
 LIE = Trial(Luck(kills=1, crashes=0, waits=0, lies=2))
 LOSS = Trial(Luck(kills=1, crashes=0, fails=1, lies=1), loses=True)
+#: Contents stay at their deletion, for an upload that may fail.
+SKIP = Trial(Luck(kills=1, skips=2))
 SHORT = Trial(Luck(kills=1), late=False)
 SHORT_DOUBT = Trial(Luck(kills=1, crashes=0, waits=0, doubts=1), late=False)
 SHORT_FAIL = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, fails=1), late=False)
 
 SHORT_LIE = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, lies=2), late=False)
 SHORT_LOSS = Trial(Luck(kills=0, crashes=0, waits=0, lies=1), late=False, loses=True)
+SHORT_SKIP = Trial(Luck(kills=1, crashes=0, waits=0, skips=1), late=False)
 
 
 def try_design(design: Design, trial: Trial = FULL) -> Report:
@@ -556,10 +569,9 @@ MUTANTS = {
     "the row does not look at its intent": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_blind")),
     "the purge does not revoke intents": DESIGN._replace(purge=DESIGN.purge.replace("revoke", "revoke_nothing")),
     "the purge reads rows, then lists": DESIGN._replace(
-        purge="revoke erase wait forget rows_first list_after erase wait answer"
+        purge="release revoke erase wait forget rows_first list_after erase wait answer"
     ),
     "object deleted before its blob row": DESIGN._replace(delete="remove_row look erase wait remove_blob_late answer"),
-    "row and blob in two transactions": DESIGN._replace(delete="remove_row answer remove_blob erase wait forget"),
     "a hit without the foreign key": DESIGN._replace(upload=DESIGN.upload.replace("hit", "hit_look hit_write", 1)),
     "row before the PUT is answered": DESIGN._replace(upload="hit intend_async put land answer wait erase wait forget"),
     "synchronous_commit off at landing": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_async")),
@@ -579,14 +591,18 @@ MUTANTS = {
     "a lost object deleted before the new one is there": DESIGN._replace(
         upload=DESIGN.upload.replace("hit", "hit erase_lost wait")
     ),
-    "no LIST in the purge": DESIGN._replace(purge="revoke erase wait forget answer"),
+    "the purge looks for no content without a row": DESIGN._replace(purge=DESIGN.purge.removeprefix("release ")),
+    "nor that, with row and blob in two transactions": DESIGN._replace(
+        delete="remove_row answer remove_blob erase wait forget", purge=DESIGN.purge.removeprefix("release ")
+    ),
+    "no LIST in the purge": DESIGN._replace(purge="release revoke erase wait forget answer"),
 }  # fmt: skip
 #: Why the lock looked good: it holds as long as nothing goes wrong.
 FAIR_WEATHER = BY_LOCK._replace(calm=True)
 
 
 def main() -> None:
-    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, trial) for name in DESIGNS for trial in (DOUBT, FAIL, LIE, LOSS)]
+    runs = [(name, FULL) for name in DESIGNS | MUTANTS] + [(name, trial) for name in DESIGNS for trial in (DOUBT, FAIL, LIE, LOSS, SKIP)]
     for name, trial in runs:
         found = try_design((DESIGNS | MUTANTS)[name], trial)
         sys.stdout.write(f"{name} {tuple(trial.luck)}: {found.states:,} states, {found.fault or 'no bad state'}\n")

@@ -130,7 +130,7 @@ def test_a_request_costs_as_many_statements_as_the_docs_say(boxes, cluster, post
         act()
         said = postgres.log()[before:].splitlines()
         counted[name] = sum("statement: " in line or " execute " in line for line in said)
-    assert counted == {"metadata": 1, "list": 1, "download": 2, "known": 6, "new": 9, "DELETE": 6, "again": 8}
+    assert counted == {"metadata": 1, "list": 1, "download": 2, "known": 6, "new": 9, "DELETE": 5, "again": 8}
 
 
 def test_the_floor_of_the_bench_answers_as_a_box_does(boxes, cluster, tmp_path, monkeypatch):
@@ -606,6 +606,18 @@ def test_a_purge_that_may_not_delete_says_so_in_a_line_and_fails(boxes, proxy):
     assert " removed 0 files, 6 blobs, 6 bytes" in box.flask("purge").stdout
 
 
+def test_the_object_of_a_folder_is_no_problem(boxes, cluster, proxy):
+    """The console of AWS makes an empty one, `prod/`, for the prefix: `flask fsck` had a problem without a name for ever."""
+    box, prefix = boxes(AWS_ENDPOINT_URL=proxy.endpoint), cluster["blobs_url"].split("/", 3)[3]
+    entry = "<Contents><Key>{}</Key><Size>{}</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+    folders = "".join(entry.format(f"{prefix}/{name}", size) for name, size in [("", 0), ("ab/", 0), ("theirs/", 1)])
+    listed = f"<ListBucketResult><IsTruncated>false</IsTruncated>{folders}</ListBucketResult>".encode()
+    answers = {"GET": (200, {"Content-Type": "application/xml"}, listed), "HEAD": (200, {}, b"")}
+    proxy.rule = lambda method, path: wire.PASS if "store-" in path else answers.get(method, wire.PASS)
+    [problem] = json.loads(box.flask("fsck", "--json", check=False).stdout)["problems"]
+    assert problem["about"] == "theirs/"
+
+
 def test_doctor_tells_once_that_the_database_is_away(cluster, tmp_path):
     away = {**variables(cluster), "LAZU_DATABASE_URL": f"postgresql://lazu@127.0.0.1:{free_port()}/lazu"}
     told = Server(tmp_path / "box", away).flask("doctor", check=False).stdout
@@ -766,6 +778,18 @@ def test_a_key_that_somebody_holds_keeps_no_other_waiting(boxes, postgres, clust
                 assert get(box, f"/v1/files/{file['id']}").status == 200
                 stored(box, KEY, b"known")
             assert not select.select(answers, [], [], 0)[0]
+
+
+def test_a_delete_waits_for_no_upload_of_the_same_bytes(boxes, postgres, cluster):
+    """Of bytes that many send at once there was always one: each DELETE was 503, after half a minute."""
+    box = boxes()
+    files = [stored(box, KEY, b"known") for _ in range(2)]
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as uploads, uploads.transaction():
+        uploads.execute("SELECT 1 FROM blob FOR KEY SHARE")  # as the row of a file has its content
+        for file in files:
+            assert request(box, "DELETE", f"/v1/files/{file['id']}", KEY).status == 200
+    assert box.flask("purge").returncode == 0
+    assert json.loads(box.flask("fsck", "--json").stdout)["problems"] == []
 
 
 def new_keys(cluster, tmp_path, count):

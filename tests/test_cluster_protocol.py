@@ -19,6 +19,8 @@ from model_cluster import (
     SHORT_FAIL,
     SHORT_LIE,
     SHORT_LOSS,
+    SHORT_SKIP,
+    SKIP,
     try_design,
 )
 
@@ -26,11 +28,14 @@ pytestmark = pytest.mark.slow
 
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 LOST = ("with objects that are taken for lost", "with one that is")
+KEPT = "with contents that uploads keep"
 HARM = {"dangling row", "upload lost", "delete undone", "leak"}
 
 
 @pytest.mark.parametrize(
-    "trial", [SHORT, SHORT_DOUBT, SHORT_FAIL, SHORT_LIE, SHORT_LOSS], ids=["with crashes", "with answers lost", "with uploads that fail", *LOST]
+    "trial",
+    [SHORT, SHORT_DOUBT, SHORT_FAIL, SHORT_LIE, SHORT_LOSS, SHORT_SKIP],
+    ids=["with crashes", "with answers lost", "with uploads that fail", *LOST, KEPT],
 )
 def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_property):
     found = try_design(DESIGN, trial)
@@ -41,7 +46,8 @@ def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_proper
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_model_finds_what_is_wrong_with(name):
-    trial = SHORT_LOSS if "lost object" in name else SHORT_DOUBT if "doubt" in name else SHORT_FAIL if "failed" in name else SHORT
+    told = {"lost object": SHORT_LOSS, "doubt": SHORT_DOUBT, "failed": SHORT_FAIL, "without a row": SHORT_SKIP}
+    trial = next((trial for words, trial in told.items() if words in name), SHORT)
     assert try_design(MUTANTS[name], trial).fault in HARM
 
 
@@ -52,7 +58,9 @@ def test_a_lock_around_the_calls_holds_only_while_nothing_goes_wrong():
 if LONG:
 
     @pytest.mark.parametrize(
-        "trial", [FULL, DOUBT, FAIL, LIE, LOSS], ids=["with crashes", "with answers lost", "with uploads that fail", *LOST]
+        "trial",
+        [FULL, DOUBT, FAIL, LIE, LOSS, SKIP],
+        ids=["with crashes", "with answers lost", "with uploads that fail", *LOST, KEPT],
     )
     @pytest.mark.parametrize("name", DESIGNS)
     def test_the_whole_walk(name, trial, record_property):

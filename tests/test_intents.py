@@ -194,6 +194,51 @@ def test_a_file_that_comes_during_a_repair_has_bytes_of_its_own(store, monkeypat
         assert read(store, came[0].result()) == b"missing"
 
 
+@pytest.fixture
+def upload(cluster, postgres):
+    """Another box's connection, in a transaction."""
+    with postgres.connect(cluster["database_url"].rpartition("/")[2]) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+COPY = """INSERT INTO file SELECT 'file-other', key_id, sha256, bytes, filename, purpose, content_type, created_at, expires_at
+    FROM file WHERE id = %s"""
+
+
+def test_bytes_that_an_upload_has_while_their_last_file_goes_stay_for_it(store, upload):
+    """The deletion waited until no upload had them."""
+    file = put(store, b"same")
+    upload.execute(COPY, (file.id,))
+    store.files.delete(store.keys.find("alice"), file.id)
+    upload.commit()
+    assert [row.id for row in File.select()] == ["file-other"]
+    assert read(store, file) == b"same"
+
+
+def test_bytes_of_an_upload_that_failed_while_their_last_file_went_go_by_the_next_purge(store, upload):
+    file = put(store, b"same")
+    upload.execute(COPY, (file.id,))
+    store.files.delete(store.keys.find("alice"), file.id)
+    assert store.contents.sweep(lambda: None) == Removed(), "it may still be committed"
+    upload.rollback()
+    assert store.contents.sweep(lambda: None) == Removed(0, 1, 4)
+    assert objects(store) == []
+
+
+def test_of_two_who_delete_the_last_files_of_the_same_bytes_the_last_one_takes_the_bytes(store, upload):
+    """Neither sees what the other has not committed yet."""
+    files, key = [put(store, b"same") for _ in range(2)], store.keys.find("alice")
+    upload.execute("SELECT 1 FROM blob FOR NO KEY UPDATE")
+    with ThreadPoolExecutor(2) as pool:
+        deletions = [pool.submit(store.files.delete, key, file.id) for file in files]
+        until(lambda: database.execute_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0] == 2)
+        upload.rollback()
+        for each in deletions:
+            each.result()
+    assert objects(store) == []
+
+
 def put_object(store, name, data):
     with store.contents.stage(100) as place:
         place.write(data)

@@ -143,12 +143,20 @@ def landed(name: str) -> bool:
 def release(hashes: list[str], now: int) -> list[Loose]:
     """Let go of those contents that no row refers to any more: their objects are loose and doomed from now on.
 
-    The locks come first, in order, in a statement of their own: who locks last sees all the others' deletions.
+    The locks come first, in order, in a statement of their own: who locks last sees all the others' deletions. They
+    let uploads of the same bytes pass. A content that such an upload has at this moment stays: if that fails, the next
+    purge lets go of it.
     """
-    _fetch("SELECT 1 FROM blob WHERE sha256 = ANY(?) ORDER BY sha256 FOR UPDATE", hashes)
-    return [Loose(*each) for each in _fetch(_RELEASE, hashes, now)]
+    found = database.execute_sql(_LOCK, (hashes, hashes))
+    found.nextset()
+    free = [sha256 for (sha256,) in found.fetchall()]
+    return [Loose(*each) for each in _fetch(_RELEASE, free, now)] if free else []
 
 
+# Two statements, one round trip. Waiting for the second lock would be waiting for a moment without such an upload:
+# PostgreSQL lets who shares a row pass who waits to have it alone. What came before that lock `_RELEASE` sees.
+_LOCK = f"""SELECT 1 FROM blob WHERE sha256 = ANY(?) ORDER BY sha256 FOR NO KEY UPDATE;
+    SELECT sha256 FROM blob WHERE sha256 = ANY(?) AND {_UNREFERRED} FOR UPDATE SKIP LOCKED"""  # noqa: S608 - our own text
 _RELEASE = f"""WITH gone AS (DELETE FROM blob WHERE sha256 = ANY(?) AND {_UNREFERRED} RETURNING name, bytes, derived)
     INSERT INTO loose (name, bytes, since, doomed, derived) SELECT name, bytes, ?, TRUE, derived FROM gone
     RETURNING name, bytes, derived"""  # noqa: S608 - our own text

@@ -9,7 +9,7 @@ from functools import partial
 
 from lazu import clock
 from lazu.store import object_rows, rows
-from lazu.store.bucket import Bucket
+from lazu.store.bucket import Bucket, Entry
 from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import STEPS, Found, Problem, Tick, object_names
 from lazu.store.contents.objects import Objects
@@ -80,11 +80,15 @@ def _suspects(bucket: Bucket, read: Read | None) -> Iterator[Problem]:
     after = ""
     for page in bucket.pages():
         if page:
-            found = {each.name: Found(each.bytes, (0, 0)) for each in page if not object_names.is_aside(each.name)}
+            found = {each.name: Found(each.bytes, (0, 0)) for each in page if not _is_aside(each)}
             last = max(after, *(each.name for each in page))
             yield from _compare(bucket, read, found, object_rows.stored_between(after, last))
             after = last
     yield from _compare(bucket, read, {}, object_rows.stored_between(after, None))
+
+
+def _is_aside(entry: Entry) -> bool:
+    return object_names.is_aside(entry.name) or object_names.is_folder(entry.name, entry.bytes)
 
 
 def _compare(bucket: Bucket, read: Read | None, found: dict[str, Found], stored: list[Stored]) -> Iterator[Problem]:

@@ -52,6 +52,11 @@ def is_aside(name: str) -> bool:
     return mark(name) is not None or name.startswith(QUARANTINE)
 
 
+def is_folder(name: str, size: int) -> bool:
+    """Whether it is the empty object that a console of S3 makes for a folder; that of the prefix has no name here."""
+    return not size and (not name or name.endswith("/"))
+
+
 def is_ours(name: str) -> bool:
     """Whether `name` is that of a content's object, or of an object derived from a content."""
     return _NAME.fullmatch(name) is not None
