@@ -40,7 +40,7 @@ class Design(NamedTuple):
 
     upload: str = "hit intend_async put wait land answer erase wait forget"
     delete: str = "remove answer erase wait forget"
-    purge: str = "release revoke erase wait forget list strays erase wait answer"
+    purge: str = "release revoke surely erase wait forget list strays surely erase wait answer"
     by_content: bool = False
     calm: bool = False  # nothing dies, times out or crashes
     #: Transactions that are retried when the answer to their COMMIT was lost. An intent is not: a purge may have revoked
@@ -226,13 +226,20 @@ def remove_blob_late(_: World, s: State, me: int) -> State:
 
 
 def revoke(_: World, s: State, me: int) -> State:
+    """With none to revoke it writes nothing, and waits for nobody."""
     names = frozenset(name for name, _ in s.rows.loose)
-    return think(commit(s, s.rows._replace(loose=frozenset((name, True) for name in names))), me, names)
+    rows = s.rows._replace(loose=frozenset((name, True) for name in names))
+    return think(s if rows == s.rows else commit(s, rows), me, names)
 
 
-def revoke_believed(w: World, s: State, me: int) -> State:
-    names = frozenset(name for name, _ in s.rows.loose)
-    return think(s, me, names) if all(doomed for _, doomed in s.rows.loose) else revoke(w, s, me)
+def surely(w: World, s: State, me: int) -> State:
+    """Asked once more, in a transaction that has something to commit."""
+    needed = {s.rows.blob, *(name for name, doomed in s.rows.loose if not doomed)}
+    return confirm(w, think(s, me, s.mind[me] - needed), me)
+
+
+def confirm(_: World, s: State, __: int) -> State:
+    return commit(s, s.rows)
 
 
 def doom_own(w: World, s: State, me: int) -> State:
@@ -342,7 +349,7 @@ def wait(_: World, s: State, me: int) -> State | None:
 
 
 STEPS = {f.__name__: f for f in (hit, hit_look, hit_write, intend, intend_async, land, land_blind, land_async, land_believed, remove,
-                                 remove_async, remove_believed, revoke_believed, remove_row, remove_blob, release, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
+                                 remove_async, remove_believed, surely, confirm, remove_row, remove_blob, release, look, remove_blob_late, revoke, revoke_nothing, forget, doom_own, doom_blind,
                                  settle, strays, rows_first, list_after, answer, lock, unlock, head, row_locked, look_locked,
                                  put_always, put, erase, erase_lost, wait)}  # fmt: skip
 STEPS["list"] = listed
@@ -533,6 +540,7 @@ LOSS = Trial(Luck(kills=1, crashes=0, fails=1, lies=1), loses=True)
 SKIP = Trial(Luck(kills=1, skips=2))
 SHORT = Trial(Luck(kills=1), late=False)
 SHORT_DOUBT = Trial(Luck(kills=1, crashes=0, waits=0, doubts=1), late=False)
+SHORT_FAILOVER = Trial(Luck(kills=0, waits=0, doubts=1), late=False)
 SHORT_FAIL = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, fails=1), late=False)
 
 SHORT_LIE = Trial(Luck(kills=0, crashes=0, waits=0, doubts=1, lies=2), late=False)
@@ -567,9 +575,9 @@ MUTANTS = {
     "no intent before the PUT": DESIGN._replace(upload="hit put wait land_blind answer erase wait forget"),
     "intent after the PUT": DESIGN._replace(upload="hit put wait intend land answer erase wait forget"),
     "the row does not look at its intent": DESIGN._replace(upload=DESIGN.upload.replace("land", "land_blind")),
-    "the purge does not revoke intents": DESIGN._replace(purge=DESIGN.purge.replace("revoke", "revoke_nothing")),
+    "the purge does not revoke intents": DESIGN._replace(purge=DESIGN.purge.replace("revoke surely", "revoke_nothing")),
     "the purge reads rows, then lists": DESIGN._replace(
-        purge="release revoke erase wait forget rows_first list_after erase wait answer"
+        purge="release revoke surely erase wait forget rows_first list_after erase wait answer"
     ),
     "object deleted before its blob row": DESIGN._replace(delete="remove_row look erase wait remove_blob_late answer"),
     "a hit without the foreign key": DESIGN._replace(upload=DESIGN.upload.replace("hit", "hit_look hit_write", 1)),
@@ -585,7 +593,8 @@ MUTANTS = {
     "a delete in doubt believes what it reads": DESIGN._replace(
         delete=DESIGN.delete.replace("remove", "remove_believed"), repeated=DESIGN.repeated | {"remove_believed"}
     ),
-    "a purge believes what a delete in doubt did": DESIGN._replace(purge=DESIGN.purge.replace("revoke", "revoke_believed")),
+    "a purge believes what a delete in doubt did": DESIGN._replace(purge=DESIGN.purge.replace("surely ", "")),
+    "a purge has another server confirm what it read": DESIGN._replace(purge=DESIGN.purge.replace("surely", "confirm")),
     "a failed upload deletes its object, landed or not": DESIGN._replace(failed="doom_blind erase wait forget"),
     "a lost object put again under its name": DESIGN._replace(again=True),
     "a lost object deleted before the new one is there": DESIGN._replace(
@@ -595,7 +604,7 @@ MUTANTS = {
     "nor that, with row and blob in two transactions": DESIGN._replace(
         delete="remove_row answer remove_blob erase wait forget", purge=DESIGN.purge.removeprefix("release ")
     ),
-    "no LIST in the purge": DESIGN._replace(purge="release revoke erase wait forget answer"),
+    "no LIST in the purge": DESIGN._replace(purge="release revoke surely erase wait forget answer"),
 }  # fmt: skip
 #: Why the lock looked good: it holds as long as nothing goes wrong.
 FAIR_WEATHER = BY_LOCK._replace(calm=True)

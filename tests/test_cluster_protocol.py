@@ -17,6 +17,7 @@ from model_cluster import (
     SHORT,
     SHORT_DOUBT,
     SHORT_FAIL,
+    SHORT_FAILOVER,
     SHORT_LIE,
     SHORT_LOSS,
     SHORT_SKIP,
@@ -34,8 +35,8 @@ HARM = {"dangling row", "upload lost", "delete undone", "leak"}
 
 @pytest.mark.parametrize(
     "trial",
-    [SHORT, SHORT_DOUBT, SHORT_FAIL, SHORT_LIE, SHORT_LOSS, SHORT_SKIP],
-    ids=["with crashes", "with answers lost", "with uploads that fail", *LOST, KEPT],
+    [SHORT, SHORT_DOUBT, SHORT_FAILOVER, SHORT_FAIL, SHORT_LIE, SHORT_LOSS, SHORT_SKIP],
+    ids=["with crashes", "with answers lost", "with a failover", "with uploads that fail", *LOST, KEPT],
 )
 def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_property):
     found = try_design(DESIGN, trial)
@@ -46,7 +47,7 @@ def test_no_order_of_calls_and_no_crash_breaks_the_protocol(trial, record_proper
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_model_finds_what_is_wrong_with(name):
-    told = {"lost object": SHORT_LOSS, "doubt": SHORT_DOUBT, "failed": SHORT_FAIL, "without a row": SHORT_SKIP}
+    told = {"lost object": SHORT_LOSS, "another server": SHORT_FAILOVER, "doubt": SHORT_DOUBT, "failed": SHORT_FAIL, "without a row": SHORT_SKIP}
     trial = next((trial for words, trial in told.items() if words in name), SHORT)
     assert try_design(MUTANTS[name], trial).fault in HARM
 

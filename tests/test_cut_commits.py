@@ -10,7 +10,9 @@ from io import BytesIO
 import pytest
 
 from helpers.postgresql import primary_and_standby
+from helpers.server import Server, variables
 from helpers.waiting import until
+from helpers.wire import request, stored
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.errors import StoreError
@@ -143,6 +145,28 @@ def test_a_purge_deletes_no_bytes_whose_file_a_failover_brings_back(box, pair, m
         box.store.contents.sweep(lambda: None)
     fail_over(box, pair)
     assert box.read(box.file) == b"kept"
+
+
+def test_a_primary_whose_standby_was_promoted_deletes_nothing_that_came_there_since(box, pair, tmp_path, monkeypatch):
+    """It took an acknowledged upload for a stray: nobody had told it of that, and no commit of its own had to wait."""
+    pages, found = box.store.contents.bucket.pages, {}
+
+    def late(*about, **more):
+        if not more and not found:
+            pair[1].promote()
+            place = {"database_url": pair[1].url(box.store.settings.database_url.rpartition("/")[2]), "blobs_url": box.store.settings.blobs_url}
+            other = Server(tmp_path / "other", {**variables(place), "LAZU_API_KEY": KEY, "LAZU_WORKERS": "1"}).start()
+            found.update(stored(other, KEY, b"acknowledged"), server=other)
+        return pages(*about, **more)
+
+    monkeypatch.setattr(box.store.contents.bucket, "pages", late)
+    monkeypatch.setattr(connections._Connection, "seconds", 1)
+    try:
+        with pytest.raises(StoreError):
+            box.store.contents.sweep(lambda: None)
+        assert request(found["server"], "GET", f"/v1/files/{found['id']}/content", KEY).body == b"acknowledged"
+    finally:
+        found["server"].stop()
 
 
 def test_what_was_cut_off_is_acknowledged_by_a_repeat_when_the_standby_is_back(box, pair, monkeypatch):

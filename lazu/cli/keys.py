@@ -7,7 +7,8 @@ import click
 from flask.cli import AppGroup
 
 from lazu import clock
-from lazu.cli.output import Command, as_json_option, opened, say_json, table
+from lazu.cli.output import Command, as_json_option, fail, opened, say_json, table
+from lazu.errors import Doubt
 from lazu.sizes import words
 from lazu.upkeep import stats
 
@@ -51,7 +52,10 @@ def create(name: str, quota: int | None) -> None:
 
     Example: flask keys create alice --quota 10GB
     """
-    click.echo(opened().keys.create(name, quota))
+    try:
+        click.echo(opened().keys.create(name, quota))
+    except Doubt as e:
+        fail(f"{name} may be there, see 'flask keys list'; if it is, 'flask keys rotate {name}' prints its key: {e}")
 
 
 @group.command("list")

@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lazu.errors import Busy, Overloaded
+from lazu.errors import Overloaded
 from lazu.store import schema
 from lazu.store.tables import database
 
@@ -208,17 +208,16 @@ def forget(names: list[str]) -> None:
 
 
 def known(names: list[str]) -> set[str]:
-    """Those of `names` that a content has, or that are written down as loose.
+    """Those of `names` that a content has, or that are written down as loose."""
+    text = "SELECT name FROM blob WHERE name = ANY(?) UNION ALL SELECT name FROM loose WHERE name = ANY(?)"
+    return {name for (name,) in _fetch(text, names, names)}
 
-    Raises `Busy` when a standby answers, also one that a pooler put behind a connection: it may not know yet what has
-    landed, and the others are deleted.
-    """
-    text = """SELECT name FROM blob WHERE name = ANY(?) UNION ALL SELECT name FROM loose WHERE name = ANY(?)
-        UNION ALL SELECT NULL WHERE pg_is_in_recovery()"""
-    found = {name for (name,) in _fetch(text, names, names)}
-    if None in found:
-        raise Busy("this server is a standby")
-    return found
+
+def needed(names: list[str]) -> set[str]:
+    """Those of `names` whose objects must stay: a content has them, or an upload is putting them."""
+    text = """SELECT name FROM blob WHERE name = ANY(?)
+        UNION ALL SELECT name FROM loose WHERE name = ANY(?) AND NOT doomed"""
+    return {name for (name,) in _fetch(text, names, names)}
 
 
 def stored_between(after: str, last: str | None) -> list[Stored]:

@@ -54,7 +54,7 @@ def remove(objects: Objects, problem: Problem) -> str:
         gone = [Loose(problem.name, 0, derived=True)] if doomed else []  # else it landed since
     else:
         gone = objects.release([problem.sha256])
-        gone += [] if _known(problem) else [Loose(problem.name, 0, derived=False)]
+        gone += objects.unneeded([] if _known(problem) else [Loose(problem.name, 0, derived=False)])
     return "removed" if objects.erase(gone) else ""
 
 

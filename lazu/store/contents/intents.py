@@ -12,7 +12,6 @@ every order of these steps.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -31,7 +30,6 @@ from lazu.store.postgresql_errors import Absent, Present
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
-Look = Callable[[], list[Loose]]
 Result = TypeVar("Result")
 
 #: Seconds after which a sweep takes an upload for dead and revokes its intent. It decides when, not whether that is
@@ -196,7 +194,7 @@ class Intents:
         """See `Contents`. Works on any box, also on several at once."""
         self.pairing.look()
         self.engine.write(lambda: object_rows.doom(clock.now() - INTENT_SECONDS))
-        removed = self.objects.clear(chain(self._released(), self._doomed(self.engine.surely), self._strays(tick)))
+        removed = self.objects.clear(chain(self._released(), self._doomed(), self._strays(tick)))
         self.objects.erase(surplus(self.bucket.pages(), self._kept_bytes), each_one=True)
         return removed
 
@@ -206,13 +204,10 @@ class Intents:
         while hashes := [stored.sha256 for stored in islice(found, 1000)]:
             yield self.objects.release(hashes)
 
-    def _doomed(self, asked: Callable[[Look], list[Loose]]) -> Iterator[list[Loose]]:
-        """What could not be deleted before, with the bytes that are there: of a refused upload there may be none.
-
-        Who deletes them has to have `asked` surely: a failover may bring back the rows of those that seem doomed.
-        """
+    def _doomed(self) -> Iterator[list[Loose]]:
+        """What could not be deleted before, with the bytes that are there: of a refused upload there may be none."""
         after = ""
-        while found := asked(partial(object_rows.doomed, after)):
+        while found := object_rows.doomed(after):
             yield [each._replace(bytes=self.objects.bytes(each.name)) for each in found]
             after = found[-1].name
 
@@ -236,7 +231,7 @@ class Intents:
         removed = Removed()
         for stored in object_rows.unreferred(since):
             removed.add_blob(stored.bytes)
-        for loose in chain(self._doomed(lambda look: look()), self._strays()):
+        for loose in chain(self._doomed(), self._strays()):
             for each in loose:
                 removed.add_blob(each.bytes)
         return removed

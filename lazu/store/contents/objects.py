@@ -170,14 +170,23 @@ class Objects:
         if gone:
             try:
                 self.engine.write(lambda: object_rows.forget([each.name for each in gone]))
-            except StoreError:
-                log.warning("deleted objects could not be forgotten; the next purge does it", exc_info=True)
+            except StoreError as e:
+                log.warning("deleted objects could not be forgotten; the next purge does it: %s", e)
         return gone
+
+    def unneeded(self, loose: list[Loose]) -> list[Loose]:
+        """Those of `loose` that may be deleted; raises `StoreError` unless the standby knows that too.
+
+        What was read is not enough: a failover may bring back what this server alone has let go, or has had already.
+        """
+        stems = {each: object_names.stem(each.name) for each in loose}
+        needed = self.engine.surely(lambda: object_rows.needed([*stems.values()])) if loose else set()
+        return [each for each in loose if stems[each] not in needed]
 
     def clear(self, found: Iterable[list[Loose]]) -> Removed:
         """Erase what a sweep has `found`, however often; gives the counts."""
         removed, left = Removed(), set[str]()
-        for loose in found:
+        for loose in map(self.unneeded, found):
             gone = self.erase(loose, each_one=True)
             for each in gone:
                 removed.add_blob(each.bytes)
