@@ -6,7 +6,7 @@ from helpers.in_store import put
 from helpers.postgresql import primary_and_standby
 from helpers.waiting import until
 from lazu.config import Settings
-from lazu.errors import Busy, StoreError
+from lazu.errors import Busy
 from lazu.store import connections
 from lazu.store.connections import database
 from lazu.store.object_rows import Loose
@@ -104,5 +104,5 @@ def test_a_standby_behind_a_connection_is_not_asked_what_may_be_deleted(pair, ur
     monkeypatch.setattr(connections._Connecting, "_prepare", lambda _, connection: setattr(connection, "prepared", set()))
     store = opened(at(url, pair[1]), cluster, tmp_path)
     assert store.keys.find("alice")
-    with pytest.raises(StoreError, match="during recovery"):
+    with pytest.raises(Busy, match="standby"):
         store.contents.objects.unneeded([Loose("any", 0, derived=False)])

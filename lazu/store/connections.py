@@ -36,6 +36,9 @@ _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_c
     SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
     SET default_transaction_isolation = 'read committed'"""
 
+#: On a standby the call by itself would be an internal error (XX000).
+_MESSAGE = "SELECT pg_logical_emit_message(TRUE, 'lazu', '') WHERE NOT pg_is_in_recovery()"
+
 
 @lru_cache(256)
 def _own(sql: str) -> str:
@@ -206,6 +209,11 @@ class _Database(PooledPostgresqlDatabase, _Connecting):
         super().commit()
         if connection.warned:
             raise psycopg.OperationalError(connection.warned)
+
+    def write_a_message(self) -> None:
+        """Write something, so that this transaction's commit waits for the standby; raises `Busy` on a standby."""
+        if not self.execute_sql(_MESSAGE).fetchone():
+            raise Busy("25006 this server is a standby")  # the code by which it refuses to write
 
     def _can_reuse(self, conn: Any) -> bool:
         return bool(conn.since > self._over and super()._can_reuse(conn))

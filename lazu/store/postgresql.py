@@ -45,7 +45,6 @@ _NOWHERE = "lazu-asks-nobody"
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
 _BACKEND = "SELECT pg_backend_pid()"
-_MESSAGE = "SELECT pg_logical_emit_message(TRUE, 'lazu', '')"  # who wrote nothing waits for no standby
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class Postgresql:
 
     def surely(self, work: Callable[[], Result]) -> Result:
         """As `write`, but the commit waits also if nothing was written (docs/decisions/0078-standbys.md)."""
-        return self.write(lambda: (database.execute_sql(_MESSAGE), work())[1])
+        return self.write(lambda: (database.write_a_message(), work())[1])
 
     def confirm(self, holds: Callable[[], bool]) -> None:
         """See `Engine`."""
