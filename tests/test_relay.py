@@ -178,8 +178,9 @@ def test_later_lines_of_the_relay_do_not_bear_the_id_of_a_call_that_broke_off(ca
     """Each thread's lines bear the id that was set last."""
     caplog.handler.setFormatter(logs.Formatter(logs.Style("text", "utc")))
     call = calling(Line(b"220 smtp ready\r\n\r\n"), Client(10_000), **{"lazu.request_id": "req_one"})
-    call.read()
-    logging.getLogger("lazu").warning("something else")
+    with logs.about(None):  # as the relay's thread begins
+        call.read()
+        logging.getLogger("lazu").warning("something else")
     broken, later = caplog.text.splitlines()
     assert "broke off" in broken
     assert broken.endswith(" request=req_one")
