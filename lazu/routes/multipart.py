@@ -84,7 +84,7 @@ def _parser(content_type: str, carrier: str) -> PushMultipartParser:
     return PushMultipartParser(boundary, max_segment_count=MAX_PARTS)
 
 
-def _name(segment: MultipartSegment) -> None:
+def _rename(segment: MultipartSegment) -> None:
     """Give `segment` the name and filename that its client wrote: the package cuts what stands without quotes."""
     dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
     if len(dispositions) != 1:
@@ -145,7 +145,7 @@ def _bounded(read: Read, parser: PushMultipartParser, carrier: str) -> Iterator[
         received += len(chunk)
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
-                _name(event)
+                _rename(event)
                 within = event.name == carrier
             elif event is not None:
                 given[within] += len(event)

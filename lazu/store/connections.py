@@ -35,8 +35,7 @@ _LIMITS = """SELECT pg_is_in_recovery(), (SELECT set_config('client_connection_c
         WHERE current_setting('server_version_num')::int >= 140000 AND version() ~ 'linux');
     SET idle_in_transaction_session_timeout = 30000; SET lock_timeout = 10000; SET enable_bitmapscan = off;
     SET default_transaction_isolation = 'read committed'"""
-
-#: On a standby the call by itself would be an internal error (XX000).
+#: Writes to PostgreSQL's log alone. On a standby the call by itself would be an internal error (XX000).
 _MESSAGE = "SELECT pg_logical_emit_message(TRUE, 'lazu', '') WHERE NOT pg_is_in_recovery()"
 
 
