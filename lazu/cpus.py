@@ -44,7 +44,7 @@ def _quotas() -> Iterator[int]:
 
 def _quota(folder: Path, files: list[str]) -> Iterator[int]:
     """Give what one group allows, rounded up, if it has a limit and is seen: the path may be the host's."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # an odd file must not stop a start
         quota, period = [word for name in files for word in _words(folder / name)]
         if quota not in ("max", "-1"):
             yield -(-int(quota) // int(period))
