@@ -26,9 +26,10 @@ from lazu import config
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.documents import reading
-from lazu.store import bucket_client, postgresql, uploads
+from lazu.store import bucket_client, uploads
 from lazu.store.contents import retrying
 from lazu.store.contents.journal import Journal
+from lazu.store.postgresql import engine
 
 #: What only runs by hand.
 collect_ignore = [] if os.environ.get("LAZU_LONG_TESTS") else ["test_failover.py"]
@@ -233,7 +234,7 @@ def impatient(monkeypatch):
 
     def begin():
         monkeypatch.setattr(retrying, "SECONDS", 0)
-        monkeypatch.setattr(postgresql, "RETRY_SECONDS", 0)
+        monkeypatch.setattr(engine, "RETRY_SECONDS", 0)
 
     return begin
 

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.server import opened
 from helpers.wire import request, stored
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 from lazu.store.tables import File
 
 pytestmark = pytest.mark.slow

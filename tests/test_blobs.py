@@ -16,8 +16,9 @@ from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import metrics
 from lazu.errors import Failed, InsufficientStorage, StorageFailed, StoreError
-from lazu.store import derived, disk, rows, sqlite
+from lazu.store import derived, disk, rows
 from lazu.store.blobs import NEW, Blobs
+from lazu.store.sqlite import engine as sqlite
 from lazu.store.staged import FEW
 from test_journal import entries
 

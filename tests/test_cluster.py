@@ -29,10 +29,11 @@ from lazu.application import create_app
 from lazu.config import Settings, read
 from lazu.errors import Busy, CannotStart, InsufficientStorage, InvalidApiKey, InvalidRequest, NotReady, Unanswered
 from lazu.routes import content
-from lazu.store import counts, postgresql, rows, upload_rows
-from lazu.store.connections import database
+from lazu.store import counts, rows, upload_rows
 from lazu.store.opening import open_store, require_ready
-from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql import engine
+from lazu.store.postgresql.database import database
+from lazu.store.postgresql.engine import Postgresql
 from lazu.store.tables import File, Upload, UploadPart
 from lazu.store.uploads import Completion, Declared
 from lazu.upkeep import engines
@@ -761,7 +762,7 @@ def test_a_commit_that_nobody_answers_is_503(cluster, tmp_path, monkeypatch, pat
 @pytest.mark.parametrize("tables", [False, True], ids=["new", "without the key"])
 def test_a_box_starts_on_a_database_that_answers_no_commit(cluster, postgres, tmp_path, monkeypatch, tables):
     """Its synchronous standby is away: the box waited without end, with no port and no word. Now it works when that is back."""
-    monkeypatch.setattr(postgresql, "OPENING_SECONDS", 1)
+    monkeypatch.setattr(engine, "OPENING_SECONDS", 1)
     if tables:
         Postgresql(cluster["database_url"]).open()
     settings = Settings(storage_dir=tmp_path / "box", min_free_bytes=0, api_key=KEY, **cluster)

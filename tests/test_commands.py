@@ -23,7 +23,7 @@ from helpers.wire import request, stored
 from lazu.errors import CannotStart
 from lazu.store.keys import Keys
 from lazu.store.opening import mark_served
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 from lazu.store.tables import File, Key
 from lazu.upkeep import doctor, stats
 

@@ -22,8 +22,8 @@ from helpers.server import PROJECT, problems
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.errors import Busy, Full, StorageMoved
-from lazu.store import sqlite
-from lazu.store.group_commit import GroupCommit
+from lazu.store.sqlite import engine as sqlite
+from lazu.store.sqlite.group_commit import GroupCommit
 from lazu.store.tables import File
 
 FRAME = 24 + 4096

@@ -16,10 +16,10 @@ from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import FileTooLarge, InsufficientStorage, InternalError, InvalidRequest
 from lazu.store import counts, rows, upload_rows
-from lazu.store.connections import database
 from lazu.store.contents import STEPS, copies
 from lazu.store.contents.shards import Shards
 from lazu.store.opening import open_store
+from lazu.store.postgresql.database import database
 from lazu.store.tables import File
 from lazu.store.uploads import Completion, Declared
 

@@ -16,8 +16,9 @@ from helpers.wire import request, stored
 from lazu.application import create_app
 from lazu.config import Settings
 from lazu.errors import StoreError
-from lazu.store import connections, object_rows
-from lazu.store.connections import database
+from lazu.store import object_rows
+from lazu.store.postgresql.connections import Connection
+from lazu.store.postgresql.database import database
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +112,7 @@ def cut_off(box, pair, monkeypatch, cut):
         told = [pool.submit(act) for act in acts]
         with first.connect("postgres") as connection:
             until(lambda: connection.execute(waiting).fetchone() == (len(acts),))
-        monkeypatch.setattr(connections._Connection, "seconds", 1)  # from now on, for what is retried
+        monkeypatch.setattr(Connection, "seconds", 1)  # from now on, for what is retried
         cut(first, url)
         return [each.result().status_code for each in told]
 
@@ -160,7 +161,7 @@ def test_a_primary_whose_standby_was_promoted_deletes_nothing_that_came_there_si
         return pages(*about, **more)
 
     monkeypatch.setattr(box.store.contents.bucket, "pages", late)
-    monkeypatch.setattr(connections._Connection, "seconds", 1)
+    monkeypatch.setattr(Connection, "seconds", 1)
     try:
         with pytest.raises(StoreError):
             box.store.contents.sweep(lambda: None)

@@ -15,7 +15,7 @@ from helpers.race import Race
 from helpers.server import Server, variables
 from helpers.waiting import until
 from helpers.wire import request, stored
-from lazu.store.connections import database
+from lazu.store.postgresql.database import database
 
 pytestmark = pytest.mark.slow
 

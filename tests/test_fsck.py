@@ -18,7 +18,7 @@ from helpers.in_store import blank
 from lazu.application import create_app
 from lazu.errors import Busy
 from lazu.store import disk, rows
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 from lazu.store.tables import File
 
 

@@ -17,7 +17,7 @@ from lazu import clock
 from lazu.errors import StoreError
 from lazu.store import counts, disk, upload_rows
 from lazu.store.contents import shards
-from lazu.store.sqlite import Sqlite, database
+from lazu.store.sqlite.engine import Sqlite, database
 from lazu.store.tables import File, Key
 from lazu.upkeep import stats
 

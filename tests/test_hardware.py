@@ -26,9 +26,10 @@ from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, form, part, request, stored, upload
 from lazu.config import Settings
 from lazu.errors import CannotStart, Failed, InsufficientStorage, InternalError, StorageFailed, StorageMoved
-from lazu.store import rows, sqlite
+from lazu.store import rows
 from lazu.store.blobs import Blobs
 from lazu.store.opening import open_store
+from lazu.store.sqlite import engine as sqlite
 from lazu.store.staged import Staging
 from lazu.store.tables import File
 from lazu.upkeep.purge import purge

@@ -17,9 +17,9 @@ from lazu.errors import Busy, Doubt, Overloaded, StorageMoved, StoreError
 from lazu.slots import Slots, Turn
 from lazu.store import counts, object_rows, rows
 from lazu.store.bucket import Bucket
-from lazu.store.connections import database
 from lazu.store.contents import Found, Problem, Removed, object_names
 from lazu.store.opening import open_store
+from lazu.store.postgresql.database import database
 from lazu.store.tables import File
 
 pytestmark = pytest.mark.slow

@@ -25,7 +25,7 @@ from lazu.errors import Full
 from lazu.store import disk, journal_rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents import journal
-from lazu.store.schema import STEPS
+from lazu.store.sqlite.schema import STEPS
 from lazu.store.staged import FEW
 
 BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))

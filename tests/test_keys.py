@@ -10,7 +10,8 @@ from helpers.in_process import put
 from helpers.wire import request, stored
 from lazu import config
 from lazu.errors import CannotStart, Full
-from lazu.store import rows, sqlite
+from lazu.store import rows
+from lazu.store.sqlite import engine as sqlite
 
 pytestmark = pytest.mark.both_stores
 

@@ -16,7 +16,7 @@ from helpers.wire import BOUNDARY, PURPOSE, form, part
 from lazu import clock
 from lazu.application import create_app
 from lazu.config import Settings
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 
 pytestmark = pytest.mark.slow
 

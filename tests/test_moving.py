@@ -16,10 +16,10 @@ from lazu import clock, ids
 from lazu.config import Settings
 from lazu.errors import StoreError
 from lazu.store import crossing, rows, snapshot
-from lazu.store.connections import database
 from lazu.store.contents import object_names
 from lazu.store.opening import open_store
-from lazu.store.sqlite_connections import Database
+from lazu.store.postgresql.database import database
+from lazu.store.sqlite.connections import Database
 from lazu.store.tables import File
 from lazu.upkeep.backup import BackupProblem, backup, restore
 

@@ -13,8 +13,8 @@ from helpers.server import Server
 from lazu.config import Settings
 from lazu.errors import CannotStart, NotReady, StorageMoved
 from lazu.store import object_rows, rows
-from lazu.store.connections import database
 from lazu.store.opening import open_store, require_ready
+from lazu.store.postgresql.database import database
 from lazu.upkeep import engines
 from lazu.upkeep.backup import BackupProblem, backup
 from lazu.upkeep.purge import purge

@@ -10,8 +10,8 @@ from helpers.pooler import pooled
 from helpers.server import Server, variables
 from helpers.wire import request, stored
 from lazu.config import Settings
-from lazu.store.connections import database
 from lazu.store.opening import open_store
+from lazu.store.postgresql.database import database
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,11 @@ from helpers.server import PROJECT, free_port
 from helpers.waiting import until
 from lazu import metrics
 from lazu.errors import Busy, CannotStart, Doubt, Failed, InsufficientStorage, Unanswered, Unfit
-from lazu.store import cluster_schema, connections, counts, list_rows, object_rows, postgresql, rows, upload_rows
-from lazu.store.connections import database
-from lazu.store.postgresql import Postgresql
-from lazu.store.postgresql_errors import Absent, Present
+from lazu.store import counts, list_rows, object_rows, rows, upload_rows
+from lazu.store.postgresql import address, connections, schema
+from lazu.store.postgresql.database import POOL, database
+from lazu.store.postgresql.engine import Postgresql
+from lazu.store.postgresql.errors import Absent, Present
 from lazu.store.tables import File, Key
 
 pytestmark = pytest.mark.slow
@@ -135,7 +136,7 @@ def test_names_are_unicode_whatever_the_environment_says(monkeypatch, url):
 def waiting_for(seconds):
     """A statement is waited for so long; None: without end."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(connections._Connection, "seconds", seconds)
+        monkeypatch.setattr(connections.Connection, "seconds", seconds)
         yield
 
 
@@ -174,7 +175,7 @@ def test_what_was_done_before_a_failover_and_is_not_after_it_is_in_doubt(engine)
 
 def test_threads_do_not_wait_one_after_the_other_for_a_database_that_takes_no_connection(engine, monkeypatch):
     """Something listens there and says nothing; libpq waits for two seconds at least."""
-    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)
+    monkeypatch.setitem(address._CONNECTING, "connect_timeout", 2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         Postgresql(f"postgresql://lazu@127.0.0.1:{mute.getsockname()[1]}/lazu").open()
         began = time.monotonic()
@@ -197,11 +198,11 @@ def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypa
 
 def test_a_connection_that_is_there_is_used_while_another_thread_connects(engine, url, monkeypatch):
     """To a server whose packets are dropped that takes seconds; nobody could give a connection back meanwhile, nor take one."""
-    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 20)
+    monkeypatch.setitem(address._CONNECTING, "connect_timeout", 20)
     Postgresql(url).open()
     with socket.create_server(("127.0.0.1", 0)) as mute, ThreadPoolExecutor(1) as pool:
         with database.connection_context():
-            database.servers = [{"host": "127.0.0.1", "port": str(mute.getsockname()[1])}]
+            database.connecting.servers = [{"host": "127.0.0.1", "port": str(mute.getsockname()[1])}]
             connects = pool.submit(database.execute_sql, "SELECT 1")
             heard = mute.accept()[0]
         assert rows.find_key("alice") is None
@@ -212,7 +213,7 @@ def test_a_connection_that_is_there_is_used_while_another_thread_connects(engine
 
 def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch):
     """It is what is left of the old primary after a failover: each new connection asked it first, for five seconds."""
-    monkeypatch.setitem(postgresql._CONNECTING, "connect_timeout", 2)
+    monkeypatch.setitem(address._CONNECTING, "connect_timeout", 2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         engine = Postgresql(url.replace("@", f"@127.0.0.1:{mute.getsockname()[1]},"))
         engine.open()
@@ -228,14 +229,11 @@ def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch)
 
 def test_a_connection_is_closed_only_when_the_thread_that_uses_it_is_done(engine):
     """Psycopg keeps libpq's pointer while it waits for an answer: it wrote to memory that was freed."""
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(database.execute_sql, "SELECT pg_sleep(1)::text, 1")
-        until(lambda: database._in_use)
-        [used] = database._in_use.values()
-        database.close_all()
-        assert not used.connection.closed
-        assert slow.result().fetchone() == ("", 1)
-    assert used.connection.closed
+    with ThreadPoolExecutor(1) as pool, database.connection_context():
+        used = database.connection()
+        pool.submit(database.close_all).result()
+        assert not used.closed
+    assert used.closed
 
 
 def test_the_first_use_of_a_key_takes_no_connection_from_others(engine):
@@ -305,7 +303,7 @@ def test_opening_twice_changes_nothing_and_a_newer_schema_stops_the_start(engine
 
 def test_tables_of_an_older_lazu_are_brought_up_to_date(url, monkeypatch):
     with monkeypatch.context() as older:
-        older.setattr(cluster_schema, "STEPS", cluster_schema.STEPS[:5])
+        older.setattr(schema, "STEPS", schema.STEPS[:5])
         engine = Postgresql(url)
         engine.open()
         engine.write(lambda: rows.add_key("alice", "old"))
@@ -321,9 +319,9 @@ def test_tables_of_an_older_lazu_are_brought_up_to_date(url, monkeypatch):
 def test_steps_get_past_a_box_that_serves_and_locks_the_tables_the_other_way_round(url, postgres, monkeypatch, held):
     """A delete locks `file`, then `blob`; a migration that kept `blob` while it waited for `file` was a deadlock."""
     with monkeypatch.context() as older:
-        older.setattr(cluster_schema, "STEPS", cluster_schema.STEPS[:6])
+        older.setattr(schema, "STEPS", schema.STEPS[:6])
         Postgresql(url).open()
-    newer = f"from lazu.store.postgresql import Postgresql; Postgresql({url!r}).open()"
+    newer = f"from lazu.store.postgresql.engine import Postgresql; Postgresql({url!r}).open()"
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'file'::regclass"
     name = url.rpartition("/")[2]
     with postgres.connect(name) as box, postgres.connect(name) as watcher:
@@ -335,12 +333,12 @@ def test_steps_get_past_a_box_that_serves_and_locks_the_tables_the_other_way_rou
         box.execute("COMMIT")
     assert command.communicate()[1] == ""
     Postgresql(url).open()
-    assert database.execute_sql("SELECT max(version) FROM schema").fetchone() == (len(cluster_schema.STEPS),)
+    assert database.execute_sql("SELECT max(version) FROM schema").fetchone() == (len(schema.STEPS),)
     database.close_all()
 
 
 def test_boxes_that_start_at_once_make_the_tables_once(url):
-    code = f"from lazu.store.postgresql import Postgresql; Postgresql({url!r}).open()"
+    code = f"from lazu.store.postgresql.engine import Postgresql; Postgresql({url!r}).open()"
     boxes = [subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) for _ in range(4)]
     assert [box.wait() for box in boxes] == [0] * 4
 
@@ -364,7 +362,7 @@ def test_more_threads_than_connections_take_turns(engine):
         list(pool.map(one, range(60)))
     assert len(rows.all_keys()) == 60
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    assert database.execute_sql(query).fetchone()[0] <= connections.POOL
+    assert database.execute_sql(query).fetchone()[0] <= POOL
 
 
 def test_a_query_and_a_transaction_outlive_their_connections(engine, key, postgres, url):

@@ -20,7 +20,7 @@ from lazu.slots import Slots, Turn
 from lazu.store import object_rows
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import ObjectStoreFailed
-from lazu.store.connections import database
+from lazu.store.postgresql.database import database
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ELSEWHERE), reason="LAZU_TEST_S3: its key is not the one of this helper")]
 

@@ -17,10 +17,11 @@ from helpers.server import PROJECT, Server, opened, problems
 from helpers.waiting import until
 from helpers.wire import request, stored
 from lazu.errors import CannotStart, StorageMoved
-from lazu.store import disk, rows, sqlite
+from lazu.store import disk, rows
 from lazu.store.ballast import Ballast
-from lazu.store.schema import STEPS
-from lazu.store.sqlite import Sqlite, database
+from lazu.store.sqlite import engine as sqlite
+from lazu.store.sqlite.engine import Sqlite, database
+from lazu.store.sqlite.schema import STEPS
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from helpers.postgresql import primary_and_standby
 from helpers.waiting import until
 from lazu.config import Settings
 from lazu.errors import Busy
-from lazu.store import connections
-from lazu.store.connections import database
 from lazu.store.object_rows import Loose
 from lazu.store.opening import open_store
+from lazu.store.postgresql.connections import Connecting
+from lazu.store.postgresql.database import database
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def test_a_standby_alone_is_an_engine_that_is_away(pair, url, cluster, tmp_path)
 
 def test_a_standby_behind_a_connection_is_not_asked_what_may_be_deleted(pair, url, cluster, tmp_path, monkeypatch):
     """A pooler puts one there when its primary is gone, and the connection to the pooler stays."""
-    monkeypatch.setattr(connections._Connecting, "_prepare", lambda _, connection: setattr(connection, "prepared", set()))
+    monkeypatch.setattr(Connecting, "_prepare", lambda *_: None)
     store = opened(at(url, pair[1]), cluster, tmp_path)
     assert store.keys.find("alice")
     with pytest.raises(Busy, match="standby"):

@@ -17,7 +17,7 @@ from lazu.routes.shared import Shared
 from lazu.server.heads import stays
 from lazu.slots import Slots, Turn
 from lazu.store import disk
-from lazu.store.group_commit import GroupCommit
+from lazu.store.sqlite.group_commit import GroupCommit
 
 
 def asking(pool, order, name, owner, **how):

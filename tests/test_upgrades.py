@@ -13,9 +13,9 @@ from pysqlite3 import dbapi2 as sqlite
 from helpers.server import PROJECT, Server, opened, problems
 from helpers.wire import request, stored
 from lazu.store import rows
-from lazu.store import schema as migration
 from lazu.store.list_rows import Paging
-from lazu.store.schema import STEPS
+from lazu.store.sqlite import schema as migration
+from lazu.store.sqlite.schema import STEPS
 
 SCHEMAS = PROJECT / "tests/schemas"
 

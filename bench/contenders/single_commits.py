@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lazu import slots
-from lazu.store.group_commit import GroupCommit, _Job
+from lazu.store.sqlite.group_commit import GroupCommit, _Job
 
 _turn = threading.Lock()
 

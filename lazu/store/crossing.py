@@ -6,11 +6,12 @@ A snapshot has the tables of the SQLite engine; columns that one side does not k
 from typing import Any
 
 from lazu.errors import Busy
-from lazu.store import rows, schema
-from lazu.store.connections import database
-from lazu.store.postgresql import Postgresql
-from lazu.store.postgresql_errors import Absent, translating
-from lazu.store.sqlite_connections import Database
+from lazu.store import rows
+from lazu.store.postgresql.database import database
+from lazu.store.postgresql.engine import Postgresql
+from lazu.store.postgresql.errors import Absent, translating
+from lazu.store.sqlite import schema
+from lazu.store.sqlite.connections import Database
 
 #: Tables that only SQLite has.
 _OWN = {*schema.COUNTED, "journal"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lazu.store.sqlite_connections import database
+from lazu.store.sqlite.connections import database
 
 #: Entries that are read at a time: a megabyte at most.
 _PIECE = 64

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lazu.errors import Overloaded
-from lazu.store import schema
+from lazu.store.sqlite import schema
 from lazu.store.tables import database
 
 #: Contents, at most, that one look for those without a row gives: some 20 MB.
@@ -56,17 +56,6 @@ def place() -> str | None:
     text = "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
     [(system, oid)] = _fetch(text)
     return f"{system}-{oid}"
-
-
-def facts() -> dict[str, str]:
-    """Facts of the server: its version, and its settings for flushing."""
-    names = "'server_version', 'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names'"
-    return dict(_fetch(f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"))  # noqa: S608 - our own text
-
-
-def takes_writes() -> bool:
-    """Whether the server does; raises `StoreError`."""
-    return bool(_fetch("SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"))
 
 
 def hold(sha256: str, name: str) -> bool:

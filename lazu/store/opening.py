@@ -17,7 +17,7 @@ from lazu.store.contents.shards import Shards
 from lazu.store.contents.shelf import Shelf
 from lazu.store.files import Files
 from lazu.store.keys import Keys
-from lazu.store.sqlite import Sqlite
+from lazu.store.sqlite.engine import Sqlite
 from lazu.store.uploads import Uploads
 
 #: The database of one box.
@@ -134,7 +134,7 @@ def _of_cluster(settings: Settings) -> tuple[Contents, Engine, Keys]:
         from lazu.store.bucket import Bucket
         from lazu.store.contents.intents import Intents
         from lazu.store.contents.objects import Spool
-        from lazu.store.postgresql import Postgresql
+        from lazu.store.postgresql.engine import Postgresql
     except ImportError as e:
         cure = "'scripts/venv requirements-cluster.txt' installs it"
         raise CannotStart(f"LAZU_DATABASE_URL needs what requirements-cluster.txt names; {cure} ({e})") from e

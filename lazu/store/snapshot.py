@@ -10,9 +10,9 @@ from typing import Any
 from lazu.errors import Failed
 from lazu.store import disk, rows
 from lazu.store.contents import Engine, Wanted
-from lazu.store.schema import COUNTED, STEPS
-from lazu.store.sqlite import Sqlite
-from lazu.store.sqlite_connections import Database, database, translating
+from lazu.store.sqlite.connections import Database, database, translating
+from lazu.store.sqlite.engine import Sqlite
+from lazu.store.sqlite.schema import COUNTED, STEPS
 
 
 def take(path: Path, engine: Engine) -> None:

@@ -14,8 +14,9 @@ from lazu.config import Settings
 from lazu.errors import ApiError, CannotStart, StorageMoved, StoreError
 from lazu.gateway import itself
 from lazu.gateway.upstream import Upstream
-from lazu.store import blobs, counts, disk, sqlite, staged
+from lazu.store import blobs, counts, disk, staged
 from lazu.store.opening import DATABASE, SERVED, Store, audit_log, misplaced
+from lazu.store.sqlite import engine as sqlite
 from lazu.upkeep import stats
 from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 from lazu.config import Settings
 from lazu.errors import Full, StoreError
-from lazu.store import object_rows, postgresql, shortage
+from lazu.store import shortage
 from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject, ObjectRefused
-from lazu.store.cluster_schema import NotUnicode
-from lazu.store.connections import database, limit_waits
 from lazu.store.contents import object_names
-from lazu.store.postgresql_errors import DatabaseFull
+from lazu.store.postgresql import facts
+from lazu.store.postgresql.connections import limit_waits
+from lazu.store.postgresql.database import database
+from lazu.store.postgresql.engine import SILENCE_SECONDS
+from lazu.store.postgresql.errors import DatabaseFull
+from lazu.store.postgresql.schema import NotUnicode
 from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
 #: Seconds by which the clocks of this box and of the database may differ: ids and expiries move by as much.
@@ -50,7 +53,7 @@ def _cure(error: StoreError) -> str:
 
 
 def _postgresql(settings: Settings) -> Iterator[Finding]:
-    limit_waits(postgresql.SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
+    limit_waits(SILENCE_SECONDS)  # but not counts of millions of rows, later, by one that answers
     try:
         yield from _database(settings.storage_dir)
     except NotUnicode as e:
@@ -66,22 +69,22 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(storage: Path) -> Iterator[Finding]:
-    facts = object_rows.facts()
-    off = [name for name in FLUSHED if facts[name] == "off"]
-    version = f"PostgreSQL {facts['server_version']}"
-    if not object_rows.takes_writes():
+    settings = facts.settings()
+    off = [name for name in FLUSHED if settings[name] == "off"]
+    version = f"PostgreSQL {settings['server_version']}"
+    if not facts.takes_writes():
         cure = "make room, if its disk is full; then ALTER DATABASE or SYSTEM SET default_transaction_read_only = off"
         yield Finding("database", FAIL, f"{version}, takes no writes", cure)
     elif shortage.lately(storage) == shortage.told(DatabaseFull()):
         yield Finding("database", FAIL, f"{version}, had no room for an upload in the last minute", _MAKE_ROOM)
     elif off:
         yield Finding("database", FAIL, f"{version}, {', '.join(off)} off: it forgets files", "ALTER SYSTEM SET … = on")
-    elif facts["synchronous_standby_names"] and facts["synchronous_commit"] == "local":
+    elif settings["synchronous_standby_names"] and settings["synchronous_commit"] == "local":
         found = f"{version}, synchronous_commit is local: it waits for no standby, and a failover forgets files"
         yield Finding("database", FAIL, found, "ALTER SYSTEM SET synchronous_commit = on")
     else:
         yield Finding("database", OK, f"{version}, flushes what it acknowledges")
-    skew = abs(postgresql.ahead())
+    skew = abs(facts.ahead())
     if skew > SKEW:
         yield Finding("clocks", WARN, f"this box and the database differ by {skew:.1f} s", "timedatectl set-ntp true")
     else:
@@ -91,9 +94,9 @@ def _database(storage: Path) -> Iterator[Finding]:
 def _pooler(url: str) -> Iterator[Finding]:
     """Give a check only where a pooler gives each transaction another connection: Lazu's time limits do not last."""
     try:
-        if not postgresql.exchanges(url):
+        if not facts.exchanges(url):
             return
-        limited = postgresql.has_limits(url)
+        limited = facts.has_limits(url)
     except StoreError as e:
         yield Finding("pooler", WARN, f"two more connections were not had: {e}", "docs/cluster.md, A pooler")
         return

@@ -5,12 +5,13 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from lazu.store import journal_rows, rows, schema
+from lazu.store import journal_rows, rows
 from lazu.store.blobs import Blobs
 from lazu.store.contents.journal import Journal
 from lazu.store.contents.shards import Shards
 from lazu.store.files import Files
-from lazu.store.sqlite import Sqlite, database
+from lazu.store.sqlite import schema
+from lazu.store.sqlite.engine import Sqlite, database
 from lazu.store.tables import File
 from lazu.store.uploads import Uploads
 

@@ -14,7 +14,7 @@ from lazu.application import create_app
 from lazu.store.contents.journal import Journal
 from lazu.store.keys import Keys
 from lazu.store.opening import open_store
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 from lazu.store.tables import Upload, UploadPart
 
 KEY = "sk-lazu-crash"

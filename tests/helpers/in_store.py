@@ -8,7 +8,7 @@ from peewee import sqlite3
 from helpers.server import opened
 from lazu.errors import Doubt
 from lazu.store.files import NewFile
-from lazu.store.sqlite import database
+from lazu.store.sqlite.engine import database
 
 
 def put(store, data):

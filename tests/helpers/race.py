@@ -8,8 +8,8 @@ from helpers.seaweed import credentials
 from helpers.server import PROJECT
 from lazu.config import Settings
 from lazu.store import rows
-from lazu.store.connections import database
 from lazu.store.opening import open_store
+from lazu.store.postgresql.database import database
 
 
 class Race:

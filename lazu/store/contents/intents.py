@@ -25,8 +25,9 @@ from lazu.store.contents import STEPS, Copied, Problem, Removed, Tick, Wanted, c
 from lazu.store.contents.objects import Objects, Spool, surplus
 from lazu.store.contents.pairing import Pairing
 from lazu.store.object_rows import Loose, Stored
-from lazu.store.postgresql import Postgresql
-from lazu.store.postgresql_errors import Absent, Present
+from lazu.store.postgresql import facts
+from lazu.store.postgresql.engine import Postgresql
+from lazu.store.postgresql.errors import Absent, Present
 from lazu.store.rows import Gone
 from lazu.store.staged import Staged
 
@@ -58,7 +59,7 @@ class Intents:
 
     def check(self) -> None:
         """See `Contents`: also whether the database takes writes, and the bucket answers and is of the same store."""
-        if not object_rows.takes_writes():
+        if not facts.takes_writes():
             raise NotReady("The database takes no writes.")
         self.spool.check()
         self.pairing.look()

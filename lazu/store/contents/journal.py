@@ -14,7 +14,7 @@ from lazu import clock
 from lazu.errors import ApiError, Full, StoreError
 from lazu.store import journal_rows, rows
 from lazu.store.blobs import Blobs
-from lazu.store.sqlite import Sqlite
+from lazu.store.sqlite.engine import Sqlite
 
 #: How long entries gather before a checkpoint.
 SECONDS = 1

@@ -15,7 +15,7 @@ from lazu.store.bucket import Bucket, Entry, Reader
 from lazu.store.bucket_errors import NoSuchObject, ObjectOfOtherSize, ObjectStoreAiling, ObjectStoreFailed
 from lazu.store.contents import Removed, object_names
 from lazu.store.object_rows import Loose, Stored
-from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql.engine import Postgresql
 from lazu.store.staged import Staging
 
 _CHUNK = 2**20

@@ -12,7 +12,7 @@ from lazu.store.bucket import Bucket
 from lazu.store.bucket_errors import NoSuchObject
 from lazu.store.contents import object_names
 from lazu.store.contents.object_names import Mark
-from lazu.store.postgresql import Postgresql
+from lazu.store.postgresql.engine import Postgresql
 
 _WHY = "Lazu's database and object store are of different stores; nothing is stored until its operator corrects that."
 

@@ -21,7 +21,7 @@ from lazu.store.contents import Copied, Problem, Removed, Tick, Wanted, copies, 
 from lazu.store.contents.journal import Journal
 from lazu.store.contents.shelf import Shelf
 from lazu.store.rows import Gone
-from lazu.store.sqlite import BUSY_SECONDS, Sqlite
+from lazu.store.sqlite.engine import BUSY_SECONDS, Sqlite
 from lazu.store.staged import Staged
 
 #: Blobs, and bytes of blobs, removed at a time: some 10 ms, on ext4 a tenth of a second at most.

@@ -14,10 +14,11 @@ import peewee
 
 from lazu import clock
 from lazu.errors import CannotStart, Doubt, Failed, Full, StorageMoved, StoreError
-from lazu.store import disk, schema, tables
+from lazu.store import disk, tables
 from lazu.store.ballast import Ballast
-from lazu.store.group_commit import GroupCommit
-from lazu.store.sqlite_connections import database, translating
+from lazu.store.sqlite import schema
+from lazu.store.sqlite.connections import database, translating
+from lazu.store.sqlite.group_commit import GroupCommit
 
 Result = TypeVar("Result")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from lazu import clock
 from lazu.errors import Unfit
-from lazu.store.postgresql_errors import IN_THE_WAY
-from lazu.store.schema import COUNTED
+from lazu.store.postgresql.errors import IN_THE_WAY
+from lazu.store.sqlite.schema import COUNTED
 
 #: Any number, the same for every Lazu: who brings the tables up to date holds it.
 _MIGRATION = 0x4C617A75

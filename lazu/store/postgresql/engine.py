@@ -6,21 +6,20 @@ for a default: who waits for a row must then see what the others did (docs/decis
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lazu import clock, metrics, slots
-from lazu.config import is_host
 from lazu.errors import Busy, CannotStart, Unanswered
 from lazu.store import tables
-from lazu.store.cluster_schema import Newer
-from lazu.store.connections import POOL, POOL_SECONDS, database, limit_waits
-from lazu.store.postgresql_errors import translating
+from lazu.store.postgresql import address, facts
+from lazu.store.postgresql.connections import Connecting, limit_waits
+from lazu.store.postgresql.database import POOL, POOL_SECONDS, database
+from lazu.store.postgresql.errors import translating
+from lazu.store.postgresql.schema import Newer
 
 Result = TypeVar("Result")
 
@@ -31,20 +30,12 @@ RETRY_SECONDS = 10
 _PLACES = slots.Slots(POOL - 2, 3, 6)
 #: Seconds between its first two tries; each pause is twice the one before, up to a second.
 _PAUSE = 0.05
-#: A server that is away, or whose network is, is given up after that many seconds, or milliseconds.
-_CONNECTING: dict[str, Any] = {
-    "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "application_name": "lazu",
-    "client_encoding": "UTF8",
-}  # fmt: skip
 #: Seconds that a request waits for the answer to a statement. A purge or a backup of millions of rows may take longer.
 SILENCE_SECONDS = 20
 #: The same while a process opens the store: gunicorn ends a worker that starts for 30 s.
 OPENING_SECONDS = 10
-#: No address, and a word that is in no message of libpq but the one about it.
-_NOWHERE = "lazu-asks-nobody"
 #: Any number, the same for every Lazu: who purges holds it.
 _PURGE = 0x4C617A76
-_BACKEND = "SELECT pg_backend_pid()"
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +56,8 @@ class Postgresql:
         A PostgreSQL that can't be reached is waited for by nobody here: each query asks for it again, and raises
         `Busy` meanwhile. Raises `CannotStart` when the URL is none, or a newer Lazu made the tables.
         """
-        _require_url(self._url)
-        database.init(
-            self._url,
-            servers=_servers(self._url),
-            prefer_psycopg3=True,
-            **_connecting(self._url),
-            isolation_level="READ COMMITTED",  # in each BEGIN: behind a pooler what a connection sets does not last
-            # Values are put into the text here: GROUP BY an expression with values is refused otherwise.
-            cursor_factory=psycopg.ClientCursor,
-        )
+        address.require(self._url)
+        database.be(Connecting(self._url))
         tables.database.initialize(database)
         try:
             with _brief_waits(), translating(), database.connection_context():
@@ -90,7 +73,7 @@ class Postgresql:
 
         One whose synchronous standby is away answers no commit: that is `Unanswered`.
         """
-        if database.ready:
+        if database.connecting.ready:
             with _brief_waits(), self.connected(), suppress(Busy, Unanswered):
                 work()
 
@@ -144,7 +127,7 @@ class Postgresql:
         safety. It is that of a transaction: behind a pooler a session's would stay with a backend, and refuse every
         later purge.
         """
-        options = {**_connecting(self._url), "application_name": "lazu purge"}
+        options = {**address.options(self._url), "application_name": "lazu purge"}
         with translating(), psycopg.connect(self._url, **options) as connection:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             asked = f"SELECT pg_try_advisory_xact_lock({_PURGE}), pg_is_in_recovery()"
@@ -159,7 +142,7 @@ class Postgresql:
 
     def ahead(self) -> float:
         """See `Engine`; raises `StoreError`."""
-        return ahead()
+        return facts.ahead()
 
 
 @contextmanager
@@ -171,100 +154,12 @@ def _brief_waits() -> Iterator[None]:
         limit_waits(None)
 
 
-def ahead() -> float:
-    """Seconds by which this box's clock is surely ahead of the server's, below 0 if behind: an answer may take long."""
-    asked = clock.milliseconds() / 1000
-    [[now]] = database.execute_sql("SELECT extract(epoch FROM clock_timestamp())::float").fetchall()
-    answered = clock.milliseconds() / 1000
-    return sorted((asked - float(now), 0, answered - float(now)))[1]
-
-
-def exchanges(url: str) -> bool:
-    """Whether a pooler gives each transaction another backend, so that what is set for a connection does not last."""
-    with translating(), _asking(url) as one, _asking(url) as other:
-        before = one.execute(_BACKEND).fetchone()
-        with other.transaction():  # it is likely to be given the backend that was just let go
-            other.execute(_BACKEND)
-            return one.execute(_BACKEND).fetchone() != before
-
-
-def has_limits(url: str) -> bool:
-    """Whether every connection has time limits from its beginning, by the role or the database."""
-    names = "'idle_in_transaction_session_timeout', 'lock_timeout'"
-    text = f"SELECT count(*) FROM pg_settings WHERE name IN ({names}) AND reset_val <> '0'"  # noqa: S608 - our own text
-    with translating(), _asking(url) as connection:
-        return connection.execute(text).fetchone() == (2,)
-
-
 def _answers(connection: psycopg.Connection[Any]) -> bool:
     try:
         connection.execute("SELECT 1")
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _asking(url: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(url, autocommit=True, **_connecting(url))
-
-
-def _connecting(url: str) -> dict[str, Any]:
-    """How to connect: of several hosts to the one that is no standby, or that takes writes if the URL says so.
-
-    With one host libpq is not told to ask: pgbouncer would go on calling a server a standby after its promotion.
-    `connections` asks the server itself.
-    """
-    asked = _asked(url)
-    given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"
-    return {**_CONNECTING, "target_session_attrs": given if given == "read-write" else "primary" if several else "any"}
-
-
-def _servers(url: str) -> list[dict[str, str]]:
-    """Where each of several servers is; one without a word leaves that to libpq, as what it refuses."""
-    asked = _asked(url)
-    lists = {name: asked[name].split(",") for name in ("host", "hostaddr", "port")}
-    several = {len(each) for each in lists.values()} - {1}
-    if len(several) != 1:
-        return [{}]
-    return [{name: each[n % len(each)] for name, each in lists.items()} for n in range(several.pop())]
-
-
-def _asked(url: str) -> dict[str, str]:
-    """What a URL says; and the environment, too: PGHOST may have several; a password there may be no UTF-8."""
-    usual = {each.keyword.decode(): each.val or b"" for each in psycopg.pq.Conninfo.get_defaults()}
-    said = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    return {name: value.decode(errors="replace") for name, value in usual.items()} | said
-
-
-def _require_url(url: str) -> None:
-    try:
-        conninfo_to_dict(url)
-    except (psycopg.ProgrammingError, ValueError) as e:  # they quote the URL, and its password
-        unknown = re.match('invalid URI query parameter: "([a-z_]*)', str(e))
-        if not unknown:
-            raise CannotStart("LAZU_DATABASE_URL must be a URL: postgresql://USER:PASSWORD@HOST/NAME") from None
-        # What stands behind a & of a password looks like one.
-        name = "" if re.search(r"[?&]\w*(pass|secret)", url) else f": {unknown[1]}"
-        raise CannotStart(f"LAZU_DATABASE_URL has a parameter that libpq does not know{name}") from None
-    if what := _refused(url):
-        raise CannotStart(f"LAZU_DATABASE_URL, or a variable of libpq, has a value for {what} that libpq does not take")
-
-
-def _refused(url: str) -> str | None:
-    """The parameter whose value libpq, or psycopg, refuses before it connects; its message quotes the value.
-
-    It looks at all values first, and then at an address that is none here, so nothing is asked of a network.
-    """
-    asked = _asked(url)
-    if any(host and host[0] != "/" and not is_host(host) for host in asked["host"].split(",")):  # a path is one
-        return "host"
-    addresses = ",".join(_NOWHERE for _ in (asked["hostaddr"] or asked["host"]).split(","))
-    elsewhere = make_conninfo(url, host="", hostaddr=addresses, port=asked["port"])  # nor what a service file has
-    tried = psycopg.pq.PGconn.connect_start(elsewhere.encode())
-    told = tried.error_message.decode(errors="replace")
-    tried.finish()
-    named = re.search(rf"\b({'|'.join(asked)})\b", told)
-    return named[1] if named and _NOWHERE not in told else None
 
 
 def _repeated(work: Callable[[], Result]) -> Result:

@@ -1,0 +1,1 @@
+"""PostgreSQL: the rows of a store on several boxes."""

@@ -1,0 +1,1 @@
+"""SQLite: the rows of a store on one box."""
