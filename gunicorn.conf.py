@@ -57,12 +57,12 @@ def _keep_counters():
     os.environ["LAZU_COUNTERS"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
 
 
-if "lazu.metrics" not in sys.modules:  # once: HUP reads this again
+if "lazu.countfiles" not in sys.modules:  # once: HUP reads this again
     _keep_counters()
 
 # Only now; the application so that workers, whenever they start, have the code of the start.
 import lazu.application  # noqa: E402, F401
-from lazu import ledger, metrics  # noqa: E402
+from lazu import countfiles, ledger  # noqa: E402
 from lazu.config import keep, kept  # noqa: E402
 from lazu.server import master, trial  # noqa: E402
 
@@ -160,5 +160,5 @@ def post_fork(server, worker):
 
 def child_exit(_server, worker):
     """A worker has ended, however."""
-    metrics.forget(worker.pid)
+    countfiles.forget(worker.pid)
     ledger.forget(worker.pid)

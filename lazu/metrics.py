@@ -1,27 +1,18 @@
 """The door to Prometheus: what is counted, summed over all workers, and how it is shown.
 
-Each worker counts in a file of its own in LAZU_COUNTERS, which gunicorn.conf.py sets before anything here is imported;
-a scrape sums the files. Without it (a `flask` command, a test) one process counts in memory, wherever an operator has
-others count: nobody would read what a command left there, nor remove it.
+Each process counts by itself; where a scrape finds what the others counted is the business of `countfiles`.
 No label has a value that a client chose: neither names nor ids can be read here, nor can anybody fill the memory.
 """
 
-import fcntl
-import logging
-import mmap
-import os
-import sys
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from lazu import countfiles  # before the first metric is made
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -29,121 +20,6 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
 
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
-
-log = logging.getLogger(__name__)
-
-
-class _Counts(MmapedDict):
-    """What this process counts: in its memory, as the bytes of Prometheus' file, and in that file for whoever scrapes.
-
-    The file follows as soon as it can: it may find no room, and something may take it away.
-    """
-
-    #: All counts of this process; and whether it is time to look whether their files are still there.
-    _all: ClassVar[set["_Counts"]] = set()
-    due: ClassVar[bool] = False
-    _m: Any
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        #: Prometheus' code asks for no file while there is capacity, and a bytearray grows.
-        self._m, self._used, self._capacity = bytearray(8), 8, sys.maxsize
-        self._positions: dict[str, int] = {}
-        self._told: Any = b""
-        with suppress(OSError):
-            for counted in _read(path):  # by an ended process that had the same id
-                MmapedDict.write_value(self, *counted)
-        self._all.add(self)
-
-    def close(self) -> None:
-        """Leave the file as it is."""
-        self._all.discard(self)
-        self._told = b""
-
-    def write_value(self, key: str, value: float, timestamp: float) -> None:
-        """Keep a value. Prometheus has one lock for all files of a process, which is held here."""
-        MmapedDict.write_value(self, key, value, timestamp)
-        if _Counts.due:
-            _Counts.due = False
-            for each in self._all:
-                each._try()  # noqa: SLF001  of another one of this class
-        place = self._positions[key]
-        if place < len(self._told):
-            self._told[place : place + 16] = self._m[place : place + 16]
-        else:
-            self._try()
-
-    def _try(self) -> None:
-        try:
-            self.tell()
-        except OSError as e:
-            _complain(e.strerror)
-
-    def tell(self) -> None:
-        """Have all of it in the file; raises OSError, and changes nothing there, if it finds no room."""
-        _have(os.path.dirname(self._path))
-        with suppress(FileNotFoundError):
-            if len(self._told) == len(self._m) <= os.stat(self._path).st_size:
-                return
-        with open(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
-            os.posix_fallocate(file.fileno(), 0, len(self._m))  # a write to a mapped page without room is a SIGBUS
-            self._told = mmap.mmap(file.fileno(), len(self._m))
-        self._told[4:] = self._m[4:]
-        self._told[:4] = self._m[:4]  # how much of it is to be read
-
-
-@cache
-def _complain(why: str | None) -> None:
-    """Say it once."""
-    log.error("counts can't be shared, and are missing from /metrics until they can: %s", why)
-
-
-#: The file by whose lock this process says that the counts of its server are in use.
-_used: list[int] = []
-
-
-def _have(shared: str) -> None:
-    """Make the directory, and hold a shared lock in it: the next start of a server sees that it is in use.
-
-    Each process holds one: the process that made the directory again may be the first to end.
-    """
-    lock = os.path.join(shared, "used.lock")
-    with suppress(FileNotFoundError):
-        if _used and os.path.samestat(os.stat(lock), os.fstat(_used[0])):
-            return
-    os.makedirs(shared, mode=0o700, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
-        log.error("something took files away from %s: counts go on in new ones, without those of ended workers", shared)
-    with open(lock, "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        while _used:
-            os.close(_used.pop())
-        _used.append(os.dup(file.fileno()))  # it has the same lock
-
-
-def _read(path: str) -> list[tuple[str, float, float]]:
-    """What stands in a file of counts: names, values and times; nothing if it is not there, or was just made."""
-    if not _size(path):
-        return []
-    return [(key, *last) for key, *last, _ in MmapedDict.read_all_values_from_file(path)]
-
-
-def _size(path: str) -> int:
-    """Bytes of a file of counts that are in use, which are its first word; 0 if it is not there."""
-    with suppress(FileNotFoundError), open(path, "rb") as file:
-        return int.from_bytes(file.read(4), sys.byteorder)
-    return 0
-
-
-def folder() -> str | None:
-    """The directory where the processes of one server count together, None if this process is alone."""
-    return os.environ.get("LAZU_COUNTERS")
-
-
-values.MmapedDict = _Counts  # type: ignore[assignment,attr-defined]  # before the first metric is made
-if not folder():
-    values.ValueClass = values.MutexValue
 
 _memory = CollectorRegistry()
 
@@ -232,7 +108,7 @@ def object_seconds(verb: str) -> AbstractContextManager[object]:
 
 def look() -> None:
     """Have the counts of this process where a scrape finds them; also now and then, for something may clean there."""
-    _Counts.due = True
+    countfiles.look()
     _received.inc(0)
 
 
@@ -241,56 +117,7 @@ def render(figures: list[Figure]) -> bytes:
     registry = CollectorRegistry()
     for figure in figures:
         registry.register(figure)
-    shared = folder()
-    with _still(shared, fcntl.LOCK_SH) if shared else nullcontext():
-        source = _Shared(CollectorRegistry(), shared) if shared else _memory  # type: ignore[no-untyped-call]  # as below
+    shared = countfiles.folder()
+    with countfiles.summed(shared) if shared else nullcontext(_memory) as source:
         counted = generate_latest(source)
     return counted + generate_latest(registry)
-
-
-def forget(pid: int) -> None:
-    """Drop the gauges of a worker that died, and add its counts to those of all dead workers: a scrape reads each file.
-
-    While a scrape reads, or without room, its file stays, for good. Called by the parent of the workers, which nothing
-    here may end.
-    """
-    shared = folder()
-    if shared is None:
-        return
-    with suppress(OSError, RuntimeError, ValueError):
-        mark_process_dead(pid, shared)
-        _have(shared)
-        with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            for kind in ("counter", "histogram"):
-                _bury(os.path.join(shared, f"{kind}_{pid}.db"), os.path.join(shared, f"{kind}_dead.db"))
-
-
-@contextmanager
-def _still(shared: str, how: int) -> Iterator[None]:
-    """Hold the lock under which counts move from file to file, as flock(2) is told by `how`."""
-    os.makedirs(shared, mode=0o700, exist_ok=True)
-    with open(os.path.join(shared, "moving.lock"), "ab") as file:
-        fcntl.flock(file, how)
-        yield
-
-
-def _bury(own: str, dead: str) -> None:
-    """Add the counts in the file `own` to those in `dead`, all at once, and remove it."""
-    if counts := _read(own):
-        sums: dict[str, float] = defaultdict(float)
-        for key, value, _ in _read(dead) + counts:
-            sums[key] += value
-        with closing(_Counts(dead)) as total:
-            for key, value in sums.items():
-                MmapedDict.write_value(total, key, value, 0.0)
-            total.tell()
-        os.remove(own)
-
-
-class _Shared(MultiProcessCollector):
-    """What all workers counted, but for a file that is just being made: it is empty for a moment."""
-
-    def collect(self) -> Any:
-        """The metrics, as a Prometheus registry asks each collector."""
-        files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry.path)]
-        return self.merge(files)  # type: ignore[no-untyped-call]  # Prometheus has no types

@@ -22,7 +22,8 @@ from helpers.server import PROJECT, Server, free_port, opened
 from helpers.uploads import created
 from helpers.waiting import until
 from helpers.wire import BOUNDARY, PURPOSE, dial, form, part, request, stored
-from lazu import metrics
+from lazu import countfiles, metrics
+from lazu.countfiles import Counts
 from lazu.routes import shared
 from lazu.upkeep import stats
 
@@ -192,9 +193,9 @@ def test_without_room_the_counts_of_a_dead_worker_stay_where_they_are(dead, monk
     """The master moves them; a write to a mapped page that finds no room would end it, and with it all workers."""
     with monkeypatch.context() as disk:
         disk.setattr(os, "posix_fallocate", full)
-        metrics.forget(7)
+        countfiles.forget(7)
     assert counted(dead)["counter_7.db"] == [(KEY, 3.0)]
-    metrics.forget(7)
+    countfiles.forget(7)
     assert counted(dead) == {"counter_dead.db": [(KEY, 3.0)]}
 
 
@@ -203,7 +204,7 @@ def test_counts_of_a_dead_worker_move_only_while_nobody_scrapes(dead):
     told = []
     with (dead / "moving.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as a scrape
-        metrics.forget(7)
+        countfiles.forget(7)
         assert counted(dead) == {"counter_7.db": [(KEY, 3.0)]}
         fcntl.flock(lock, fcntl.LOCK_EX)  # as the master
         scrape = threading.Thread(target=lambda: told.append(metrics.render([])))
@@ -348,7 +349,7 @@ def test_a_cleaned_directory_is_the_servers_also_when_the_worker_that_made_it_ag
 @pytest.fixture
 def mine(tmp_path):
     """What a process counts, in a file of a directory that was taken away once."""
-    with closing(metrics._Counts(str(tmp_path / "counters/counter_1.db"))) as counts:
+    with closing(Counts(str(tmp_path / "counters/counter_1.db"))) as counts:
         counts.write_value(KEY, 1.0, 0.0)
         shutil.rmtree(tmp_path / "counters")
         yield counts
@@ -365,16 +366,16 @@ def test_counts_that_outgrow_a_file_that_was_taken_away_are_all_in_the_next(mine
 def test_counts_that_were_taken_away_while_there_was_no_room_are_told_when_there_is_some(mine, tmp_path, monkeypatch):
     with monkeypatch.context() as disk:
         disk.setattr(os, "posix_fallocate", full)
-        metrics._Counts.due = True
+        Counts.due = True
         mine.write_value(KEY, 2.0, 0.0)
     assert counted(tmp_path / "counters") == {}
-    metrics._Counts.due = True
+    Counts.due = True
     mine.write_value(KEY, 3.0, 0.0)
     assert counted(tmp_path / "counters") == {"counter_1.db": [(KEY, 3.0)]}
 
 
 def test_a_process_goes_on_from_what_an_ended_one_of_the_same_id_left(dead):
-    with closing(metrics._Counts(str(dead / "counter_7.db"))) as counts:
+    with closing(Counts(str(dead / "counter_7.db"))) as counts:
         counts.write_value(KEY, counts.read_value(KEY)[0] + 1, 0.0)
     assert counted(dead) == {"counter_7.db": [(KEY, 4.0)]}
 

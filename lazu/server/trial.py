@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lazu import logs, metrics
+from lazu import countfiles, logs
 from lazu.config import PROJECT, Given, Settings, keep, kept, read
 from lazu.errors import CannotStart, NotReady
 from lazu.gateway import itself
@@ -87,7 +87,7 @@ class Trial:
         if not child:
             self._try_and_leave(given, tell)
         _, status = os.waitpid(child, 0)
-        metrics.forget(child)
+        countfiles.forget(child)
         return not status
 
     def _try_and_leave(self, given: Given, tell: Tell) -> NoReturn:
