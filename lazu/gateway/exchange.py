@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lazu import clock, logs, metrics
 from lazu.errors import ApiError, ClientLeft, Overloaded, UpstreamError, UpstreamTimeout
-from lazu.gateway import answer, framing, hangup, line
+from lazu.gateway import answer, framing, line
 from lazu.gateway.answer import Asked
 from lazu.gateway.ending import Ending
 from lazu.gateway.upstream import Call, Upstream
@@ -30,7 +30,7 @@ class SlowReader(Protocol):
         """The client reads on."""
 
 
-class Client(hangup.Client, Protocol):
+class Client(line.Client, Protocol):
     """The client's connection, as far as a relayed answer needs it."""
 
     def offer(self, data: bytes) -> int:

@@ -7,15 +7,22 @@ import socket
 import ssl
 from collections.abc import Iterable
 from contextlib import ExitStack
+from typing import Protocol
 
-from lazu.errors import UpstreamError, UpstreamTimeout
-from lazu.gateway import hangup
-from lazu.gateway.hangup import Client
+from lazu import slots
+from lazu.errors import ClientLeft, UpstreamError, UpstreamTimeout
 
 #: The beginning of an answer that is no success: a server may send it before it has the request, and then read no more.
 _REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [345]"), 10
 
 log = logging.getLogger(__name__)
+
+
+class Client(Protocol):
+    """The connection of a client, as far as a call of the upstream needs it (`lazu.server.connection`)."""
+
+    def fileno(self) -> int:
+        """Its descriptor, which never blocks."""
 
 
 class Line:
@@ -78,7 +85,7 @@ class Line:
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self._await_room(client, seconds)
             except ssl.SSLWantReadError:
-                hangup.wait(self.fileno(), select.POLLIN, client, seconds)
+                _wait(self.fileno(), select.POLLIN, client, seconds)
 
     def _await_room(self, client: Client, seconds: float) -> None:
         """Wait until more may fit; raises `BrokenPipeError` if the upstream has refused the request already.
@@ -86,7 +93,7 @@ class Line:
         Where an interim answer (100, 103) came before it, the refusal is not seen.
         """
         also = select.POLLIN if self._awaits_status else 0
-        hangup.wait(self.fileno(), select.POLLOUT | also, client, seconds)
+        _wait(self.fileno(), select.POLLOUT | also, client, seconds)
         if self._awaits_status:
             self._take_status()
             if _REFUSAL.match(self._early):
@@ -97,3 +104,19 @@ class Line:
         came = self.receive(_STATUS_BYTES - len(early))
         self._early = early + (came or b"")
         self._awaits_status = came != b"" and len(self._early) < _STATUS_BYTES
+
+
+def _wait(fd: int, event: int, client: Client, seconds: float) -> None:
+    """Wait until the poll(2) `event` of `fd` happens; raises `TimeoutError` after so many seconds, and `ClientLeft`.
+
+    A client that closes only its sending half counts as gone, as it does for nginx.
+    """
+    poll = select.poll()
+    poll.register(fd, event)
+    poll.register(client, select.POLLRDHUP)
+    with slots.waiting():
+        ready = [ready for ready, _ in poll.poll(seconds * 1000)]
+    if client.fileno() in ready:
+        raise ClientLeft
+    if not ready:
+        raise TimeoutError

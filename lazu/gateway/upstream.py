@@ -28,8 +28,7 @@ from lazu.errors import (
 )
 from lazu.gateway import framing, json_body
 from lazu.gateway.calls import Calls
-from lazu.gateway.hangup import Client
-from lazu.gateway.line import Line
+from lazu.gateway.line import Client, Line
 from lazu.gateway.relay import Relay
 from lazu.metrics import Figure
 from lazu.store import disk
