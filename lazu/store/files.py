@@ -12,6 +12,7 @@ from lazu.store.contents import Contents, Engine
 from lazu.store.list_rows import Paging, Piece
 from lazu.store.staged import Staged
 from lazu.store.tables import File, Key
+from lazu.store.upload_rows import Pending
 
 #: Files that are listed at a time (half a millisecond's work, 130 KB), and deleted in one transaction.
 PIECE = 500
@@ -155,21 +156,21 @@ class Files:
         """Bytes that `key` may hold, 0 for no limit: its own quota, or that of every key."""
         return self._quota if key.quota_bytes is None else int(key.quota_bytes)
 
-    def require(self, key: Key, size: int) -> None:
+    def require(self, key: Key, size: int, pending: Pending | None = None) -> None:
         """Raise `InsufficientStorage` if `size` more bytes would cross the quota of `key`.
 
         What counts is what the key sees: the sizes of its unexpired files, whether or not others share their bytes; and
-        what its pending uploads are to become.
+        what its pending uploads are to become (`pending`, if the caller has asked for them already).
         """
         limit = self.limit(key)
-        if limit and self._held(key) + size > limit:
+        if limit and self._held(key, pending) + size > limit:
             text = f"This key may hold {limit} bytes; delete files, cancel uploads in parts, or wait until some expire."
             raise InsufficientStorage(text)
 
     @staticmethod
-    def _held(key: Key) -> int:
+    def _held(key: Key, pending: Pending | None = None) -> int:
         now = clock.now()
-        return counts.held(key.id, now) + upload_rows.pending(now, key).held
+        return counts.held(key.id, now) + (pending or upload_rows.pending(now, key)).held
 
     def get(self, key: Key, file_id: str) -> File:
         """An unexpired file of `key`; raises `FileNotFound` for every other id, whatever string it is."""

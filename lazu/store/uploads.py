@@ -112,7 +112,7 @@ class Uploads:
         if pending.uploads >= MAX_PENDING:
             raise InvalidRequest(f"{MAX_PENDING} uploads are pending; complete or cancel some, or wait an hour.")
         self._contents.require(upload.bytes, pending.coming + upload.bytes)  # here, where no other one can come between
-        self._files.require(key, upload.bytes)
+        self._files.require(key, upload.bytes, pending)
         upload_rows.delete_settled(key, MAX_SETTLED)
         upload_rows.add_upload(upload)
 
@@ -157,7 +157,7 @@ class Uploads:
             raise InvalidRequest(f"The parts of this upload may have {limit} bytes; cancel it, and begin anew.", "data")
         if self._files.limit(key):  # all its uploads together have the allowance of one; its quota bounds the rest
             pending = upload_rows.pending(clock.now(), key)
-            self._files.require(key, max(0, pending.there + more - 2 * pending.held - MAX_PART_BYTES))
+            self._files.require(key, max(0, pending.there + more - 2 * pending.held - MAX_PART_BYTES), pending)
         upload_rows.add_part(part)
 
     def _not_pending(self, key: Key, upload: Upload) -> ApiError:
