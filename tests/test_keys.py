@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 
 import peewee
 import pytest
@@ -197,6 +199,18 @@ def test_files_are_taken_along_though_a_purge_has_just_taken_the_first_of_them(a
     monkeypatch.setattr(rows, "delete_files_of", lambda *which: [] if next(turns, False) else delete(*which))
     put(app.test_client())
     assert "deleted 1 file" in app.test_cli_runner().invoke(args=["keys", "revoke", "default", "--delete-files"]).output
+
+
+@pytest.mark.parametrize("command", ["create", "rotate"])
+def test_a_secret_that_could_not_be_printed_is_told_of_with_how_to_have_another(server, command):
+    """The old one was refused, the new one gone, and all that was said is that there is no room."""
+    if command == "rotate":
+        server.new_key(command)
+    with open("/dev/full", "w") as full:
+        argv = [sys.executable, "-m", "flask", "keys", command, command]
+        told = subprocess.run(argv, cwd=server.home, env=server.environ, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1), told.stderr
+    assert f"'flask keys rotate {command}' prints a new one" in told.stderr
 
 
 def test_rotate_gives_a_new_secret_for_the_same_files(server):

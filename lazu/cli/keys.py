@@ -1,6 +1,7 @@
 """`flask keys`: the owners of files."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -44,6 +45,19 @@ class Bytes(click.ParamType[int | str]):
         return size
 
 
+def _hand_out(name: str, make: Callable[[], str]) -> None:
+    """Print the secret that `make` gives. If nobody saw it, say how to have another."""
+    cure = f"'flask keys rotate {name}' prints a new one"
+    try:
+        secret = make()
+    except Doubt as e:
+        fail(f"{name} may have a new secret, see 'flask keys list'; if it is there, {cure}: {e}")
+    try:
+        click.echo(secret)
+    except OSError as e:
+        fail(f"{name} has a new secret that could not be printed: {e.strerror}; {cure}")
+
+
 @group.command("create")
 @click.argument("name")
 @click.option("--quota", type=Bytes(), help="What the key may hold, 0 for no limit; else LAZU_KEY_QUOTA_BYTES counts.")
@@ -52,10 +66,7 @@ def create(name: str, quota: int | None) -> None:
 
     Example: flask keys create alice --quota 10GB
     """
-    try:
-        click.echo(opened().keys.create(name, quota))
-    except Doubt as e:
-        fail(f"{name} may be there, see 'flask keys list'; if it is, 'flask keys rotate {name}' prints its key: {e}")
+    _hand_out(name, lambda: opened().keys.create(name, quota))
 
 
 @group.command("list")
@@ -118,7 +129,7 @@ def rotate(name: str) -> None:
 
     Example: flask keys rotate alice
     """
-    click.echo(opened().keys.rotate(name))
+    _hand_out(name, lambda: opened().keys.rotate(name))
 
 
 @group.command("revoke")
