@@ -157,6 +157,13 @@ def test_a_statement_that_was_given_up_ends_in_the_database_too(engine):
     until(lambda: database.execute_sql(at_work).fetchone() == (0,))
 
 
+def test_what_ended_a_transaction_is_told_and_not_that_its_connection_is_closed(engine, impatient):
+    """As the rollback said, whatever had happened before."""
+    impatient()
+    with waiting_for(0.2), pytest.raises(Busy, match="does not answer"):
+        engine.write(lambda: database.execute_sql("SELECT pg_sleep(600)"))
+
+
 def test_a_commit_that_waits_for_a_standby_is_in_doubt(engine, postgres):
     """The standby is away, and PostgreSQL waits for it without limit. Reads go on, and what was written is there when it is back."""
     with waiting_for(0.5), postgres.waiting_for_a_standby():

@@ -15,7 +15,7 @@ from lazu.store.postgresql import facts
 from lazu.store.postgresql.connections import limit_waits
 from lazu.store.postgresql.database import database
 from lazu.store.postgresql.engine import SILENCE_SECONDS
-from lazu.store.postgresql.errors import DatabaseFull
+from lazu.store.postgresql.errors import DatabaseFull, Forbidden
 from lazu.store.postgresql.schema import NotUnicode
 from lazu.upkeep.finding import FAIL, OK, WARN, Finding
 
@@ -61,8 +61,7 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
             "database", FAIL, str(e), "createdb -E UTF8 -T template0: an encoding stays, so it takes a new database"
         )
     except StoreError as e:
-        powerless = str(e).startswith("42501")  # insufficient_privilege
-        yield Finding("database", FAIL, str(e), _LACKS_A_RIGHT if powerless else _OF_CONNECTING)
+        yield Finding("database", FAIL, str(e), _LACKS_A_RIGHT if isinstance(e, Forbidden) else _OF_CONNECTING)
     else:
         limit_waits(None)
         yield from _pooler(str(settings.database_url))

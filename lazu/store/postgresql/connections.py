@@ -40,14 +40,16 @@ class Connection(psycopg.Connection[Any]):
     seconds: float | None = None
     #: What PostgreSQL has warned of last.
     warned = ""
-    #: When it was made.
-    since = 0.0
 
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
+        #: When it was made.
+        self.since = clock.monotonic()
         #: The names of the questions that are prepared on it.
         self.prepared: set[bytes] = set()
         self.add_notice_handler(self._hear)
+        self._heard = select.poll()  # select(2) knows no descriptor above 1023
+        self._heard.register(self, select.POLLIN)
 
     def _hear(self, told: Any) -> None:
         if told.severity_nonlocalized == "WARNING":
@@ -77,9 +79,7 @@ class Connection(psycopg.Connection[Any]):
 
         A server says nothing unasked, but when it ends the connection: what can be read tells, without a round trip.
         """
-        heard = select.poll()  # select(2) knows no descriptor above 1023
-        heard.register(self, select.POLLIN)
-        return not heard.poll(0) and clock.monotonic() - self.since <= _OLD
+        return not self._heard.poll(0) and clock.monotonic() - self.since <= _OLD
 
 
 class Connecting:
@@ -102,7 +102,6 @@ class Connecting:
             raise psycopg.OperationalError("the database did not answer just now")
         try:
             connection = self._reach()
-            connection.since = began
             with ExitStack() as undo:
                 undo.callback(connection.close)
                 self._prepare(connection)

@@ -18,7 +18,7 @@ from lazu.store import tables
 from lazu.store.postgresql import address, facts
 from lazu.store.postgresql.connections import Connecting, limit_waits
 from lazu.store.postgresql.database import POOL, POOL_SECONDS, database
-from lazu.store.postgresql.errors import translating
+from lazu.store.postgresql.errors import RolledBack, Standby, translating
 from lazu.store.postgresql.schema import Newer
 
 Result = TypeVar("Result")
@@ -133,7 +133,7 @@ class Postgresql:
             asked = f"SELECT pg_try_advisory_xact_lock({_PURGE}), pg_is_in_recovery()"
             alone, standby = connection.execute(asked).fetchone() or (False, False)
             if standby:
-                raise psycopg.OperationalError("this server is a standby")
+                raise Standby("this server is a standby")
             try:
                 yield lambda: alone and _answers(connection)
             finally:
@@ -170,7 +170,7 @@ def _repeated(work: Callable[[], Result]) -> Result:
         except Busy as e:
             if clock.monotonic() > until:
                 raise
-            if str(e).startswith("25006"):  # a standby: behind this address there may be another server now
+            if isinstance(e, Standby):  # the other connections lead there too
                 database.close_idle()
         metrics.transaction_repeated()
         clock.sleep(pause)
@@ -185,8 +185,8 @@ def _once(work: Callable[[], Result]) -> Result:
             result = work()
             said = True
     except Busy as e:
-        # An answer has a code; 57P01 is said by a backend that was terminated, perhaps just after its commit.
-        if said and not str(e).startswith("40"):
+        # What else is said at COMMIT may come after it, as 57P01 by a backend that was terminated.
+        if said and not isinstance(e, RolledBack):
             raise Unanswered(str(e)) from e
         raise
     return result

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import peewee
 import psycopg
-from playhouse.pool import MaxConnectionsExceeded
 
 from lazu.errors import Busy, Failed, Full, StoreError, Unfit
 
@@ -24,26 +23,38 @@ class DatabaseFull(Full):
     place = "The database"
 
 
-#: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with. Nobody else reads them.
+class Standby(Busy):
+    """A server that takes no writes; behind its address there may be another one now."""
+
+
+class RolledBack(Busy):
+    """PostgreSQL says that it has undone the transaction, at its COMMIT perhaps."""
+
+
+class Forbidden(Unfit):
+    """The role lacks a right."""
+
+
+#: What PostgreSQL's codes mean (its manual, appendix A): the first that a code begins with.
 _CODES: tuple[tuple[str, type[StoreError]], ...] = (
     ("23503", Absent),
     ("23505", Present),
     ("53100", DatabaseFull),
     ("53", Busy),  # too many connections, out of memory
     ("57", Busy),  # shutting down, starting up, a backend terminated
-    ("40", Busy),  # deadlock, serialization
+    ("40", RolledBack),  # deadlock, serialization
     ("55P03", Busy),  # lock_timeout
     ("25P03", Busy),  # idle_in_transaction_session_timeout
-    ("25006", Busy),  # a standby that was not promoted yet
+    ("25006", Standby),
     ("08", Busy),  # the connection
     ("42P01", Unfit),  # no such table: dropped, or the database made anew
     ("3F000", Unfit),  # no such schema
     ("3D000", Unfit),  # no such database
-    ("42501", Unfit),  # a right that the role has no more
+    ("42501", Forbidden),
 )
 #: Another transaction holds what this one needs; it may be retried.
 IN_THE_WAY = (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
-_OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError, MaxConnectionsExceeded)
+_OF_CONNECTIONS = (peewee.OperationalError, peewee.InterfaceError, psycopg.OperationalError)
 
 
 def translated(error: Exception) -> StoreError:
@@ -62,5 +73,5 @@ def translating() -> Iterator[None]:
     """Errors of Peewee and psycopg as ours."""
     try:
         yield
-    except (peewee.PeeweeException, psycopg.Error, MaxConnectionsExceeded) as e:
+    except (peewee.PeeweeException, psycopg.Error) as e:
         raise translated(e) from e

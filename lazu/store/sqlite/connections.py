@@ -23,7 +23,7 @@ _Peewees: Any = peewee.SqliteDatabase  # it is typed in part
 
 
 def _translated(error: Exception) -> StoreError:
-    """Translate an error of SQLite. No other place reads its English."""
+    """Translate an error of SQLite, by its English."""
     text = str(error)
     if "is full" in text:
         return Full(text)
