@@ -35,12 +35,18 @@ def test_by_default_no_page_elsewhere_may_call(server):
     assert request(server, "OPTIONS", "/v1/files", headers=ASKS).error == (405, "method_not_allowed", None)
 
 
-def test_a_preflight_lets_every_header_and_method_of_the_api_through(opened):
-    for path in ("/v1/files", "/v1/files/x/content", "/v1/responses"):
-        answer = request(opened, "OPTIONS", path, headers=ASKS)
-        assert (answer.status, granted(answer), answer.headers["Vary"]) == (204, ORIGIN, "Origin")
-        assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, DELETE"
-        assert answer.headers["Access-Control-Allow-Headers"] == "*, Authorization"
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/files/x/content", "/v1/responses", "/files", "/v1/v1/files", "/nowhere"])
+def test_a_preflight_lets_every_header_and_method_through_to_every_url(opened, path):
+    """An unknown URL had 404 for its preflight: the page read "Failed to fetch" for the 404 that speaks of /v1, and for the 405 to PUT."""
+    answer = request(opened, "OPTIONS", path, headers=ASKS)
+    assert (answer.status, granted(answer), answer.headers["Vary"]) == (204, ORIGIN, "Origin")
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
+    assert answer.headers["Access-Control-Allow-Headers"] == "*, Authorization"
+
+
+def test_without_a_page_that_asks_an_unknown_url_stays_unknown(server, opened):
+    for asked, headers in ((server, ASKS), (opened, {}), (opened, {**ASKS, "Origin": "https://evil.example"})):
+        assert request(asked, "OPTIONS", "/nowhere", headers=headers).error == (404, "not_found", None)
 
 
 def test_an_origin_that_is_not_listed_gets_nothing(opened):

@@ -67,6 +67,23 @@ def test_a_page_may_upload_download_delete_and_read_errors(start, elsewhere):
     assert elsewhere.evaluate(FETCH, [server.url, server.any_key]) == ["words", True, True, 404, "invalid_api_key", "req_"]
 
 
+MISTAKES = """async ([url, key]) => {
+    const { default: OpenAI } = await import('/openai.mjs');
+    const client = new OpenAI({ baseURL: url, apiKey: key, dangerouslyAllowBrowser: true, maxRetries: 0 });
+    const unknown = await client.files.list().catch((e) => [e.status, e.message]);
+    const put = await fetch(`${url}/v1/files`, { method: 'PUT', headers: { Authorization: `Bearer ${key}` } });
+    return [...unknown, put.status, put.headers.get('allow')];
+}"""
+
+
+def test_a_page_is_told_of_a_wrong_url_and_method(start, elsewhere):
+    """Both were "Connection error." there, for their preflights were refused."""
+    server = start(LAZU_CORS_ORIGINS=elsewhere.origin)
+    unknown, told, other, allow = elsewhere.evaluate(MISTAKES, [server.url, server.any_key])
+    assert (unknown, other, allow) == (404, 405, "GET, HEAD, POST")
+    assert "base_url ends in /v1" in told
+
+
 OPENAI = """async ([url, key]) => {
     const { default: OpenAI } = await import('/openai.mjs');
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, dangerouslyAllowBrowser: true, maxRetries: 0 });

@@ -71,12 +71,15 @@ class App(Flask):
             environ["lazu.route"] = rule.rule
         elif isinstance(request.routing_exception, paths.OtherMethods):
             environ["lazu.route"] = request.routing_exception.route
-        elif request.routing_exception:  # no page may ask for more
-            raise request.routing_exception
         store = context.store()
-        if rule is None or rule.endpoint not in _WITHOUT_DATABASE:
+        # Before anything is refused: a page that gets no answer to its preflight can't read why.
+        if environ["REQUEST_METHOD"] == "OPTIONS" and (answer := cors.preflight(store.settings.cors_origins)):
+            return answer
+        if request.routing_exception:
+            raise request.routing_exception
+        if rule and rule.endpoint not in _WITHOUT_DATABASE:
             store.engine.connect()
-        return cors.preflight(store.settings.cors_origins) if environ["REQUEST_METHOD"] == "OPTIONS" else None
+        return None
 
     def process_response(self, response: Response) -> Response:
         """End a request: every answer comes by here."""

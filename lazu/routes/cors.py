@@ -6,8 +6,8 @@ and a page of any origin can do no more than curl.
 
 from flask import Response, request
 
-#: Every method of the API.
-METHODS = "GET, HEAD, POST, DELETE"
+#: The methods of the API, and those whose 405 a page is to read.
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 #: `*` stands for every header but Authorization, which has to be named.
 HEADERS = "*, Authorization"
