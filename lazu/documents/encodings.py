@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from lazu.documents import charsets, looks, refusals
+from lazu.documents import charsets, jis, looks, refusals
 
 #: Bytes that the detector looks at, of lines from all over the file.
 SAMPLE = 128 << 10
@@ -35,7 +35,10 @@ _DECLARED = re.compile(
 _DECLARED_WITHIN = 4096
 
 #: Escape sequences that switch to another alphabet within seven bits.
-_ISO_2022 = ((re.compile(rb"\x1b\$[@B]|\x1b\$\(D"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
+_ISO_2022 = (
+    (re.compile(rb"\x1b\$\(?[@B]|\x1b\$\(D|\x1b\(I"), jis.NAME),
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+)
 
 #: Colours and movements of a terminal (ECMA-48 §5.4), and what is typed over: `N`, backspace, `N`.
 _TERMINAL = re.compile(
