@@ -2,6 +2,8 @@
 
 import logging
 import socket
+import subprocess
+import sys
 import time
 from contextlib import ExitStack, suppress
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import pytest
 from freezegun import freeze_time
 
 from helpers.raw_upstream import raw
+from helpers.server import PROJECT
 from helpers.waiting import until
 from helpers.wire import request
 from lazu import logs
@@ -70,6 +73,24 @@ def test_a_call_whose_client_does_not_read_costs_nothing_and_is_forgotten_when_i
         until(lambda: all(call.closed for call in calls))
     assert not relay._blocked
     assert not relay._members
+
+
+FAILING = """
+import logging, threading
+from lazu.gateway.relay import Relay
+
+logging.setLogRecordFactory(None)  # no line can be made any more
+relay = Relay()
+relay.start()
+[thread] = set(threading.enumerate()) - {threading.main_thread()}
+relay.join(None)  # a bug
+thread.join()
+"""
+
+
+def test_a_relay_that_fails_ends_its_process_though_no_line_can_be_written():
+    """The line raised, and a worker without a relay went on: its callers waited for ever."""
+    assert subprocess.run([sys.executable, "-c", FAILING], cwd=PROJECT, capture_output=True, timeout=60).returncode == 1
 
 
 class Line:

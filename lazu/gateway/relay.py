@@ -101,8 +101,10 @@ class Relay:
         finally:
             # Only a bug comes here. A worker without its relay would keep its callers waiting for ever; the master
             # starts another one, and takes back the places of this one's calls.
-            log.critical("the relay failed, and with it this worker", exc_info=True)
-            os._exit(1)
+            try:
+                log.critical("the relay failed, and with it this worker", exc_info=True)
+            finally:  # what let the relay fail, as no memory, lets this line fail too
+                os._exit(1)
 
     def _turn(self) -> None:
         """Wait for what happens, and see to it."""
