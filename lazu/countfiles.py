@@ -6,9 +6,11 @@ left there, nor remove it.
 """
 
 import fcntl
+import json
 import logging
 import mmap
 import os
+import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +21,9 @@ from typing import Any, ClassVar
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+#: What Prometheus' code raises where a file was cut, or has lost what was in it.
+_DAMAGED = (struct.error, RuntimeError, ValueError)
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ class Counts(MmapedDict):
     The file follows as soon as it can: it may find no room, and something may take it away.
     """
 
-    #: All counts of this process; and whether it is time to look whether their files are still there.
+    #: All counts of this process; and whether its next count is to look whether their files are still there.
     _all: ClassVar[set["Counts"]] = set()
     due: ClassVar[bool] = False
     _m: Any
@@ -118,10 +123,23 @@ def _have(shared: str) -> None:
 
 
 def _read(path: str) -> list[tuple[str, float, float]]:
-    """What stands in a file of counts: names, values and times; nothing if it is not there, or was just made."""
+    """What stands in a file of counts: names, values and times; nothing if it is not there, just made, or damaged."""
     if not _size(path):
         return []
-    return [(key, *last) for key, *last, _ in MmapedDict.read_all_values_from_file(path)]
+    try:
+        found = [(key, *last) for key, *last, _ in MmapedDict.read_all_values_from_file(path)]
+        for key, *_ in found:
+            json.loads(key)  # as a scrape will
+    except _DAMAGED as e:
+        _tell(path, str(e))
+        return []
+    return found
+
+
+@cache
+def _tell(path: str, why: str) -> None:
+    """Say it once."""
+    log.error("counts can't be read, and are missing from /metrics: %s: %s", path, why)
 
 
 def _size(path: str) -> int:
@@ -129,11 +147,6 @@ def _size(path: str) -> int:
     with suppress(FileNotFoundError), open(path, "rb") as file:
         return int.from_bytes(file.read(4), sys.byteorder)
     return 0
-
-
-def look() -> None:
-    """Have the next count of this process see that its files are there; something may clean in their directory."""
-    Counts.due = True
 
 
 @contextmanager
@@ -152,7 +165,7 @@ def forget(pid: int) -> None:
     shared = folder()
     if shared is None:
         return
-    with suppress(OSError, RuntimeError, ValueError):
+    with suppress(OSError):
         mark_process_dead(pid, shared)
         _have(shared)
         with _still(shared, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -183,12 +196,15 @@ def _bury(own: str, dead: str) -> None:
 
 
 class _Shared(MultiProcessCollector):
-    """What all workers counted, but for a file that is just being made: it is empty for a moment."""
+    """What all workers counted, but for files in which nothing can be read: one is empty while it is being made."""
 
     def collect(self) -> Any:
         """The metrics, as a Prometheus registry asks each collector."""
         files = [entry.path for entry in os.scandir(self._path) if entry.name.endswith(".db") and _size(entry.path)]
-        return self.merge(files)  # type: ignore[no-untyped-call]  # as above
+        try:
+            return self.merge(files)  # type: ignore[no-untyped-call]  # as above
+        except _DAMAGED:
+            return self.merge([path for path in files if _read(path)])  # type: ignore[no-untyped-call]  # as above
 
 
 values.MmapedDict = Counts  # type: ignore[assignment,attr-defined]  # before the first metric is made

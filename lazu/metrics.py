@@ -108,8 +108,8 @@ def object_seconds(verb: str) -> AbstractContextManager[object]:
 
 def look() -> None:
     """Have the counts of this process where a scrape finds them; also now and then, for something may clean there."""
-    countfiles.look()
-    _received.inc(0)
+    countfiles.Counts.due = True
+    _received.inc(0)  # within Prometheus' lock
 
 
 def render(figures: list[Figure]) -> bytes:

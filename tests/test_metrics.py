@@ -215,6 +215,34 @@ def test_counts_of_a_dead_worker_move_only_while_nobody_scrapes(dead):
     assert b"lazu_told_total 3.0" in told[0]
 
 
+#: What a file of counts may have become; the third has a whole entry without a name, as zeros that a power cut left.
+DAMAGE = [b"\x40\0\0", b"\x40\0\0\0\0\0\0\0\xff", b"\x20" + bytes(31), b"\x20\0\0\0\0\0\0\0\4\0\0\0\xff\xff\xff\xff" + bytes(16)]
+
+
+@pytest.mark.parametrize("name", ["counter_dead.db", "histogram_7.db"])
+@pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
+def test_a_damaged_file_of_counts_takes_no_others_with_it(dead, damage, name, caplog):
+    """A scrape was 500 from then on, and the next death of a worker ended the master with all the others."""
+    (dead / name).write_bytes(damage)
+    for _ in range(2):
+        assert b"lazu_told_total 3.0" in metrics.render([])
+    countfiles.forget(7)
+    assert counted(dead) == {"counter_dead.db": [(KEY, 3.0)]}
+    assert b"lazu_told_total 3.0" in metrics.render([])
+    assert caplog.text.count("counts can't be read") == 1
+
+
+def test_a_damaged_file_of_counts_stops_no_server(serve, tmp_path):
+    """Its master ended when a worker did."""
+    server = serve(RUNTIME_DIRECTORY=str(tmp_path))
+    dead, before = counters(server) / "counter_dead.db", server.pids()
+    dead.write_bytes(DAMAGE[0])
+    os.kill(before[1], signal.SIGKILL)
+    until(lambda: len(server.pids()) == 3 and before[1] not in server.pids())
+    until(lambda: dead.stat().st_size > len(DAMAGE[0]))
+    assert alive(server)
+
+
 def test_what_dead_workers_counted_is_told_once_at_any_time(serve):
     """Their counts move to another file while others scrape."""
     server = serve()
