@@ -161,20 +161,41 @@ def test_marks_beside_the_pages_of_a_book_cost_little(read):
     assert marked < 3 * plain
 
 
-def test_characters_beyond_16_bits_are_read(read):
-    names = stream(
+LINK = b"/Annots [<< /Type /Annot /Subtype /Link /Rect [70 690 200 730] /A << /S /URI /URI (https://lazu.ai) >> >>]"
+
+
+def spelled(glyph, shown, extra=b""):
+    """Return a PDF of one page in which the letter A stands for `glyph`."""
+    names = (
         b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange "
-        b"1 beginbfchar <41> <D83DDE00> endbfchar endcmap end"
+        b"1 beginbfchar <41> <%s> endbfchar endcmap end" % glyph.encode("utf-16-be").hex().encode()
     )
-    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>"
-    for place in (b"72", b"900"):
-        page = stream(b"BT /F 24 Tf 72 700 Td (xA) Tj ET BT /F 24 Tf %s 600 Td (yA) Tj ET" % place)
-        emoji = pdf(
-            b"<< /Type /Catalog /Pages 2 0 R >>",
-            b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
-            font, b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R >>", page, names,
-        )  # fmt: skip
-        assert "x\U0001f600" in read(emoji)
+    return pdf(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] /MediaBox [0 0 600 800] /Resources << /Font << /F 3 0 R >> >> >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 5 0 R %s >>" % extra, stream(shown), stream(names),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [72, 900], ids=["whole", "cut"])
+def test_characters_beyond_16_bits_are_read(read, place):
+    assert "x\U0001f600" in read(spelled("\U0001f600", at(72, 700, "xA") + at(place, 600, "yA")))
+
+
+def test_letters_that_a_font_draws_as_one_are_read_in_their_order(read):
+    """By WeasyPrint, in Noto Sans Arabic: each "no" was an article, for PDFium turned the letters of its glyph round."""
+    assert read("lam-alef").split("]\n")[1].split() == "لا تدفع الفاتورة الآن. السلام عليكم، لأن الإسلام لا يمنع ذلك، ولا بأس.".split()
+
+
+@pytest.mark.parametrize("place", [72, 900], ids=["whole", "cut"])
+@pytest.mark.parametrize(
+    ("glyph", "letters"), [("لا", "لا"), ("\ufefb", "لا"), ("لله", "لله"), ("\ufdf2", "الله"), ("שׁ", "שׁ"), ("\ufb2a", "שׁ")]
+)
+def test_letters_of_one_glyph_keep_their_order_whether_it_is_named_by_them_or_by_its_own_sign(read, place, glyph, letters):
+    text = read(spelled(glyph, at(72, 700, "A") + at(place, 600, "beside"), LINK))
+    assert text.split("\n")[1] == letters
+    assert f"[{letters}](https://lazu.ai)" in text
 
 
 # XFA

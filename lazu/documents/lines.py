@@ -8,6 +8,7 @@ from sys import maxunicode
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
+from lazu.documents import ligatures
 from lazu.documents.pdfium import raw, utf16
 
 HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end after it, whoever wrote it
@@ -210,10 +211,7 @@ class Letters:
         held = [place for place, x, y in self._middles[line] if left <= x <= right and bottom <= y <= top]
         if not held:
             return ""
-        count = held[-1] + 1 - held[0]
-        units = (ctypes.c_ushort * (count + 1))()
-        size = raw.FPDFText_GetText(self._content, held[0], count, units)
-        return utf16(bytes(units)[: 2 * max(0, size - 1)]).replace(HYPHEN, "-")
+        return utf16(ligatures.units(self._content, range(held[0], held[-1] + 1))).replace(HYPHEN, "-")
 
 
 def _outline(content: Any, line: range) -> Any:

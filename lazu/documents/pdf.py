@@ -5,15 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
-from lazu.documents import annotations, encodings, fonts, lines, refusals, xfa
+from lazu.documents import annotations, encodings, fonts, ligatures, lines, refusals, xfa
 from lazu.documents.annotations import Note, Words
 from lazu.documents.lines import HYPHEN
 from lazu.documents.pdfium import Document, page, raw, utf16
 
 _FEW = 16  # characters that are looked at one by one
-_ALONE = "\x02"  # what FPDFText_GetUnicode gives for a hyphen and the line end
 
 NO_TEXT, UNREADABLE = "(no text on this page)", "(this page could not be read)"
 
@@ -135,7 +135,7 @@ def _times(shown: str, text: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return encodings.clean(text.replace("\r", "").replace(_ALONE, HYPHEN).replace(HYPHEN, "-\n")).strip()
+    return encodings.clean(text.replace("\r", "").replace(HYPHEN, "-\n")).strip()
 
 
 def _glyphs(leaf: Any, content: Any) -> str:
@@ -149,9 +149,7 @@ def _glyphs(leaf: Any, content: Any) -> str:
 def _seen(content: Any, places: range, box: Any) -> Iterator[bytes]:
     """Give the visible ones of a run of characters: halved, and halved again, where a part of it lies outside."""
     if _inside(content, places, box):
-        units = (ctypes.c_ushort * (len(places) + 1))()
-        size = raw.FPDFText_GetText(content, places.start, len(places), units)
-        yield bytes(units)[: 2 * max(0, size - 1)]
+        yield ligatures.units(content, places)
     elif len(places) <= _FEW:
         yield from _visible(content, places, box)
     else:
@@ -172,10 +170,15 @@ def _inside(content: Any, places: range, box: Any) -> bool:
 
 def _visible(content: Any, places: range, box: Any) -> Iterator[bytes]:
     """Give the characters whose middle lies in `box`, and those between words, which PDFium makes up."""
+    for seen, run in groupby(places, lambda place: _shows(content, place, box)):
+        if seen:
+            start, *rest = run
+            yield ligatures.units(content, range(start, start + 1 + len(rest)))
+
+
+def _shows(content: Any, place: int, box: Any) -> bool:
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    for place in places:
-        raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
-        across, up = (left.value + right.value) / 2, (bottom.value + top.value) / 2
-        seen = box.left <= across <= box.right and box.bottom <= up <= box.top
-        if seen or raw.FPDFText_IsGenerated(content, place) == 1:
-            yield (raw.FPDFText_GetUnicode(content, place) & 0xFFFF).to_bytes(2, "little")
+    raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
+    across, up = (left.value + right.value) / 2, (bottom.value + top.value) / 2
+    seen: bool = box.left <= across <= box.right and box.bottom <= up <= box.top
+    return seen or raw.FPDFText_IsGenerated(content, place) == 1
