@@ -2,6 +2,7 @@
 
 import atexit
 import fcntl
+import gc
 import glob
 import os
 import resource
@@ -58,6 +59,7 @@ def _keep_counters():
 
 
 if "lazu.countfiles" not in sys.modules:  # once: HUP reads this again
+    gc.disable()  # until `on_starting`: what is loaded stays
     _keep_counters()
 
 # Only now; the application so that workers, whenever they start, have the code of the start.
@@ -116,6 +118,8 @@ logger_class = "lazu.server.accesslog.Logger"
 
 def on_starting(server):
     """Open the store once before a worker is forked: a start that can't succeed ends here, with its one line."""
+    gc.freeze()  # else each worker looks through what is loaded at its end, and copies it
+    gc.enable()
     master.mend(server)
     tried = trial.Trial(server)
     tried.guard_reloads()
