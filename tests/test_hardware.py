@@ -150,7 +150,8 @@ def test_a_place_for_counters_without_an_inode_costs_no_worker_and_no_reload(sma
     """gunicorn's master made a file there for each worker, and ended when it could not."""
     server = Server(tmp_path / "storage", {"RUNTIME_DIRECTORY": str(small), "LAZU_WORKERS": "1"}).start()
     try:
-        until(lambda: len(server.pids()) == 2)
+        request(server, "GET", "/healthz")
+        until(lambda: [*small.rglob("histogram_*.db")])  # the last of a worker's files: from now on the number stays
         had = os.statvfs(small)
         subprocess.run(["mount", "-o", f"remount,nr_inodes={had.f_files - had.f_ffree}", small], check=True)
         for how in (lambda worker: os.kill(worker, signal.SIGKILL), lambda _: server.process.send_signal(signal.SIGHUP)):
