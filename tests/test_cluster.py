@@ -682,10 +682,11 @@ def test_without_the_object_store_metadata_goes_on_and_uploads_wait(boxes, seawe
     try:
         answer = get(box, "/readyz")
         assert (answer.error[:2], answer.headers["Retry-After"]) == ((503, "overloaded"), "2")
-        assert upload(box, KEY, *form_of(b"meanwhile")).error[:2] == (503, "overloaded")
-        assert get(box, f"/v1/files/{file['id']}/content").error[:2] == (503, "overloaded")
-        assert get(box, f"/v1/files/{file['id']}").json == file
-        stored(box, KEY, b"before")
+        with ThreadPoolExecutor(2) as pool:  # each is waited with for a while
+            refused = pool.submit(upload, box, KEY, *form_of(b"meanwhile")), pool.submit(get, box, f"/v1/files/{file['id']}/content")
+            assert get(box, f"/v1/files/{file['id']}").json == file
+            stored(box, KEY, b"before")
+            assert [each.result().error[:2] for each in refused] == [(503, "overloaded")] * 2
     finally:
         seaweed.run()
         seaweed.wait()

@@ -69,7 +69,7 @@ class SeaweedFS:
         command = [
             program(), "server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.home / 'data'}",
             f"-s3.config={self.home / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
-            "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=40", "-volume.preStopSeconds=0", *options,
+            "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=40", "-volume.preStopSeconds=0", "-master.electionTimeout=1s", *options,
         ]  # fmt: skip
         command += [f"-s3.cert.file={self.tls[0]}", f"-s3.key.file={self.tls[1]}"] if self.tls else []
         env = {**os.environ, "GOMEMLIMIT": "512MiB", "TMPDIR": str(self.home)}  # where its own logs go
