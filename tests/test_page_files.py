@@ -336,6 +336,7 @@ def test_a_server_that_restarts_is_waited_for(serve, page):
     server = serve()
     key = server.new_key()
     stored(server, key)
+    page.clock.install()
     sign_in(page, server, key)
     page.wait_for_selector("#rows .row")
     server.stop(signal.SIGTERM)
@@ -343,6 +344,7 @@ def test_a_server_that_restarts_is_waited_for(serve, page):
     page.wait_for_selector("#away:visible")
     assert names(page) == ["hello.txt"]
     server.start()
+    page.clock.fast_forward(8000)  # so long at most until it asks again
     page.wait_for_selector("#away", state="hidden")
     assert names(page) == ["hello.txt"]
 
@@ -361,6 +363,7 @@ def test_a_list_on_a_line_that_breaks_is_asked_for_again(server, page, key):
 def test_a_final_answer_ends_the_word_that_nobody_answers(serve, page):
     server = serve()
     key = server.new_key("leaving")
+    page.clock.install()
     sign_in(page, server, key)
     page.wait_for_selector("#no-files")
     server.stop(signal.SIGTERM)
@@ -369,6 +372,7 @@ def test_a_final_answer_ends_the_word_that_nobody_answers(serve, page):
     with store_opened(server.storage) as store:
         store.keys.revoke("leaving")
     server.start()
+    page.clock.fast_forward(8000)  # so long at most until it asks again
     page.wait_for_selector("#sign-in >> text=This key is no longer accepted.")
     page.wait_for_selector("#away", state="hidden")
 
