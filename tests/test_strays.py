@@ -25,6 +25,8 @@ def chat(part):
     return {"model": "m", "messages": [{"role": "user", "content": [part]}]}
 
 
+ID = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
+
 # Where the meaning is plain
 
 AS_FILE = {
@@ -38,6 +40,7 @@ AS_IMAGE = {
     "a data URL": lambda i: {"type": "input_image", "image_url": f"data:image/png;base64,{i}", "detail": "low"},
     "as chat has it": lambda i: {"type": "input_image", "image_url": {"url": i}, "detail": "low"},
     "an id within": lambda i: {"type": "input_image", "image_url": {"file_id": i}, "detail": "low"},
+    "its detail within": lambda i: {"type": "input_image", "image_url": {"url": i, "detail": "low"}},  # was "auto"
     "beside nothing": lambda i: {"type": "input_image", "file_id": i, "image_url": "", "detail": "low"},
     "a line end": lambda i: {"type": "input_image", "image_url": f" {i}\n", "detail": "low"},
     "a space within": lambda i: {"type": "input_image", "image_url": f"DATA:image/png;base64, {i}", "detail": "low"},
@@ -82,6 +85,16 @@ def test_chat_has_them_too_as_the_ai_sdk_sends_them(native, double, pdf, png):
         assert double.last.json["messages"][0]["content"] == [{"type": "image_url", "image_url": url}]
 
 
+@pytest.mark.parametrize("url", ["https://example.org/p.png", data_url("image/png", PNG), ID])
+def test_an_id_beside_another_picture_is_refused(native, double, png, url):
+    """The other was left out without a word."""
+    image = {"url": url, "file_id": png}
+    assert error(native.ask({"type": "input_image", "image_url": image})) == (400, "invalid_request", "input[0].content[0].image_url.file_id")
+    answer = native.post("/v1/chat/completions", chat({"type": "image_url", "image_url": image}))
+    assert error(answer) == (400, "invalid_request", "messages[0].content[0].image_url.file_id")
+    assert double.received == []
+
+
 @pytest.mark.parametrize("name", ["file_data", "image_url"])
 def test_an_id_that_is_nobodys_is_not_found_there_either(native, double, name):
     part = {"type": "input_file" if name == "file_data" else "input_image", name: "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"}
@@ -91,7 +104,6 @@ def test_an_id_that_is_nobodys_is_not_found_there_either(native, double, name):
 
 # Where it is not
 
-ID = "file-lazu-01KSBV4MC6THZ9TCZEM38KPYRX"
 RESPONSES = {
     "input[0].content[1].file.file_id": message({"type": "file", "file": {"file_id": ID}}),
     "input[0].content[1].image_url.url": message({"type": "image_url", "image_url": {"url": ID}}),
@@ -248,7 +260,7 @@ def test_no_string_beside_an_id_is_our_fault(front, double, mode, nasty):
     cleaned = "".join(c for c in nasty if c not in "\0\r\n\ud800\udc00").rpartition("/")[2] or "a.txt"
     expected = {
         "native": {"type": "input_file", nasty: nasty, "filename": nasty, "file_data": data_url("text/plain", b"words")},
-        "text": {"type": "input_text", "text": f"[File: {cleaned}]\n\nwords"},
+        "text": {"type": "input_text", nasty: nasty, "text": f"[File: {cleaned}]\n\nwords"},
     }
     assert double.last.json["prompt"]["variables"][nasty] == expected[mode]
     status, _, answer = client.post("/v1/responses", {"prompt": {"variables": {nasty: {"type": "input_file", "file_id": "x"}}}})

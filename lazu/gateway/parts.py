@@ -14,7 +14,7 @@ from lazu import filenames
 from lazu.errors import FileNotFound, UnsupportedFileType
 from lazu.gateway.attachment import Attachment
 from lazu.gateway.extracts import Extracts, Pictures
-from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, MASK, SCREENSHOT, Reference
+from lazu.gateway.references import CHAT_FILE, CHAT_IMAGE, FILE, IMAGE, MASK, SCREENSHOT, Reference
 from lazu.gateway.splice import Holes, Slice
 
 #: The pictures that model servers take, and the purpose `vision` does.
@@ -32,6 +32,9 @@ OTHERS = {
 }
 
 NATIVE, IMAGES = "native", "images"
+
+#: What a part has of its kind and its file. All else in it is the caller's: it stays, whatever kind takes its place.
+_OWN = frozenset("type text file image_url file_id file_data file_url filename detail".split())
 
 Part = dict[str, Any]
 
@@ -73,6 +76,14 @@ class Builder:
 
     def parts(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
         """Make the parts of `file`, after a word for them; raises `UnsupportedFileType`, FileNotFoundError."""
+        word, made = self._made(reference, file)
+        # Once, and behind the whole file: servers allow few of `prompt_cache_breakpoint` and `cache_control`.
+        kept = {key: value for key, value in reference.spot.value.items() if key not in _OWN}
+        bare = [{key: value for key, value in part.items() if key not in kept} for part in made]
+        bare[-1].update(kept)
+        return word, bare
+
+    def _made(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
         shown = file.content_type in pictures(self._mode)
         if self._mode == NATIVE and shown:
             return "image", [self._picture(reference, _whole(file), file.content_type)]
@@ -110,8 +121,8 @@ class Builder:
         if reference.kind == FILE:
             return {"type": "input_image", "image_url": url, "detail": _detail(reference)}
         part = {**_rest(reference.spot.value), "image_url": url}
-        if reference.kind == "input_image":
-            part["detail"] = part.get("detail") or "auto"
+        if reference.kind == IMAGE:
+            part["detail"] = _given_detail(reference) or "auto"
         return part
 
     def _seen(self, reference: Reference, file: Attachment) -> tuple[str, list[Part]]:
@@ -156,10 +167,15 @@ def _whole(file: Attachment) -> Slice:
 
 def _detail(reference: Reference) -> str:
     """Return the size of the pictures of a file's pages, as the part that names the file has it."""
-    part = reference.spot.value
-    given = part["image_url"] if reference.kind == CHAT_IMAGE else part
-    detail = given.get("detail") if isinstance(given, dict) else None
+    detail = _given_detail(reference)
     return detail if detail in ("low", "high") else "auto"
+
+
+def _given_detail(reference: Reference) -> Any:
+    """Return the `detail` of a part; chat completions have it within `image_url`, some clients everywhere."""
+    part = reference.spot.value
+    within = part.get("image_url")
+    return part.get("detail") or (within.get("detail") if isinstance(within, dict) else None)
 
 
 def _shown(total: int, pictures: list[Slice]) -> str:

@@ -179,9 +179,12 @@ def _embedded(value: Any, where: str) -> tuple[str | None, str]:
     """The file id in place of the data of the file or picture at `where`, None if there is none, and its path."""
     if not isinstance(value, dict):
         return ids.as_data(value), where
-    if found := ids.as_data(value.get("url")):
-        return found, f"{where}.url"
-    return _id_in(value, where)
+    file_id, named = _id_in(value, where)
+    if file_id is None:
+        return ids.as_data(value.get("url")), f"{where}.url"
+    if value.get("url"):
+        raise InvalidRequest("Send file_id or url, not both.", named)
+    return file_id, named
 
 
 #: What would be right, for a request with an id in the wrong place.
