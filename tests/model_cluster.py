@@ -33,6 +33,7 @@ GONE = -2  # the caller of a call that its upload waits for no more
 END = "end"  # of an upload that succeeded; what follows is `failed`
 CONTENT = 99  # the one name of the content, in designs that name objects by content alone
 FIRST, SECOND, THIRD, LATE, LAST = range(5)
+LIVES = (FIRST, SECOND, THIRD), (LATE, LAST)  # who acts before, and who after all boxes died
 
 
 class Design(NamedTuple):
@@ -85,6 +86,9 @@ class Luck(NamedTuple):
     fails: int = 0  # uploads that fail, and clean up
     lies: int = 0  # objects of which an upload of their bytes is told that they are lost
     skips: int = 0  # contents that stay, because an upload has them whose transaction may yet fail
+
+
+NO_LUCK = Luck(0, 0, 0)
 
 
 class Trial(NamedTuple):
@@ -371,11 +375,13 @@ class World:
         self.programs = [f"{program}{failed.get(program, '')}".split() for program in programs]
         if not trial.late:
             self.programs[LATE] = []
+        #: By actor, and how far it is: whether it does nothing any more. The last is DEAD's, too.
+        self.over = [[*(word == END for word in program), True] for program in self.programs]
         self.uploads = [who for who in range(5) if programs[who] == design.upload]
         self.after = FIRST if third == "delete_new" else NOBODY
         self.removed = NOBODY if purging else FIRST if third == "delete_new" else OLD
         self.loses = trial.loses
-        self.start = self.first(stored, purging, Luck(0, 0, 0) if design.calm else trial.luck)
+        self.start = self.first(stored, purging, NO_LUCK if design.calm else trial.luck)
 
     def first(self, stored: bool, purging: bool, luck: Luck) -> State:
         """`stored` with a purge is an object that a crash left behind: bytes without a row."""
@@ -389,24 +395,17 @@ class World:
     def victim(self, me: int) -> int:
         return self.removed if me == THIRD else OLD
 
-    @staticmethod
-    def life(who: int) -> int:
-        return int(who in (LATE, LAST))
-
     def ended(self, s: State, who: int) -> bool:
         program, at = self.programs[who], s.at[who]
         return at >= len(program) or program[at] == END
 
-    def over(self, s: State, who: int) -> bool:
-        return s.at[who] == DEAD or self.ended(s, who)
-
     def acts(self, s: State, who: int) -> bool:
-        """Whether it is this actor's life, it has not ended, and what it waits for (`after`) has been answered."""
+        """Whether this actor, whose life it is, has not ended, and what it waits for (`after`) has been answered."""
         waits = who == THIRD and self.after != NOBODY and self.after not in s.answered
-        return self.life(who) == s.life and not self.over(s, who) and not waits
+        return not waits and not self.over[who][s.at[who]]
 
     def moves(self, s: State) -> Iterator[tuple[str, State]]:
-        for who in range(5):
+        for who in LIVES[s.life]:
             if self.acts(s, who):
                 yield from self.act(s, who)
         yield from self.arrivals(s)
@@ -468,7 +467,7 @@ class World:
             for rows in {s.solid, s.rows}:
                 yield "database crashes", s._replace(rows=rows, solid=rows, lock=NOBODY, luck=less(s, crashes=1))
         if not self.design.calm:
-            at = tuple(n if self.life(who) or self.ended(s, who) else DEAD for who, n in enumerate(s.at))
+            at = tuple(n if who in LIVES[1] or self.ended(s, who) else DEAD for who, n in enumerate(s.at))
             yield "all boxes die", s._replace(at=at, mind=("",) * 5, lock=NOBODY, luck=s.luck._replace(kills=0, crashes=0, fails=0), life=1)
 
     # ---- what must hold
@@ -502,10 +501,12 @@ class World:
 
     def stuck(self, s: State) -> str | None:
         """Somebody still has work and nobody can go on."""
-        waiting = [who for who in range(5) if self.acts(s, who)]
-        if not waiting or s.calls:
+        if s.calls:
             return None
-        bare = s._replace(luck=Luck(0, 0, 0, 0))
+        waiting = [who for who in LIVES[s.life] if self.acts(s, who)]
+        if not waiting:
+            return None
+        bare = s._replace(luck=NO_LUCK)
         return None if any(next(self.act(bare, who), None) for who in waiting) else "stuck"
 
 

@@ -35,8 +35,9 @@ def walk(world: World) -> Report:
         if fault:
             return Report(len(came), fault, way(came, s))
         for word, on in world.moves(s):
-            if on not in came:
-                came[on] = (s, word)
+            before = len(came)
+            came.setdefault(on, (s, word))  # hashes the state once
+            if len(came) > before:
                 todo.append(on)
     return Report(len(came), None, [])
 
