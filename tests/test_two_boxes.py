@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 LONG = bool(os.environ.get("LAZU_LONG_TESTS"))
 #: Uploads of a thread, of which there are eight; and how many boxes and engines are killed.
-UPLOADS = int(os.environ.get("LAZU_TEST_UPLOADS", 2_000 if LONG else 300))
+UPLOADS = int(os.environ.get("LAZU_TEST_UPLOADS", 2_000 if LONG else 150))
 KILLS = int(os.environ.get("LAZU_TEST_KILLS", 400 if LONG else 8))
 
 
@@ -54,9 +54,9 @@ def test_objects_that_are_taken_for_lost_break_nothing(tmp_path, cluster, proxy)
     """What comes takes their place, also that of another that just did."""
     race = Race(tmp_path, cluster, proxy.endpoint)
     proxy.rule = late(0.1)
-    run(race, UPLOADS // 3, "denied")
+    run(race, UPLOADS // 2, "denied")
     settle(proxy)
-    assert len(race.told()["+"]) > 2 * UPLOADS
+    assert len(race.told()["+"]) > 3 * UPLOADS
     assert race.broken() == set()
 
 
