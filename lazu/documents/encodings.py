@@ -124,6 +124,12 @@ def fitting(data: bytes) -> str:
     return guessed.text if guessed else declared(data)
 
 
+def named(data: bytes, charset: str) -> str:
+    """Return `data` in the charset that a mail names for it, or else in the one that fits."""
+    name = charsets.codec(charset)
+    return data.decode(name, errors="replace") if name else fitting(data) if data else ""
+
+
 def clean(text: str) -> str:
     """Return `text` without what JSON or a model can't take."""
     if _DIRT.search(text) is None:

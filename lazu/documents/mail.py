@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from lazu.documents import calendars, charsets, encodings, markdown, web
+from lazu.documents import calendars, encodings, headers, markdown, web
 from lazu.documents.refusals import Refused
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -34,19 +34,35 @@ _CALENDAR = "text/calendar"
 #: Messages within a message. Other kinds of `message/` are words, which Python's parser takes for messages too.
 _MESSAGES = ("message/rfc822", "message/global")
 
+#: Headers that say what a part is, with parameters.
+_PARAMETERS = ("content-type", "content-disposition")
+
 #: What Python's parser of headers raises for some that are odd: `To: undisclosed-recipients:; <a@b.example>`.
 _FAULTS = (AttributeError, LookupError, TypeError, ValueError, RecursionError, MessageError)
 
 
 class _Policy(email.policy.EmailPolicy):
-    """Python's own policy, but for headers that its parser fails at: they are words."""
+    """Python's own policy, but for what its parser of headers fails at or cuts."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        """Return the value of a header."""
+        """Return the value of a header: of those with parameters as it was sent, of one that is odd as words."""
+        if not value.isascii():
+            value = encodings.fitting(value.encode(errors="surrogateescape"))
+        if name.lower() in _PARAMETERS:
+            return headers.content(value)
+        value = headers.readable(value)
         try:
             return super().header_fetch_parse(name, value)
         except _FAULTS:
             return super().header_fetch_parse("Subject", value)
+
+
+class _Message(EmailMessage):
+    """A message whose parameters (boundaries, charsets, names) are read by `headers`."""
+
+    def get_param(self, param: str, failobj: Any = None, header: str = "content-type", *_: Any, **__: Any) -> Any:
+        """Return a parameter of a header."""
+        return headers.parameters(str(self.get(header, ""))).get(param, failobj)
 
 
 def blocks(data: bytes) -> Iterator[str]:
@@ -59,9 +75,9 @@ def _parsed(data: bytes) -> Message:
     data = data.removeprefix(codecs.BOM_UTF8).lstrip()
     blank = re.search(rb"\n\r?\n", data)
     end = blank.start() if blank else len(data)
-    if not data[:end].isascii():
+    if not data[:end].isascii() or b"\x1b" in data[:end]:  # ISO-2022-JP has no bytes above ASCII
         data = encodings.fitting(data[:end]).encode() + data[end:]
-    return BytesParser(EmailMessage, policy=_Policy()).parsebytes(data)
+    return BytesParser(_Message, policy=_Policy()).parsebytes(data)
 
 
 def _message(message: Message) -> Iterator[str]:
@@ -228,8 +244,7 @@ def _decoded(part: Message) -> str:
     if not isinstance(data, bytes):
         return ""
     data = calendars.unfolded(data) if part.get_content_type() == _CALENDAR else data
-    name = charsets.codec(part.get_content_charset(""))
-    return data.decode(name, errors="replace") if name else encodings.fitting(data)
+    return encodings.named(data, part.get_content_charset(""))
 
 
 def _is_attached(part: Message) -> bool:
