@@ -1,16 +1,24 @@
-"""The connection of one call of the upstream: the request goes out on it, then the answer comes in. It never blocks."""
+"""The connection of one call of the upstream: it is made, the request goes out on it, then the answer comes in.
 
+It never blocks, and who waits for it hears of the client that leaves.
+"""
+
+import errno
 import logging
+import os
 import re
 import select
 import socket
 import ssl
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import Protocol
+from typing import Any, Protocol
 
-from lazu import slots
+from lazu import clock, slots
 from lazu.errors import ClientLeft, UpstreamError, UpstreamTimeout
+
+#: Seconds that an address has for itself before the next one is tried beside it (RFC 8305 recommends them).
+NEXT_SECONDS = 0.25
 
 #: The beginning of an answer that is no success: a server may send it before it has the request, and then read no more.
 _REFUSAL, _STATUS_BYTES = re.compile(rb"HTTP/1\.[01] [345]"), 10
@@ -85,7 +93,7 @@ class Line:
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self._await_room(client, seconds)
             except ssl.SSLWantReadError:
-                _wait(self.fileno(), select.POLLIN, client, seconds)
+                _wait([self.fileno()], select.POLLIN, client, seconds)
 
     def _await_room(self, client: Client, seconds: float) -> None:
         """Wait until more may fit; raises `BrokenPipeError` if the upstream has refused the request already.
@@ -93,7 +101,7 @@ class Line:
         Where an interim answer (100, 103) came before it, the refusal is not seen.
         """
         also = select.POLLIN if self._awaits_status else 0
-        _wait(self.fileno(), select.POLLOUT | also, client, seconds)
+        _wait([self.fileno()], select.POLLOUT | also, client, seconds)
         if self._awaits_status:
             self._take_status()
             if _REFUSAL.match(self._early):
@@ -106,17 +114,97 @@ class Line:
         self._awaits_status = came != b"" and len(self._early) < _STATUS_BYTES
 
 
-def _wait(fd: int, event: int, client: Client, seconds: float) -> None:
-    """Wait until the poll(2) `event` of `fd` happens; raises `TimeoutError` after so many seconds, and `ClientLeft`.
+class Attempts:
+    """Connections that are being made to one host, for `client`, if there is one; the first that stands is taken.
 
-    A client that closes only its sending half counts as gone, as it does for nginx.
+    Each of its addresses is tried a moment after the one before, and beside it: one that is silent costs that moment
+    alone, and one that is slow is not given up.
+    """
+
+    def __init__(self, client: Client | None) -> None:
+        self._client = client
+        self._begun: dict[int, socket.socket] = {}
+        self._why: OSError = TimeoutError()
+
+    def connect(self, addresses: list[Any], until: float) -> socket.socket:
+        """Connect to one of `addresses`, of `socket.getaddrinfo`; call it once.
+
+        Raises `ClientLeft`, `TimeoutError` if none has answered by `until`, else the last one's `OSError`.
+        """
+        try:
+            for address in addresses:
+                self._begin(*address)
+                if found := self._first(min(until, clock.monotonic() + NEXT_SECONDS)):
+                    return found
+            if found := self._first(until):
+                return found
+        finally:
+            for each in self._begun.values():
+                each.close()
+        raise self._why
+
+    def _begin(self, family: int, kind: int, protocol: int, _: str, address: Any) -> None:
+        try:
+            each = socket.socket(family, kind, protocol)
+        except OSError as e:
+            self._why = e
+            return
+        each.setblocking(False)
+        if (code := each.connect_ex(address)) in (0, errno.EINPROGRESS):
+            self._begun[each.fileno()] = each
+        else:
+            self._fail(each, code)
+
+    def _fail(self, each: socket.socket, code: int) -> None:
+        each.close()
+        self._why = OSError(code, os.strerror(code))
+
+    def _first(self, until: float) -> socket.socket | None:
+        """Wait for the first that stands, while one may; None if there is none by `until`."""
+        while self._begun:
+            try:
+                ready = _wait(self._begun, select.POLLOUT, self._client, until - clock.monotonic())
+            except TimeoutError as e:
+                self._why = e
+                return None
+            for fd in ready:
+                each = self._begun.pop(fd)
+                code = each.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return each
+                self._fail(each, code)
+        return None
+
+
+def shake_hands(connection: ssl.SSLSocket, client: Client | None, until: float) -> None:
+    """Begin TLS on `connection`; raises `ClientLeft`, `OSError`, and `TimeoutError` if it has not begun by `until`."""
+    while True:
+        try:
+            connection.do_handshake()
+        except ssl.SSLWantReadError:
+            event = select.POLLIN
+        except ssl.SSLWantWriteError:
+            event = select.POLLOUT
+        else:
+            return
+        _wait([connection.fileno()], event, client, until - clock.monotonic())
+
+
+def _wait(fds: Iterable[int], event: int, client: Client | None, seconds: float) -> list[int]:
+    """Wait until the poll(2) `event` of one of `fds` happens, and give those of which it has.
+
+    Raises `TimeoutError` after so many seconds, and `ClientLeft`. A client that closes only its sending half counts as
+    gone, as it does for nginx.
     """
     poll = select.poll()
-    poll.register(fd, event)
-    poll.register(client, select.POLLRDHUP)
+    for fd in fds:
+        poll.register(fd, event)
+    if client is not None:
+        poll.register(client, select.POLLRDHUP)
     with slots.waiting():
-        ready = [ready for ready, _ in poll.poll(seconds * 1000)]
-    if client.fileno() in ready:
+        ready = [fd for fd, _ in poll.poll(max(0, seconds) * 1000)]
+    if client is not None and client.fileno() in ready:
         raise ClientLeft
     if not ready:
         raise TimeoutError
+    return ready

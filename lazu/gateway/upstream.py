@@ -28,12 +28,12 @@ from lazu.errors import (
 )
 from lazu.gateway import framing, json_body
 from lazu.gateway.calls import Calls
-from lazu.gateway.line import Client, Line
+from lazu.gateway.line import Attempts, Client, Line, shake_hands
 from lazu.gateway.relay import Relay
 from lazu.metrics import Figure
 from lazu.store import disk
 
-#: Seconds to reach the upstream; from then on LAZU_UPSTREAM_TIMEOUT counts.
+#: Seconds to reach the upstream, at all of its addresses; from then on LAZU_UPSTREAM_TIMEOUT counts.
 CONNECT_SECONDS = 10
 #: And to say which models it has, where only that is asked.
 REACH_SECONDS = 5
@@ -116,7 +116,7 @@ class Upstream:
             calls = self._calls if call.lasts else self._lookups
             held.callback(calls.give_back, calls.take(call.key))
             with slots.waiting():
-                connection = held.enter_context(self._connect())
+                connection = self._connect(client, held)
             line = Line(connection)
             line.send(self._pieces(call), client, self.timeout)
             line.hold(held.pop_all())
@@ -125,7 +125,8 @@ class Upstream:
     def reach(self) -> int:
         """Ask for /models, give the status. Raises `UpstreamNotConfigured`, `UpstreamError`, `UpstreamTimeout`."""
         until = clock.monotonic() + REACH_SECONDS
-        with self._connect() as connection, _answered():
+        with ExitStack() as held, _answered():
+            connection = self._connect(None, held)
             connection.settimeout(REACH_SECONDS)
             connection.sendall(self._head(Call(0, "GET", "/models")))
             reader = framing.HeadReader()
@@ -135,15 +136,23 @@ class Upstream:
                 connection.settimeout(max(0.001, until - clock.monotonic()))
             raise framing.Malformed("it ended early")
 
-    def _connect(self) -> socket.socket:
+    def _connect(self, client: Client | None, held: ExitStack) -> socket.socket:
+        """Give a connection that does not block, and is closed when `held` is."""
         if not self._url.hostname:
             raise UpstreamNotConfigured
-        address = (self._url.hostname, self._url.port or (443 if self._tls else 80))
+        host, port = self._url.hostname, self._url.port or (443 if self._tls else 80)
         with _reached():
-            plain = socket.create_connection(address, CONNECT_SECONDS)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = self._secured(plain, address[0])
-        connection.setblocking(False)
+            # This blocks for as long as the resolver takes; a client that left meanwhile is seen right after it.
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            until = clock.monotonic() + CONNECT_SECONDS
+            connection = held.enter_context(Attempts(client).connect(addresses, until))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                secure = self._tls.wrap_socket(
+                    connection, server_hostname=host, suppress_ragged_eofs=False, do_handshake_on_connect=False
+                )
+                connection = held.enter_context(secure)
+                shake_hands(secure, client, until)
         return connection
 
     def figures(self) -> list[Figure]:
@@ -187,15 +196,6 @@ class Upstream:
             yield "Content-Length", str(len(call.body))
         elif call.method == "POST":
             yield "Content-Length", "0"
-
-    def _secured(self, plain: socket.socket, host: str) -> socket.socket:
-        if self._tls is None:
-            return plain
-        try:
-            return self._tls.wrap_socket(plain, server_hostname=host, suppress_ragged_eofs=False)
-        except OSError:
-            plain.close()
-            raise
 
 
 @contextmanager
