@@ -528,6 +528,15 @@ def test_a_database_that_is_put_back_under_a_running_box_is_503_until_it_is_whol
     assert "Traceback" not in box.log.read_text()
 
 
+def test_doctor_says_of_a_bucket_that_keeps_what_is_deleted(cluster, seaweed, tmp_path):
+    """It was content; each deleted file stayed whole, as an old version."""
+    name = f"versioned-{secrets.token_hex(4)}"
+    seaweed.client().create_bucket(Bucket=name)
+    seaweed.client().put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    told = Server(tmp_path / "box", {**variables(cluster), "LAZU_BLOBS_URL": f"s3://{name}"}).flask("doctor", check=False).stdout
+    assert re.search("^warn  bucket .* keeps versions", told, re.MULTILINE), told
+
+
 def test_doctor_says_when_no_commit_waits_for_the_standby_that_there_is(cluster, postgres, tmp_path):
     """It was content, and a failover forgets what was acknowledged."""
     box = Server(tmp_path / "box", variables(cluster))

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import product
 
+import psycopg
 import pytest
 
 from helpers.clocks import ahead
@@ -23,7 +24,7 @@ from lazu.store import counts, list_rows, object_rows, rows, upload_rows
 from lazu.store.postgresql import address, connections, schema
 from lazu.store.postgresql.database import POOL, database
 from lazu.store.postgresql.engine import Postgresql
-from lazu.store.postgresql.errors import Absent, Present
+from lazu.store.postgresql.errors import Absent, Lost, Present, translated
 from lazu.store.tables import File, Key
 
 pytestmark = pytest.mark.slow
@@ -188,7 +189,7 @@ def test_threads_do_not_wait_one_after_the_other_for_a_database_that_takes_no_co
         began = time.monotonic()
         with ThreadPoolExecutor(16) as pool:
             told = [pool.submit(database.execute_sql, "SELECT 1").exception for _ in range(16)]
-            assert {type(each()) for each in told} == {Busy}
+            assert {type(each()) for each in told} == {Lost}
         assert time.monotonic() - began < 16  # one after the other: 32
 
 
@@ -199,7 +200,7 @@ def test_nor_for_one_that_takes_connections_and_answers_nothing(engine, monkeypa
     began = time.monotonic()
     with waiting_for(1.5), ThreadPoolExecutor(16) as pool:
         told = [pool.submit(database.execute_sql, "SELECT 1").exception for _ in range(16)]
-        assert {type(each()) for each in told} == {Busy}
+        assert {type(each()) for each in told} == {Lost}
     assert time.monotonic() - began < 16  # one after the other: 24
 
 
@@ -232,6 +233,37 @@ def test_a_server_of_several_that_is_silent_is_waited_for_once(url, monkeypatch)
         with pytest.raises(BlockingIOError):
             mute.accept()
     database.close_all()
+
+
+def test_who_is_refused_a_connection_takes_one_that_comes_back(postgres, url):
+    """PostgreSQL has a limit, and others are connected: that was 503, though each of ours comes back in milliseconds."""
+    role = f"few_{secrets.token_hex(4)}"
+    with postgres.connect(url.rpartition("/")[2]) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 2")
+        admin.execute(f"GRANT ALL ON SCHEMA public TO {role}")
+    Postgresql(url.replace("lazu@", f"{role}@")).open()
+    with ThreadPoolExecutor(12) as pool:
+        for _ in pool.map(lambda _: database.execute_sql("SELECT pg_sleep(0.05)::text"), range(60)):
+            pass
+    database.close_all()
+
+
+def test_after_a_silence_in_a_transaction_no_connection_of_before_is_used(engine, impatient):
+    """After a failover a write went from one silent connection to the next, 20 s each."""
+    impatient()
+    pid = "SELECT pg_backend_pid()"
+    with database.connection_context(), ThreadPoolExecutor(1) as pool:
+        before = {database.execute_sql(pid).fetchone(), pool.submit(database.execute_sql, pid).result().fetchone()}
+    assert len(before) == 2
+    with waiting_for(0.2), pytest.raises(Busy):
+        engine.write(lambda: database.execute_sql("SELECT pg_sleep(600)"))
+    assert database.execute_sql(pid).fetchone() not in before
+
+
+def test_an_answer_that_ends_in_the_midst_of_a_row_is_a_lost_connection():
+    """As a pooler gives whose server dies: libpq says it without a code, and it was 500."""
+    assert isinstance(translated(psycopg.DatabaseError('insufficient data in "D" message')), Lost)
+    assert isinstance(translated(psycopg.DataError("a text with a NUL")), Failed)
 
 
 def test_a_connection_is_closed_only_when_the_thread_that_uses_it_is_done(engine):

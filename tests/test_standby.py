@@ -79,6 +79,17 @@ def test_a_list_of_servers_may_stand_wherever_libpq_reads_it(pair, url, cluster,
     opened(f"postgresql:///{name}?{ports}", cluster, tmp_path).keys.create("by-environment")
 
 
+def test_an_address_that_leads_to_both_leads_to_the_primary(pair, url, cluster, tmp_path, monkeypatch):
+    """What a service file or a name has is not seen: where the standby came first, all was 503."""
+    first, second = pair
+    (tmp_path / "services").write_text(f"[lazu]\nhost=127.0.0.1,127.0.0.1\nport={second.port},{first.port}\nuser=lazu\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    store = opened(f"postgresql:///{url.rpartition('/')[2]}?service=lazu", cluster, tmp_path)
+    assert store.keys.find("alice")
+    with store.contents.alone() as alone:
+        assert alone()
+
+
 def test_the_primary_is_asked_whichever_server_comes_first(pair, url, cluster, tmp_path):
     first, second = pair
     store = opened(at(url, first), cluster, tmp_path)

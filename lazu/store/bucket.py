@@ -128,10 +128,14 @@ class Bucket:
         except KeyError as e:
             raise ObjectStoreFailed(f"head_object: an answer without {e}") from e
 
-    def delete(self, name: str) -> None:
-        """Remove the object `name`; it may be gone already. Raises `ObjectStoreFailed`: then it may go later."""
+    def delete(self, name: str) -> bool:
+        """Remove the object `name`, which may be gone already; gives whether the bucket keeps its bytes as a version.
+
+        Raises `ObjectStoreFailed`: then it may go later.
+        """
         with suppress(NoSuchObject):
-            self._call("delete_object", name)
+            return "VersionId" in self._call("delete_object", name)
+        return False
 
     def pages(self, size: int = 1000, below: str = "") -> Iterator[list[Entry]]:
         """All objects, in an order that the store chooses, at most `size` (up to 1,000) at once.

@@ -108,7 +108,7 @@ def _pooler(url: str) -> Iterator[Finding]:
 
 def _bucket(bucket: Bucket, storage: Path) -> Iterator[Finding]:
     data = secrets.token_bytes(_TRIAL_BYTES)
-    found, refused = _tried(bucket, data)
+    found, kept, refused = _tried(bucket, data)
     if found is None:
         yield Finding("bucket", FAIL, "has not what it was just given (404)", "do not use it")
     elif found != data:
@@ -118,12 +118,15 @@ def _bucket(bucket: Bucket, storage: Path) -> Iterator[Finding]:
     elif not refused:
         cure = "docs/cluster.md, What makes acknowledged = durable"
         yield Finding("bucket", WARN, "stores bytes that were changed on their way", cure)
+    elif kept:
+        keeps = "keeps versions: what is deleted stays until the bucket removes old ones"
+        yield Finding("bucket", WARN, keeps, "docs/cluster.md, What makes acknowledged = durable")
     else:
         yield Finding("bucket", OK, "stores, reads, deletes, and refuses changed bytes; docs/cluster.md on power cuts")
 
 
-def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool]:
-    """Write an object, read it, delete it: what was read; and whether one that was changed on its way is refused.
+def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool, bool]:
+    """Write an object, read it, delete it: what was read, whether it was kept, whether changed bytes are refused.
 
     A list first: some stores make a bucket of any name at its first PUT, and a mistyped one has no right settings.
     """
@@ -132,8 +135,8 @@ def _tried(bucket: Bucket, data: bytes) -> tuple[bytes | None, bool]:
     name = object_names.in_quarantine(f"doctor-{secrets.token_hex(16)}")
     bucket.put_bytes(name, data)
     found = _read(bucket, name, len(data))
-    bucket.delete(name)
-    return found, _refuses(bucket, name + "-wrong", data)
+    kept = bucket.delete(name)
+    return found, kept, _refuses(bucket, name + "-wrong", data)
 
 
 def _read(bucket: Bucket, name: str, size: int) -> bytes | None:

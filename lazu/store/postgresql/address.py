@@ -22,7 +22,7 @@ def options(url: str) -> dict[str, Any]:
     """How to connect: of several hosts to the one that is no standby, or that takes writes if the URL says so.
 
     With one host libpq is not told to ask: pgbouncer would go on calling a server a standby after its promotion.
-    `connections` asks the server itself.
+    `connections` asks the server itself, and connects once more to a `primary` if it is one.
     """
     asked = _asked(url)
     given, several = asked["target_session_attrs"], "," in f"{asked['host']}{asked['hostaddr']}"

@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from lazu import clock
 from lazu.errors import Failed, Unfit
 from lazu.store.postgresql import address, schema
-from lazu.store.postgresql.errors import translated
+from lazu.store.postgresql.errors import Standby, translated
 
 #: Seconds after which a connection is replaced: what a server gathers for it goes with it.
 _OLD = 600
@@ -82,6 +82,10 @@ class Connection(psycopg.Connection[Any]):
         return not self._heard.poll(0) and clock.monotonic() - self.since <= _OLD
 
 
+class Silent(psycopg.OperationalError):
+    """No server answered in time: who has a connection hears nothing either."""
+
+
 class Connecting:
     """Makes connections to the database at `url`; the first one of a process brings its tables up to date.
 
@@ -95,31 +99,37 @@ class Connecting:
         self.ready = False
         self._in_vain = 0.0
 
-    def connect(self) -> Connection:
-        """A new connection; raises `Unfit` when the database can't be what Lazu needs, and psycopg's error."""
+    def connect(self, **more: str) -> Connection:
+        """A new connection, libpq told `more`; raises `Unfit` when the database can't be what Lazu needs.
+
+        Raises `Standby`, and psycopg's error, which is `Silent` when that took long.
+        """
         began = clock.monotonic()
         if began < self._in_vain:
-            raise psycopg.OperationalError("the database did not answer just now")
+            raise Silent("the database did not answer just now")
         try:
-            connection = self._reach()
-            with ExitStack() as undo:
-                undo.callback(connection.close)
-                self._prepare(connection)
-                undo.pop_all()
+            return self._primary(more)
         except psycopg.Error as e:
-            if clock.monotonic() - began > _PAUSE:
-                self._in_vain = clock.monotonic() + _PAUSE
             if isinstance(told := translated(e), Failed):
                 raise Unfit(str(told)) from e
+            if clock.monotonic() - began > _PAUSE:
+                self._in_vain = clock.monotonic() + _PAUSE
+                raise Silent(str(e)) from e
             raise
-        return connection
 
-    def _reach(self) -> Connection:
+    def _primary(self, more: dict[str, str]) -> Connection:
+        """The server at the address; if it is a standby, the one that is none: a name may lead to both."""
+        try:
+            return self._ready(self._reach(more))
+        except Standby:
+            return self._ready(self._reach({**more, "target_session_attrs": "primary"}))
+
+    def _reach(self, more: dict[str, str]) -> Connection:
         told = []
         for server in [*self.servers]:
             try:
                 # Values are put into the text here: GROUP BY an expression with values is refused otherwise.
-                how = {**self._options, **server, "cursor_factory": psycopg.ClientCursor}
+                how = {**self._options, **server, **more, "cursor_factory": psycopg.ClientCursor}
                 connection = Connection.connect(self._url, autocommit=True, **how)
             except psycopg.OperationalError as e:
                 told.append(str(e))
@@ -128,10 +138,17 @@ class Connecting:
                 return connection
         raise psycopg.OperationalError("; ".join(told))
 
+    def _ready(self, connection: Connection) -> Connection:
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            self._prepare(connection)
+            undo.pop_all()
+        return connection
+
     def _prepare(self, connection: Connection) -> None:
         standby, _ = connection.execute(_LIMITS).fetchone() or (True, None)
         if standby:  # it may not have yet what was acknowledged
-            raise psycopg.OperationalError("this server is a standby")
+            raise Standby("this server is a standby")
         if not self.ready:
             schema.migrate(connection)
             self.ready = True

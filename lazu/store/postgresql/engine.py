@@ -18,7 +18,7 @@ from lazu.store import tables
 from lazu.store.postgresql import address, facts
 from lazu.store.postgresql.connections import Connecting, limit_waits
 from lazu.store.postgresql.database import POOL, POOL_SECONDS, database
-from lazu.store.postgresql.errors import RolledBack, Standby, translating
+from lazu.store.postgresql.errors import Lost, RolledBack, Standby, translating
 from lazu.store.postgresql.schema import Newer
 
 Result = TypeVar("Result")
@@ -127,8 +127,8 @@ class Postgresql:
         safety. It is that of a transaction: behind a pooler a session's would stay with a backend, and refuse every
         later purge.
         """
-        options = {**address.options(self._url), "application_name": "lazu purge"}
-        with translating(), psycopg.connect(self._url, **options) as connection:
+        with translating(), database.connecting.connect(application_name="lazu purge") as connection:
+            connection.autocommit = False
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             asked = f"SELECT pg_try_advisory_xact_lock({_PURGE}), pg_is_in_recovery()"
             alone, standby = connection.execute(asked).fetchone() or (False, False)
@@ -167,11 +167,9 @@ def _repeated(work: Callable[[], Result]) -> Result:
     while True:
         try:
             return _once(work)
-        except Busy as e:
+        except Busy:
             if clock.monotonic() > until:
                 raise
-            if isinstance(e, Standby):  # the other connections lead there too
-                database.close_idle()
         metrics.transaction_repeated()
         clock.sleep(pause)
         pause = min(1, 2 * pause)
@@ -185,6 +183,8 @@ def _once(work: Callable[[], Result]) -> Result:
             result = work()
             said = True
     except Busy as e:
+        if isinstance(e, Standby | Lost):  # the other connections lead there too
+            database.close_idle()
         # What else is said at COMMIT may come after it, as 57P01 by a backend that was terminated.
         if said and not isinstance(e, RolledBack):
             raise Unanswered(str(e)) from e

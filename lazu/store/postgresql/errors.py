@@ -27,6 +27,10 @@ class Standby(Busy):
     """A server that takes no writes; behind its address there may be another one now."""
 
 
+class Lost(Busy):
+    """The connection broke, or could not be made."""
+
+
 class RolledBack(Busy):
     """PostgreSQL says that it has undone the transaction, at its COMMIT perhaps."""
 
@@ -63,8 +67,8 @@ def translated(error: Exception) -> StoreError:
     code = getattr(origin, "sqlstate", None)
     # Not its detail, which quotes values.
     text = f"{code} {origin.diag.message_primary}" if isinstance(origin, psycopg.Error) and code else str(origin)
-    if code is None and isinstance(error, _OF_CONNECTIONS):
-        return Busy(text)
+    if code is None and (isinstance(error, _OF_CONNECTIONS) or type(origin) is psycopg.DatabaseError):
+        return Lost(text)
     return next((kind(text) for start, kind in _CODES if (code or "").startswith(start)), Failed(text))
 
 

@@ -7,7 +7,7 @@ import psycopg
 
 from lazu import clock
 from lazu.errors import Busy
-from lazu.store.postgresql.connections import Connection
+from lazu.store.postgresql.connections import Connection, Silent
 
 
 class Lending:
@@ -28,7 +28,7 @@ class Lending:
 
     def take(self, seconds: float) -> Connection:
         """A connection for this thread; raises `Busy` when none is to be had in time, and what `make` raises."""
-        until = clock.monotonic() + seconds
+        until, may_make = clock.monotonic() + seconds, True
         while True:
             with self._changed:
                 if taken := self._rested():
@@ -36,11 +36,10 @@ class Lending:
                     return taken
                 if clock.monotonic() > until:
                     raise Busy("no connection was to be had in time")
-                makes = self._lent < self._most and self.making.acquire(blocking=False)
+                makes = may_make and self._lent < self._most and self.making.acquire(blocking=False)
                 if not makes:
                     self._changed.wait(1)
-            if makes:
-                self._add()
+            may_make = not makes or self._add()
 
     def give_back(self, connection: Connection) -> None:
         """Leave it to others."""
@@ -77,15 +76,21 @@ class Lending:
             connection.close()
         return None
 
-    def _add(self) -> None:
-        """Make one that nobody has yet; raises if that fails and none has come back meanwhile."""
+    def _add(self) -> bool:
+        """Make one that nobody has yet; False if that was refused while others have some, which they will give back.
+
+        Raises when it was refused else; and when no server answered, for who has one waits in vain too.
+        """
         try:
             made = self._make()
+        except (psycopg.OperationalError, Busy) as e:
+            if not self._idle and (isinstance(e, Silent) or not self._lent):
+                raise
+            return False
+        else:
             with self._changed:
                 self._idle.append(made)
-        except psycopg.OperationalError:
-            if not self._idle:
-                raise
+            return True
         finally:
             self.making.release()
             with self._changed:

@@ -22,8 +22,7 @@ def rows(connection: Any, sql: str, params: tuple[object, ...]) -> list[tuple[An
     """
     found = _answer(connection, sql, [_plain(value) for value in params])
     if found.status != ExecStatus.TUPLES_OK:
-        error = errors.error_from_result(found)
-        raise error if error.sqlstate else psycopg.OperationalError(str(error))
+        raise errors.error_from_result(found)
     reader = Transformer(connection)
     reader.set_pgresult(found)
     return reader.load_rows(0, found.ntuples, tuple)
