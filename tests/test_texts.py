@@ -50,6 +50,24 @@ def test_what_nobody_has_to_guess_is_not_guessed(read, data, text):
 
 
 @pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"100\b\b\b200\n", "200\n"),
+        (b"copied 10%\b\b\b20%\b\b\b30%\r\nend\b\b\b\r\n", "copied 30%\r\nend\r\n"),
+        (b"tables: 1/16\b\b\b\b16/16\b\b\b\b\bdone \n", "tables: done \n"),
+        (b"$ lss\b\x1b[K -l\n$ ls\b\x1b[K\n", "$ ls -l\n$ l\n"),
+        (b"$ abcd\b\bXcd\b\b\n", "$ abXcd\n"),
+        (b"N\b\x1b[1mN\x1b[0m\b\bA\n", "A\n"),
+        (b"above\n\b\bx\n", "above\nx\n"),
+    ],
+    ids=["figure", "progress", "mke2fs", "shell", "typed between", "colours", "begin of a line"],
+)
+def test_what_is_typed_over_is_gone_and_what_is_typed_is_read(read, data, text):
+    """Of several backspaces one took a letter back: `100`, typed over by `200`, was `10200`."""
+    assert read(data) == (text, None)
+
+
+@pytest.mark.parametrize(
     "declaration", ['<meta charset="ibm866">', "<?xml version='1.0' encoding='cp866'?>", "# -*- coding: cp866 -*-\n", '@charset "ibm866";']
 )
 def test_what_a_file_declares_comes_first(read, declaration):

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from lazu.documents import charsets, jis, looks, refusals
+from lazu.documents import charsets, jis, looks, refusals, terminal
 
 #: Bytes that the detector looks at, of lines from all over the file.
 SAMPLE = 128 << 10
@@ -38,11 +38,6 @@ _DECLARED_WITHIN = 4096
 _ISO_2022 = (
     (re.compile(rb"\x1b\$\(?[@B]|\x1b\$\(D|\x1b\(I"), jis.NAME),
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
-)
-
-#: Colours and movements of a terminal (ECMA-48 §5.4), and what is typed over: `N`, backspace, `N`.
-_TERMINAL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[^\n]\x08"
 )
 
 #: Encodings that are considered, in the order of the detector.
@@ -134,7 +129,7 @@ def clean(text: str) -> str:
     """Return `text` without what JSON or a model can't take."""
     if _DIRT.search(text) is None:
         return text
-    return _TERMINAL.sub("", text).translate(_CLEAN)
+    return terminal.shown(text).translate(_CLEAN)
 
 
 def _evident(data: bytes) -> str | None:
@@ -148,7 +143,7 @@ def _evident(data: bytes) -> str | None:
 
 def _is_text(text: str) -> bool:
     """Return whether so few controls are in it, colours and overstrikes aside, that people may read it."""
-    bare = _TERMINAL.sub("", text) if "\x1b" in text or "\x08" in text else text
+    bare = terminal.shown(text)
     words = _CONTROL.sub("", bare)
     return bool(words.strip("\ufeff")) and (len(bare) - len(words)) * 3 <= len(bare)
 
