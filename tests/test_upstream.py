@@ -108,9 +108,9 @@ def test_what_is_no_multiple_of_an_event_comes_too(native, double):
 
 def test_a_pause_longer_than_a_body_may_make_is_no_fault(serve, double):
     def script(handler):
-        time.sleep(2.5)
+        time.sleep(1.5)
         handler.start_events()
-        time.sleep(2.5)
+        time.sleep(1.5)
         handler.event({"type": "response.completed", "sequence_number": 0, "response": RESPONSE})
         handler.end_events()
 
