@@ -76,6 +76,12 @@ def test_a_level_of_a_docx_has_digits_for_all_levels_where_it_says_so(read):
     assert numbered(read, legal, ("a", 0), ("b", 1), ("c", 2)) == "Article I. a\n  Section 1.01 b\n    I.a c\n"
 
 
+def test_a_level_of_a_docx_without_numbers_shows_none(read):
+    """Its label was `%1.`, as it stands in the file."""
+    nothing = [("none", "%1.", ""), ("none", "Note %1:", ""), ("decimal", "%1.%3", "")]
+    assert numbered(read, nothing, ("a", 0), ("b", 1), ("c", 2)) == "a\n\n  Note : b\n    .1 c\n"
+
+
 PICTURE = '<w:p><w:pPr>{}</w:pPr><w:r><w:drawing><wp:docPr xmlns:wp="urn:wp" name="Picture 1"/></w:drawing></w:r></w:p>'.format
 FIRST = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
 
@@ -96,9 +102,13 @@ def test_a_number_without_words_counts_and_stands(read):
         ("chineseCounting", 9, ["九)", "十)"]), ("chineseCountingThousand", 19, ["十九)", "二十)"]), ("chineseCountingThousand", 1009, ["一千零九)", "一千零一十)"]),
         ("japaneseCounting", 110, ["百十)", "百十一)"]), ("ideographTraditional", 10, ["癸)", "11)"]), ("decimalEnclosedCircle", 20, ["⑳)", "21)"]),
         ("hebrew1", 15, ["\u05d8\u05d5)", "\u05d8\u05d6)"]), ("upperLetter", 26, ["Z)", "AA)"]), ("arabicAbjad", 1, ["أ)", "ب)"]), ("ordinal", 11, ["11th)", "12th)"]), ("ordinal", 22, ["22nd)", "23rd)"]), ("else", 1, ["1)", "2)"]),
+        ("thaiLetters", 3, ["ค)", "ง)"]), ("thaiNumbers", 19, ["๑๙)", "๒๐)"]), ("hindiVowels", 1, ["क)", "ख)"]), ("hindiNumbers", 9, ["९)", "१०)"]),
+        ("iroha", 1, ["ｲ)", "ﾛ)"]), ("irohaFullWidth", 48, ["ン)", "イイ)"]), ("aiueo", 46, ["ﾝ)", "ｱｱ)"]),
+        ("thaiCounting", 1, ["1)", "2)"]), ("hindiCounting", 1, ["1)", "2)"]), ("vietnameseCounting", 1, ["1)", "2)"]),
     ],
 )  # fmt: skip
 def test_lists_of_a_docx_count_in_the_letters_of_its_language(read, form, start, labels):
+    """Words of Thai, Hindi and Vietnamese were Chinese ones; they are digits."""
     assert numbered(read, [(form, "%1)", f'<w:start w:val="{start}"/>')], ("a", 0), ("b", 0)) == f"{labels[0]} a\n{labels[1]} b\n"
 
 
@@ -184,6 +194,7 @@ def math(xml):
         ("<m:m><m:mr><m:e>{a}</m:e><m:e>{b}</m:e></m:mr><m:mr><m:e>{c}</m:e><m:e>{d}</m:e></m:mr></m:m>", "a, b; c, d"),
         ("{2}<m:sPre><m:sub>{6}</m:sub><m:sup>{14}</m:sup><m:e>{C}</m:e></m:sPre>", "2(_6^14)C"),
         ("<m:acc><m:accPr/><m:e>{x}</m:e></m:acc>{=}<m:bar><m:barPr><m:pos m:val='top'/></m:barPr><m:e>{x}</m:e></m:bar>", "x\u0302=x\u0304"),
+        ("<m:f><m:num>{4π}</m:num><m:den>{c}</m:den></m:f>{j=}<m:f><m:num>{1}</m:num><m:den>{2}</m:den></m:f><m:rad><m:e>{x}</m:e></m:rad>", "((4π)/c)j=(1/2)√(x)"),
         ("<m:acc><m:accPr><m:chr m:val='\u20d7'/></m:accPr><m:e>{AB}</m:e></m:acc>{=}<m:bar><m:e>{x}</m:e></m:bar>", "(AB)\u20d7=x\u0331"),
     ],
 )  # fmt: skip
@@ -651,6 +662,10 @@ def test_a_page_is_read_as_it_is_seen(read):
         ("<ol start=0><li>a<li>b</ol>then<ol type=a start=3><li>c<li>d</ol>then<ol type=I><li value=-4>e</ol>", "0. a\n1. b\n\nthen\n\nc. c\nd. d\n\nthen\n\n-4. e\n"),
         ("<select><option>Rome<option selected>Paris</select>", "Rome\n\n[x] Paris\n"),
         ("<ol><li>a<li value=7>b<li>c</ol>then<ol reversed><li>x<li>y</ol>", "1. a\n7. b\n8. c\n\nthen\n\n- x\n- y\n"),
+        ("<ol reversed start=5><li>a<li value=3>b<li>c</ol>then<ol reversed start=x><li>d</ol>", "5. a\n3. b\n2. c\n\nthen\n\n- d\n"),
+        ("<p>See <x-tag><template shadowrootmode=open><style>x</style><b>4.50</b> EUR</template></x-tag>, <template>no</template>end", "See 4.50 EUR, end\n"),
+        ("<template><x-tag><template shadowrootmode=open>no</template></x-tag>no</template>end", "end\n"),
+        ('<h1>Prices</h1><x-tag><template shadowmode="closed"><ul><li>Tea<slot></slot></ul></template>4.50</x-tag><p>end', "# Prices\n\n- Tea\n\n4.50\n\nend\n"),
     ],
 )  # fmt: skip
 def test_a_page_is_read_as_a_browser_shows_it(read, page, text):
@@ -787,10 +802,12 @@ def test_a_link_takes_no_space_from_the_words_beside_it(read, page, text):
         ('<semantics><mi>E</mi><annotation encoding="application/x-tex">\\frac{1}{2} m</annotation></semantics>', "\\frac{1}{2} m"),
         ("<semantics><mi>E</mi><annotation encoding=other>x</annotation></semantics>", "E"),
         ("<mfrac><mn>1<mn>2</mfrac>x", "(1 2)/x"),
+        ("<msup><mi>e</mi><mrow><mfrac><mn>2</mn><mn>5</mn></mfrac><mo>&#x2062;</mo><mi>π</mi></mrow></msup>", "e^((2/5)π)"),
+        ("<mstyle><mfrac><mn>1</mn><mn>2</mn></mfrac></mstyle><mo>(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>)</mo>", "(1/2)(a/b)"),
     ],
 )  # fmt: skip
 def test_an_equation_of_a_page_is_read_as_it_is_typed(read, xml, typed):
-    """½ was 12, and √16 was 16."""
+    """½ was 12, √16 was 16, and 2/5 of π was `2/5π`."""
     assert read(f"<p>It is <math>{xml}</math>, or <b>not</b>", "html") == f"It is {typed}, or not\n"
 
 

@@ -9,6 +9,9 @@ from lazu.documents.refusals import Refused
 #: Elements whose content nobody sees.
 _UNSEEN = {"script", "style", "template", "noscript", "object", "iframe", "audio", "video", "canvas", "map"}
 
+#: Attributes of a `template` that browsers show where it stands, as of HTML and of pages that Chromium saved.
+_SHADOW = {"shadowrootmode", "shadowmode"}
+
 #: How East Asian words are pronounced, which stands above them: within the line it would run into them.
 _UNSEEN |= {"rt", "rp", "rtc"}
 
@@ -90,7 +93,8 @@ _MAX_KEPT = 200
 def hidden(tag: str, attributes: dict[str, str]) -> bool:
     """Return whether nobody sees what is in an element."""
     style = attributes.get("style", "").replace(" ", "").casefold()
-    return tag in _UNSEEN or "hidden" in attributes or "display:none" in style
+    unseen = tag in _UNSEEN and _SHADOW.isdisjoint(attributes)
+    return unseen or "hidden" in attributes or "display:none" in style
 
 
 def frame(tag: str, attributes: dict[str, str]) -> str:

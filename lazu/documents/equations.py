@@ -4,10 +4,24 @@ from xml.etree.ElementTree import Element
 
 from lazu.documents import markup
 
+#: How a factor begins that is no letter or digit.
+_FACTORS = tuple("(\u221a\u2211\u220f\u222b")
+
 
 def words(element: Element) -> str:
     """Return what is in an element of an equation."""
-    return "".join(map(_one, element))
+    parts, behind = [], ""
+    for child in reversed(element):
+        part = _one(child)
+        parts.append(set_off(part, behind) if child.tag == "f" else part)
+        behind = part or behind
+    return "".join(reversed(parts))
+
+
+def set_off(fraction: str, behind: str) -> str:
+    """Return a fraction in brackets if what stands behind it is a factor: 2/5x may mean (2/5)x or 2/(5x)."""
+    factor = behind.lstrip()
+    return f"({fraction})" if factor[:1].isalnum() or factor.startswith(_FACTORS) else fraction
 
 
 def _one(element: Element) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from lazu.documents import elements, labels, markdown, markup, numbering
 from lazu.documents.grid import Table
@@ -13,6 +14,14 @@ _MAX_DEPTH = 20
 _LEAST = -(10**9)
 
 
+class _List(NamedTuple):
+    """A list that is open: of its next item the number, if it has one, and its form; and what the one after adds."""
+
+    number: int | None = None
+    form: str = ""
+    step: int = 1
+
+
 @dataclass
 class _Held:
     """A quotation or a note that is open: its blocks, and the list, if any, that goes on behind it."""
@@ -20,7 +29,7 @@ class _Held:
     note: str  # its name, empty of a quotation
     element: str
     tables: int  # that were open before it
-    lists: list[tuple[int | None, str]]
+    lists: list[_List]
     marker: str | None
     blocks: list[str] = field(default_factory=list)
 
@@ -33,7 +42,7 @@ class Layout:
         self.opened = elements.Opened()
         self.tables: list[Table] = []
         self.verbatim = False
-        self._lists: list[tuple[int | None, str]] = []  # of the next item its number, if it has one, and its form
+        self._lists: list[_List] = []
         self._marker: str | None = None  # of an item that has no words yet
         self._held: list[_Held] = []
 
@@ -124,15 +133,17 @@ class Layout:
 
     def _begin_ul(self, _: dict[str, str]) -> None:
         self.flush()
-        self._lists.append((None, ""))
+        self._lists.append(_List())
 
     _begin_menu = _begin_dir = _begin_ul
 
     def _begin_ol(self, attributes: dict[str, str]) -> None:
-        """A list that counts backwards has no numbers: how many items come is not known yet."""
+        """A list that counts backwards from how many items come has no numbers: that is not known yet."""
         self.flush()
-        number = None if "reversed" in attributes else markup.number(attributes.get("start", ""), 1, least=_LEAST)
-        self._lists.append((number, labels.FORMS.get(attributes.get("type", ""), "decimal")))
+        backwards = "reversed" in attributes
+        start = markup.number(attributes.get("start", ""), _LEAST if backwards else 1, least=_LEAST)
+        form = labels.FORMS.get(attributes.get("type", ""), "decimal")
+        self._lists.append(_List(None if start == _LEAST else start, form, -1 if backwards else 1))
 
     def _end_ul(self) -> None:
         self.flush()
@@ -145,13 +156,13 @@ class Layout:
     def _begin_li(self, attributes: dict[str, str]) -> None:
         self.flush()
         if not self._lists:
-            self._lists.append((None, ""))
-        number, form = self._lists[-1]
+            self._lists.append(_List())
+        number, form, step = self._lists[-1]
         self._marker = "-"
         if number is not None:
             number = markup.number(attributes.get("value", ""), number, least=_LEAST)
             self._marker = f"{numbering.number(number, form if number > 0 else 'decimal')}."
-            self._lists[-1] = number + 1, form
+            self._lists[-1] = _List(number + step, form, step)
 
     def _end_li(self) -> None:
         self.flush()

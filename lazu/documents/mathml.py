@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element, TreeBuilder
 
 from lazu.documents import markdown, markup, refusals
-from lazu.documents.equations import whole
+from lazu.documents.equations import set_off, whole
 from lazu.documents.refusals import Refused
 
 #: Languages in which an equation is typed, and may stand beside itself (`annotation`).
@@ -18,6 +18,9 @@ _MARKS = {
     "^": "\u0302", "\u02c6": "\u0302", "¯": "\u0304", "\u203e": "\u0304", "\u02c9": "\u0304", "_": "\u0304",
     "~": "\u0303", "\u02dc": "\u0303", "\u2192": "\u20d7", "\u02d9": "\u0307", ".": "\u0307", "¨": "\u0308",
 }  # fmt: skip
+
+#: Elements that show what is in them as if they were not there.
+_WRAPPERS = {"mrow", "mstyle", "mpadded"}
 
 #: Elements of HTML without an end, and those of MathML that some pages leave open.
 _EMPTY = {"none", "mprescripts", "mspace", "br", "img"}
@@ -68,10 +71,18 @@ def _local(tag: str) -> str:
 
 def words(element: Element) -> str:
     """Return what is in an element of an equation."""
-    parts = [_text(element, element.text)]
-    for child in element:
-        parts += [_one(child), _text(element, child.tail)]
-    return _joined(parts)
+    parts, behind = [], ""
+    for child in reversed(element):
+        tail, part = _text(element, child.tail), _one(child)
+        parts += [tail, set_off(part, tail or behind) if _is_fraction(child) else part]
+        behind = part or tail or behind
+    return _joined([_text(element, element.text), *reversed(parts)])
+
+
+def _is_fraction(element: Element) -> bool:
+    while element.tag in _WRAPPERS and len(element) == 1:
+        element = element[0]
+    return element.tag == "mfrac" and len(element) > 1
 
 
 def _text(element: Element, found: str | None) -> str:

@@ -22,7 +22,16 @@ _LETTERS = {
     "hebrew2": "אבגדהוזחטיכלמנסעפצקרשת",
     "arabicAlpha": "أبتثجحخدذرزسشصضطظعغفقكلمنهوي", "arabicAbjad": "أبجدهوزحطيكلمنسعفصقرشتثخذضظغ",
     "aiueoFullWidth": "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン",
+    "aiueo": "ｱｲｳｴｵｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜｦﾝ",
+    "irohaFullWidth":
+        "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン",
+    "iroha": "ｲﾛﾊﾆﾎﾍﾄﾁﾘﾇﾙｦﾜｶﾖﾀﾚｿﾂﾈﾅﾗﾑｳヰﾉｵｸﾔﾏｹﾌｺｴﾃｱｻｷﾕﾒﾐｼヱﾋﾓｾｽﾝ",
+    "thaiLetters": "กขคงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮ",
+    "hindiVowels": "कखगघङचछजझञटठडढणतथदधनपफबभमयरलळवशषसह",  # that are consonants
 }  # fmt: skip
+
+#: Digits of their own.
+_DIGITS = {"thaiNumbers": "๐๑๒๓๔๕๖๗๘๙", "hindiNumbers": "०१२३४५६७८९"}
 
 #: Signs of which there are no more: numbers behind the last one are digits.
 _SIGNS = {
@@ -31,7 +40,9 @@ _SIGNS = {
 }  # fmt: skip
 
 #: Forms that may be told by their first numbers.
-_TOLD = *_LETTERS, "russianUpper", "greekUpper", *_SUMS, *_SIGNS, "chineseCounting", "koreanCounting", "ordinal"
+_TOLD = (
+    *_LETTERS, "russianUpper", "greekUpper", *_SUMS, *_SIGNS, *_DIGITS, "chineseCounting", "koreanCounting", "ordinal"
+)  # fmt: skip
 
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
@@ -132,15 +143,18 @@ def _shown(levels: list[Level], counts: list[int | None], depth: int) -> str | N
     level = levels[depth]
     if level.form == "bullet":
         return level.label or "-"
-    if level.form == "none" or "%" not in level.label:
+    if "%" not in level.label:
         return level.label or None
 
     def counted(match: re.Match[str]) -> str:
         above, count = levels[int(match[1]) - 1], counts[int(match[1]) - 1]
+        if above.form == "none":
+            return ""
         form = "decimal" if level.legal and not above.form.startswith("decimal") else above.form
         return number(above.start if count is None else count, form)
 
-    return re.sub(r"%([1-9])", counted, level.label)
+    label = re.sub(r"%([1-9])", counted, level.label)
+    return label if level.form != "none" or any(map(str.isalnum, label)) else None
 
 
 def automatic(scheme: str, count: int) -> str:
@@ -175,7 +189,9 @@ def _letters(count: int, form: str) -> str:
         return _LETTERS[form][place] * min(times + 1, 9)
     if form in _SUMS:
         return _sum(count, _SUMS[form])
-    if "Counting" in form and count < 10_000:
+    if form in _DIGITS:
+        return "".join(_DIGITS[form][int(digit)] for digit in str(count))
+    if re.match("(chinese|taiwanese|japanese|korean)Counting", form) and count < 10_000:
         return _counting(count, form)
     if form == "ordinal":
         return f"{count}{'th' if count // 10 % 10 == 1 else _ORDINALS.get(count % 10, 'th')}"
