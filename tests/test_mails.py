@@ -108,3 +108,20 @@ def test_a_boundary_without_quotes_takes_a_mail_apart(read, boundary):
 def test_a_kind_with_a_forgotten_semicolon_is_read(read, kind):
     """Its page was shown as HTML source."""
     assert read(f"Subject: hi\nContent-Type: {kind}\n\n<p>café</p>\n", "message/rfc822") == "Subject: hi\n\ncafé\n"
+
+
+FLOWED = "この文は \n続きます。\n> quoted \n> more\n>> deeper \n> less\n \n > no quotation\n>\nend \n-- \nSig\n"
+
+
+@pytest.mark.parametrize(
+    ("delsp", "words"),
+    [
+        ("Yes", "この文は続きます。\n> quotedmore\n>> deeper\n> less\n\n> no quotation\n>\nend\n-- \nSig\n"),
+        ("no", "この文は 続きます。\n> quoted more\n>> deeper \n> less\n\n> no quotation\n>\nend \n-- \nSig\n"),
+    ],
+)
+def test_a_folded_paragraph_is_one_line(read, delsp, words):
+    """Japanese sentences and long addresses of Apple Mail were cut in two by a space and a line's end."""
+    mail = f"Subject: hi\nContent-Type: text/plain; charset=utf-8; format=Flowed; delsp={delsp}\n\n{FLOWED}"
+    assert read(mail, "message/rfc822") == f"Subject: hi\n\n{words}"
+    assert read(mail.replace("\n", "\r\n"), "message/rfc822") == f"Subject: hi\n\n{words}"

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from lazu.documents import calendars, encodings, headers, markdown, web
+from lazu.documents import calendars, encodings, flowed, headers, markdown, web
 from lazu.documents.refusals import Refused
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -184,6 +184,9 @@ class _Words:
         if kind in _PAGES:
             base = "".join(str(part.get("Content-Location", "")).split())
             return web.blocks(_decoded(part), titled=False, frames=partial(self._frame, base))
+        folds, joined = (str(part.get_param(name, "")).casefold() for name in ("format", "delsp"))
+        if folds == "flowed" and kind == _FORMS[0]:
+            return iter([flowed.unfolded(_decoded(part), joined == "yes")])
         return calendars.blocks(_decoded(part)) if kind == _CALENDAR else iter([_decoded(part)])
 
     def _frame(self, base: str, address: str) -> Iterator[str]:
