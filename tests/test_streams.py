@@ -498,6 +498,15 @@ def test_outcomes_are_true(serve, double):
 #: How vLLM, SGLang and LiteLLM (`json.dumps`) and llama.cpp (compact) tell of an error in the midst of a stream, and some a bare word.
 ERRORS = [b'{"error": {"message": "out of memory", "code": 500}}', b'{"error":{"code":500,"message":"a"}}', b'{"error": "out of memory"}']
 
+#: How OpenRouter does.
+ROUTED = b'{"id":"gen-1","object":"chat.completion.chunk","model":"m","error":{"code":502,"message":"a"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}'
+
+#: At which the SDK reads on, or breaks off by itself.
+NO_ERRORS = [
+    b'{"error": null, "delta": "a"}', b'{"error": {}}', b'{"id": 1, "error": ""}', b'{"a": {"error": {"code": 1}}, "finish_reason": "error"}',
+    b'{"error"}', b'{"error": ' + b"[" * 10_000, b'{"error": "\xff"}', b'["error"]',
+]  # fmt: skip
+
 #: What a client has of a stream when it leaves, in pieces, and whether that is the whole answer.
 ENDS = [
     ([b"data: [DONE]\n\n: ping\n\n"], True),
@@ -517,7 +526,10 @@ ENDS = [
     *(([b"data: 1\n\n", b"data: %b\n\n" % error, b": ping, and ping again\n\n"], True) for error in ERRORS),
     *(([b"data: 1\n\ndata: " + error[:9], error[9:] + b"\n\n"], True) for error in ERRORS),
     ([b'data: {"error": {"message": "', b"x" * 200_000, b'"}}\n'], False),
-    ([b'data: {"error": null, "delta": "a"}\n\n'], False),
+    *(([b"data: 1\n\ndata: " + ROUTED[:cut], ROUTED[cut:], b"\r\n\r\n: ping, and ping again\n\n"], True) for cut in (0, 30, 75, len(ROUTED))),
+    ([b'data: {"delta": "', b"x" * 200_000, b'"}\n\n', b"data: %b\n\n" % ROUTED], True),
+    ([b"data: %b\n" % ROUTED], False),
+    *(([b"data: %b\n\n" % data], False) for data in NO_ERRORS),
     ([b'data: {"delta": "data: {\\"error\\": {"}\n\n'], False),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n\n'], True),
     ([b'data: 1\n\nevent: response.completed\ndata: {"a": "', b"x" * 200_000, b'"}\n'], False),
