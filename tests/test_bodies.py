@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from lazu.application import create_app
 from lazu.config import Settings
 from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
 from lazu.gateway import json_body
+from lazu.gateway.budget import Budget
 from lazu.gateway.exchange import Detached, Exchange
 from lazu.server.connection import Connection
 
@@ -39,7 +41,7 @@ def received(pieces, budget, key=1):
 
 
 def test_bodies_have_one_budget_and_give_it_back():
-    budget = json_body.Budget(16 * 2**20)
+    budget = Budget(16 * 2**20)
     piece = b"x" * 2**20
     held = received([piece] * 5, budget)
     with pytest.raises(Overloaded) as refused:
@@ -47,8 +49,8 @@ def test_bodies_have_one_budget_and_give_it_back():
     assert refused.value.headers["Retry-After"]
     del held, refused
     with pytest.raises(BodyTooLarge):
-        received([piece] * 129, json_body.Budget(2**30))
-    assert received([b"{}"], json_body.Budget(0)) == b"{}"
+        received([piece] * 129, Budget(2**30))
+    assert received([b"{}"], Budget(0)) == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -66,13 +68,29 @@ def test_a_call_that_fails_gives_back_what_it_holds_at_once(tmp_path, caplog, fi
     app = create_app(settings)
     upstream = app.extensions["lazu.upstream"]
     upstream.relay = SimpleNamespace(join=Exchange.begin)
-    upstream.bodies = json_body.Budget(24 * 2**20)  # of which one key may have 9 MB
+    upstream.bodies = Budget(24 * 2**20)  # of which one key may have 9 MB
     body = f'{begin}{"x" * 5 * 2**20}"}}'.encode()
     caplog.set_level(logging.CRITICAL)  # pytest keeps what was logged, and with it an error and its trace
     with uncollected():
         assert called(app, body) == outcome
         # The thread that writes when keys were used opens some, too; what a call kept would be more each time.
         assert min(kept_open(app, body, outcome) for _ in range(4)) <= 0
+
+
+def test_a_call_without_memory_for_its_body_is_told_of(tmp_path, caplog):
+    """Its 503 was in no count, and no line of the log said why."""
+    app = create_app(Settings(storage_dir=tmp_path, api_key="test-key", min_free_bytes=0, upstream_url="http://127.0.0.1:9"))
+    app.extensions["lazu.upstream"].bodies = Budget(4 * 2**20)
+    before = overloaded(app)
+    assert called(app, b'{"input": "%b"}' % (b"x" * 5 * 2**20)) == "503"
+    assert "answered by 503: Request bodies have no memory left" in caplog.text
+    assert overloaded(app) == before + 1
+
+
+def overloaded(app):
+    """How many calls found no room."""
+    found = re.search(r'^lazu_upstream_calls_total{outcome="overloaded"} (\d+)', app.test_client().get("/metrics").text, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def kept_open(app, body, outcome):
@@ -101,7 +119,7 @@ def called(app, body):
 
 def test_bodies_that_come_at_once_take_turns():
     """And hold what they announce at once: two that wait for more, each with a part, would wait for each other."""
-    budget, pieces = json_body.Budget(16 * 2**20, seconds=60), [b"x" * 2**20] * 6
+    budget, pieces = Budget(16 * 2**20, seconds=60), [b"x" * 2**20] * 6
 
     def ask(key):
         return len(json_body.receive(reading(pieces), 6 * 2**20, json_body.Text(budget, key)))
@@ -112,7 +130,7 @@ def test_bodies_that_come_at_once_take_turns():
 
 @pytest.mark.parametrize("told", [True, False])
 def test_of_bodies_that_each_hold_a_part_one_can_always_go_on(told):
-    budget, size = json_body.Budget(2**27), 24 * 2**20  # of which one key may have 48 MB
+    budget, size = Budget(2**27), 24 * 2**20  # of which one key may have 48 MB
     left = [json_body.Text(budget, key, size) for key in [1, 2, 3] * 4]
     _ = [body.expect(size) for body in left if told]
     while left:
@@ -131,7 +149,7 @@ def goes_on(body):
 
 def test_bodies_whose_letters_widen_take_turns_too():
     """They need more when they are whole: what others leave free for one of them."""
-    budget, pieces = json_body.Budget(2**28, seconds=20), [b"\\u00e9" + b"x" * (2**20 - 6)] * 8
+    budget, pieces = Budget(2**28, seconds=20), [b"\\u00e9" + b"x" * (2**20 - 6)] * 8
 
     def ask(key):
         read = reading(pieces)
@@ -147,7 +165,7 @@ def test_bodies_whose_letters_widen_take_turns_too():
 
 
 def test_one_key_leaves_room_for_a_body_of_another():
-    budget, piece = json_body.Budget(2**29), b"x" * 2**20
+    budget, piece = Budget(2**29), b"x" * 2**20
     held = [json_body.Text(budget, 1) for _ in range(16)]  # of 120 MB, and none of them ends
     with pytest.raises(Overloaded):
         [each.add(piece) for each in held for _ in range(120)]
@@ -156,7 +174,7 @@ def test_one_key_leaves_room_for_a_body_of_another():
 
 
 def test_many_values_count_for_the_memory_they_will_take():
-    budget, body = json_body.Budget(2**28), b"[" + b"{}," * 2**18 + b"{}]"
+    budget, body = Budget(2**28), b"[" + b"{}," * 2**18 + b"{}]"
     with pytest.raises(Overloaded):
         _ = [received([body], budget, key) for key in range(3)]
 
@@ -166,6 +184,7 @@ def peak(text, *words):
     code = f"""
 import sys
 from lazu.gateway import json_body
+from lazu.gateway.budget import Budget
 body = bytearray({text}.encode())
 open("/proc/self/clear_refs", "w").write("5")
 status = lambda name: int(next(x for x in open("/proc/self/status") if x.startswith(name)).split()[1]) * 1024
@@ -196,10 +215,10 @@ def test_parsing_a_text_in_any_script_takes_four_times_a_body_at_most(letter):
 
 def test_one_wide_letter_in_a_long_string_counts_for_the_memory_it_will_take():
     for odd in ("\U0001f600", "\\ud83d\\ude00"):
-        budget, held = json_body.Budget(2**27), []
+        budget, held = Budget(2**27), []
         with pytest.raises(Overloaded):
             held += [received([b"x" * 6 * 2**20, odd.encode()], budget) for _ in range(5)]
-    budget = json_body.Budget(2**27)
+    budget = Budget(2**27)
     assert len([received([b"x" * 6 * 2**20, b"xxxx"], budget) for _ in range(5)]) == 5
 
 

@@ -151,6 +151,7 @@ class Extracts:
         except reading.Unreadable as e:
             return f"{_REFUSED} {e.reason}\n".encode()
         except reading.Busy as e:
+            log.warning("answered by 503: no reader had room or time for a file")
             raise Overloaded from e
 
     def _local(self, file: BinaryIO) -> BinaryIO:

@@ -9,47 +9,24 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-from lazu import clock, slots
-from lazu.errors import BodyTooLarge, InvalidRequest, Overloaded
-from lazu.ledger import Ledger, Taken
+from lazu.errors import BodyTooLarge, InvalidRequest
+from lazu.gateway.budget import STEP, WIDE_BYTES, WIDENED, Budget
 from lazu.sizes import JSON_BODY, words
 
 #: How many values a body may have, counted by what separates them, also within strings: each takes up to 200 bytes of
 #: memory when parsed, so that 128 MB of `{},{},…` would take gigabytes. A text of 1,000 pages has some 30,000 commas.
 MAX_VALUES, _VALUE_BYTES = 2**20, 200
 
-#: Bodies up to this size cost no more than the request itself; what is beyond counts in steps.
-SMALL_BYTES, _STEP = 2**20, 4 * 2**20
-
-#: What bodies may take together, of all processes of the box, while they come and until they are sent on. Each of them
-#: takes up to four times as much for the moment in which it is parsed.
-BOX_BYTES = 512 * 2**20
-
-#: How long a body waits for that memory: many calls that begin at once, each with pictures, take turns. nginx gives up
-#: after 60 s in which we read nothing.
-TURN_SECONDS, _LOOK_SECONDS = 30.0, 0.2
+#: Bodies up to this size cost no more than the request itself; what is beyond is counted.
+SMALL_BYTES = 2**20
 
 #: How much of its Content-Length a body holds when it holds anything, so that few wait again. Not all of a larger one:
 #: whoever announces it may never send it.
 _AHEAD = 16 * 2**20
 
-#: What a body may still want is counted in its record too, above the bytes that it holds.
-_REST = 2**32
-
-#: Bytes of strings with letters beyond ASCII that a larger body may have: Python takes up to four bytes for each letter
-#: of such a string. As much text as a reader gives, more than any model takes; files as base64 have no such letters.
-WIDE_BYTES = 8 * 2**20
-
 _READ = 2**20
-
-#: How much more than four times its size a body takes whose long strings have a wide letter each, up to `WIDE_BYTES`.
-_WIDENED = 3
-
-#: What bodies on their way leave free, so that one that is whole finds what its letters widen by.
-_LEFT_FREE = _WIDENED * WIDE_BYTES
 
 #: The bytes that begin no letter of several bytes in UTF-8.
 _NO_LEADS = bytes(range(0xC0))
@@ -57,60 +34,7 @@ _NO_LEADS = bytes(range(0xC0))
 #: A backslash before a letter beyond ASCII, where each pair of backslashes was taken out: no JSON.
 _STRAY_ESCAPE = re.compile(rb"\\[\x80-\xff]")
 
-
-class Budget:
-    """Memory for bodies, in bytes, for all processes of the box; what is held longer than a moment counts.
-
-    A key always leaves room for one body of another key. A body that finds no room waits for it, `seconds` at most. Of
-    the bodies that have arrived in part, one always finds room for the rest. A whole body may also take the room that
-    these leave free, so that whole bodies are served one after the other.
-    """
-
-    def __init__(self, size: int, seconds: float = 0) -> None:
-        self._size, self._seconds, self._left_free = size, seconds, min(_LEFT_FREE, size // 8)
-        self._ledger = Ledger("bodies", 2 + size // _STEP)
-
-    def hold(self, key: int, place: int | None, size: int, rest: int | None) -> int:
-        """Hold `size` bytes for `key`, anew or in `place` instead of those there; raises `Overloaded`, `ClientLeft`.
-
-        The body may want `rest` bytes more before it is whole; None if it is.
-        """
-        amount = size + _REST * (rest or 0)
-        fits = partial(self._fits, key, amount, 0 if rest is None else self._left_free)
-        end = clock.monotonic() + self._seconds
-        if (found := self._try(key, place, amount, fits)) is not None:
-            return found
-        with slots.waiting():
-            while clock.monotonic() < end:
-                clock.sleep(_LOOK_SECONDS)
-                slots.require_client()
-                if (found := self._try(key, place, amount, fits)) is not None:
-                    return found
-        raise Overloaded("Request bodies have no memory left; repeat the request in a few seconds.")
-
-    def _try(self, key: int, place: int | None, amount: int, fits: Callable[[Taken], bool]) -> int | None:
-        if place is None:
-            return self._ledger.take(key, amount, fits)
-        return place if self._ledger.change(place, amount, fits) else None
-
-    def _fits(self, key: int, amount: int, free: int, taken: Taken) -> bool:
-        own = [each for owner, each in zip(*taken, strict=True) if owner == key]
-        most = max(self._size - JSON_BODY - self._left_free, self._size // 2)
-        return _can_end([amount, *taken.amounts], self._size - free) and _can_end([amount, *own], most - free)
-
-    def give_back(self, place: int) -> None:
-        """Free what is held in `place`."""
-        self._ledger.give_back(place)
-
-
-def _can_end(amounts: list[int], limit: int) -> bool:
-    """Whether bodies get what they may still want within `limit` bytes, one after the other: Dijkstra's banker."""
-    room = limit - sum(amount % _REST for amount in amounts)
-    for amount in sorted(amounts):  # who wants least ends first
-        if amount // _REST > room:
-            return False
-        room += amount % _REST
-    return True
+_NO_OBJECT = "The request body must be a JSON object."
 
 
 class Text(bytearray):
@@ -126,7 +50,7 @@ class Text(bytearray):
         """Append `chunk`; raises `BodyTooLarge`, `Overloaded`, `ClientLeft`."""
         self.require_room(len(self) + len(chunk))
         if len(self) + len(chunk) > self._held + SMALL_BYTES:
-            size = min(max(self._held + _STEP, self._ahead), self._most)
+            size = min(max(self._held + STEP, self._ahead), self._most)
             self._hold(size, self._most - size)
         self.extend(chunk)
 
@@ -139,7 +63,7 @@ class Text(bytearray):
     def expect(self, size: int) -> None:
         """Note that `size` bytes will come, to be held at once when any are, up to `_AHEAD`; raises `BodyTooLarge`."""
         self.require_room(size)
-        self._ahead, self._most = min(size, _AHEAD), max(size, _STEP)
+        self._ahead, self._most = min(size, _AHEAD), max(size, STEP)
 
     def weigh(self) -> None:
         """Hold the memory that parsing it will take beyond four times its size.
@@ -151,7 +75,7 @@ class Text(bytearray):
             raise InvalidRequest(f"The request body has more than {MAX_VALUES} values. Upload long texts as files.")
         more = values * _VALUE_BYTES if values * _VALUE_BYTES > max(4 * SMALL_BYTES, 3 * len(self)) else 0
         if len(self) > SMALL_BYTES and _may_widen(self):
-            more += _WIDENED * min(len(self), WIDE_BYTES)
+            more += WIDENED * min(len(self), WIDE_BYTES)
         if more:
             self._hold(self._held + more, None)
 
@@ -184,18 +108,27 @@ def parse(body: bytearray) -> dict[str, Any]:
     An object with one name twice is refused (RFC 8259 §4 leaves open which counts): the upstream might take the other
     one, and with it a file id that was never looked at.
     """
+    if body.startswith(codecs.BOM_UTF8):  # PowerShell writes it, and RFC 8259 §8.1 lets us pass it over
+        del body[: len(codecs.BOM_UTF8)]
     try:
         with shallow():
             tree = json.loads(_text(body), object_pairs_hook=_unique, parse_constant=_refuse)
     except UnicodeDecodeError as e:
         raise InvalidRequest("The request body is not UTF-8.") from e
     except json.JSONDecodeError as e:
-        raise _invalid(str(e)) from e
+        raise (_invalid(str(e)) if e.pos else InvalidRequest(_NO_OBJECT)) from e
     except ValueError as e:  # what Python says of a long number is about Python
         raise _invalid("a whole number has more than 4,300 digits") from e
     if not isinstance(tree, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+        raise InvalidRequest(_NO_OBJECT)
     return tree
+
+
+def whole(value: Any) -> int | None:
+    """`value` as JSON Schema counts whole numbers, 5.0 too; None if it is none."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _text(body: bytearray) -> str:

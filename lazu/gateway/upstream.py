@@ -26,7 +26,7 @@ from lazu.errors import (
     UpstreamNotConfigured,
     UpstreamTimeout,
 )
-from lazu.gateway import framing, json_body
+from lazu.gateway import budget, framing
 from lazu.gateway.calls import Calls
 from lazu.gateway.line import Attempts, Client, Line, shake_hands
 from lazu.gateway.relay import Relay
@@ -90,7 +90,7 @@ class Upstream:
         self.files = settings.upstream_files
         self.timeout = settings.upstream_timeout
         self.relay = Relay()
-        self.bodies = json_body.Budget(json_body.BOX_BYTES, json_body.TURN_SECONDS)
+        self.bodies = budget.Budget(budget.BOX_BYTES, budget.TURN_SECONDS)
         self._url = urlsplit(settings.upstream_url or "")
         self._key = settings.upstream_api_key
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None

@@ -1,6 +1,7 @@
 """The upstream's answers: one view for each route that passes to it; nothing else does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -123,16 +124,19 @@ def list_input(response_id: str) -> Response:
 def _ask(path: str, find: Find) -> Response:
     """Send the JSON body of this request on, with files in place of the ids that `find` finds."""
     key = caller()
-    _require_room(key)
-    desk = Desk(store(), key, upstream().files)
-    body = receive(Body().read, request.content_length, Text(upstream().bodies, key.id))
-    return _pass(path, key, desk.prepare(body, find))
-
-
-def _require_room(key: Key) -> None:
-    """Raise `UpstreamNotConfigured`, or `Overloaded`, which is told of as the outcome of a call."""
-    try:
+    with _told_of():
         upstream().require(key.id)
+        desk = Desk(store(), key, upstream().files)
+        body = receive(Body().read, request.content_length, Text(upstream().bodies, key.id))
+        prepared = desk.prepare(body, find)
+    return _pass(path, key, prepared)
+
+
+@contextmanager
+def _told_of() -> Iterator[None]:
+    """Tell of `Overloaded` as the outcome of a call, which never came to be sent."""
+    try:
+        yield
     except Overloaded as e:
         request.environ["lazu.upstream"] = e.code
         metrics.upstream_called(e.code)
