@@ -83,6 +83,12 @@ def test_a_request_without_files_goes_on_byte_for_byte(native, double):
     assert double.last.body == body
 
 
+def test_a_byte_order_mark_does_not_go_on(native, double):
+    """PowerShell writes one, which RFC 8259 §8.1 lets a parser pass over; it was 400 in Python's words."""
+    assert native.post("/v1/responses", b'\xef\xbb\xbf{"model":"m", "input":"x"}')[0] == 200
+    assert double.last.body == b'{"model":"m", "input":"x"}'
+
+
 def test_strange_text_survives_beside_a_file(native, double):
     text = "quotes \" and \\ and \0 and  and 😀 and \ud800 and lazu-0"
     native.ask({"type": "input_text", "text": text}, {"type": "input_file", "file_id": native.upload("a.txt", b"a")})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from helpers.uploads import added, cancel, complete, completed, create, created, put_part
-from helpers.wire import request
+from helpers.wire import form, part, request
 
 pytestmark = pytest.mark.both_stores
 
@@ -148,6 +148,7 @@ def test_a_program_in_parts_is_refused_as_a_whole_one_is(server, key):
         ({"bytes": 512 * 2**20 + 1}, (413, "file_too_large", "bytes")),
         ({"bytes": 20 * 2**20 + 1, "purpose": "vision"}, (413, "file_too_large", "bytes")),
         ({"expires_after": {"anchor": "now", "seconds": 3600}}, (400, "invalid_request", "expires_after")),
+        ({"expires_after": {"anchor": "created_at", "seconds": 3600.5}}, (400, "invalid_request", "expires_after")),
         ({"expires_after": {"anchor": "created_at", "seconds": 3599}}, (400, "invalid_request", "expires_after")),
     ],
 )
@@ -161,12 +162,39 @@ def test_a_file_may_live_shorter(server, key):
     assert file["expires_at"] == file["created_at"] + 7200
 
 
+def test_whole_numbers_may_be_written_as_floats(server, key):
+    """JSON Schema counts 5.0 as an integer, and /openapi.json says "integer"; both were 400."""
+    upload, ids = in_parts(server, key, [b"12345"], bytes=5.0, expires_after={"anchor": "created_at", "seconds": 7200.0})
+    file = completed(server, key, upload, ids)["file"]
+    assert (upload["bytes"], file["expires_at"]) == (5, file["created_at"] + 7200)
+
+
+@pytest.mark.parametrize("names", [("expires_after[anchor]", "expires_after[seconds]"), ("expires_after.seconds",), ("expiresAfter",)])
+def test_a_lifetime_that_is_spelled_otherwise_is_refused(server, key, names):
+    """The file stayed for 30 days, and the client believed that it was gone."""
+    assert create(server, key, 5, **dict.fromkeys(names, 3600)).error == (400, "invalid_request", "expires_after")
+
+
 def test_a_name_is_cleaned_as_in_a_form(server, key):
     assert created(server, key, 5, filename="C:\\dir\\a\u202etxt.md\ud800")["filename"] == "atxt.md"
 
 
 def test_what_is_optional_may_be_null(server, key):
     assert created(server, key, 5, mime_type=None, expires_after=None)["status"] == "pending"
+
+
+def test_a_byte_order_mark_is_passed_over(server, key):
+    """As RFC 8259 §8.1 allows; PowerShell writes one. It was 400."""
+    body = b'\xef\xbb\xbf{"filename": "a.txt", "bytes": 1, "purpose": "user_data"}'
+    assert request(server, "POST", "/v1/uploads", key, body, {"Content-Type": "application/json"}).status == 200
+
+
+@pytest.mark.parametrize("path", ["", "/{id}/complete"])
+@pytest.mark.parametrize("body", [form(part("purpose", "user_data")), b"purpose=user_data"], ids=["multipart", "urlencoded"])
+def test_a_form_is_told_that_json_is_wanted(server, key, path, body):
+    """It was told "Expecting value: line 1 column 1 (char 0)"."""
+    answer = request(server, "POST", "/v1/uploads" + path.format(**created(server, key, 5)), key, body)
+    assert answer.json["error"]["message"] == "The request body must be a JSON object."
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"bytes": 1, "bytes": 2}', b"\xff"])

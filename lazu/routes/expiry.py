@@ -15,17 +15,17 @@ SHORTEST, LONGEST = 3600, 2592000
 _NAME = "expires_after"
 #: As most SDKs send it in a form; openai-ruby sends one field of JSON, under the bare name.
 _ANCHOR, _SECONDS = f"{_NAME}[anchor]", f"{_NAME}[seconds]"
-#: Other spellings that clients have of them, as `expires_after.seconds`.
-_SPELLED = re.compile(rf"{_NAME}(\W.*)?", re.DOTALL)
-_WAYS = f"Send {_ANCHOR}=created_at and {_SECONDS}, or {_NAME} as one JSON object with anchor and seconds."
+#: How other spellings of them begin, as `expires_after.seconds` and `expiresAfter`.
+_SPELLED = re.compile(r"expires[\W_]*after", re.IGNORECASE)
+_WAYS = f"Send {_NAME} as one JSON object with anchor and seconds, or in a form {_ANCHOR}=created_at and {_SECONDS}."
+
+#: A whole number as text; Python's `timedelta.total_seconds()` has a `.0`.
+_WHOLE = re.compile(r"([0-9]{1,9})(\.0+)?")
 
 
 def is_expiry(name: str) -> bool:
     """Whether `form_lifetime` reads the field `name` of a form; raises `InvalidRequest` for other spellings."""
-    known = name in (_NAME, _ANCHOR, _SECONDS)
-    if not known and _SPELLED.fullmatch(name):
-        raise InvalidRequest(_WAYS, _NAME)
-    return known
+    return _is_one(name, (_NAME, _ANCHOR, _SECONDS))
 
 
 def form_lifetime(fields: dict[str, str]) -> int | None:
@@ -37,14 +37,27 @@ def form_lifetime(fields: dict[str, str]) -> int | None:
     return found.pop() if found else None
 
 
-def json_lifetime(value: Any) -> int | None:
-    """Seconds from `value` of a JSON body, None if it was not sent; raises `InvalidRequest`."""
+def json_lifetime(body: dict[str, Any]) -> int | None:
+    """The lifetime in a JSON body, in seconds, None if there is none; raises `InvalidRequest`."""
+    for name in body:
+        _is_one(name, (_NAME,))
+    return _of_value(body.get(_NAME))
+
+
+def _is_one(name: str, names: tuple[str, ...]) -> bool:
+    """Whether `name` is one of `names`; raises `InvalidRequest` for another spelling of them."""
+    if name not in names and _SPELLED.match(name):
+        raise InvalidRequest(_WAYS, _NAME)
+    return name in names
+
+
+def _of_value(value: Any) -> int | None:
     if value is None:
         return None
     if not isinstance(value, dict) or value.get("anchor") != "created_at":
         raise InvalidRequest(f"{_NAME} must have the anchor 'created_at'.", _NAME)
-    seconds = value.get("seconds")
-    if type(seconds) is not int or not SHORTEST <= seconds <= LONGEST:
+    seconds = json_body.whole(value.get("seconds"))
+    if seconds is None or not SHORTEST <= seconds <= LONGEST:
         raise InvalidRequest(f"{_NAME}.seconds must be a whole number from {SHORTEST} to {LONGEST}.", _NAME)
     return seconds
 
@@ -54,10 +67,10 @@ def _of_pair(fields: dict[str, str]) -> int | None:
         return None
     if fields.get(_ANCHOR) != "created_at":
         raise InvalidRequest(f"{_ANCHOR} must be 'created_at'.", _ANCHOR)
-    text = fields.get(_SECONDS, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and SHORTEST <= int(text) <= LONGEST):
+    match = _WHOLE.fullmatch(fields.get(_SECONDS, ""))
+    if not match or not SHORTEST <= int(match[1]) <= LONGEST:
         raise InvalidRequest(f"{_SECONDS} must be a whole number from {SHORTEST} to {LONGEST}.", _SECONDS)
-    return int(text)
+    return int(match[1])
 
 
 def _of_text(text: str) -> int | None:
@@ -67,4 +80,4 @@ def _of_text(text: str) -> int | None:
         value = json_body.parse(bytearray(text, "utf-8"))
     except InvalidRequest as e:
         raise InvalidRequest(_WAYS, _NAME) from e
-    return json_lifetime(value)
+    return _of_value(value)

@@ -29,12 +29,12 @@ def declared(key: Key) -> Declared:
     filetypes.check_name(filename, "filename")
     if not isinstance(body.get("mime_type"), str | None):
         raise InvalidRequest("mime_type must be a string.", "mime_type")
-    size = _given(body, "bytes")
-    if type(size) is not int or size < 1:
+    size = json_body.whole(_given(body, "bytes"))
+    if size is None or size < 1:
         raise InvalidRequest("bytes must be a whole number of 1 or more: the size of the file.", "bytes")
     if size > purpose.max_bytes:
         raise FileTooLarge(words(purpose.max_bytes), "bytes")
-    return Declared(filename, size, body["purpose"], json_lifetime(body.get("expires_after")))
+    return Declared(filename, size, body["purpose"], json_lifetime(body))
 
 
 def completion(key: Key) -> Completion:
