@@ -123,6 +123,7 @@ RESPONSES = {
     "prompt.variables[0].file_id": {"prompt": {"id": "p", "variables": [{"type": "input_file", "file_id": ID}]}},
     "prompt.variables.paper[0]": {"prompt": {"id": "p", "variables": {"paper": [ID]}}},
     "prompt.variables.paper.variables.file_id": {"prompt": {"id": "p", "variables": {"paper": {"variables": {"file_id": ID}}}}},
+    "documents[0].id": {"input": "x", "documents": [{"id": ID}]},
     "tools[0].variables.file": {"input": "x", "tools": [{"type": "custom", "variables": {"file": ID}}]},
     "input[0].content.file_data": {"input": [{"role": "user", "content": {"type": "input_file", "file_data": f"http://{ID}"}}]},
 }
@@ -179,6 +180,8 @@ TEXT = [
     {"input": [{"role": "assistant", "content": "x", "reasoning_content": f"读取{ID}的内容", "reasoning": ID}]},  # no space in it
     {"input": "x", "tools": [{"type": "custom", "format": {"type": "grammar", "definition": ID}}, {"type": "file_search", "filters": {"value": ID}}]},
     {"input": "x", "guided_json": {"enum": [ID]}, "structured_outputs": {"choice": [ID]}},
+    {"input": "x", "tools": [{"type": "mcp", "server_label": "s", "server_url": f"https://example.org/{ID}", "headers": {"X-File": ID}}]},
+    {"input": "x", "request_id": f"sum-{ID}", "cache_salt": ID, "session_id": ID, "litellm_session_id": ID, "litellm_trace_id": ID, "tags": [ID]},
 ]  # fmt: skip
 
 

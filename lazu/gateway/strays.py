@@ -13,12 +13,13 @@ from lazu.errors import InvalidRequest
 TEXT = frozenset(
     """text content input instructions output refusal reasoning reasoning_content thinking prompt revised_prompt
     description definition grammar name title filename query queries code logs stdout stderr error message reason diff
-    stop user prompt_cache_key safety_identifier suffix""".split()
+    stop user prompt_cache_key safety_identifier suffix
+    request_id cache_salt session_id litellm_session_id litellm_trace_id tags""".split()
 )
 
 #: Keys whose whole value is: data of the caller, schemas, and what a model or its tools did before.
 OPAQUE = frozenset(
-    """metadata filters parameters schema json_schema input_schema guided_json guided_choice structured_outputs
+    """metadata headers filters parameters schema json_schema input_schema guided_json guided_choice structured_outputs
     arguments annotations citations results search_results outputs action actions operation logprobs""".split()
 )
 
