@@ -19,7 +19,7 @@ from script import STORIES
 
 pytestmark = pytest.mark.slow
 
-POINTS = int(os.environ.get("LAZU_CRASH_POINTS", "2000"))
+POINTS = int(os.environ.get("LAZU_CRASH_POINTS", "1300"))
 PAUSES = int(os.environ.get("LAZU_CRASH_PAUSES", "250"))
 CUTS = int(os.environ.get("LAZU_CRASH_CUTS", "200"))
 
