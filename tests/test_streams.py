@@ -726,13 +726,13 @@ def test_a_call_that_nobody_waits_for_may_be_a_workers_first(serve):
 def test_an_application_server_streams_through_nginx_and_starves_nobody(deploy, ticker):
     """All of it from one address: streams, beside them uploads, lists, health."""
     edge = deploy(**ticker)
-    with listening(edge, 150, 100) as audience:
+    with listening(edge, 150, 50) as audience:
         for number in range(10):
             assert upload(edge, "k", PURPOSE, part("file", b"words %d" % number, "a.txt")).status == 200
             assert request(edge, "GET", "/v1/files?limit=1", "k").status == 200
             assert request(edge, "GET", "/healthz").status == 200
         until(lambda: not audience.open)
-        assert [(ear.status, ear.events, ear.whole) for ear in audience.ears] == [(200, 100, True)] * 150
+        assert [(ear.status, ear.events, ear.whole) for ear in audience.ears] == [(200, 50, True)] * 150
 
 
 def test_slow_readers_of_files_starve_nothing_else(deploy):
