@@ -29,6 +29,17 @@ def test_half_a_letter_of_iso_2022_jp_is_a_hole_and_spoils_no_other(read):
     assert read(b"\x1b$B%F%9%\x1b(B ok \x1b$B%H\x1b(B\n", "text/plain") == "テス� ok ト\n"
 
 
+#: `髙橋①㈱ｱ`, as Windows and browsers write it.
+EUC = b"\xfc\xe2\xb6\xb6\xad\xa1\xad\xea\x8e\xb1"
+
+
+@pytest.mark.parametrize(("kind", "begin"), [("message/rfc822", HEADS.format("hi", "euc-jp")), ("text/html", "<meta charset=x-euc-jp><p>"), ("text/plain", "# coding: euc-jp\n"), ("text/plain", "")])
+def test_the_signs_of_windows_in_euc_jp_are_read(read, kind, begin):
+    """`髙橋` was `郄橋`, another name: the standard of 2004, which nobody uses, has that letter in its place."""
+    text = "お世話になっております。明日の会議について連絡します。"
+    assert read(begin.encode() + text.encode("euc_jp") + EUC, kind).splitlines()[-1] == f"{text}髙橋①㈱ｱ"
+
+
 #: What mail programs write under these names, which are those of narrower charsets.
 WIDER = [
     ("gb2312", "gb18030", "关于珅字与€100的通知"), ("big5", "big5hkscs", "嘅喺"), ("ks_c_5601-1987", "cp949", "똠방각하"), ("shift_jis", "cp932", "①株式会社"),

@@ -8,7 +8,7 @@ from lazu.documents import jis
 #: to all it knows, the detector takes French for Hungarian and English for Baltic.
 NAMES = {
     "cp1252": "windows-1252", "gb18030": "gb18030", "cp932": "shift_jis", "cp1251": "windows-1251", "big5hkscs": "big5",
-    "cp949": "euc-kr", "euc_jis_2004": "euc-jp", "iso2022_kr": "iso-2022-kr",
+    "cp949": "euc-kr", jis.EUC: "euc-jp", "iso2022_kr": "iso-2022-kr",
     "hz": "hz-gb-2312", "cp1250": "windows-1250", "cp1253": "windows-1253", "cp1254": "windows-1254",
     "cp1255": "windows-1255", "cp1256": "windows-1256", "cp1257": "windows-1257", "cp1258": "windows-1258",
     "koi8_r": "koi8-r", "koi8_u": "koi8-u", "cp874": "windows-874", "cp866": "ibm866", "mac_roman": "macintosh",
@@ -20,8 +20,9 @@ NAMES = {
 #: Codecs that decode more than others do, and the same otherwise: what is declared or found as one is mostly the wider.
 _WIDER = {
     "iso8859_1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
-    "euc_kr": "cp949", "big5": "big5hkscs", "euc_jp": "euc_jis_2004", "iso8859_9": "cp1254", "iso8859_11": "cp874",
+    "euc_kr": "cp949", "big5": "big5hkscs", "iso8859_9": "cp1254", "iso8859_11": "cp874",
     "tis_620": "cp874",
+    **dict.fromkeys(("euc_jp", "euc_jis_2004"), jis.EUC),
     **dict.fromkeys(("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_ext"), jis.NAME),
 }  # fmt: skip
 
@@ -65,10 +66,8 @@ def codec(name: str) -> str | None:
 
 def _labelled(name: str) -> codecs.CodecInfo | None:
     """Return the codec of a label that Python asks for because it does not know it; in headers of mail too."""
-    if name == jis.NAME:
-        return jis.CODEC
     found = _LABELS.get(name.replace("-", "_"))
-    return codecs.lookup(found) if found else None
+    return codecs.lookup(found) if found else jis.CODECS.get(name)
 
 
 codecs.register(_labelled)

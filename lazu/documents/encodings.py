@@ -230,8 +230,9 @@ def _fits(sample: bytes, names: Iterable[str]) -> dict[str, float]:
     """Return how well `sample` fits those of the encodings `names` that it can be in, the best first."""
     import chardet  # 60 ms that UTF-8 need not wait
 
+    known = ["euc_jis_2004" if name == jis.EUC else name for name in names]
     found = chardet.detect_all(
-        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=list(names), ignore_threshold=True
+        sample, max_bytes=SAMPLE, compat_names=False, include_encodings=known, ignore_threshold=True
     )
     return {name: match["confidence"] for match in found if (name := charsets.codec(match["encoding"] or ""))}
 
@@ -267,8 +268,8 @@ def _best(sample: bytes, fits: dict[str, float]) -> str:
     best = next((name for name in names if not looks.odd(read(name))), names[0])
     if western and looks.vocalic(read(best)):
         return western
-    if best == "gb18030" and fits.get("euc_jis_2004", 0) * 2 >= top and looks.japanese(sample):
-        return "euc_jis_2004"
+    if best == "gb18030" and fits.get(jis.EUC, 0) * 2 >= top and looks.japanese(sample):
+        return jis.EUC
     return "cp1252" if read(best) == read("cp1252") else best
 
 

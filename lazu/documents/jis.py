@@ -1,13 +1,14 @@
-"""ISO-2022-JP as browsers and mail programs read it (WHATWG Encoding Standard, §12.2): with ① and ㈱, and katakana.
+"""ISO-2022-JP and EUC-JP as browsers and mail programs read them (WHATWG Encoding Standard, §12): with ①, ㈱ and 髙.
 
-Python's codecs keep to the standards of 1983 and 1990, which have none of the signs that Windows has added since.
+Python's codecs keep to the standards of 1983 and 1990, which have none of the signs that Windows has added since, or to
+that of 2004, which has other letters in their place.
 """
 
 import codecs
 import functools
 import re
 
-NAME = "iso2022_jp_ms"
+NAME, EUC = "iso2022_jp_ms", "euc_jp_ms"
 
 #: The codec for what is in no alphabet that Windows knows better: ASCII, yen and overline, JIS X 0212, Chinese, Korean.
 _OTHERS = "iso2022_jp_2"
@@ -49,4 +50,22 @@ def _shifted(lead: int, trail: int) -> bytes:
     return bytes((first, second))
 
 
-CODEC = codecs.CodecInfo(codecs.lookup(_OTHERS).encode, _decode, name=NAME)  # type: ignore[arg-type]  # bytes it is given
+def _decode_euc(data: bytes, errors: str = "strict") -> tuple[str, int]:
+    """Return `data` as text, and its length; where holes are allowed, Windows may fill them."""
+    return codecs.lookup("euc_jp").decode(data, EUC if errors == "replace" else errors)
+
+
+def _windows(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return the letter of Windows for a pair that EUC-JP has not, and where the text goes on."""
+    if isinstance(error, UnicodeDecodeError):
+        pair = error.object[error.start : error.start + 2]
+        if len(pair) == 2 and min(pair) >= 0xA1 and max(pair) <= 0xFE:
+            return _letter(bytes(code & 0x7F for code in pair), "replace"), error.start + 2
+    return codecs.replace_errors(error)
+
+
+codecs.register_error(EUC, _windows)
+CODECS = {
+    name: codecs.CodecInfo(codecs.lookup(others).encode, decode, name=name)  # type: ignore[arg-type]  # bytes it is given
+    for name, others, decode in ((NAME, _OTHERS, _decode), (EUC, "euc_jp", _decode_euc))
+}

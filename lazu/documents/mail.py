@@ -82,7 +82,7 @@ def _parsed(data: bytes) -> Message:
 
 def _message(message: Message) -> Iterator[str]:
     """Give a message: who, to whom, when; its words; what is attached; and the messages within it, each as such."""
-    yield "\n".join(f"{name}: {markdown.line(str(message[name]))}" for name in _HEADERS if message[name])
+    yield "\n".join(f"{name}: {markdown.line(str(value))}" for name in _HEADERS if (value := message[name]))
     words = _Words()
     yield from words.of(message)
     leaves = list(_leaves(message))
