@@ -198,7 +198,7 @@ class Slots:
 
 
 def stays() -> bool:
-    """Nobody is taken for gone: for a `Turn` that goes on without its client."""
+    """Nobody is taken for gone: for a `Turn`, or a wait, that goes on without its client."""
     return False
 
 

@@ -24,11 +24,8 @@ def upstream() -> Upstream:
 
 
 def caller() -> Key:
-    """The key of this request; raises `InvalidApiKey`. The log line of the request has its name."""
-    environ = request.environ
-    key = store().keys.authenticate(environ.get("HTTP_AUTHORIZATION"))
-    environ["lazu.key"] = key.name
-    return key
+    """The key of this request; raises `InvalidApiKey`."""
+    return _noted(store().keys.authenticate(_authorization()))
 
 
 def callers_file(file_id: str) -> File:
@@ -36,9 +33,8 @@ def callers_file(file_id: str) -> File:
     if not ids.is_file_id(file_id):
         caller()
         raise FileNotFound(file_id)
-    environ = request.environ
-    key, file = store().keys.authenticate_for(environ.get("HTTP_AUTHORIZATION"), file_id)
-    environ["lazu.key"] = key.name
+    key, file = store().keys.authenticate_for(_authorization(), file_id)
+    _noted(key)
     if file is None:
         raise FileNotFound(file_id)
     return file
@@ -47,10 +43,15 @@ def callers_file(file_id: str) -> File:
 def callers_page(paging: Paging) -> tuple[Key, Page]:
     """The key of this request, and a page of its files; raises `InvalidApiKey`."""
     first = Page.first(paging)
-    if first is None:
-        key = caller()
-        return key, Page(key, paging, None)
-    environ = request.environ
-    key, piece = store().keys.authenticate_list(environ.get("HTTP_AUTHORIZATION"), first)
-    environ["lazu.key"] = key.name
-    return key, Page(key, paging, piece)
+    key, piece = (caller(), None) if first is None else store().keys.authenticate_list(_authorization(), first)
+    return _noted(key), Page(key, paging, piece)
+
+
+def _authorization() -> str | None:
+    return request.environ.get("HTTP_AUTHORIZATION")
+
+
+def _noted(key: Key) -> Key:
+    """Give `key`; the log line of the request has its name."""
+    request.environ["lazu.key"] = key.name
+    return key

@@ -100,10 +100,6 @@ class LockHeld(Exception):
     """Somebody else holds a lock that the caller does not wait for."""
 
 
-def _nothing() -> None:
-    """Nobody looks."""
-
-
 @contextmanager
 def lock(directory: str | Path, wait: bool = True, seconds: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the lock of a directory; gives its descriptor.
@@ -133,7 +129,7 @@ def _flock(fd: int, how: int) -> bool:
     return True
 
 
-def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callable[[], object] = _nothing) -> bool:
+def _queue(fd: int, seconds: float, take: Callable[[int], object], look: Callable[[], object] = slots.stays) -> bool:
     """Have `take` wait for the lock of `fd`, in a thread that can be left behind: nothing but the lock ends its wait.
 
     Whether it came within so many seconds; `look` is called now and then, and may raise.
