@@ -13,7 +13,7 @@ from lazu.documents import encodings, refusals
 #: What is read with a wider codec than its folder says: the same letters, and more.
 _WIDER = {
     "iso-8859-1": "cp1252", "gb2312": "gb18030", "euc-kr": "cp949", "shift_jis": "cp932", "tis-620": "cp874",
-    "big5": "big5hkscs", "iso-8859-9": "cp1254", "euc-jp": "euc_jis_2004",
+    "big5": "big5hkscs", "iso-8859-9": "cp1254", "euc-jp": "euc_jp_ms", "iso-2022-jp": "iso2022_jp_ms",
 }  # fmt: skip
 
 
