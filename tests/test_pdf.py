@@ -188,6 +188,11 @@ def test_letters_that_a_font_draws_as_one_are_read_in_their_order(read):
     assert read("lam-alef").split("]\n")[1].split() == "لا تدفع الفاتورة الآن. السلام عليكم، لأن الإسلام لا يمنع ذلك، ولا بأس.".split()
 
 
+def test_words_that_chromium_wrote_from_right_to_left_are_read_so(read):
+    """Most had their letters the wrong way round: PDFium turns the letters round, but not those of an `ActualText`."""
+    assert read("written-leftwards").split("]\n")[1].strip() == "لا تدفع الفاتورة في عام ٢٠٢٦\nقیمت کالا"
+
+
 @pytest.mark.parametrize("place", [72, 900], ids=["whole", "cut"])
 @pytest.mark.parametrize(
     ("glyph", "letters"), [("لا", "لا"), ("\ufefb", "لا"), ("لله", "لله"), ("\ufdf2", "الله"), ("שׁ", "שׁ"), ("\ufb2a", "שׁ")]

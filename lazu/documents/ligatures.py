@@ -1,22 +1,34 @@
-"""The characters of a page as they are read where one glyph draws several of them. Runs in the reader process only.
+"""The characters of a page, those written from right to left in the order in which they are read.
 
-PDFium turns round what is written from right to left character by character, also those that stand for one glyph, in
-the order in which they are read: of a lam-alef (لا, "not") it makes an article (ال).
+PDFium turns such ones round one by one, also those that stand for one glyph, and are in order: of a lam-alef (لا,
+"not") it makes an article (ال). It does not turn what stands for letters as `ActualText`, as Chromium writes each.
+Runs in the reader process only.
 """
 
 import ctypes
 import re
 from itertools import groupby
-from typing import Any
-from unicodedata import normalize
+from typing import Any, NamedTuple
+from unicodedata import combining, normalize
 
-from lazu.documents.pdfium import raw, utf16
+from lazu.documents.pdfium import direction, raw, utf16
 
 #: Hebrew to Arabic; the words of a form may have spaces between them.
 _LEFTWARDS = re.compile("[\u0590-\u08ff][\u0590-\u08ff ]+")
 
 #: What characters that stand for several ones themselves are (U+FEFB: لا): PDFium takes them apart when it has turned.
 _FORMS = {normalize("NFKC", chr(form)) for form in range(0xFB1D, 0xFF00)}
+
+
+class _Glyph(NamedTuple):
+    """A glyph: its first place among the characters of the page, and what it stands for."""
+
+    place: int
+    letters: str
+
+    def is_word(self) -> bool:
+        """Return whether it is part of a word."""
+        return all(each.isalpha() or combining(each) for each in self.letters)
 
 
 def units(content: Any, places: range) -> bytes:
@@ -32,18 +44,42 @@ def units(content: Any, places: range) -> bytes:
 
 
 def _read(content: Any, first: int, run: re.Match[str]) -> str:
-    glyphs = groupby(range(*run.span()), lambda at: _box(content, first + at))
-    return "".join(_ordered("".join(run.string[at] for at in glyph)) for _, glyph in glyphs)
+    places = [raw.FPDFText_GetCharIndexFromTextIndex(content, first + at) for at in range(*run.span())]
+    drawn = groupby(zip(places, run[0], strict=True), lambda each: _box(content, each[0]))
+    found = ""
+    for is_word, word in groupby((_glyph([*each]) for _, each in drawn), _Glyph.is_word):
+        glyphs = [*word]
+        if is_word and _rightwards(content, glyphs):
+            glyphs.reverse()
+        found += "".join(glyph.letters for glyph in glyphs)
+    return found
 
 
-def _ordered(letters: str) -> str:
-    """Return the letters of a glyph as they are read."""
-    return letters if letters in _FORMS else letters[::-1]
+def _glyph(drawn: list[tuple[int, str]]) -> _Glyph:
+    letters = "".join(letter for _, letter in drawn)
+    return _Glyph(drawn[0][0], letters if letters in _FORMS else letters[::-1])
 
 
-def _box(content: Any, at: int) -> tuple[float, ...]:
-    """Return where a character of the text is drawn: those of one glyph have the same box."""
+def _rightwards(content: Any, word: list[_Glyph]) -> bool:
+    """Return whether the letters of a word come from left to right, whatever marks they bear."""
+    bare = [glyph.place for glyph in word if any(map(str.isalpha, glyph.letters))]
+    if len(bare) < 2:
+        return False
+    along, up = direction(content, bare[0])
+    first, last = (_at(content, place) for place in (bare[0], bare[-1]))
+    if first == last and len(bare) == len(word):  # what stands for one piece of text has one origin
+        first, last = (_box(content, place)[::2] for place in (bare[0], bare[-1]))
+    return (last[0] - first[0]) * along + (last[1] - first[1]) * up > 0
+
+
+def _at(content: Any, place: int) -> tuple[float, ...]:
+    x, y = ctypes.c_double(), ctypes.c_double()
+    raw.FPDFText_GetCharOrigin(content, place, x, y)
+    return x.value, y.value
+
+
+def _box(content: Any, place: int) -> tuple[float, ...]:
+    """Return where a character is drawn: those of one glyph have the same box."""
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    place = raw.FPDFText_GetCharIndexFromTextIndex(content, at)
     raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
     return left.value, right.value, bottom.value, top.value

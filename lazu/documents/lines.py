@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 from lazu.documents import ligatures
-from lazu.documents.pdfium import raw, utf16
+from lazu.documents.pdfium import direction, raw, utf16
 
 HYPHEN = "\ufffe"  # what FPDFText_GetText gives for a hyphen and the line end after it, whoever wrote it
 
@@ -117,15 +117,7 @@ def _leaps(content: Any, line: range) -> bool:
 def _bends(content: Any, line: range) -> bool:
     """Return whether the last letter of a line is turned otherwise than the first one: quick, too."""
     last = next((place for place in reversed(line) if raw.FPDFText_IsGenerated(content, place) != 1), line.start)
-    return _apart(_direction(content, line.start), _direction(content, last))
-
-
-def _direction(content: Any, place: int) -> tuple[float, float]:
-    """Return in which direction a character runs; one of negative size is turned by half."""
-    turn = raw.FS_MATRIX()
-    raw.FPDFText_GetMatrix(content, place, turn)
-    sign = math.copysign(1, raw.FPDFText_GetFontSize(content, place))
-    return sign * turn.a, sign * turn.b
+    return _apart(direction(content, line.start), direction(content, last))
 
 
 def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
@@ -166,7 +158,7 @@ def _letter(content: Any, place: int) -> _Letter:
     raw.FPDFText_GetCharOrigin(content, place, x, y)
     raw.FPDFText_GetCharBox(content, place, left, right, bottom, top)
     wide = east_asian_width(chr(min(raw.FPDFText_GetUnicode(content, place), maxunicode))) in "WF"
-    along = _direction(content, place)
+    along = direction(content, place)
     return _Letter(x.value, y.value, right.value - left.value, top.value - bottom.value, wide, along)
 
 

@@ -1,6 +1,7 @@
 """The door to PDFium: documents, pages and strings, as the other rooms want them. Runs in the reader process only."""
 
 import ctypes
+import math
 import mmap
 from codecs import lookup
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pypdfium2_raw as raw
 
 from lazu.documents import refusals
 
-__all__ = ["Document", "load", "mapped", "page", "raw", "string", "utf16"]
+__all__ = ["Document", "direction", "load", "mapped", "page", "raw", "string", "utf16"]
 
 _UTF16 = lookup("utf-16-le")  # found now: a codec is a file, and the sealed process opens none
 
@@ -78,6 +79,14 @@ def _uncropped(document: Document, leaf: Any, number: int) -> Any:
         raw.FPDF_ClosePage(leaf)
         return None
     return leaf
+
+
+def direction(content: Any, place: int) -> tuple[float, float]:
+    """Return in which direction a character runs; one of negative size is turned by half."""
+    turn = raw.FS_MATRIX()
+    raw.FPDFText_GetMatrix(content, place, turn)
+    sign = math.copysign(1, raw.FPDFText_GetFontSize(content, place))
+    return sign * turn.a, sign * turn.b
 
 
 def string(call: Callable[..., int], *arguments: Any) -> str:
