@@ -15,9 +15,7 @@ from contextlib import suppress
 _DONE = re.compile(rb"[\r\n]data: ?\[DONE\]\s*(?:[\r\n]|\Z)")
 
 #: How a last event begins, in a line of its own; some servers leave its name to its data.
-_LAST = re.compile(
-    rb'[\r\n](?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)[\r\n"]'
-)
+_LAST = re.compile(rb'[\r\n](?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)[\r\n"]')
 #: A whole line with the data of an event.
 _DATA = re.compile(rb"[\r\n]data: ?(\{[^\r\n]*)(?=[\r\n])")
 #: Found in 64 KiB in a thirtieth of the time that the pattern takes.
