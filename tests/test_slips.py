@@ -1,5 +1,6 @@
 """What a careless operator does, and a key that is taken away at the wrong moment."""
 
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,22 @@ def test_a_key_that_is_taken_away_while_its_upload_runs_gets_no_file(server, cha
         assert b" 401 " in sock.recv(65536)
     with opened(server.storage) as store:
         assert store.files.delete_all(store.keys.find(name)) == 0
+
+
+@pytest.mark.parametrize("change", ["revoke", "rotate"])
+def test_a_key_that_is_taken_away_while_its_call_arrives_asks_no_model(native, double, change):
+    """The call went on, with the key's file, for as long as its body took to come."""
+    name = f"call-{change}"
+    key = native.server.new_key(name)
+    part = {"type": "input_file", "file_id": stored(native.server, key, b"words")["id"]}
+    body = json.dumps({"model": "m", "input": [{"role": "user", "content": [part]}]}).encode()
+    with closing(dial(native.server, head(key, path="/v1/responses", length=len(body)) + body[:50])) as sock:
+        time.sleep(0.3)  # the call has begun
+        native.server.flask("keys", change, name)
+        sock.sendall(body[50:])
+        sock.settimeout(30)
+        assert b" 401 " in sock.recv(65536)
+    assert double.received == []
 
 
 def test_a_backup_is_not_restored_beside_a_server(serve, tmp_path):

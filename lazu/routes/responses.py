@@ -128,6 +128,7 @@ def _ask(path: str, find: Find) -> Response:
         upstream().require(key.id)
         desk = Desk(store(), key, upstream().files)
         body = receive(Body().read, request.content_length, Text(upstream().bodies, key.id))
+        caller()  # again: a body may take hours to come, and its key be revoked meanwhile
         prepared = desk.prepare(body, find)
     return _pass(path, key, prepared)
 
