@@ -141,7 +141,10 @@ class Attempts:
         finally:
             for each in self._begun.values():
                 each.close()
-        raise self._why
+        try:
+            raise self._why
+        finally:
+            del self._why  # its trace has this frame: what the callers hold would stay until a collection
 
     def _begin(self, family: int, kind: int, protocol: int, _: str, address: Any) -> None:
         try:
