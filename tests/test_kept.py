@@ -304,7 +304,8 @@ def test_deletes_and_calls_of_the_same_document_leave_nothing(own):
                 try:
                     ask(client, file_id)
                 except openai.APIError as e:
-                    if e.code != "file_not_found":
+                    # `overloaded`: its file went, and with it the text; but another upload of the bytes has come meanwhile.
+                    if e.code not in ("file_not_found", "overloaded"):
                         odd.append(e)
                 rival.join()
 
